@@ -1,0 +1,113 @@
+# lanyard: a network-first virtual LAN simulator with attached virtual machines.
+#
+#   make            the program, build/lanyard
+#   make demo       installs what is missing, runs topologies/nat.yaml
+#   make test       installs what is missing, runs all tests
+#   make lint fuzz bench install
+#
+# Folders are libraries; a folder's tests link it and the floors below it.
+# BUILD= puts everything elsewhere, SANITIZE=1 builds with ASan and UBSan.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+CLANG   ?= clang
+OPT     ?= -O2
+FUZZ_SECONDS ?= 60
+
+WARN     = -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes \
+	   -Wmissing-prototypes -Wpointer-arith -Wwrite-strings
+ifdef WERROR
+WARN    += -Werror
+endif
+CPPFLAGS += -I. -D_GNU_SOURCE
+CFLAGS   += -std=c17 -g $(OPT) $(WARN) -fno-strict-aliasing -pthread
+LDFLAGS  += -pthread
+ifdef SANITIZE
+CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	    -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=address,undefined
+endif
+
+FOLDERS := base net switch router bridge disk vmm pcap-tools lab
+
+# What each folder stands on, lowest last, and the libraries of each.
+UNDER_base       :=
+UNDER_net        :=
+UNDER_switch     := net base
+UNDER_disk       := base
+UNDER_router     := switch net base
+UNDER_bridge     := switch net base
+UNDER_vmm        := disk net base
+UNDER_pcap-tools := switch net base
+UNDER_lab        := router bridge vmm pcap-tools switch disk net base
+NEEDS_base       := -levent_core
+NEEDS_pcap-tools := -lpcap
+NEEDS_lab        := -lyaml -ljansson -lpcap
+
+sources  = $(sort $(wildcard $(1)/*.c $(1)/*.S))
+objects  = $(patsubst %,$(BUILD)/obj/%.o,$(call sources,$(1)))
+archives = $(foreach f,$(1) $(UNDER_$(1)),$(if $(call sources,$(f)),$(BUILD)/lib$(f).a))
+needs    = $(foreach f,$(1) $(UNDER_$(1)),$(NEEDS_$(f)))
+
+.PHONY: all
+all: $(BUILD)/lanyard
+
+$(BUILD)/obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -MMD -MP -DBUILD='"$(BUILD)"' -c -o $@ $<
+
+define folder
+ifneq ($$(call sources,$(1)),)
+$$(BUILD)/lib$(1).a: $$(call objects,$(1))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endif
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
+
+$(BUILD)/lanyard: $(call archives,lab)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group \
+	    $(call needs,lab)
+
+# ---- the tiny guest: freestanding, embedded by vmm/tiny_image.S ----
+
+-include vmm/guest/guest.mk
+
+# ---- tests: tests/FOLDER/NAME_test.c ----
+
+TESTS   := $(sort $(wildcard tests/*/*_test.c))
+TESTBIN := $(patsubst %.c,$(BUILD)/%,$(TESTS))
+
+define folder_tests
+$$(BUILD)/tests/$(1)/%_test: $$(BUILD)/obj/tests/$(1)/%_test.c.o $$(call archives,$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group \
+	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1)) -lcmocka
+$$(BUILD)/tests/bench/$(1)_bench: $$(BUILD)/obj/tests/bench/$(1)_bench.c.o $$(call archives,$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group \
+	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1))
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_tests,$(f))))
+
+.SECONDARY:
+.PHONY: tests
+tests: $(TESTBIN)
+
+-include tests/tests.mk
+
+DEPS := $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(DEPS)
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)

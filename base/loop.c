@@ -1,0 +1,539 @@
+/*
+ * The loop: a heap of timers and a list of deferred calls, over libevent for
+ * descriptors and real time, or over nothing at all for virtual time.
+ *
+ * libevent has its own timers, but they follow its own clock; with ours both
+ * drivers share one order of events, which is what makes runs alike.  So
+ * libevent knows a single timer, the earliest, and is asked for one round at a
+ * time: descriptors that are ready, then timers that are due, then deferred
+ * calls.  A deferred call that wants another round makes that one not sleep.
+ *
+ * The heap's slot 0 is not used, so that a slot of 0 can mean "not set".
+ */
+#include "base/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct loop {
+	enum loop_clock clock;
+	struct event_base *base; /* NULL: virtual */
+	struct event *alarm;     /* the earliest timer */
+	struct event *wake;      /* reads wake_fd */
+	int wake_fd;
+	bool stop;
+	bool fresh; /* now_ns was read in this round */
+	uint64_t now_ns;
+	uint64_t start_mono_ns; /* CLOCK_MONOTONIC at time 0 */
+	uint64_t start_wall_ns; /* time 0 since 1970 */
+	uint64_t alarm_ns;      /* what alarm is set to, 0: unset */
+	uint64_t order;
+	unsigned int nwatches; /* without the loop's own */
+	struct loop_timer **heap;
+	unsigned int nheap, heap_max;
+	struct loop_defer *deferred, **deferred_end;
+};
+
+struct loop_watch {
+	struct loop *loop;
+	struct event *event;
+	int fd;
+	void (*call)(void *arg, unsigned int events);
+	void *arg;
+};
+
+static uint64_t
+clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- the heap ---- */
+
+static bool
+earlier(const struct loop_timer *a, const struct loop_timer *b)
+{
+	if (a->at_ns != b->at_ns)
+		return a->at_ns < b->at_ns;
+	return a->order < b->order;
+}
+
+static void
+heap_put(struct loop *loop, unsigned int slot, struct loop_timer *timer)
+{
+	loop->heap[slot] = timer;
+	timer->slot = slot;
+}
+
+/* Finds timer its place, from slot on upwards and then downwards. */
+static void
+heap_settle(struct loop *loop, unsigned int slot, struct loop_timer *timer)
+{
+	for (; slot > 1 && earlier(timer, loop->heap[slot / 2]); slot /= 2)
+		heap_put(loop, slot, loop->heap[slot / 2]);
+	for (;;) {
+		unsigned int child = slot * 2;
+
+		if (child > loop->nheap)
+			break;
+		if (child < loop->nheap &&
+		    earlier(loop->heap[child + 1], loop->heap[child]))
+			child++;
+		if (!earlier(loop->heap[child], timer))
+			break;
+		heap_put(loop, slot, loop->heap[child]);
+		slot = child;
+	}
+	heap_put(loop, slot, timer);
+}
+
+void
+loop_timer_init(struct loop_timer *timer, struct loop *loop,
+    void (*call)(void *arg), void *arg)
+{
+	*timer = (struct loop_timer){ .loop = loop, .call = call, .arg = arg };
+}
+
+void
+loop_timer_set(struct loop_timer *timer, uint64_t at_ns)
+{
+	struct loop *loop = timer->loop;
+	unsigned int slot = timer->slot;
+
+	timer->at_ns = at_ns;
+	timer->order = loop->order++;
+	if (slot == 0) {
+		if (loop->nheap + 1 >= loop->heap_max) {
+			unsigned int max =
+			    loop->heap_max != 0 ? loop->heap_max * 2 : 64;
+			struct loop_timer **heap =
+			    reallocarray(loop->heap, max, sizeof(heap[0]));
+
+			/* A timer that cannot be set would hang its owner
+			 * for ever: with a few bytes missing there is no way
+			 * to go on. */
+			if (heap == NULL)
+				abort();
+			loop->heap = heap;
+			loop->heap_max = max;
+		}
+		slot = ++loop->nheap;
+	}
+	heap_settle(loop, slot, timer);
+}
+
+void
+loop_timer_unset(struct loop_timer *timer)
+{
+	struct loop *loop = timer->loop;
+	unsigned int slot = timer->slot;
+	struct loop_timer *last;
+
+	if (slot == 0)
+		return;
+	timer->slot = 0;
+	last = loop->heap[loop->nheap--];
+	if (last != timer)
+		heap_settle(loop, slot, last);
+}
+
+bool
+loop_timer_is_set(const struct loop_timer *timer)
+{
+	return timer->slot != 0;
+}
+
+/* Runs what is due now.  Timers set for now by these calls wait a round. */
+static void
+run_timers(struct loop *loop)
+{
+	uint64_t last = loop->order;
+
+	while (loop->nheap > 0 && !loop->stop) {
+		struct loop_timer *timer = loop->heap[1];
+
+		if (timer->at_ns > loop->now_ns || timer->order >= last)
+			break;
+		loop_timer_unset(timer);
+		timer->call(timer->arg);
+	}
+}
+
+/* ---- deferred calls ---- */
+
+void
+loop_defer_init(struct loop_defer *defer, struct loop *loop,
+    void (*call)(void *arg), void *arg)
+{
+	*defer = (struct loop_defer){ .loop = loop, .call = call, .arg = arg };
+}
+
+void
+loop_defer_ask(struct loop_defer *defer)
+{
+	struct loop *loop = defer->loop;
+
+	if (defer->prev != NULL)
+		return;
+	defer->next = NULL;
+	defer->prev = loop->deferred_end;
+	*loop->deferred_end = defer;
+	loop->deferred_end = &defer->next;
+}
+
+void
+loop_defer_cancel(struct loop_defer *defer)
+{
+	if (defer->prev == NULL)
+		return;
+	*defer->prev = defer->next;
+	if (defer->next != NULL)
+		defer->next->prev = defer->prev;
+	else
+		defer->loop->deferred_end = defer->prev;
+	defer->prev = NULL;
+}
+
+/* Runs what was asked for, but what it asks for again only up to itself: the
+ * mark is a place in the list that no callback can free. */
+static void
+mark_reached(void *arg)
+{
+	(void)arg;
+}
+
+static void
+run_deferred(struct loop *loop)
+{
+	struct loop_defer mark;
+
+	if (loop->deferred == NULL)
+		return;
+	loop_defer_init(&mark, loop, mark_reached, NULL);
+	loop_defer_ask(&mark);
+	while (loop->deferred != &mark) {
+		struct loop_defer *defer = loop->deferred;
+
+		loop_defer_cancel(defer);
+		defer->call(defer->arg);
+	}
+	loop_defer_cancel(&mark);
+}
+
+/* ---- descriptors ---- */
+
+static void
+watch_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_watch *watch = arg;
+	unsigned int events = 0;
+
+	(void)fd;
+	if (!watch->loop->fresh)
+		loop_update_now(watch->loop);
+	if (what & EV_READ)
+		events |= LOOP_READ;
+	if (what & EV_WRITE)
+		events |= LOOP_WRITE;
+	watch->call(watch->arg, events);
+}
+
+static struct loop_watch *
+watch_new(struct loop *loop, int fd, unsigned int events, short what,
+    void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
+{
+	struct loop_watch *watch;
+
+	if (loop->base == NULL) {
+		err_set(err, -EINVAL,
+		    "a lab in virtual time cannot wait for the outside; "
+		    "run it without --virtual-time");
+		return NULL;
+	}
+	watch = calloc(1, sizeof(*watch));
+	if (watch == NULL)
+		goto fail;
+	watch->loop = loop;
+	watch->fd = fd;
+	watch->call = call;
+	watch->arg = arg;
+	if (what == 0 && events & LOOP_READ)
+		what |= EV_READ | EV_PERSIST;
+	if (what == (EV_READ | EV_PERSIST) || what == 0)
+		if (events & LOOP_WRITE)
+			what |= EV_WRITE | EV_PERSIST;
+	watch->event = event_new(loop->base, fd, what, watch_ready, watch);
+	if (watch->event == NULL)
+		goto fail;
+	if (what != 0 && event_add(watch->event, NULL) < 0)
+		goto fail;
+	loop->nwatches++;
+	return watch;
+fail:
+	if (watch != NULL && watch->event != NULL)
+		event_free(watch->event);
+	free(watch);
+	err_sys(err, -ENOMEM, NULL, "cannot watch a descriptor");
+	return NULL;
+}
+
+struct loop_watch *
+loop_watch_new(struct loop *loop, int fd, unsigned int events,
+    void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
+{
+	return watch_new(loop, fd, events, 0, call, arg, err);
+}
+
+struct loop_watch *
+loop_signal_new(struct loop *loop, int signal,
+    void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
+{
+	return watch_new(loop, signal, 0, EV_SIGNAL | EV_PERSIST, call, arg,
+	    err);
+}
+
+void
+loop_watch_events(struct loop_watch *watch, unsigned int events)
+{
+	short what = EV_PERSIST;
+
+	if (events & LOOP_READ)
+		what |= EV_READ;
+	if (events & LOOP_WRITE)
+		what |= EV_WRITE;
+	event_del(watch->event);
+	event_assign(watch->event, watch->loop->base, watch->fd, what,
+	    watch_ready, watch);
+	if (events != 0)
+		event_add(watch->event, NULL);
+}
+
+void
+loop_watch_free(struct loop_watch *watch)
+{
+	if (watch == NULL)
+		return;
+	watch->loop->nwatches--;
+	event_free(watch->event);
+	free(watch);
+}
+
+static void
+woken(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+
+	(void)what;
+	(void)arg;
+	if (read(fd, &count, sizeof(count)) < 0)
+		return; /* somebody woke us for nothing */
+}
+
+void
+loop_wake(struct loop *loop)
+{
+	const uint64_t one = 1;
+
+	if (loop->wake_fd >= 0 &&
+	    write(loop->wake_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is awake already */
+}
+
+/* ---- the loop ---- */
+
+static void
+alarm_rang(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)fd;
+	(void)what;
+	loop->alarm_ns = 0;
+}
+
+/* Fills in what a real loop needs of libevent. */
+static int
+open_real(struct loop *loop, struct err *err)
+{
+	struct event_config *config = event_config_new();
+
+	if (config == NULL)
+		return err_sys(err, -ENOMEM, NULL, "event loop");
+	/* timerfd instead of epoll's milliseconds */
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	loop->base = event_base_new_with_config(config);
+	event_config_free(config);
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->base == NULL || loop->wake_fd < 0)
+		return err_sys(err, -ENOMEM, NULL, "event loop");
+	loop->alarm = event_new(loop->base, -1, 0, alarm_rang, loop);
+	loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST,
+	    woken, loop);
+	if (loop->alarm == NULL || loop->wake == NULL ||
+	    event_add(loop->wake, NULL) < 0)
+		return err_sys(err, -ENOMEM, NULL, "event loop");
+	return 0;
+}
+
+struct loop *
+loop_new(enum loop_clock clock, struct err *err)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (loop == NULL) {
+		err_sys(err, -ENOMEM, NULL, "event loop");
+		return NULL;
+	}
+	loop->clock = clock;
+	loop->wake_fd = -1;
+	loop->deferred_end = &loop->deferred;
+	loop->order = 1;
+	switch (clock) {
+	case LOOP_VIRTUAL: break;
+	case LOOP_REAL:
+		loop->start_mono_ns = clock_ns(CLOCK_MONOTONIC);
+		loop->start_wall_ns = clock_ns(CLOCK_REALTIME);
+		if (open_real(loop, err) < 0) {
+			loop_free(loop);
+			return NULL;
+		}
+		break;
+	}
+	return loop;
+}
+
+void
+loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	assert(loop->nheap == 0);
+	if (loop->alarm != NULL)
+		event_free(loop->alarm);
+	if (loop->wake != NULL)
+		event_free(loop->wake);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+	if (loop->wake_fd >= 0)
+		close(loop->wake_fd);
+	free(loop->heap);
+	free(loop);
+}
+
+enum loop_clock
+loop_clock(const struct loop *loop)
+{
+	return loop->clock;
+}
+
+uint64_t
+loop_now_ns(const struct loop *loop)
+{
+	return loop->now_ns;
+}
+
+uint64_t
+loop_wall_ns(const struct loop *loop)
+{
+	return loop->start_wall_ns + loop->now_ns;
+}
+
+void
+loop_update_now(struct loop *loop)
+{
+	if (loop->clock == LOOP_REAL)
+		loop->now_ns =
+		    clock_ns(CLOCK_MONOTONIC) - loop->start_mono_ns;
+	loop->fresh = true;
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	loop->stop = true;
+	if (loop->base != NULL)
+		event_base_loopbreak(loop->base);
+}
+
+/* Has libevent wake up for the earliest timer. */
+static void
+set_alarm(struct loop *loop)
+{
+	uint64_t at_ns = loop->nheap > 0 ? loop->heap[1]->at_ns : 0;
+	uint64_t wait_ns;
+	struct timeval wait;
+
+	if (loop->nheap == 0 || loop->deferred != NULL) {
+		if (loop->alarm_ns != 0)
+			event_del(loop->alarm);
+		loop->alarm_ns = 0;
+		return;
+	}
+	if (loop->alarm_ns == at_ns && at_ns != 0)
+		return;
+	loop_update_now(loop);
+	wait_ns = at_ns > loop->now_ns ? at_ns - loop->now_ns : 0;
+	wait_ns += NS_PER_US - 1; /* libevent counts in µs: never too early */
+	wait.tv_sec = (time_t)(wait_ns / NS_PER_S);
+	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / NS_PER_US);
+	event_add(loop->alarm, &wait);
+	loop->alarm_ns = at_ns;
+}
+
+static int
+run_real(struct loop *loop)
+{
+	while (!loop->stop) {
+		int flags = EVLOOP_ONCE;
+
+		if (loop->deferred == NULL && loop->nheap == 0 &&
+		    loop->nwatches == 0)
+			return 0;
+		set_alarm(loop);
+		if (loop->deferred != NULL)
+			flags |= EVLOOP_NONBLOCK;
+		loop->fresh = false;
+		if (event_base_loop(loop->base, flags) < 0)
+			return -EIO;
+		loop_update_now(loop);
+		run_timers(loop);
+		run_deferred(loop);
+	}
+	return 0;
+}
+
+static int
+run_virtual(struct loop *loop)
+{
+	while (!loop->stop) {
+		run_deferred(loop);
+		if (loop->deferred != NULL)
+			continue;
+		if (loop->nheap == 0)
+			return 0;
+		if (loop->heap[1]->at_ns > loop->now_ns)
+			loop->now_ns = loop->heap[1]->at_ns;
+		run_timers(loop);
+	}
+	return 0;
+}
+
+int
+loop_run(struct loop *loop)
+{
+	loop->stop = false;
+	switch (loop->clock) {
+	case LOOP_REAL: return run_real(loop);
+	case LOOP_VIRTUAL: return run_virtual(loop);
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,88 @@
+/*
+ * dhcp.h - DHCP messages (RFC 2131, options of RFC 2132).
+ */
+#ifndef NET_DHCP_H
+#define NET_DHCP_H
+
+#include "net/addr.h"
+#include "net/cursor.h"
+#include "net/reason.h"
+
+#define DHCP_SERVER_PORT 67
+#define DHCP_CLIENT_PORT 68
+#define DHCP_MIN_BYTES   300 /* BOOTP's minimum: shorter ones are padded */
+
+#define DHCP_BOOTREQUEST 1
+#define DHCP_BOOTREPLY   2
+#define DHCP_BROADCAST   0x8000 /* in flags */
+
+enum dhcp_type {
+	DHCP_NO_TYPE, /* plain BOOTP */
+	DHCP_DISCOVER,
+	DHCP_OFFER,
+	DHCP_REQUEST,
+	DHCP_DECLINE,
+	DHCP_ACK,
+	DHCP_NAK,
+	DHCP_RELEASE,
+	DHCP_INFORM,
+};
+
+#define DHCP_OPT_MASK        1
+#define DHCP_OPT_ROUTER      3
+#define DHCP_OPT_DNS         6
+#define DHCP_OPT_HOSTNAME    12
+#define DHCP_OPT_DOMAIN      15
+#define DHCP_OPT_MTU         26
+#define DHCP_OPT_BROADCAST   28
+#define DHCP_OPT_REQUESTED   50
+#define DHCP_OPT_LEASE       51
+#define DHCP_OPT_OVERLOAD    52
+#define DHCP_OPT_TYPE        53
+#define DHCP_OPT_SERVER      54
+#define DHCP_OPT_PARAMETERS  55
+#define DHCP_OPT_MESSAGE     56
+#define DHCP_OPT_MAX_BYTES   57
+#define DHCP_OPT_RENEWAL     58
+#define DHCP_OPT_REBINDING   59
+#define DHCP_OPT_CLIENT_ID   61
+
+#define DHCP_MAX_DNS  4
+#define DHCP_MAX_NAME 64 /* with its end */
+
+/* A message in plain values.  An address or time of 0 means that the option is
+ * absent, on reading and on writing alike. */
+struct dhcp {
+	uint8_t op;
+	uint32_t xid;
+	uint16_t secs, flags;
+	uint32_t ciaddr, yiaddr, siaddr, giaddr;
+	struct mac chaddr;
+	enum dhcp_type type;
+	uint32_t server; /* option 54 */
+	uint32_t requested;
+	uint32_t mask, router;
+	uint32_t dns[DHCP_MAX_DNS];
+	uint8_t ndns;
+	uint16_t mtu;
+	uint32_t lease_s, renewal_s, rebinding_s;
+	char hostname[DHCP_MAX_NAME]; /* printable ASCII without spaces */
+	char domain[DHCP_MAX_NAME];
+	const char *message; /* written only */
+	const uint8_t *client_id; /* borrowed */
+	uint8_t client_id_bytes;
+	const uint8_t *parameters; /* borrowed: option codes asked for */
+	uint8_t nparameters;
+};
+
+/* Reads the UDP payload in c, options overloaded into file and sname included.
+ * DROP_SHORT, DROP_DHCP. */
+enum reason dhcp_parse(struct dhcp *dhcp, struct cursor *c);
+
+/* Writes a message of at least DHCP_MIN_BYTES. */
+void dhcp_write(struct writer *w, const struct dhcp *dhcp);
+
+/* Was option asked for?  True as well when no list was sent at all. */
+bool dhcp_wants(const struct dhcp *dhcp, uint8_t option);
+
+#endif

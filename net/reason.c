@@ -1,0 +1,45 @@
+#include "net/reason.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *sentence, *clause;
+} reasons[REASON_COUNT] = {
+	[REASON_NONE] = { "none", "no verdict", "" },
+#define REASON_ROW(id, name, sentence, clause)                                 \
+	[REASON_##id] = { name, sentence, clause },
+	REASON_PASS_LIST(REASON_ROW)
+#undef REASON_ROW
+#define REASON_ROW(id, name, sentence, clause) [id] = { name, sentence, clause },
+	REASON_DROP_LIST(REASON_ROW)
+#undef REASON_ROW
+};
+
+const char *
+reason_name(enum reason reason)
+{
+	return reason < REASON_COUNT ? reasons[reason].name : "?";
+}
+
+const char *
+reason_sentence(enum reason reason)
+{
+	return reason < REASON_COUNT ? reasons[reason].sentence : "?";
+}
+
+const char *
+reason_clause(enum reason reason)
+{
+	return reason < REASON_COUNT ? reasons[reason].clause : "";
+}
+
+enum reason
+reason_of_name(const char *name)
+{
+	int r = 0;
+
+	while (r < REASON_COUNT && strcmp(reasons[r].name, name) != 0)
+		r++;
+	return r;
+}
