@@ -296,8 +296,8 @@ struct loop_watch *
 loop_signal_new(struct loop *loop, int signal,
     void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
 {
-	return watch_new(loop, signal, 0, EV_SIGNAL | EV_PERSIST, call, arg,
-	    err);
+	return watch_new(
+	    loop, signal, 0, EV_SIGNAL | EV_PERSIST, call, arg, err);
 }
 
 void
@@ -342,8 +342,7 @@ loop_wake(struct loop *loop)
 {
 	const uint64_t one = 1;
 
-	if (loop->wake_fd >= 0 &&
-	    write(loop->wake_fd, &one, sizeof(one)) < 0)
+	if (loop->wake_fd >= 0 && write(loop->wake_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake already */
 }
 
@@ -376,8 +375,8 @@ open_real(struct loop *loop, struct err *err)
 	if (loop->base == NULL || loop->wake_fd < 0)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
 	loop->alarm = event_new(loop->base, -1, 0, alarm_rang, loop);
-	loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST,
-	    woken, loop);
+	loop->wake = event_new(
+	    loop->base, loop->wake_fd, EV_READ | EV_PERSIST, woken, loop);
 	if (loop->alarm == NULL || loop->wake == NULL ||
 	    event_add(loop->wake, NULL) < 0)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
@@ -451,8 +450,7 @@ void
 loop_update_now(struct loop *loop)
 {
 	if (loop->clock == LOOP_REAL)
-		loop->now_ns =
-		    clock_ns(CLOCK_MONOTONIC) - loop->start_mono_ns;
+		loop->now_ns = clock_ns(CLOCK_MONOTONIC) - loop->start_mono_ns;
 	loop->fresh = true;
 }
 

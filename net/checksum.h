@@ -58,15 +58,14 @@ csum_pseudo4(uint32_t src, uint32_t dst, uint8_t protocol, uint16_t len_bytes)
 static inline uint16_t
 csum_update16(uint16_t check, uint16_t from, uint16_t to)
 {
-	return csum_finish(
-	    (uint32_t)(uint16_t)~check + (uint16_t)~from + to);
+	return csum_finish((uint32_t)(uint16_t)~check + (uint16_t)~from + to);
 }
 
 static inline uint16_t
 csum_update32(uint16_t check, uint32_t from, uint32_t to)
 {
-	check = csum_update16(check, (uint16_t)(from >> 16),
-	    (uint16_t)(to >> 16));
+	check =
+	    csum_update16(check, (uint16_t)(from >> 16), (uint16_t)(to >> 16));
 	return csum_update16(check, (uint16_t)from, (uint16_t)to);
 }
 

@@ -68,9 +68,9 @@ cur_sub(struct cursor *c, size_t n)
 	const uint8_t *at = cur_bytes(c, n);
 
 	if (at == NULL)
-		return (struct cursor){ .at = c->end,
-			.end = c->end,
-			.overrun = true };
+		return (struct cursor){
+			.at = c->end, .end = c->end, .overrun = true
+		};
 	return (struct cursor){ .at = at, .end = at + n };
 }
 

@@ -28,24 +28,24 @@ enum dhcp_type {
 	DHCP_INFORM,
 };
 
-#define DHCP_OPT_MASK        1
-#define DHCP_OPT_ROUTER      3
-#define DHCP_OPT_DNS         6
-#define DHCP_OPT_HOSTNAME    12
-#define DHCP_OPT_DOMAIN      15
-#define DHCP_OPT_MTU         26
-#define DHCP_OPT_BROADCAST   28
-#define DHCP_OPT_REQUESTED   50
-#define DHCP_OPT_LEASE       51
-#define DHCP_OPT_OVERLOAD    52
-#define DHCP_OPT_TYPE        53
-#define DHCP_OPT_SERVER      54
-#define DHCP_OPT_PARAMETERS  55
-#define DHCP_OPT_MESSAGE     56
-#define DHCP_OPT_MAX_BYTES   57
-#define DHCP_OPT_RENEWAL     58
-#define DHCP_OPT_REBINDING   59
-#define DHCP_OPT_CLIENT_ID   61
+#define DHCP_OPT_MASK       1
+#define DHCP_OPT_ROUTER     3
+#define DHCP_OPT_DNS        6
+#define DHCP_OPT_HOSTNAME   12
+#define DHCP_OPT_DOMAIN     15
+#define DHCP_OPT_MTU        26
+#define DHCP_OPT_BROADCAST  28
+#define DHCP_OPT_REQUESTED  50
+#define DHCP_OPT_LEASE      51
+#define DHCP_OPT_OVERLOAD   52
+#define DHCP_OPT_TYPE       53
+#define DHCP_OPT_SERVER     54
+#define DHCP_OPT_PARAMETERS 55
+#define DHCP_OPT_MESSAGE    56
+#define DHCP_OPT_MAX_BYTES  57
+#define DHCP_OPT_RENEWAL    58
+#define DHCP_OPT_REBINDING  59
+#define DHCP_OPT_CLIENT_ID  61
 
 #define DHCP_MAX_DNS  4
 #define DHCP_MAX_NAME 64 /* with its end */
@@ -68,7 +68,7 @@ struct dhcp {
 	uint32_t lease_s, renewal_s, rebinding_s;
 	char hostname[DHCP_MAX_NAME]; /* printable ASCII without spaces */
 	char domain[DHCP_MAX_NAME];
-	const char *message; /* written only */
+	const char *message;      /* written only */
 	const uint8_t *client_id; /* borrowed */
 	uint8_t client_id_bytes;
 	const uint8_t *parameters; /* borrowed: option codes asked for */

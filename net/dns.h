@@ -7,21 +7,21 @@
 #include "net/cursor.h"
 #include "net/reason.h"
 
-#define DNS_PORT         53
-#define DNS_TYPE_A       1
-#define DNS_TYPE_PTR     12
-#define DNS_TYPE_AAAA    28
-#define DNS_CLASS_IN     1
-#define DNS_NAME_BYTES   256 /* dotted text with its end */
-#define DNS_MAX_BYTES    512 /* over UDP without EDNS */
-#define DNS_MAX_ANSWERS  8
+#define DNS_PORT        53
+#define DNS_TYPE_A      1
+#define DNS_TYPE_PTR    12
+#define DNS_TYPE_AAAA   28
+#define DNS_CLASS_IN    1
+#define DNS_NAME_BYTES  256 /* dotted text with its end */
+#define DNS_MAX_BYTES   512 /* over UDP without EDNS */
+#define DNS_MAX_ANSWERS 8
 
 #define DNS_FLAG_RESPONSE  0x8000
 #define DNS_FLAG_AUTHORITY 0x0400
 #define DNS_FLAG_TRUNCATED 0x0200
 #define DNS_FLAG_RECURSE   0x0100 /* desired */
 #define DNS_FLAG_RECURSION 0x0080 /* available */
-#define DNS_RCODE(flags)   ((flags) & 0xf)
+#define DNS_RCODE(flags)   ((flags)&0xf)
 #define DNS_OK             0
 #define DNS_NXDOMAIN       3
 #define DNS_REFUSED        5

@@ -9,12 +9,12 @@
 
 #define ICMP_HEADER_BYTES 8
 
-#define ICMP_ECHO_REPLY     0
-#define ICMP_UNREACHABLE    3
-#define ICMP_REDIRECT       5
-#define ICMP_ECHO_REQUEST   8
-#define ICMP_TIME_EXCEEDED  11
-#define ICMP_PARAMETER      12
+#define ICMP_ECHO_REPLY    0
+#define ICMP_UNREACHABLE   3
+#define ICMP_REDIRECT      5
+#define ICMP_ECHO_REQUEST  8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETER     12
 
 #define ICMP_UNREACH_NET        0
 #define ICMP_UNREACH_HOST       1
@@ -35,7 +35,7 @@ struct icmp {
 		} echo; /* ICMP_ECHO_* */
 		struct {
 			uint16_t unused, mtu;
-		} frag; /* ICMP_UNREACH_NEEDFRAG */
+		} frag;        /* ICMP_UNREACH_NEEDFRAG */
 		uint32_t word; /* any other: bytes 4 to 7, host order */
 	};
 	const uint8_t *data; /* borrowed: what follows the 8 bytes */

@@ -33,7 +33,7 @@ struct ip4 {
 	uint8_t header_bytes; /* 20 to 60 */
 	uint16_t total_bytes; /* header and payload */
 	uint16_t id;
-	uint16_t fragment; /* IP4_DF, IP4_MF */
+	uint16_t fragment;     /* IP4_DF, IP4_MF */
 	uint16_t offset_bytes; /* of this fragment, a multiple of 8 */
 	uint8_t ttl;
 	uint8_t protocol;

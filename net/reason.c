@@ -5,14 +5,14 @@
 
 static const struct {
 	const char *name, *sentence, *clause;
-} reasons[REASON_COUNT] = {
-	[REASON_NONE] = { "none", "no verdict", "" },
-#define REASON_ROW(id, name, sentence, clause)                                 \
+} reasons[REASON_COUNT] = { [REASON_NONE] = { "none", "no verdict", "" },
+#define REASON_ROW(id, name, sentence, clause) \
 	[REASON_##id] = { name, sentence, clause },
 	REASON_PASS_LIST(REASON_ROW)
 #undef REASON_ROW
-#define REASON_ROW(id, name, sentence, clause) [id] = { name, sentence, clause },
-	REASON_DROP_LIST(REASON_ROW)
+#define REASON_ROW(id, name, sentence, clause) \
+	[id] = { name, sentence, clause },
+	    REASON_DROP_LIST(REASON_ROW)
 #undef REASON_ROW
 };
 

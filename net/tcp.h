@@ -34,11 +34,11 @@ struct tcp {
 /* Reads the segment in c, which travels in ip, and checks its sum unless
  * trusted.  Malformed options are skipped, not refused (RFC 9293, MUST-7).
  * DROP_SHORT, DROP_L4_HEADER, DROP_L4_CHECKSUM. */
-enum reason tcp_parse(struct tcp *tcp, struct cursor *c, const struct ip4 *ip,
-    bool trusted);
+enum reason tcp_parse(
+    struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted);
 
 /* Writes header (with the MSS option if mss is set), checksum and data. */
-void tcp_write(struct writer *w, const struct tcp *tcp, uint32_t src,
-    uint32_t dst);
+void tcp_write(
+    struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst);
 
 #endif

@@ -13,8 +13,8 @@
 
 struct udp {
 	uint16_t sport, dport;
-	uint16_t len_bytes; /* header and data */
-	uint16_t checksum;  /* as read; 0: none was made */
+	uint16_t len_bytes;  /* header and data */
+	uint16_t checksum;   /* as read; 0: none was made */
 	const uint8_t *data; /* borrowed */
 	size_t data_bytes;
 };
@@ -22,11 +22,11 @@ struct udp {
 /* Reads the datagram in c, which travels in ip (an unfragmented packet), and
  * checks its sum unless that is absent or trusted is true (an offload has yet
  * to fill it in).  DROP_SHORT, DROP_L4_HEADER, DROP_L4_CHECKSUM. */
-enum reason udp_parse(struct udp *udp, struct cursor *c, const struct ip4 *ip,
-    bool trusted);
+enum reason udp_parse(
+    struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted);
 
 /* Writes header, checksum (over the addresses given) and data. */
-void udp_write(struct writer *w, const struct udp *udp, uint32_t src,
-    uint32_t dst);
+void udp_write(
+    struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst);
 
 #endif

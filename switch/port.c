@@ -186,8 +186,7 @@ watch_end(const struct watch *watch, const struct port *port,
 	for (unsigned int k = 0; w != NULL && k < WATCHERS_MAX; k++) {
 		for (unsigned int i = 0; i < burst->n; i++)
 			if (watch->token[k][i] != 0)
-				w->end(w, watch->token[k][i],
-				    &burst->frame[i]);
+				w->end(w, watch->token[k][i], &burst->frame[i]);
 		w = w->next;
 	}
 }
@@ -202,8 +201,8 @@ count_sent(struct port *port, struct port *peer, const struct burst *burst)
 
 	for (unsigned int i = 0; i < burst->n; i++) {
 		bytes += burst->frame[i].len;
-		drops += reason_is_drop(
-		    (enum reason)burst->frame[i].verdict.reason);
+		drops +=
+		    reason_is_drop((enum reason)burst->frame[i].verdict.reason);
 	}
 	port->out_frames += burst->n;
 	port->out_bytes += bytes;
@@ -234,8 +233,7 @@ take_what_fits(struct port *peer, struct burst *burst)
 	for (unsigned int i = 0; i < burst->n; i++) {
 		if (burst->frame[i].len > peer->mtu_bytes &&
 		    !(burst->frame[i].flags & (FRAME_TSO4 | FRAME_TSO6))) {
-			node_judge(peer->node, &burst->frame[i],
-			    DROP_TOO_LONG);
+			node_judge(peer->node, &burst->frame[i], DROP_TOO_LONG);
 			continue;
 		}
 		from[fits.n] = (uint8_t)i;
@@ -301,8 +299,8 @@ port_open(struct loop *loop, struct node *node, const char *name,
 		for (unsigned int k = 0; port_kinds[k] != NULL; k++)
 			if (strlen(port_kinds[k]->scheme) == n &&
 			    memcmp(port_kinds[k]->scheme, locator, n) == 0)
-				return port_kinds[k]->open(loop, node, name,
-				    locator + n + 1, err);
+				return port_kinds[k]->open(
+				    loop, node, name, locator + n + 1, err);
 	err_set(err, -EINVAL,
 	    "\"%s\" does not name a port; use tap:NAME or vhost-user:PATH",
 	    locator);

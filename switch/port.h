@@ -30,9 +30,9 @@
 #include "base/loop.h"
 #include "net/reason.h"
 
-#define BURST_MAX       64
-#define NODE_NAME_BYTES 64  /* node and port names, with their end */
-#define FRAME_MAX_BYTES (65535 + 22) /* Ethernet, two tags, the largest IP */
+#define BURST_MAX        64
+#define NODE_NAME_BYTES  64           /* node and port names, with their end */
+#define FRAME_MAX_BYTES  (65535 + 22) /* Ethernet, two tags, the largest IP */
 #define FRAME_HEAD_BYTES 256 /* at least so much of a frame is contiguous */
 
 struct port;
@@ -113,8 +113,8 @@ enum direction { DIR_IN, DIR_OUT }; /* into the node, out of the node */
 struct watcher {
 	uint32_t (*begin)(struct watcher *watcher, const struct port *port,
 	    enum direction dir, const struct frame *frame);
-	void (*end)(struct watcher *watcher, uint32_t token,
-	    const struct frame *frame);
+	void (*end)(
+	    struct watcher *watcher, uint32_t token, const struct frame *frame);
 	struct watcher *next;
 };
 
@@ -130,8 +130,7 @@ struct port_ops {
 	void (*close)(struct port *port);
 	/* One line for `show ports`: state that only this kind has, as "guest
 	 * connected, 2 queues".  May be NULL.  Returns out. */
-	const char *(*describe)(const struct port *port, char *out,
-	    size_t len);
+	const char *(*describe)(const struct port *port, char *out, size_t len);
 };
 
 struct port {
@@ -140,7 +139,7 @@ struct port {
 	char name[NODE_NAME_BYTES]; /* "gw.inside": unique in the lab */
 	struct port *peer;          /* the cable's other end, or NULL */
 	bool down;                  /* link down by command */
-	uint8_t accepts;  /* FRAME_TODO bits that take() can do itself */
+	uint8_t accepts;    /* FRAME_TODO bits that take() can do itself */
 	uint32_t mtu_bytes; /* largest frame that take() accepts, 0: any */
 	struct watcher *watchers;
 	/* Frames and bytes out of and into the node by this port.  out counts
@@ -159,8 +158,8 @@ void node_init(struct node *node, const char *name);
 static inline void
 node_judge(struct node *node, struct frame *frame, enum reason reason)
 {
-	frame->verdict = (struct verdict){ .node = node,
-		.reason = (uint16_t)reason };
+	frame->verdict =
+	    (struct verdict){ .node = node, .reason = (uint16_t)reason };
 	node->count[reason]++;
 }
 
