@@ -5,15 +5,14 @@
 
 static const struct {
 	const char *name, *sentence, *clause;
-} reasons[REASON_COUNT] = { [REASON_NONE] = { "none", "no verdict", "" },
-#define REASON_ROW(id, name, sentence, clause) \
+} reasons[REASON_COUNT] = {
+	[REASON_NONE] = { "none", "no verdict", "" },
+#define PASS(id, name, sentence, clause)                                       \
 	[REASON_##id] = { name, sentence, clause },
-	REASON_PASS_LIST(REASON_ROW)
-#undef REASON_ROW
-#define REASON_ROW(id, name, sentence, clause) \
-	[id] = { name, sentence, clause },
-	    REASON_DROP_LIST(REASON_ROW)
-#undef REASON_ROW
+#define DROP(id, name, sentence, clause) [id] = { name, sentence, clause },
+#include "net/reason.def"
+#undef PASS
+#undef DROP
 };
 
 const char *
@@ -41,5 +40,5 @@ reason_of_name(const char *name)
 
 	while (r < REASON_COUNT && strcmp(reasons[r].name, name) != 0)
 		r++;
-	return r;
+	return (enum reason)r;
 }

@@ -1,0 +1,133 @@
+/*
+ * router.h - an IPv4 router with NAT and DHCP, as a node of the fabric.
+ *
+ * Ports are Ethernet interfaces with one address each.  Packets are forwarded
+ * by longest prefix (RFC 1812), answered with ICMP errors where that is asked
+ * for, and, when NAT is set, translated at the outer port (RFC 4787, 5382,
+ * 5508).  Loop thread only; all time is the loop's.
+ */
+#ifndef ROUTER_ROUTER_H
+#define ROUTER_ROUTER_H
+
+#include "net/addr.h"
+#include "switch/port.h"
+
+struct router;
+
+struct router *router_new(
+    struct loop *loop, const char *name, uint64_t seed, struct err *err);
+void router_free(struct router *router); /* cuts its cables; NULL is fine */
+struct node *router_node(struct router *router);
+
+struct router_port_options {
+	struct mac mac;
+	struct ip4_net address;
+	uint32_t mtu_bytes; /* IP MTU; 0: 1500 */
+};
+
+/* A new interface named "gw.inside", the router's own.  NULL: *err says why
+ * (an address that is no host address, a subnet another port has). */
+struct port *router_add_port(struct router *router, const char *name,
+    const struct router_port_options *options, struct err *err);
+
+/* A static route; 0.0.0.0/0 is the default route.  The next hop must be on a
+ * connected subnet.  0 or -Exxx. */
+int router_add_route(
+    struct router *router, struct ip4_net to, uint32_t via, struct err *err);
+
+/* Serves DHCP on port: addresses first to last, which lie in its subnet. */
+struct router_dhcp_options {
+	uint32_t first, last;
+	uint32_t lease_s; /* 0: 3600 */
+	uint32_t dns;     /* 0: none is told */
+	char domain[64];  /* "": none is told */
+};
+
+int router_set_dhcp(struct router *router, struct port *port,
+    const struct router_dhcp_options *options, struct err *err);
+
+/* A fixed address for one MAC address, within the port's subnet. */
+int router_add_reservation(struct router *router, struct port *port,
+    const struct mac *mac, uint32_t addr, struct err *err);
+
+/* RFC 4787 4.1 and 5: what a mapping and a filter depend on. */
+enum nat_behaviour {
+	NAT_ENDPOINT_INDEPENDENT,
+	NAT_ADDRESS_DEPENDENT,
+	NAT_ADDRESS_AND_PORT_DEPENDENT,
+};
+
+struct router_nat_options {
+	struct port *outside;
+	enum nat_behaviour mapping, filtering;
+	uint32_t max_entries;      /* 0: 65536 */
+	uint32_t udp_idle_s;       /* 0: 300 (RFC 4787 REQ-5) */
+	uint32_t tcp_idle_s;       /* 0: 7440 (RFC 5382 REQ-5) */
+	uint32_t tcp_transitory_s; /* 0: 240 */
+	uint32_t icmp_idle_s;      /* 0: 60 (RFC 5508 REQ-2) */
+	bool hairpin;
+};
+
+int router_set_nat(struct router *router,
+    const struct router_nat_options *options, struct err *err);
+
+/* ---- what `show` prints; each calls each() for every row ---- */
+
+struct nat_row {
+	uint32_t id;       /* as in verdicts; never 0 */
+	uint8_t protocol;  /* IP_TCP, IP_UDP, IP_ICMP */
+	const char *state; /* "established", "opening", "-" ... */
+	uint32_t inside_ip, outside_ip, remote_ip;
+	uint16_t inside_port, outside_port, remote_port; /* ICMP: id, id, 0 */
+	uint64_t left_ns;                                /* until it expires */
+	uint64_t out_frames, out_bytes, in_frames, in_bytes;
+};
+
+void router_each_nat(const struct router *router,
+    void (*each)(void *arg, const struct nat_row *row), void *arg);
+
+/* The most recent refusals of packets from outside (up to 64), oldest first. */
+struct refusal_row {
+	uint64_t at_ns;
+	enum reason reason;
+	uint8_t protocol;
+	uint32_t src_ip, dst_ip;
+	uint16_t src_port, dst_port;
+};
+
+void router_each_refusal(const struct router *router,
+    void (*each)(void *arg, const struct refusal_row *row), void *arg);
+
+struct arp_row {
+	const struct port *port;
+	uint32_t ip;
+	struct mac mac;
+	const char *state; /* "asking", "known", "checking" */
+	uint64_t age_ns;
+};
+
+void router_each_arp(const struct router *router,
+    void (*each)(void *arg, const struct arp_row *row), void *arg);
+
+struct lease_row {
+	const struct port *port;
+	uint32_t ip;
+	struct mac mac;
+	char hostname[64];
+	const char *state; /* "offered", "leased", "reserved", "declined" ... */
+	uint64_t left_ns;
+};
+
+void router_each_lease(const struct router *router,
+    void (*each)(void *arg, const struct lease_row *row), void *arg);
+
+struct route_row {
+	struct ip4_net to;
+	uint32_t via; /* 0: connected */
+	const struct port *port;
+};
+
+void router_each_route(const struct router *router,
+    void (*each)(void *arg, const struct route_row *row), void *arg);
+
+#endif
