@@ -1,0 +1,94 @@
+# What is tested, and how: make test, bench, fuzz, lint, demo, install.
+
+.PHONY: deps test check-build bench fuzz lint format demo install tidy
+
+deps:
+	@tests/deps.sh build test lint
+
+# Unit tests run under ASan and UBSan, the labs with the program as shipped.
+LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
+
+test:
+	@tests/deps.sh build test
+	$(MAKE) -j$$(nproc) WERROR=1 $(BUILD)/lanyard
+	$(MAKE) -j$$(nproc) WERROR=1 SANITIZE=1 OPT=-O1 BUILD=$(BUILD)/asan \
+	    tests $(BUILD)/asan/lanyard
+	@BUILD=$(BUILD) tests/run $(patsubst %.c,$(BUILD)/asan/%,$(TESTS)) \
+	    $(addprefix ./,$(LABS))
+
+# ---- benches: tests/bench/FOLDER_bench.c ----
+
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
+
+bench: $(BENCHES) $(BUILD)/lanyard
+	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
+
+# ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
+# names the folders that it needs, highest first ----
+
+FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZERS))
+FUZZFLAGS := -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined \
+	     -fno-sanitize-recover=undefined -pthread
+
+libs_of = $(shell sed -n '1s|^/\* libs: \(.*\) \*/|\1|p' $(1))
+
+define fuzzer
+$$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(wildcard $$(f)/*.[ch]))
+	@mkdir -p $$(@D)
+	$$(CLANG) $$(CPPFLAGS) $$(FUZZFLAGS) -o $$@ $$< \
+	    $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(wildcard $$(f)/*.c)) \
+	    $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(NEEDS_$$(f)))
+endef
+$(foreach z,$(patsubst tests/fuzz/%.c,%,$(FUZZERS)),$(eval $(call fuzzer,$(z))))
+
+.PHONY: fuzzers
+fuzzers: $(FUZZBIN)
+
+# Each target runs FUZZ_SECONDS, as many at a time as there are processors.
+# Finds are left in $(BUILD)/fuzz; keep them as tests/fuzz/seeds/NAME/CAUSE.
+fuzz: fuzzers
+	@BUILD=$(BUILD) tests/fuzz/run $(FUZZ_SECONDS) $(FUZZBIN)
+
+# ---- lint ----
+
+SOURCES := $(sort $(wildcard $(addsuffix /*.[ch],$(FOLDERS) vmm/guest tests/*)))
+
+lint:
+	@tests/deps.sh build lint
+	clang-format --dry-run --Werror $(SOURCES)
+	@# unmatchedSuppression, missingInclude: system headers are not ours;
+	@# checkersReport and style notes about taste are not failures.
+	cppcheck --quiet --error-exitcode=1 --inline-suppr -I. -j$$(nproc) \
+	    --enable=warning,portability --suppress=missingIncludeSystem \
+	    --suppress=checkLevelNormal $(addsuffix /,$(FOLDERS))
+	@tests/floors
+	@for p in $(wildcard man/*.[1-9]); do mandoc -T lint -W warning $$p || exit 1; done
+
+format:
+	clang-format -i $(SOURCES)
+
+tidy:
+	clang-tidy $(filter %.c,$(SOURCES)) -- $(CPPFLAGS) -std=c17
+
+# ---- the demo ----
+
+demo:
+	@tests/deps.sh build
+	@$(MAKE) -s -j$$(nproc) $(BUILD)/lanyard
+	@topologies/demo.sh $(BUILD)/lanyard
+
+# ---- install ----
+
+MANPAGES := $(sort $(wildcard man/*.[1-9]))
+
+install: $(BUILD)/lanyard
+	install -D -m 755 $(BUILD)/lanyard $(DESTDIR)$(PREFIX)/bin/lanyard
+	for p in $(MANPAGES); do \
+	    install -D -m 644 $$p \
+		$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; \
+	done
+	for t in topologies/*.yaml; do \
+	    install -D -m 644 $$t \
+		$(DESTDIR)$(PREFIX)/share/doc/lanyard/$$t || exit 1; \
+	done
