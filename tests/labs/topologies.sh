@@ -1,0 +1,22 @@
+#!/bin/bash
+# Every topology is a test: it runs and meets its own expectations.
+. "$(dirname "$0")/tap.sh"
+for file in topologies/*.yaml; do
+	name=$(basename "$file" .yaml)
+	"$LANYARD" check "$file" >"$tmp/check" 2>&1
+	is $? "$name: check finds nothing wrong"
+	note <"$tmp/check"
+	"$LANYARD" draw "$file" >"$tmp/draw" 2>&1
+	is $? "$name: draw"
+	[ "$name" != hundred ] || continue
+	mode=
+	! grep -q '^hosts:' "$file" || grep -q '^vms:' "$file" || mode=--virtual-time
+	if [ -z "$mode" ] && ! [ -w /dev/kvm ]; then
+		skip "$name: needs /dev/kvm, which cannot be opened"
+		continue
+	fi
+	(cp "$file" "$tmp/" && cd "$tmp" &&
+	    "$LANYARD" run $mode "$name.yaml") >"$tmp/log" 2>&1
+	is $? "$name: meets its expectations"
+	note <"$tmp/log"
+done
