@@ -37,6 +37,7 @@ struct loop {
 	struct loop_timer **heap;
 	unsigned int nheap, heap_max;
 	struct loop_defer *deferred, **deferred_end;
+	struct loop_defer mark; /* never called */
 };
 
 struct loop_watch {
@@ -202,30 +203,23 @@ loop_defer_cancel(struct loop_defer *defer)
 	defer->prev = NULL;
 }
 
-/* Runs what was asked for, but what it asks for again only up to itself: the
- * mark is a place in the list that no callback can free. */
-static void
-mark_reached(void *arg)
-{
-	(void)arg;
-}
-
+/* Runs what was asked for up to now; what these calls ask for waits a round.
+ * The mark between both is a place in the list that no callback can free. */
 static void
 run_deferred(struct loop *loop)
 {
-	struct loop_defer mark;
+	struct loop_defer *mark = &loop->mark;
 
 	if (loop->deferred == NULL)
 		return;
-	loop_defer_init(&mark, loop, mark_reached, NULL);
-	loop_defer_ask(&mark);
-	while (loop->deferred != &mark) {
+	loop_defer_ask(mark);
+	while (loop->deferred != mark) {
 		struct loop_defer *defer = loop->deferred;
 
 		loop_defer_cancel(defer);
 		defer->call(defer->arg);
 	}
-	loop_defer_cancel(&mark);
+	loop_defer_cancel(mark);
 }
 
 /* ---- descriptors ---- */
@@ -395,6 +389,7 @@ loop_new(enum loop_clock clock, struct err *err)
 	loop->clock = clock;
 	loop->wake_fd = -1;
 	loop->deferred_end = &loop->deferred;
+	loop_defer_init(&loop->mark, loop, NULL, NULL);
 	loop->order = 1;
 	switch (clock) {
 	case LOOP_VIRTUAL: break;

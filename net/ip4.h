@@ -50,8 +50,8 @@ struct ip4 {
  */
 enum reason ip4_parse(struct ip4 *ip, struct cursor *c);
 
-/* The header quoted in an ICMP error: as ip4_parse(), but its payload may be
- * cut short and its checksum is not looked at (RFC 5508 REQ-3). */
+/* The header quoted in an ICMP error: as ip4_parse(), checksum included (RFC
+ * 5508 REQ-3a), but its payload may be cut short: no DROP_IP_LENGTH. */
 enum reason ip4_parse_quoted(struct ip4 *ip, struct cursor *c);
 
 /* Writes a header of ip->header_bytes with its options and checksum; when

@@ -7,7 +7,7 @@ static const struct {
 	const char *name, *sentence, *clause;
 } reasons[REASON_COUNT] = {
 	[REASON_NONE] = { "none", "no verdict", "" },
-#define PASS(id, name, sentence, clause)                                       \
+#define PASS(id, name, sentence, clause) \
 	[REASON_##id] = { name, sentence, clause },
 #define DROP(id, name, sentence, clause) [id] = { name, sentence, clause },
 #include "net/reason.def"

@@ -1,0 +1,109 @@
+/*
+ * The Internet checksum over bytes in memory.
+ *
+ * A one's complement sum of 16-bit words does not care for the order of bytes
+ * but for one swap at the end, and words may be added two or four at a time
+ * (RFC 1071, 2).  So 64-bit words of the machine are split into 32-bit halves
+ * and added into 64-bit lanes, which cannot carry: 2^32 of them fit.  Lanes are
+ * the compilers' own vectors; where the machine has AVX2, a clone of the
+ * function for it is picked once at start.  Headers are shorter than what the
+ * clone's call costs, so they are added here in place.
+ *
+ * The bare-metal guest has no vector registers to spare, and no start-up code
+ * that could pick a clone: freestanding, it is the plain loop of words alone.
+ */
+#include "net/checksum.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES 128 /* what one turn of the vector loop adds */
+
+/* Brings a sum of 32-bit halves to 16 bits, in network order. */
+static uint16_t
+fold64(uint64_t sum)
+{
+	sum = (sum >> 32) + (sum & UINT32_MAX);
+	sum = (sum >> 32) + (sum & UINT32_MAX);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint16_t)(sum >> 8 | sum << 8);
+#else
+	return (uint16_t)sum;
+#endif
+}
+
+static inline uint64_t
+add_word(uint64_t sum, const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return sum + (word >> 32) + (word & UINT32_MAX);
+}
+
+/* Sums up len bytes, the last word filled up with zeros. */
+static inline uint64_t
+add_words(const uint8_t *at, size_t len)
+{
+	uint64_t sum = 0;
+	uint8_t last[8] = { 0 };
+
+	for (; len >= 8; at += 8, len -= 8)
+		sum = add_word(sum, at);
+	if (len == 0)
+		return sum;
+	memcpy(last, at, len);
+	return add_word(sum, last);
+}
+
+#if __STDC_HOSTED__
+
+#if defined(__x86_64__) && defined(__has_attribute)
+#if __has_attribute(target_clones)
+#define CLONED __attribute__((target_clones("avx2", "default")))
+#endif
+#endif
+#ifndef CLONED
+#define CLONED
+#endif
+
+typedef uint64_t lanes __attribute__((vector_size(32)));
+
+/* Sums up the whole blocks of len. */
+CLONED static uint64_t
+add_blocks(const uint8_t *at, size_t len)
+{
+	lanes sum[4] = { 0 };
+
+	for (; len >= BLOCK_BYTES; at += BLOCK_BYTES, len -= BLOCK_BYTES)
+		for (int i = 0; i < 4; i++) {
+			lanes word;
+
+			memcpy(&word, at + i * 32, sizeof(word));
+			sum[i] += (word >> 32) + (word & UINT32_MAX);
+		}
+	sum[0] += sum[1] + sum[2] + sum[3];
+	return sum[0][0] + sum[0][1] + sum[0][2] + sum[0][3];
+}
+
+#endif
+
+uint32_t
+csum_add_bytes(uint32_t sum, const void *data, size_t len_bytes)
+{
+	const uint8_t *at = data;
+	uint64_t part = 0;
+
+#if __STDC_HOSTED__
+	if (len_bytes >= BLOCK_BYTES) {
+		size_t blocks = len_bytes & ~(size_t)(BLOCK_BYTES - 1);
+
+		part = add_blocks(at, blocks);
+		at += blocks;
+		len_bytes -= blocks;
+	}
+#endif
+	return csum_add(sum, fold64(part + add_words(at, len_bytes)));
+}

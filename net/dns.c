@@ -1,0 +1,263 @@
+/*
+ * DNS questions and the addresses that answer them.
+ *
+ * A name is labels, and may end in a pointer to the rest of it.  A pointer may
+ * only lead to before the piece of name that it ends: so each step goes back,
+ * no chain of pointers can loop, and its length is bounded by the message's.
+ *
+ * Names become text, lower case, so that they compare by strcmp().  A label
+ * whose bytes would say something else as text (a dot, a space, a byte that
+ * does not print) refuses the message.
+ *
+ * An answer counts if it belongs to the name asked for, or to the alias that
+ * an earlier answer made of it: in the order that RFC 1034 4.3.2 has servers
+ * write them.  A name server's other gifts are not taken.
+ */
+#include "net/dns.h"
+
+#define HEADER_BYTES 12
+#define MAX_LABEL    63
+#define MAX_NAME     253  /* as text: 255 on the wire */
+#define POINTER      0xc0 /* upper two bits of a length: not a length */
+#define TYPE_CNAME   5
+#define NAME_POINTER 0xc00c /* to the question's name, behind the header */
+#define A_BYTES      4
+#define TTL_MAX      INT32_MAX /* RFC 2181 8 */
+
+struct message {
+	const uint8_t *start; /* what pointers count from */
+};
+
+/* ---- reading ---- */
+
+/* Appends a label and a dot to the name of *len bytes. */
+static bool
+add_label(char *name, size_t *len, const uint8_t *label, size_t n)
+{
+	if (*len + n + 1 > MAX_NAME + 1)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		char ch = (char)label[i];
+
+		if (label[i] <= ' ' || label[i] >= 0x7f || ch == '.')
+			return false;
+		if (ch >= 'A' && ch <= 'Z')
+			ch = (char)(ch - 'A' + 'a');
+		name[(*len)++] = ch;
+	}
+	name[(*len)++] = '.';
+	return true;
+}
+
+/* Moves walk, which read a pointer of a name's piece from piece on, to where
+ * that points. */
+static bool
+follow(struct cursor *walk, const struct message *m, const uint8_t *piece,
+    size_t offset)
+{
+	if (offset < HEADER_BYTES || offset >= (size_t)(piece - m->start))
+		return false;
+	walk->at = m->start + offset;
+	return true;
+}
+
+/* Reads a name at *c, and moves on past it. */
+static enum reason
+read_name(char name[DNS_NAME_BYTES], struct cursor *c, const struct message *m)
+{
+	struct cursor walk = *c;
+	const uint8_t *piece = walk.at;
+	size_t len = 0;
+	bool jumped = false;
+
+	for (;;) {
+		uint8_t n = cur_u8(&walk);
+		const uint8_t *label;
+
+		if (walk.overrun)
+			return DROP_SHORT;
+		if ((n & POINTER) == POINTER) {
+			size_t offset = (size_t)(n & ~POINTER) << 8;
+
+			offset |= cur_u8(&walk);
+			if (walk.overrun)
+				return DROP_SHORT;
+			if (!jumped)
+				*c = walk;
+			jumped = true;
+			if (!follow(&walk, m, piece, offset))
+				return DROP_DNS;
+			piece = walk.at;
+			continue;
+		}
+		if (n > MAX_LABEL)
+			return DROP_DNS;
+		if (n == 0)
+			break;
+		label = cur_bytes(&walk, n);
+		if (label == NULL)
+			return DROP_SHORT;
+		if (!add_label(name, &len, label, n))
+			return DROP_DNS;
+	}
+	if (!jumped)
+		*c = walk;
+	name[len > 0 ? len - 1 : 0] = '\0'; /* over the last dot */
+	return DROP_NONE;
+}
+
+struct record {
+	char name[DNS_NAME_BYTES];
+	uint16_t type, class;
+	uint32_t ttl_s;
+	struct cursor data;
+};
+
+static enum reason
+read_record(struct record *r, struct cursor *c, const struct message *m)
+{
+	enum reason reason = read_name(r->name, c, m);
+
+	if (reason != DROP_NONE)
+		return reason;
+	r->type = cur_be16(c);
+	r->class = cur_be16(c);
+	r->ttl_s = cur_be32(c);
+	if (r->ttl_s > TTL_MAX)
+		r->ttl_s = 0;
+	r->data = cur_sub(c, cur_be16(c));
+	return c->overrun ? DROP_SHORT : DROP_NONE;
+}
+
+/* Takes what record says about the name that is looked for. */
+static enum reason
+take_answer(struct dns *d, char wanted[DNS_NAME_BYTES], struct record *r,
+    const struct message *m)
+{
+	if (r->class != DNS_CLASS_IN || strcmp(r->name, wanted) != 0)
+		return DROP_NONE;
+	if (r->type == TYPE_CNAME) {
+		enum reason reason = read_name(wanted, &r->data, m);
+
+		if (reason != DROP_NONE)
+			return reason;
+	} else if (r->type == DNS_TYPE_A) {
+		if (d->naddrs < DNS_MAX_ANSWERS)
+			d->addr[d->naddrs++] = cur_be32(&r->data);
+		else
+			cur_skip(&r->data, A_BYTES);
+	} else
+		return DROP_NONE;
+	if (r->data.overrun || cur_left(&r->data) > 0)
+		return DROP_DNS;
+	if (r->ttl_s < d->ttl_s)
+		d->ttl_s = r->ttl_s;
+	return DROP_NONE;
+}
+
+static enum reason
+read_answers(struct dns *d, struct cursor *c, const struct message *m,
+    unsigned int nanswers)
+{
+	char wanted[DNS_NAME_BYTES];
+	struct record r;
+
+	memcpy(wanted, d->name, sizeof(wanted));
+	d->ttl_s = TTL_MAX;
+	for (unsigned int i = 0; i < nanswers; i++) {
+		enum reason reason = read_record(&r, c, m);
+
+		if (reason == DROP_NONE)
+			reason = take_answer(d, wanted, &r, m);
+		if (reason != DROP_NONE)
+			return reason;
+	}
+	if (d->naddrs == 0)
+		d->ttl_s = 0;
+	return DROP_NONE;
+}
+
+enum reason
+dns_parse(struct dns *dns, struct cursor *c)
+{
+	const struct message m = { .start = c->at };
+	uint16_t id = cur_be16(c), flags = cur_be16(c);
+	uint16_t nquestions = cur_be16(c), nanswers = cur_be16(c);
+	struct dns d = { .id = id, .flags = flags };
+	enum reason reason;
+
+	cur_skip(c, 4); /* how many of authority, how many additional */
+	if (c->overrun)
+		return DROP_SHORT;
+	if (nquestions != 1)
+		return DROP_DNS;
+	reason = read_name(d.name, c, &m);
+	if (reason != DROP_NONE)
+		return reason;
+	d.type = cur_be16(c);
+	d.class = cur_be16(c);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (d.flags & DNS_FLAG_RESPONSE) {
+		reason = read_answers(&d, c, &m, nanswers);
+		if (reason != DROP_NONE)
+			return reason;
+	} else if (nanswers != 0)
+		return DROP_DNS;
+	*dns = d;
+	return DROP_NONE;
+}
+
+/* ---- writing ---- */
+
+/* Writes a dotted name as labels; one that cannot be written sets overrun. */
+static void
+write_name(struct writer *w, const char *name)
+{
+	const char *at = name;
+
+	if (strlen(name) > MAX_NAME) {
+		w->overrun = true;
+		return;
+	}
+	while (*at != '\0') {
+		const char *dot = strchr(at, '.');
+		size_t n = dot != NULL ? (size_t)(dot - at) : strlen(at);
+
+		if (n == 0 || n > MAX_LABEL) {
+			w->overrun = true;
+			return;
+		}
+		wr_u8(w, (uint8_t)n);
+		wr_bytes(w, at, n);
+		at += n;
+		if (*at == '.')
+			at++;
+	}
+	wr_u8(w, 0);
+}
+
+void
+dns_write(struct writer *w, const struct dns *dns)
+{
+	uint8_t naddrs =
+	    dns->naddrs < DNS_MAX_ANSWERS ? dns->naddrs : DNS_MAX_ANSWERS;
+
+	wr_be16(w, dns->id);
+	wr_be16(w, dns->flags);
+	wr_be16(w, 1);
+	wr_be16(w, naddrs);
+	wr_be16(w, 0);
+	wr_be16(w, 0);
+	write_name(w, dns->name);
+	wr_be16(w, dns->type);
+	wr_be16(w, dns->class);
+	for (uint8_t i = 0; i < naddrs; i++) {
+		wr_be16(w, NAME_POINTER);
+		wr_be16(w, DNS_TYPE_A);
+		wr_be16(w, DNS_CLASS_IN);
+		wr_be32(w, dns->ttl_s);
+		wr_be16(w, A_BYTES);
+		wr_be32(w, dns->addr[i]);
+	}
+}
