@@ -7,6 +7,10 @@
  * libevent knows a single timer, the earliest, and is asked for one round at a
  * time: descriptors that are ready, then timers that are due, then deferred
  * calls.  A deferred call that wants another round makes that one not sleep.
+ * Virtual rounds are the same without the descriptors.
+ *
+ * A timer set for the past is set for now: otherwise one that keeps setting
+ * itself to an early instant would stay before all others, for ever.
  *
  * The heap's slot 0 is not used, so that a slot of 0 can mean "not set".
  */
@@ -20,12 +24,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
+#define MAX_SLEEP_NS (UINT64_C(86400) * NS_PER_S) /* then it looks again */
+
 struct loop {
 	enum loop_clock clock;
 	struct event_base *base; /* NULL: virtual */
 	struct event *alarm;     /* the earliest timer */
 	struct event *wake;      /* reads wake_fd */
 	int wake_fd;
+	void (*on_wake)(void *arg);
+	void *on_wake_arg;
 	bool stop;
 	bool fresh; /* now_ns was read in this round */
 	uint64_t now_ns;
@@ -109,7 +119,7 @@ loop_timer_set(struct loop_timer *timer, uint64_t at_ns)
 	struct loop *loop = timer->loop;
 	unsigned int slot = timer->slot;
 
-	timer->at_ns = at_ns;
+	timer->at_ns = at_ns > loop->now_ns ? at_ns : loop->now_ns;
 	timer->order = loop->order++;
 	if (slot == 0) {
 		if (loop->nheap + 1 >= loop->heap_max) {
@@ -240,8 +250,21 @@ watch_ready(evutil_socket_t fd, short what, void *arg)
 	watch->call(watch->arg, events);
 }
 
+/* What libevent shall wait for; nothing at all for a sleeping watch. */
+static short
+what_of(unsigned int events)
+{
+	short what = 0;
+
+	if (events & LOOP_READ)
+		what |= EV_READ | EV_PERSIST;
+	if (events & LOOP_WRITE)
+		what |= EV_WRITE | EV_PERSIST;
+	return what;
+}
+
 static struct loop_watch *
-watch_new(struct loop *loop, int fd, unsigned int events, short what,
+watch_new(struct loop *loop, int fd, short what,
     void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
 {
 	struct loop_watch *watch;
@@ -259,11 +282,7 @@ watch_new(struct loop *loop, int fd, unsigned int events, short what,
 	watch->fd = fd;
 	watch->call = call;
 	watch->arg = arg;
-	if (what == 0 && events & LOOP_READ)
-		what |= EV_READ | EV_PERSIST;
-	if (what == (EV_READ | EV_PERSIST) || what == 0)
-		if (events & LOOP_WRITE)
-			what |= EV_WRITE | EV_PERSIST;
+	errno = ENOMEM; /* libevent sets it when the system refuses */
 	watch->event = event_new(loop->base, fd, what, watch_ready, watch);
 	if (watch->event == NULL)
 		goto fail;
@@ -272,10 +291,11 @@ watch_new(struct loop *loop, int fd, unsigned int events, short what,
 	loop->nwatches++;
 	return watch;
 fail:
+	err_sys(err, -errno, NULL, "cannot watch %s %d",
+	    what & EV_SIGNAL ? "signal" : "descriptor", fd);
 	if (watch != NULL && watch->event != NULL)
 		event_free(watch->event);
 	free(watch);
-	err_sys(err, -ENOMEM, NULL, "cannot watch a descriptor");
 	return NULL;
 }
 
@@ -283,30 +303,25 @@ struct loop_watch *
 loop_watch_new(struct loop *loop, int fd, unsigned int events,
     void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
 {
-	return watch_new(loop, fd, events, 0, call, arg, err);
+	return watch_new(loop, fd, what_of(events), call, arg, err);
 }
 
 struct loop_watch *
 loop_signal_new(struct loop *loop, int signal,
     void (*call)(void *arg, unsigned int events), void *arg, struct err *err)
 {
-	return watch_new(
-	    loop, signal, 0, EV_SIGNAL | EV_PERSIST, call, arg, err);
+	return watch_new(loop, signal, EV_SIGNAL | EV_PERSIST, call, arg, err);
 }
 
 void
 loop_watch_events(struct loop_watch *watch, unsigned int events)
 {
-	short what = EV_PERSIST;
+	short what = what_of(events);
 
-	if (events & LOOP_READ)
-		what |= EV_READ;
-	if (events & LOOP_WRITE)
-		what |= EV_WRITE;
 	event_del(watch->event);
 	event_assign(watch->event, watch->loop->base, watch->fd, what,
 	    watch_ready, watch);
-	if (events != 0)
+	if (what != 0)
 		event_add(watch->event, NULL);
 }
 
@@ -323,12 +338,16 @@ loop_watch_free(struct loop_watch *watch)
 static void
 woken(evutil_socket_t fd, short what, void *arg)
 {
+	struct loop *loop = arg;
 	uint64_t count;
 
 	(void)what;
-	(void)arg;
 	if (read(fd, &count, sizeof(count)) < 0)
 		return; /* somebody woke us for nothing */
+	if (!loop->fresh)
+		loop_update_now(loop);
+	if (loop->on_wake != NULL)
+		loop->on_wake(loop->on_wake_arg);
 }
 
 void
@@ -338,6 +357,13 @@ loop_wake(struct loop *loop)
 
 	if (loop->wake_fd >= 0 && write(loop->wake_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake already */
+}
+
+void
+loop_on_wake(struct loop *loop, void (*call)(void *arg), void *arg)
+{
+	loop->on_wake = call;
+	loop->on_wake_arg = arg;
 }
 
 /* ---- the loop ---- */
@@ -352,12 +378,21 @@ alarm_rang(evutil_socket_t fd, short what, void *arg)
 	loop->alarm_ns = 0;
 }
 
+/* What libevent grumbles about is told by struct err to whom it concerns. */
+static void
+log_libevent(int severity, const char *text)
+{
+	(void)severity;
+	log_debug("libevent: %s", text);
+}
+
 /* Fills in what a real loop needs of libevent. */
 static int
 open_real(struct loop *loop, struct err *err)
 {
 	struct event_config *config = event_config_new();
 
+	event_set_log_callback(log_libevent);
 	if (config == NULL)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
 	/* timerfd instead of epoll's milliseconds */
@@ -475,6 +510,8 @@ set_alarm(struct loop *loop)
 		return;
 	loop_update_now(loop);
 	wait_ns = at_ns > loop->now_ns ? at_ns - loop->now_ns : 0;
+	if (wait_ns > MAX_SLEEP_NS)
+		wait_ns = MAX_SLEEP_NS;
 	wait_ns += NS_PER_US - 1; /* libevent counts in µs: never too early */
 	wait.tv_sec = (time_t)(wait_ns / NS_PER_S);
 	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / NS_PER_US);
@@ -497,7 +534,8 @@ run_real(struct loop *loop)
 		loop->fresh = false;
 		if (event_base_loop(loop->base, flags) < 0)
 			return -EIO;
-		loop_update_now(loop);
+		if (!loop->fresh)
+			loop_update_now(loop);
 		run_timers(loop);
 		run_deferred(loop);
 	}
@@ -508,14 +546,14 @@ static int
 run_virtual(struct loop *loop)
 {
 	while (!loop->stop) {
-		run_deferred(loop);
-		if (loop->deferred != NULL)
-			continue;
-		if (loop->nheap == 0)
-			return 0;
-		if (loop->heap[1]->at_ns > loop->now_ns)
-			loop->now_ns = loop->heap[1]->at_ns;
+		if (loop->deferred == NULL) {
+			if (loop->nheap == 0)
+				return 0;
+			if (loop->heap[1]->at_ns > loop->now_ns)
+				loop->now_ns = loop->heap[1]->at_ns;
+		}
 		run_timers(loop);
+		run_deferred(loop);
 	}
 	return 0;
 }

@@ -48,8 +48,13 @@ void loop_update_now(struct loop *loop);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Makes a sleeping loop go round once.  Any thread, and signal handlers. */
+/* Makes a sleeping loop go round once.  Any thread, and signal handlers.  A
+ * virtual loop does not sleep: there it does nothing. */
 void loop_wake(struct loop *loop);
+
+/* Has call run in the loop's thread, once for all the loop_wake() since the
+ * last time.  One per loop, for its owner; NULL: none. */
+void loop_on_wake(struct loop *loop, void (*call)(void *arg), void *arg);
 
 /*
  * A timer is part of its owner's struct.  It is set or not; setting it again
