@@ -5,6 +5,15 @@
  * is on the way of every frame, so the unusual is behind one test each: a
  * missing or sleeping cable, offloads that the other end does not do, a frame
  * beyond its MTU, a watcher.
+ *
+ * A take() may send, and so a send may nest: as deep as a frame's way through
+ * switches and routers is long, and as often as a broadcast has receivers.
+ * Cables in a circle would make that endless, so both are bounded; the bounds
+ * are a property of the thread's stack, hence thread-local.
+ *
+ * Any number of watchers may look on.  Each has its tokens on the stack of one
+ * turn of deliver_watched(), which calls itself for the next one, so that they
+ * begin in order, end in reverse, and frames of other ports lie in between.
  */
 #include "switch/port.h"
 
@@ -155,60 +164,51 @@ port_unwatch(struct port *port, struct watcher *watcher)
 		*at = watcher->next;
 }
 
-/* What the watchers of one port are told about a burst.  More than these see
- * nothing: one lab has one capture per file, and few files. */
-#define WATCHERS_MAX 4
-
-struct watch {
-	uint32_t token[WATCHERS_MAX][BURST_MAX];
-};
-
-static void
-watch_begin(struct watch *watch, const struct port *port, enum direction dir,
-    const struct burst *burst)
-{
-	struct watcher *w = port->watchers;
-
-	for (unsigned int k = 0; w != NULL && k < WATCHERS_MAX; k++) {
-		for (unsigned int i = 0; i < burst->n; i++)
-			watch->token[k][i] =
-			    w->begin(w, port, dir, &burst->frame[i]);
-		w = w->next;
-	}
-}
-
-static void
-watch_end(const struct watch *watch, const struct port *port,
-    const struct burst *burst)
-{
-	struct watcher *w = port->watchers;
-
-	for (unsigned int k = 0; w != NULL && k < WATCHERS_MAX; k++) {
-		for (unsigned int i = 0; i < burst->n; i++)
-			if (watch->token[k][i] != 0)
-				w->end(w, watch->token[k][i], &burst->frame[i]);
-		w = w->next;
-	}
-}
-
 /* ---- the way of a burst ---- */
 
-static void
-count_sent(struct port *port, struct port *peer, const struct burst *burst)
+/* How far the sends of this thread are nested, and how many the outermost one
+ * may still cause. */
+static _Thread_local struct {
+	unsigned int depth;
+	unsigned int sends_left;
+} nest;
+
+struct passage {
+	struct port *port, *peer; /* peer NULL: to be refused */
+	struct burst *burst;
+	enum reason refusal;
+};
+
+static uint64_t
+burst_bytes(const struct burst *burst)
 {
 	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < burst->n; i++)
+		bytes += burst->frame[i].len;
+	return bytes;
+}
+
+static unsigned int
+burst_drops(const struct burst *burst)
+{
 	unsigned int drops = 0;
 
-	for (unsigned int i = 0; i < burst->n; i++) {
-		bytes += burst->frame[i].len;
+	for (unsigned int i = 0; i < burst->n; i++)
 		drops +=
 		    reason_is_drop((enum reason)burst->frame[i].verdict.reason);
-	}
-	port->out_frames += burst->n;
-	port->out_bytes += bytes;
-	port->out_drops += drops;
-	peer->in_frames += burst->n;
-	peer->in_bytes += bytes;
+	return drops;
+}
+
+/* The longest frame that a wire would see of this one. */
+static uint32_t
+wire_bytes(const struct frame *frame)
+{
+	uint32_t longest = (uint32_t)frame->header_bytes + frame->gso_bytes;
+
+	if (frame->flags & (FRAME_TSO4 | FRAME_TSO6) && longest < frame->len)
+		return longest;
+	return frame->len;
 }
 
 static bool
@@ -217,7 +217,7 @@ some_too_long(const struct port *peer, const struct burst *burst)
 	if (peer->mtu_bytes == 0)
 		return false;
 	for (unsigned int i = 0; i < burst->n; i++)
-		if (burst->frame[i].len > peer->mtu_bytes)
+		if (wire_bytes(&burst->frame[i]) > peer->mtu_bytes)
 			return true;
 	return false;
 }
@@ -231,8 +231,7 @@ take_what_fits(struct port *peer, struct burst *burst)
 
 	burst_clear(&fits);
 	for (unsigned int i = 0; i < burst->n; i++) {
-		if (burst->frame[i].len > peer->mtu_bytes &&
-		    !(burst->frame[i].flags & (FRAME_TSO4 | FRAME_TSO6))) {
+		if (wire_bytes(&burst->frame[i]) > peer->mtu_bytes) {
 			node_judge(peer->node, &burst->frame[i], DROP_TOO_LONG);
 			continue;
 		}
@@ -247,44 +246,116 @@ take_what_fits(struct port *peer, struct burst *burst)
 }
 
 static void
-hand_over(struct port *port, struct port *peer, struct burst *burst)
+deliver(const struct passage *p)
 {
-	struct watch out, in;
-
-	if (port->watchers != NULL)
-		watch_begin(&out, port, DIR_OUT, burst);
-	if (peer->watchers != NULL)
-		watch_begin(&in, peer, DIR_IN, burst);
-	if (some_too_long(peer, burst))
-		take_what_fits(peer, burst);
+	if (p->peer == NULL)
+		node_judge_all(p->port->node, p->burst, p->refusal);
+	else if (some_too_long(p->peer, p->burst))
+		take_what_fits(p->peer, p->burst);
 	else
-		peer->ops->take(peer, burst);
-	if (peer->watchers != NULL)
-		watch_end(&in, peer, burst);
-	if (port->watchers != NULL)
-		watch_end(&out, port, burst);
+		p->peer->ops->take(p->peer, p->burst);
+}
+
+static bool
+is_watched_by(const struct port *port, const struct watcher *watcher)
+{
+	const struct watcher *w = port->watchers;
+
+	while (w != NULL && w != watcher)
+		w = w->next;
+	return w != NULL;
+}
+
+/* Tells the watchers from w on, which are at port, and then those of the other
+ * end; delivers; and tells them what became of it on the way back.  A watcher
+ * that was detached meanwhile is not told. */
+static void
+deliver_watched(
+    const struct passage *p, const struct port *at, struct watcher *w)
+{
+	enum direction dir = at == p->port ? DIR_OUT : DIR_IN;
+	uint32_t token[BURST_MAX];
+
+	if (w == NULL && dir == DIR_OUT && p->peer != NULL) {
+		deliver_watched(p, p->peer, p->peer->watchers);
+		return;
+	}
+	if (w == NULL) {
+		deliver(p);
+		return;
+	}
+	for (unsigned int i = 0; i < p->burst->n; i++)
+		token[i] = w->begin(w, at, dir, &p->burst->frame[i]);
+	deliver_watched(p, at, w->next);
+	if (!is_watched_by(at, w))
+		return;
+	for (unsigned int i = 0; i < p->burst->n; i++)
+		if (token[i] != 0)
+			w->end(w, token[i], &p->burst->frame[i]);
+}
+
+static void
+hand_over(const struct passage *p)
+{
+	struct port *port = p->port, *peer = p->peer;
+	uint64_t bytes = burst_bytes(p->burst);
+
+	if (port->watchers == NULL && (peer == NULL || peer->watchers == NULL))
+		deliver(p);
+	else
+		deliver_watched(p, port, port->watchers);
+	port->out_frames += p->burst->n;
+	port->out_bytes += bytes;
+	port->out_drops += burst_drops(p->burst);
+	if (peer != NULL) {
+		peer->in_frames += p->burst->n;
+		peer->in_bytes += bytes;
+	}
+}
+
+/* Why nothing leaves by port, or DROP_NONE. */
+static enum reason
+blocked(const struct port *port)
+{
+	if (port->peer == NULL)
+		return DROP_NO_CABLE;
+	if (port->down || port->peer->down)
+		return DROP_LINK_DOWN;
+	if (nest.depth >= PORT_NESTED_MAX ||
+	    (nest.depth > 0 && nest.sends_left == 0))
+		return DROP_LOOP;
+	return DROP_NONE;
+}
+
+void
+port_refuse(struct port *port, struct burst *burst, enum reason reason)
+{
+	struct passage p = { port, NULL, burst, reason };
+
+	if (burst->n > 0)
+		hand_over(&p);
 }
 
 void
 port_send(struct port *port, struct burst *burst)
 {
-	struct port *peer = port->peer;
+	struct passage p = { port, port->peer, burst, blocked(port) };
 
 	if (burst->n == 0)
 		return;
-	if (peer == NULL || port->down || peer->down) {
-		node_judge_all(port->node, burst,
-		    peer == NULL ? DROP_NO_CABLE : DROP_LINK_DOWN);
-		port->out_frames += burst->n;
-		port->out_drops += burst->n;
+	if (p.refusal != DROP_NONE) {
+		port_refuse(port, burst, p.refusal);
 		return;
 	}
-	if (burst->flags & FRAME_TODO & ~peer->accepts) {
+	if (burst->flags & FRAME_TODO & ~p.peer->accepts) {
 		offload_send(port, burst);
 		return;
 	}
-	hand_over(port, peer, burst);
-	count_sent(port, peer, burst);
+	if (nest.depth++ == 0)
+		nest.sends_left = PORT_SENDS_MAX;
+	nest.sends_left--;
+	hand_over(&p);
+	nest.depth--;
 }
 
 /* ---- port kinds ---- */
@@ -294,16 +365,23 @@ port_open(struct loop *loop, struct node *node, const char *name,
     const char *locator, struct err *err)
 {
 	size_t n = strcspn(locator, ":");
+	char known[256] = "";
+	size_t used = 0;
 
-	if (locator[n] == ':')
-		for (unsigned int k = 0; port_kinds[k] != NULL; k++)
-			if (strlen(port_kinds[k]->scheme) == n &&
-			    memcmp(port_kinds[k]->scheme, locator, n) == 0)
-				return port_kinds[k]->open(
-				    loop, node, name, locator + n + 1, err);
-	err_set(err, -EINVAL,
-	    "\"%s\" does not name a port; use tap:NAME or vhost-user:PATH",
-	    locator);
+	for (unsigned int k = 0; port_kinds[k] != NULL; k++) {
+		const struct port_kind *kind = port_kinds[k];
+
+		if (locator[n] == ':' && strlen(kind->scheme) == n &&
+		    memcmp(kind->scheme, locator, n) == 0)
+			return kind->open(
+			    loop, node, name, locator + n + 1, err);
+		if (used < sizeof(known))
+			used +=
+			    (size_t)snprintf(known + used, sizeof(known) - used,
+				"%s%s", k > 0 ? " or " : "", kind->syntax);
+	}
+	err_set(err, -EINVAL, "%s: \"%s\" does not name a port; use %s", name,
+	    locator, known);
 	return NULL;
 }
 

@@ -35,6 +35,9 @@
 #define FRAME_MAX_BYTES  (65535 + 22) /* Ethernet, two tags, the largest IP */
 #define FRAME_HEAD_BYTES 256 /* at least so much of a frame is contiguous */
 
+#define PORT_NESTED_MAX 160    /* sends within sends */
+#define PORT_SENDS_MAX  100000 /* sends that one send may cause */
+
 struct port;
 
 /* A switch, router, guest or bridge: what decides, and counts by reason.  Part
@@ -106,7 +109,10 @@ void frame_copy(void *to, const struct frame *frame, size_t offset, size_t n);
 /*
  * A capture point, told of each frame twice: before its fate is decided, so
  * that a frame comes before what it causes, and after.  begin returns a token
- * for end, 0 for "not interested".
+ * for end, 0 for "not interested".  Frames that a port's own node refuses to
+ * send (no cable, link down) are seen there as DIR_OUT too.  Neither callback
+ * attaches or detaches watchers; while a frame is on its way others may, and
+ * who was detached meanwhile is not told the end.
  */
 enum direction { DIR_IN, DIR_OUT }; /* into the node, out of the node */
 
@@ -120,8 +126,10 @@ struct watcher {
 
 struct port_ops {
 	/* Takes the frames in burst, whose verdicts it writes, and counts them
-	 * by node_count().  It may change the frames' descriptions (never the
-	 * bytes), but not add or remove frames. */
+	 * in node->count.  It may change the frames' descriptions (never the
+	 * bytes), but not add or remove frames.  It may send, by this port too,
+	 * and so may be called again before it returns.  No port is freed and
+	 * no switch loses a port during a call. */
 	void (*take)(struct port *port, struct burst *burst);
 	/* The link came up or went down: tell the guest.  May be NULL. */
 	void (*link)(struct port *port, bool up);
@@ -179,8 +187,17 @@ bool port_is_up(const struct port *port); /* cable, and both ends up */
  * returns.  Frames with work left to do that the other end does not accept
  * are finished or segmented on the way (offload.h); frames beyond the other
  * end's mtu_bytes are refused as DROP_TOO_LONG.
+ *
+ * Each frame sent, or each segment of it, is counted once in out_frames, and
+ * gets one verdict, which one node counts: the other end's, or this port's own
+ * where it cannot leave.  Sends that nest deeper than PORT_NESTED_MAX, or of
+ * which one causes more than PORT_SENDS_MAX, are refused as DROP_LOOP.
  */
 void port_send(struct port *port, struct burst *burst);
+
+/* Refuses a burst that this port's node was to send but cannot: judged and
+ * counted as port_send() does when there is no cable. */
+void port_refuse(struct port *port, struct burst *burst, enum reason reason);
 
 /* Attaches and detaches a capture point. */
 void port_watch(struct port *port, struct watcher *watcher);
