@@ -43,19 +43,33 @@ add_word(uint64_t sum, const uint8_t *at)
 	return sum + (word >> 32) + (word & UINT32_MAX);
 }
 
-/* Sums up len bytes, the last word filled up with zeros. */
+/* Sums up len bytes, an odd last one filled up with a zero. */
 static inline uint64_t
 add_words(const uint8_t *at, size_t len)
 {
 	uint64_t sum = 0;
-	uint8_t last[8] = { 0 };
+	uint32_t half;
+	uint16_t quarter;
+	uint8_t last[2] = { 0 };
 
 	for (; len >= 8; at += 8, len -= 8)
 		sum = add_word(sum, at);
-	if (len == 0)
-		return sum;
-	memcpy(last, at, len);
-	return add_word(sum, last);
+	if (len & 4) {
+		memcpy(&half, at, sizeof(half));
+		sum += half;
+		at += 4;
+	}
+	if (len & 2) {
+		memcpy(&quarter, at, sizeof(quarter));
+		sum += quarter;
+		at += 2;
+	}
+	if (len & 1) {
+		last[0] = *at;
+		memcpy(&quarter, last, sizeof(quarter));
+		sum += quarter;
+	}
+	return sum;
 }
 
 #if __STDC_HOSTED__
@@ -71,21 +85,30 @@ add_words(const uint8_t *at, size_t len)
 
 typedef uint64_t lanes __attribute__((vector_size(32)));
 
-/* Sums up the whole blocks of len. */
+static inline void
+add_lanes(lanes *sum, const uint8_t *at)
+{
+	lanes word;
+
+	memcpy(&word, at, sizeof(word));
+	*sum += (word >> 32) + (word & UINT32_MAX);
+}
+
+/* Sums up the whole blocks of len.  Four sums, so that an addition need not
+ * wait for the one before. */
 CLONED static uint64_t
 add_blocks(const uint8_t *at, size_t len)
 {
-	lanes sum[4] = { 0 };
+	lanes a = { 0 }, b = a, c = a, d = a;
 
-	for (; len >= BLOCK_BYTES; at += BLOCK_BYTES, len -= BLOCK_BYTES)
-		for (int i = 0; i < 4; i++) {
-			lanes word;
-
-			memcpy(&word, at + i * 32, sizeof(word));
-			sum[i] += (word >> 32) + (word & UINT32_MAX);
-		}
-	sum[0] += sum[1] + sum[2] + sum[3];
-	return sum[0][0] + sum[0][1] + sum[0][2] + sum[0][3];
+	for (; len >= BLOCK_BYTES; at += BLOCK_BYTES, len -= BLOCK_BYTES) {
+		add_lanes(&a, at);
+		add_lanes(&b, at + 32);
+		add_lanes(&c, at + 64);
+		add_lanes(&d, at + 96);
+	}
+	a += b + c + d;
+	return a[0] + a[1] + a[2] + a[3];
 }
 
 #endif
