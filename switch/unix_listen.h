@@ -1,0 +1,30 @@
+/*
+ * unix_listen.h - a unix socket to listen on, under a path of its own.
+ */
+#ifndef SWITCH_UNIX_LISTEN_H
+#define SWITCH_UNIX_LISTEN_H
+
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "base/err.h"
+
+struct unix_listener {
+	int fd; /* -1: none */
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	dev_t dev; /* what we put at path, which somebody may have replaced */
+	ino_t ino;
+};
+
+/*
+ * Listens at path, with mode 0600, non-blocking.  A socket there on which
+ * nobody listens any more is replaced; one with somebody behind it, and anything
+ * that is no socket, is left alone: -EADDRINUSE.
+ */
+int unix_listen(
+    struct unix_listener *listener, const char *path, struct err *err);
+
+/* Closes it, and removes path if it is still ours. */
+void unix_listener_close(struct unix_listener *listener);
+
+#endif
