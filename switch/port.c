@@ -358,33 +358,6 @@ port_send(struct port *port, struct burst *burst)
 	nest.depth--;
 }
 
-/* ---- port kinds ---- */
-
-struct port *
-port_open(struct loop *loop, struct node *node, const char *name,
-    const char *locator, struct err *err)
-{
-	size_t n = strcspn(locator, ":");
-	char known[256] = "";
-	size_t used = 0;
-
-	for (unsigned int k = 0; port_kinds[k] != NULL; k++) {
-		const struct port_kind *kind = port_kinds[k];
-
-		if (locator[n] == ':' && strlen(kind->scheme) == n &&
-		    memcmp(kind->scheme, locator, n) == 0)
-			return kind->open(
-			    loop, node, name, locator + n + 1, err);
-		if (used < sizeof(known))
-			used +=
-			    (size_t)snprintf(known + used, sizeof(known) - used,
-				"%s%s", k > 0 ? " or " : "", kind->syntax);
-	}
-	err_set(err, -EINVAL, "%s: \"%s\" does not name a port; use %s", name,
-	    locator, known);
-	return NULL;
-}
-
 void
 port_close(struct port *port)
 {

@@ -25,8 +25,10 @@ struct traffic_options {
 	uint16_t sport, dport; /* TRAFFIC_UDP; 0: 9 (discard) */
 	uint32_t frame_bytes;  /* whole Ethernet frame; 0: 98 */
 	uint64_t interval_ns;  /* between frames; 0: a second */
-	uint64_t count;        /* 0: without end */
-	uint64_t start_ns;     /* time of the first, by the loop's clock */
+	uint64_t count;        /* 0: without end; one unsent for ARP counts */
+	/* Time of the first, by the loop's clock; 0: some time within the first
+	 * interval, so that many hosts do not start at once. */
+	uint64_t start_ns;
 };
 
 struct traffic_stats {
@@ -37,10 +39,11 @@ struct traffic_stats {
 
 struct traffic;
 
+/* The caller's to free.  NULL: *err says which option is impossible. */
 struct traffic *traffic_new(struct loop *loop, const char *name,
     const char *port_name, const struct traffic_options *options,
     struct err *err);
-void traffic_free(struct traffic *traffic); /* NULL is fine */
+void traffic_free(struct traffic *traffic); /* cuts its cable; NULL is fine */
 
 struct node *traffic_node(struct traffic *traffic);
 struct port *traffic_port(struct traffic *traffic);
