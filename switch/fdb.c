@@ -175,7 +175,8 @@ fdb_new(uint32_t max, uint64_t age_ns, uint64_t seed)
 	if (fdb == NULL)
 		return NULL;
 	fdb->max = max;
-	fdb->age = age_ns >> TICK_SHIFT;
+	/* a tick more, so that rounding takes no entry before its time */
+	fdb->age = (age_ns >> TICK_SHIFT) + 1;
 	fdb->seed = seed;
 	if (set_capacity(fdb, (uint32_t)__builtin_ctz(CAPACITY_MIN)) < 0) {
 		free(fdb);

@@ -1,0 +1,329 @@
+#include "switch/fdb.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define AGE_NS UINT64_C(300000000000)
+#define S      UINT64_C(1000000000)
+
+static struct mac
+mac_no(uint32_t n)
+{
+	return (struct mac){ { 0x02, 0x00, (uint8_t)(n >> 24),
+	    (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n } };
+}
+
+static struct fdb *
+table(uint32_t max, unsigned int ports)
+{
+	struct fdb *fdb = fdb_new(max, AGE_NS, 7);
+
+	assert_non_null(fdb);
+	assert_int_equal(fdb_ports(fdb, ports), 0);
+	return fdb;
+}
+
+static void
+learn(struct fdb *fdb, uint32_t n, unsigned int port, uint64_t now_ns)
+{
+	struct mac mac = mac_no(n);
+
+	assert_int_equal(fdb_learn(fdb, &mac, 0, port, now_ns), 0);
+}
+
+static int
+find(struct fdb *fdb, uint32_t n, uint64_t now_ns)
+{
+	struct mac mac = mac_no(n);
+
+	return fdb_find(fdb, &mac, 0, now_ns);
+}
+
+static void
+learned_address_is_found_unknown_is_flooded(void **state)
+{
+	struct fdb *fdb = table(100, 4);
+
+	(void)state;
+	learn(fdb, 1, 3, 0);
+	assert_int_equal(find(fdb, 1, 0), 3);
+	assert_int_equal(find(fdb, 2, 0), FDB_FLOOD);
+	fdb_free(fdb);
+}
+
+static void
+address_moves_to_the_port_it_was_last_seen_on(void **state)
+{
+	struct fdb *fdb = table(100, 4);
+
+	(void)state;
+	learn(fdb, 1, 3, 0);
+	learn(fdb, 1, 0, 1);
+	assert_int_equal(find(fdb, 1, 1), 0);
+	assert_int_equal(fdb_count(fdb), 1);
+	assert_int_equal(fdb_port_count(fdb, 0), 1);
+	assert_int_equal(fdb_port_count(fdb, 3), 0);
+	fdb_free(fdb);
+}
+
+static void
+group_address_is_not_learned(void **state)
+{
+	struct fdb *fdb = table(100, 1);
+	const struct mac group = { { 0x01, 0, 0x5e, 0, 0, 1 } };
+
+	(void)state;
+	assert_int_equal(fdb_learn(fdb, &group, 0, 0, 0), -EINVAL);
+	assert_int_equal(fdb_learn(fdb, &mac_broadcast, 0, 0, 0), -EINVAL);
+	assert_int_equal(fdb_count(fdb), 0);
+	fdb_free(fdb);
+}
+
+static void
+same_address_in_two_vlans_is_two_entries(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+	struct mac mac = mac_no(5);
+
+	(void)state;
+	fdb_learn(fdb, &mac, 1, 0, 0);
+	fdb_learn(fdb, &mac, 4095, 1, 0);
+	assert_int_equal(fdb_find(fdb, &mac, 1, 0), 0);
+	assert_int_equal(fdb_find(fdb, &mac, 4095, 0), 1);
+	assert_int_equal(fdb_find(fdb, &mac, 2, 0), FDB_FLOOD);
+	fdb_free(fdb);
+}
+
+static void
+address_ages_out_at_its_time_and_not_before(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+
+	(void)state;
+	learn(fdb, 1, 1, 10 * S);
+	assert_int_equal(find(fdb, 1, 10 * S + AGE_NS), 1);
+	assert_int_equal(find(fdb, 1, 10 * S + AGE_NS + S / 1000), FDB_FLOOD);
+	/* seen again, it lives on */
+	learn(fdb, 1, 1, 10 * S + AGE_NS + S);
+	assert_int_equal(find(fdb, 1, 10 * S + 2 * AGE_NS), 1);
+	/* a clock that stands still or jumped does not age it */
+	assert_int_equal(find(fdb, 1, 0), 1);
+	fdb_free(fdb);
+}
+
+static void
+place_of_an_aged_address_is_taken_back(void **state)
+{
+	struct fdb *fdb = table(5000, 2);
+	uint64_t later = 2 * AGE_NS;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++)
+		learn(fdb, i, 0, 0);
+	assert_int_equal(fdb_count(fdb), 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		learn(fdb, 100000 + i, 1, later);
+	assert_int_equal(fdb_port_count(fdb, 0), 0);
+	assert_int_equal(fdb_port_count(fdb, 1), 5000);
+	for (uint32_t i = 0; i < 5000; i++)
+		assert_int_equal(find(fdb, 100000 + i, later), 1);
+	fdb_free(fdb);
+}
+
+static void
+table_grows_to_its_limit_and_no_further(void **state)
+{
+	struct fdb *fdb = table(100000, 16);
+
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++)
+		learn(fdb, i, i % 16, i);
+	assert_int_equal(fdb_count(fdb), 100000);
+	for (uint32_t i = 0; i < 100000; i++)
+		assert_int_equal(find(fdb, i, 100000), i % 16);
+	for (uint32_t i = 100000; i < 101000; i++)
+		learn(fdb, i, i % 16, i);
+	assert_int_equal(fdb_count(fdb), 100000);
+	fdb_free(fdb);
+}
+
+static void
+full_table_evicts_from_the_busiest_port(void **state)
+{
+	struct fdb *fdb = table(1000, 3);
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		learn(fdb, i, 0, 0);
+	/* port 1 floods the table, and goes on */
+	for (uint32_t i = 1000; i < 9000; i++)
+		learn(fdb, i, 1, 0);
+	assert_int_equal(fdb_count(fdb), 1000);
+	assert_int_equal(fdb_port_count(fdb, 1), 900);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(find(fdb, i, 0), 0);
+	/* a newcomer at a third port is let in all the same */
+	for (uint32_t i = 100; i < 200; i++)
+		learn(fdb, i, 2, 0);
+	assert_int_equal(fdb_port_count(fdb, 0), 100);
+	assert_int_equal(fdb_port_count(fdb, 1), 800);
+	assert_int_equal(fdb_port_count(fdb, 2), 100);
+	fdb_free(fdb);
+}
+
+static void
+among_equals_the_newcomers_own_port_pays(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+
+	(void)state;
+	for (uint32_t i = 0; i < 50; i++)
+		learn(fdb, i, 0, 0);
+	for (uint32_t i = 50; i < 100; i++)
+		learn(fdb, i, 1, 0);
+	for (uint32_t i = 200; i < 300; i++)
+		learn(fdb, i, 1, 0);
+	assert_int_equal(fdb_port_count(fdb, 0), 50);
+	assert_int_equal(fdb_port_count(fdb, 1), 50);
+	fdb_free(fdb);
+}
+
+static void
+table_of_one_holds_the_latest(void **state)
+{
+	struct fdb *fdb = table(1, 2);
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		learn(fdb, i, i % 2, 0);
+	assert_int_equal(fdb_count(fdb), 1);
+	assert_int_equal(find(fdb, 99, 0), 1);
+	fdb_free(fdb);
+}
+
+static void
+forgetting_a_port_leaves_the_others(void **state)
+{
+	struct fdb *fdb = table(10000, 8);
+
+	(void)state;
+	for (uint32_t i = 0; i < 10000; i++)
+		learn(fdb, i, i % 8, 0);
+	fdb_forget_port(fdb, 3);
+	fdb_forget_port(fdb, 99); /* no such port */
+	assert_int_equal(fdb_count(fdb), 8750);
+	for (uint32_t i = 0; i < 10000; i++)
+		assert_int_equal(
+		    find(fdb, i, 0), i % 8 == 3 ? FDB_FLOOD : (int)(i % 8));
+	fdb_free(fdb);
+}
+
+struct seen {
+	unsigned int n;
+	uint64_t oldest_ns;
+	unsigned int port_sum;
+};
+
+static void
+see(void *arg, const struct mac *mac, uint16_t vlan, unsigned int port,
+    uint64_t age_ns)
+{
+	struct seen *seen = arg;
+
+	assert_int_equal(vlan, 9);
+	assert_int_equal(mac->b[0], 2);
+	assert_int_equal(mac->b[5], port);
+	seen->n++;
+	seen->port_sum += port;
+	if (age_ns > seen->oldest_ns)
+		seen->oldest_ns = age_ns;
+}
+
+static void
+walk_shows_what_has_not_aged_out(void **state)
+{
+	struct fdb *fdb = table(100, 10);
+	struct seen seen = { 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++) {
+		struct mac mac = mac_no(i);
+
+		fdb_learn(fdb, &mac, 9, i, i < 5 ? 0 : AGE_NS);
+	}
+	fdb_each(fdb, AGE_NS + 10 * S, see, &seen);
+	assert_int_equal(seen.n, 5);
+	assert_int_equal(seen.port_sum, 5 + 6 + 7 + 8 + 9);
+	assert_in_range(seen.oldest_ns, 10 * S - 65536, 10 * S + 65536);
+	fdb_free(fdb);
+}
+
+/* The table against a plain array: every address, every step. */
+#define MODEL_MACS 300
+
+static void
+behaves_like_a_plain_array(void **state)
+{
+	struct fdb *fdb = table(1000, 5);
+	struct {
+		int port;
+		uint64_t seen;
+	} model[MODEL_MACS];
+	uint64_t random = 1, now = 0;
+	const uint64_t tick = 65536;
+
+	(void)state;
+	for (int i = 0; i < MODEL_MACS; i++)
+		model[i].port = FDB_FLOOD;
+	for (int step = 0; step < 20000; step++) {
+		uint32_t i;
+		unsigned int port;
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		i = (uint32_t)(random >> 33) % MODEL_MACS;
+		port = (unsigned int)(random >> 24) % 5;
+		now += (random >> 40) % 64 * (AGE_NS / 4096) / tick * tick;
+		if (random >> 60 == 0) {
+			fdb_forget_port(fdb, port);
+			for (int k = 0; k < MODEL_MACS; k++)
+				if (model[k].port == (int)port)
+					model[k].port = FDB_FLOOD;
+		} else {
+			learn(fdb, i, port, now);
+			model[i].port = (int)port;
+			model[i].seen = now;
+		}
+		i = (i + 1) % MODEL_MACS;
+		assert_int_equal(find(fdb, i, now),
+		    now - model[i].seen > AGE_NS / tick * tick ? FDB_FLOOD
+							       : model[i].port);
+	}
+	fdb_free(fdb);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(learned_address_is_found_unknown_is_flooded),
+		cmocka_unit_test(address_moves_to_the_port_it_was_last_seen_on),
+		cmocka_unit_test(group_address_is_not_learned),
+		cmocka_unit_test(same_address_in_two_vlans_is_two_entries),
+		cmocka_unit_test(address_ages_out_at_its_time_and_not_before),
+		cmocka_unit_test(place_of_an_aged_address_is_taken_back),
+		cmocka_unit_test(table_grows_to_its_limit_and_no_further),
+		cmocka_unit_test(full_table_evicts_from_the_busiest_port),
+		cmocka_unit_test(among_equals_the_newcomers_own_port_pays),
+		cmocka_unit_test(table_of_one_holds_the_latest),
+		cmocka_unit_test(forgetting_a_port_leaves_the_others),
+		cmocka_unit_test(walk_shows_what_has_not_aged_out),
+		cmocka_unit_test(behaves_like_a_plain_array),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
