@@ -1,0 +1,102 @@
+/*
+ * The outline: a tree of switches by their uplinks, with what is plugged into
+ * each.  For labs too wide for a diagram, a hundred machines among them.
+ */
+#include "lab/draw_node.h"
+
+#include <string.h>
+
+#define DEPTH_MAX 64 /* deeper switches are told at this depth */
+
+struct outline {
+	const struct draw_lab *draw;
+	FILE *out;
+	bool last[DEPTH_MAX]; /* is the branch at this depth the last one? */
+};
+
+static void
+indent(const struct outline *o, unsigned int depth, bool last)
+{
+	for (unsigned int i = 1; i < depth; i++)
+		fputs(o->last[i] ? "    " : " │  ", o->out);
+	fputs(last ? " └─ " : " ├─ ", o->out);
+}
+
+static void
+port_row(const struct outline *o, const struct draw_node *node,
+    const struct lab_port *port, unsigned int depth, bool last)
+{
+	char name[DRAW_TEXT_BYTES], address[DRAW_TEXT_BYTES];
+
+	indent(o, depth, last);
+	snprintf(name, sizeof(name), "%.40s.%s", node->name, port->item.name);
+	fprintf(o->out, "%-22s %-18s ", name, draw_address(address, port));
+	if (node->count > 1)
+		fprintf(o->out, "%u × ", node->count);
+	for (unsigned int i = 0; i < node->nlines; i++)
+		fprintf(o->out, "%s%s", i > 0 ? ", " : "", node->line[i]);
+	fputc('\n', o->out);
+}
+
+/* Is sw drawn below up?  A switch hangs on the first of its uplinks. */
+static bool
+hangs_on(const struct lab_switch *sw, const struct lab_switch *up)
+{
+	return sw->uplinks.n > 0 && sw->up[0] == up;
+}
+
+static unsigned int
+count_children(const struct outline *o, unsigned int bus)
+{
+	const struct draw_lab *draw = o->draw;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < draw->nnodes; i++)
+		for (unsigned int k = 0; k < draw->nodes[i].nports; k++)
+			n += draw_bus_of(draw, &draw->nodes[i].ports[k]) == bus;
+	for (unsigned int i = 0; i < draw->lab->nswitches; i++)
+		n += hangs_on(&draw->lab->switches[i], draw->buses[bus].sw) &&
+		    draw->buses[bus].sw != NULL;
+	return n;
+}
+
+static void
+bus_rows(struct outline *o, unsigned int bus, unsigned int depth)
+{
+	const struct draw_lab *draw = o->draw;
+	const struct lab_switch *sw = draw->buses[bus].sw;
+	unsigned int left = count_children(o, bus);
+
+	fprintf(o->out, "%s ═══", draw_bus_name(&draw->buses[bus]));
+	for (unsigned int i = 1; sw != NULL && i < sw->uplinks.n; i++)
+		fprintf(o->out, " and to %s", sw->up[i]->item.name);
+	fputc('\n', o->out);
+	if (depth + 1 == DEPTH_MAX)
+		return;
+	for (unsigned int i = 0; i < draw->nnodes; i++)
+		for (unsigned int k = 0; k < draw->nodes[i].nports; k++)
+			if (draw_bus_of(draw, &draw->nodes[i].ports[k]) == bus)
+				port_row(o, &draw->nodes[i],
+				    &draw->nodes[i].ports[k], depth + 1,
+				    --left == 0);
+	for (unsigned int i = 0; sw != NULL && i < draw->lab->nswitches; i++) {
+		if (!hangs_on(&draw->lab->switches[i], sw))
+			continue;
+		o->last[depth + 1] = --left == 0;
+		indent(o, depth + 1, left == 0);
+		bus_rows(o, i, depth + 1);
+	}
+}
+
+void
+draw_outline(const struct draw_lab *draw, FILE *out)
+{
+	struct outline o = { .draw = draw, .out = out };
+
+	for (unsigned int b = 0; b < draw->nbuses; b++) {
+		const struct lab_switch *sw = draw->buses[b].sw;
+
+		if (sw == NULL || sw->uplinks.n == 0)
+			bus_rows(&o, b, 0);
+	}
+}

@@ -1,0 +1,275 @@
+#include "lab/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/schema.h"
+
+/* ---- ports of all kinds ---- */
+
+static void
+add_port(struct lab *lab, enum lab_kind kind, const struct lab_item *owner,
+    struct lab_port *port)
+{
+	port->kind = kind;
+	port->owner = owner;
+	/* Names from the file are short; too long ones are refused already. */
+	snprintf(port->full, sizeof(port->full), "%.30s.%.30s", owner->name,
+	    port->item.name);
+	if (mac_is_zero(&port->mac))
+		port->mac = mac_of_name(port->full);
+	lab->ports[lab->nports++] = port;
+}
+
+/* A host or plug is a node with one port, whose keys are the node's. */
+static void
+only_port(struct lab *lab, enum lab_kind kind, const struct lab_item *owner,
+    struct lab_port *port)
+{
+	port->item = (struct lab_item){ .name = "eth0", .node = owner->node };
+	add_port(lab, kind, owner, port);
+}
+
+static void
+collect_ports(struct lab *lab)
+{
+	size_t n = lab->nhosts + lab->nplugs;
+
+	for (unsigned int i = 0; i < lab->nrouters; i++)
+		n += lab->routers[i].nports;
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		n += lab->vms[i].nports;
+	lab->ports = arena_array(lab->arena, n, sizeof(lab->ports[0]));
+	if (lab->ports == NULL)
+		return;
+	for (unsigned int i = 0; i < lab->nrouters; i++)
+		for (unsigned int k = 0; k < lab->routers[i].nports; k++)
+			add_port(lab, LAB_ROUTER, &lab->routers[i].item,
+			    &lab->routers[i].ports[k]);
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		for (unsigned int k = 0; k < lab->vms[i].nports; k++)
+			add_port(lab, LAB_VM, &lab->vms[i].item,
+			    &lab->vms[i].ports[k]);
+	for (unsigned int i = 0; i < lab->nhosts; i++)
+		only_port(
+		    lab, LAB_HOST, &lab->hosts[i].item, &lab->hosts[i].port);
+	for (unsigned int i = 0; i < lab->nplugs; i++)
+		only_port(
+		    lab, LAB_PLUG, &lab->plugs[i].item, &lab->plugs[i].port);
+}
+
+static int
+by_full_name(const void *a, const void *b)
+{
+	const struct lab_port *const *pa = a, *const *pb = b;
+
+	return strcmp((*pa)->full, (*pb)->full);
+}
+
+/* Look-ups go by a sorted copy: a lab may have thousands of ports. */
+static void
+index_ports(struct lab *lab)
+{
+	lab->sorted =
+	    arena_array(lab->arena, lab->nports, sizeof(lab->sorted[0]));
+	if (lab->sorted == NULL) {
+		lab->nports = 0;
+		return;
+	}
+	for (unsigned int i = 0; i < lab->nports; i++)
+		lab->sorted[i] = lab->ports[i];
+	if (lab->nports > 0)
+		qsort(lab->sorted, lab->nports, sizeof(lab->sorted[0]),
+		    by_full_name);
+}
+
+/* ---- names ---- */
+
+static void
+resolve_port(struct lab *lab, struct lab_port *port)
+{
+	struct lab_port *peer;
+
+	if (port->sw_name != NULL)
+		port->sw = lab_switch(lab, port->sw_name);
+	if (port->cable == NULL)
+		return;
+	peer = lab_port(lab, port->cable);
+	if (peer == NULL || peer == port)
+		return;
+	port->peer = peer;
+	if (peer->peer == NULL && peer->cable == NULL)
+		peer->peer = port;
+}
+
+static void
+resolve_switch(struct lab *lab, struct lab_switch *sw)
+{
+	sw->up = arena_array(lab->arena, sw->uplinks.n, sizeof(sw->up[0]));
+	if (sw->up == NULL)
+		sw->uplinks.n = 0;
+	for (unsigned int i = 0; i < sw->uplinks.n; i++)
+		sw->up[i] = lab_switch(lab, sw->uplinks.list[i].text);
+}
+
+static void
+resolve_router(struct lab *lab, struct lab_router *router)
+{
+	for (unsigned int k = 0; k < router->nports; k++) {
+		struct lab_port *port = &router->ports[k];
+
+		if (router->nat.outside != NULL &&
+		    strcmp(port->item.name, router->nat.outside) == 0)
+			router->nat.out = port;
+		for (unsigned int j = 0; j < port->nreserve; j++)
+			if (port->reserve[j].port != NULL)
+				port->reserve[j].of =
+				    lab_port(lab, port->reserve[j].port);
+	}
+}
+
+static void
+resolve_expect(struct lab_expect *e)
+{
+	if (e->router != NULL)
+		e->kind = EXPECT_NAT;
+	else if (e->at != NULL)
+		e->kind = EXPECT_FRAMES;
+	else
+		e->kind = EXPECT_RUN;
+	if (e->verdict != NULL)
+		e->reason = reason_of_name(e->verdict);
+}
+
+void
+lab_resolve(struct lab *lab)
+{
+	collect_ports(lab);
+	index_ports(lab);
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		resolve_switch(lab, &lab->switches[i]);
+	for (unsigned int i = 0; i < lab->nports; i++)
+		resolve_port(lab, lab->ports[i]);
+	for (unsigned int i = 0; i < lab->nrouters; i++)
+		resolve_router(lab, &lab->routers[i]);
+	for (unsigned int i = 0; i < lab->nexpects; i++)
+		resolve_expect(&lab->expects[i]);
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		if (lab->vms[i].memory_bytes == 0)
+			lab->vms[i].memory_bytes =
+			    (lab->vms[i].kernel != NULL ? UINT64_C(128) : 16)
+			    << 20;
+}
+
+/* ---- look-ups ---- */
+
+static int
+full_name_is(const void *name, const void *port)
+{
+	const struct lab_port *const *p = port;
+
+	return strcmp(name, (*p)->full);
+}
+
+struct lab_port *
+lab_port(const struct lab *lab, const char *full)
+{
+	struct lab_port **at = NULL;
+
+	if (lab->nports > 0)
+		at = bsearch(full, lab->sorted, lab->nports,
+		    sizeof(lab->sorted[0]), full_name_is);
+	return at != NULL ? *at : NULL;
+}
+
+struct lab_vm *
+lab_vm(const struct lab *lab, const char *name)
+{
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		if (strcmp(lab->vms[i].item.name, name) == 0)
+			return &lab->vms[i];
+	return NULL;
+}
+
+struct lab_router *
+lab_router(const struct lab *lab, const char *name)
+{
+	for (unsigned int i = 0; i < lab->nrouters; i++)
+		if (strcmp(lab->routers[i].item.name, name) == 0)
+			return &lab->routers[i];
+	return NULL;
+}
+
+struct lab_switch *
+lab_switch(const struct lab *lab, const char *name)
+{
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		if (strcmp(lab->switches[i].item.name, name) == 0)
+			return &lab->switches[i];
+	return NULL;
+}
+
+const char *
+lab_kind_name(enum lab_kind kind)
+{
+	switch (kind) {
+	case LAB_SWITCH: return "switch";
+	case LAB_ROUTER: return "router";
+	case LAB_VM: return "VM";
+	case LAB_HOST: return "host";
+	case LAB_PLUG: return "plug";
+	}
+	return "?";
+}
+
+struct place
+lab_place(const struct lab_item *item, const char *key)
+{
+	const struct yaml *value = NULL;
+
+	if (item->node == NULL)
+		return (struct place){ 0, 0 };
+	if (key != NULL)
+		value = yaml_get(item->node, key);
+	if (value != NULL)
+		return value->at;
+	return item->node->key != NULL ? item->node->key_at : item->node->at;
+}
+
+/* ---- the whole way ---- */
+
+struct lab *
+lab_load(const char *bytes, size_t len, struct problems *problems)
+{
+	struct arena *arena = problems->arena;
+	struct yaml *root = yaml_read(arena, bytes, len, problems);
+	struct lab *lab;
+
+	if (root == NULL)
+		goto fail;
+	lab = arena_alloc(arena, sizeof(*lab));
+	if (lab == NULL)
+		goto fail;
+	lab->arena = arena;
+	lab->file = problems->file;
+	schema_read(lab, root, problems);
+	lab_resolve(lab);
+	lab_check(lab, problems);
+	if (arena_failed(arena))
+		problem_add(problems, (struct place){ 0, 0 }, "out of memory");
+	problems_sort(problems);
+	return problems->errors == 0 ? lab : NULL;
+fail:
+	if (arena_failed(arena) && problems->errors == 0)
+		problem_add(problems, (struct place){ 0, 0 }, "out of memory");
+	problems_sort(problems);
+	return NULL;
+}
+
+void
+lab_free(struct lab *lab)
+{
+	if (lab != NULL)
+		arena_free(lab->arena);
+}

@@ -1,0 +1,218 @@
+/*
+ * model.h - a lab file as structs: what it names, typed and cross-referenced.
+ *
+ * schema.c fills these in by its table, model.c resolves names, check.c says
+ * what cannot be.  All memory belongs to the lab's arena, and every item keeps
+ * its place in the file.  A lab that lab_load() returned is consistent:
+ * whoever brings it up need not check it again.
+ */
+#ifndef LAB_MODEL_H
+#define LAB_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lab/arena.h"
+#include "lab/problem.h"
+#include "lab/units.h"
+#include "lab/yaml.h"
+#include "net/addr.h"
+#include "net/reason.h"
+#include "switch/port.h"
+
+/* A switch port is SWITCH.NODE.PORT and fits into NODE_NAME_BYTES. */
+#define LAB_NAME_MAX         20
+#define LAB_NODES_MAX        4096
+#define LAB_SWITCHES_MAX     128 /* frames pass them by nested calls */
+#define LAB_ROUTER_PORTS_MAX 64
+
+/* The first member of everything that stands in the file on its own. */
+struct lab_item {
+	const char *name;        /* NULL in lists */
+	const struct yaml *node; /* NULL: not in the file */
+};
+
+struct lab_text {
+	const char *text;
+	const struct yaml *node;
+};
+
+struct lab_texts {
+	struct lab_text *list;
+	unsigned int n;
+};
+
+struct lab_range {
+	uint32_t first, last; /* 0: none */
+};
+
+enum lab_kind { LAB_SWITCH, LAB_ROUTER, LAB_VM, LAB_HOST, LAB_PLUG };
+
+struct lab_switch {
+	struct lab_item item;
+	uint64_t ageing_ns, macs;
+	struct lab_texts uplinks; /* names of switches */
+	struct lab_switch **up;   /* the same, resolved */
+};
+
+struct lab_reserve {
+	struct lab_item item;
+	const char *port; /* "alice.eth0" */
+	uint32_t address;
+	const struct lab_port *of;
+};
+
+/* A port of a router, VM, host or plug. */
+struct lab_port {
+	struct lab_item item;       /* "inside" */
+	char full[NODE_NAME_BYTES]; /* "gw.inside" */
+	enum lab_kind kind;
+	const struct lab_item *owner;
+	const char *sw_name, *cable; /* where it is plugged: one of them */
+	struct lab_switch *sw;
+	struct lab_port *peer;  /* the other end of a direct cable */
+	struct mac mac;         /* as given, or derived from the name */
+	struct ip4_net address; /* addr 0: by DHCP, or none */
+	uint32_t gateway, dns;
+	uint64_t mtu; /* IP, bytes; 0: the default */
+	/* routers only */
+	struct lab_range dhcp;
+	uint64_t lease_ns;
+	const char *domain;
+	struct lab_reserve *reserve;
+	unsigned int nreserve;
+};
+
+struct lab_nat {
+	struct lab_item item;
+	const char *outside;
+	int mapping, filtering; /* enum nat_behaviour */
+	bool hairpin;
+	uint64_t limit, udp_idle_ns, tcp_idle_ns, tcp_transitory_ns,
+	    icmp_idle_ns;
+	struct lab_port *out; /* outside, resolved */
+};
+
+struct lab_route {
+	struct lab_item item;
+	struct ip4_net to;
+	uint32_t via;
+};
+
+struct lab_router {
+	struct lab_item item;
+	struct lab_port *ports;
+	unsigned int nports;
+	struct lab_nat nat; /* nat.item.node NULL: no NAT */
+	struct lab_route *routes;
+	unsigned int nroutes;
+};
+
+enum lab_guest { GUEST_TINY, GUEST_LINUX };
+enum lab_engine { ENGINE_AUTO, ENGINE_KVM };
+
+struct lab_vm {
+	struct lab_item item;
+	int guest; /* enum lab_guest */
+	const char *kernel, *initrd, *cmdline;
+	uint64_t memory_bytes, vcpus;
+	int engine; /* enum lab_engine */
+	struct lab_port *ports;
+	unsigned int nports;
+};
+
+struct lab_send {
+	struct lab_item item;
+	uint32_t to;
+	int protocol; /* enum traffic_kind */
+	uint64_t port, source_port, frame_bytes, every_ns, count, start_ns;
+};
+
+struct lab_host {
+	struct lab_item item;
+	struct lab_port port;
+	struct lab_send send; /* send.item.node NULL: it only answers */
+};
+
+struct lab_plug {
+	struct lab_item item;
+	struct lab_port port;
+	const char *locator;
+};
+
+struct lab_capture {
+	struct lab_item item;
+	struct lab_texts at;
+	const char *file, *filter;
+	uint64_t snaplen;
+};
+
+struct lab_event {
+	struct lab_item item;
+	uint64_t at_ns;
+	const char *vm, *run; /* either these */
+	const char *set;      /* or these */
+	bool down;
+};
+
+enum expect_kind { EXPECT_RUN, EXPECT_FRAMES, EXPECT_NAT };
+
+struct lab_expect {
+	struct lab_item item;
+	enum expect_kind kind;
+	bool always;
+	uint64_t within_ns, after_ns;
+	const char *vm, *run, *output; /* EXPECT_RUN */
+	uint64_t status;
+	const char *at, *filter, *verdict; /* EXPECT_FRAMES */
+	struct compare frames;
+	const char *router; /* EXPECT_NAT */
+	struct compare nat;
+	enum reason reason; /* verdict, resolved; REASON_NONE: any */
+};
+
+struct lab {
+	struct lab_item item; /* the file as a whole */
+	const char *name, *description;
+	struct lab_switch *switches;
+	struct lab_router *routers;
+	struct lab_vm *vms;
+	struct lab_host *hosts;
+	struct lab_plug *plugs;
+	struct lab_capture *captures;
+	struct lab_event *events;
+	struct lab_expect *expects;
+	unsigned int nswitches, nrouters, nvms, nhosts, nplugs, ncaptures,
+	    nevents, nexpects;
+	struct lab_texts show;    /* tables to print at the end */
+	struct lab_port **ports;  /* of all kinds, each in the file's order */
+	struct lab_port **sorted; /* the same, by full name */
+	unsigned int nports;
+	const char *file;
+	struct arena *arena;
+};
+
+/* Reads, resolves and checks.  NULL if problems has errors, which are sorted
+ * and whose arena lives until lab_free() or, without a lab, arena_free().
+ * The lab takes the arena of problems. */
+struct lab *lab_load(const char *bytes, size_t len, struct problems *problems);
+void lab_free(struct lab *lab); /* NULL is fine */
+
+struct lab_port *lab_port(const struct lab *lab, const char *full);
+struct lab_vm *lab_vm(const struct lab *lab, const char *name);
+struct lab_router *lab_router(const struct lab *lab, const char *name);
+struct lab_switch *lab_switch(const struct lab *lab, const char *name);
+
+const char *lab_kind_name(enum lab_kind kind); /* "router" */
+
+/* The place of the value of key in item, or of item when key is not there. */
+struct place lab_place(const struct lab_item *item, const char *key);
+
+/* Fills in what follows from names: used by lab_load(), between schema and
+ * checks.  What does not resolve stays NULL. */
+void lab_resolve(struct lab *lab);
+
+/* check.h's work; adds to problems all that cannot be brought up. */
+void lab_check(const struct lab *lab, struct problems *problems);
+
+#endif

@@ -1,0 +1,309 @@
+/*
+ * The table.  Rows stand in the order of the manual; a row's parent comes
+ * before it.  Ports of routers, VMs, hosts and plugs share their first rows by
+ * PORT_ROWS.  What later versions will read has a SCHEMA_ABSENT row, so that
+ * it is refused for what it is and not as a slip of the pen.
+ */
+#include "lab/schema.h"
+
+#include <stddef.h>
+
+#include "base/loop.h"
+#include "switch/switch.h"
+#include "vmm/vm.h"
+
+#define KEY(p, t, s, m) \
+	.path = (p), .type = SCHEMA_##t, .into = offsetof(struct s, m)
+#define ARRAY(p, t, s, list, number, of)                              \
+	KEY(p, t, s, list), .count_into = offsetof(struct s, number), \
+			    .element = sizeof(struct of)
+
+static const char *const guests[] = { "tiny", "linux", NULL };
+static const char *const engines[] = { "auto", "kvm", NULL };
+static const char *const protocols[] = { "udp", "ping", NULL };
+static const char *const behaviours[] = { "endpoint-independent",
+	"address-dependent", "address-and-port-dependent", NULL };
+static const char *const tables[] = { "ports", "macs", "nat", "refusals", "arp",
+	"leases", "routes", "vms", "cables", "drops", NULL };
+
+/* Where a port is plugged; at the offset of port in a struct. */
+#define PORT_ROWS(p, at)                                                    \
+	{ .path = p ".switch",                                              \
+		.type = SCHEMA_NAME,                                        \
+		.into = (at) + offsetof(struct lab_port, sw_name),          \
+		.help = "The switch that the port is plugged into." },      \
+	    { .path = p ".cable",                                           \
+		    .type = SCHEMA_TEXT,                                    \
+		    .into = (at) + offsetof(struct lab_port, cable),        \
+		    .help = "Instead of a switch: the port, as NODE.PORT, " \
+			    "at the other end of a direct cable; it is "    \
+			    "enough that one end says so." },               \
+	    { .path = p ".delay",                                           \
+		    .type = SCHEMA_ABSENT,                                  \
+		    .help = "impaired cables" },                            \
+	    { .path = p ".jitter",                                          \
+		    .type = SCHEMA_ABSENT,                                  \
+		    .help = "impaired cables" },                            \
+	    { .path = p ".loss",                                            \
+		    .type = SCHEMA_ABSENT,                                  \
+		    .help = "impaired cables" },                            \
+	{                                                                   \
+		.path = p ".rate", .type = SCHEMA_ABSENT,                   \
+		.help = "impaired cables"                                   \
+	}
+
+#define MAC_ROW(p, at)                                         \
+	{                                                      \
+		.path = p ".mac", .type = SCHEMA_MAC,          \
+		.into = (at) + offsetof(struct lab_port, mac), \
+		.preset = "derived from the port's name",      \
+		.help = "The port's MAC address."              \
+	}
+
+const struct schema_key schema_keys[] = {
+	{ KEY("lab", NAME, lab, name), .required = true,
+	    .help = "The name of the lab, by which commands find it." },
+	{ KEY("description", TEXT, lab, description),
+	    .help = "A sentence about the lab, shown with its drawing." },
+
+	/* switches */
+	{ ARRAY("switches", ENTRIES, lab, switches, nswitches, lab_switch),
+	    .ranges = true, .max = LAB_SWITCHES_MAX,
+	    .help = "Learning Ethernet switches.  An entry may be empty." },
+	{ KEY("switches.*.ageing", DURATION, lab_switch, ageing_ns),
+	    .min = NS_PER_S, .max = 1000000 * NS_PER_S, .preset = "300s",
+	    .help = "How long an address is remembered that sends nothing." },
+	{ KEY("switches.*.macs", COUNT, lab_switch, macs), .min = 1,
+	    .max = SWITCH_MACS_MAX, .preset = "100000",
+	    .help = "How many addresses the switch remembers." },
+	{ KEY("switches.*.uplinks", TEXTS, lab_switch, uplinks),
+	    .help = "Switches that this one has a cable to.  Switches must "
+		    "not form a loop." },
+
+	/* routers */
+	{ ARRAY("routers", ENTRIES, lab, routers, nrouters, lab_router),
+	    .help = "IPv4 routers." },
+	{ ARRAY(
+	      "routers.*.ports", ENTRIES, lab_router, ports, nports, lab_port),
+	    .required = true, .max = LAB_ROUTER_PORTS_MAX,
+	    .help = "The router's interfaces." },
+	PORT_ROWS("routers.*.ports.*", 0),
+	{ KEY("routers.*.ports.*.address", NET, lab_port, address),
+	    .required = true,
+	    .help = "Address and prefix length, as 10.0.0.1/24." },
+	MAC_ROW("routers.*.ports.*", 0),
+	{ KEY("routers.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
+	    .max = 65521, .preset = "1500",
+	    .help = "The largest IP packet, in bytes." },
+	{ KEY("routers.*.ports.*.dhcp", RANGE, lab_port, dhcp),
+	    .help = "Serve these addresses by DHCP, as "
+		    "10.0.0.100-10.0.0.199." },
+	{ KEY("routers.*.ports.*.lease", DURATION, lab_port, lease_ns),
+	    .min = 60 * NS_PER_S, .max = 365 * 86400 * NS_PER_S, .preset = "1h",
+	    .help = "How long a DHCP lease lasts, in whole seconds." },
+	{ KEY("routers.*.ports.*.dns", IP, lab_port, dns),
+	    .help = "The DNS server that DHCP clients are told." },
+	{ KEY("routers.*.ports.*.domain", NAME, lab_port, domain),
+	    .help = "The domain name that DHCP clients are told." },
+	{ ARRAY("routers.*.ports.*.reserve", ITEMS, lab_port, reserve, nreserve,
+	      lab_reserve),
+	    .help = "Ports that always get the same address by DHCP." },
+	{ KEY("routers.*.ports.*.reserve[].port", TEXT, lab_reserve, port),
+	    .required = true, .help = "The port, as NODE.PORT." },
+	{ KEY("routers.*.ports.*.reserve[].address", IP, lab_reserve, address),
+	    .required = true, .help = "Its address." },
+	{ KEY("routers.*.nat", MAP, lab_router, nat),
+	    .help = "Network address and port translation.  An empty entry "
+		    "is refused, since outside must be said." },
+	{ KEY("routers.*.nat.outside", NAME, lab_nat, outside),
+	    .required = true,
+	    .help = "The router's port whose address hides the inside." },
+	{ KEY("routers.*.nat.mapping", CHOICE, lab_nat, mapping),
+	    .choices = behaviours, .preset = "endpoint-independent",
+	    .help = "On what the outside port of an inside endpoint depends "
+		    "(RFC 4787, section 4.1)." },
+	{ KEY("routers.*.nat.filtering", CHOICE, lab_nat, filtering),
+	    .choices = behaviours, .preset = "address-and-port-dependent",
+	    .help = "Who may send to a mapping from outside (RFC 4787, "
+		    "section 5)." },
+	{ KEY("routers.*.nat.hairpin", BOOL, lab_nat, hairpin),
+	    .preset = "true",
+	    .help = "Let inside hosts reach each other by their outside "
+		    "addresses (RFC 4787, section 6)." },
+	{ KEY("routers.*.nat.limit", COUNT, lab_nat, limit), .min = 1,
+	    .max = 1000000, .preset = "65536",
+	    .help = "How many entries the NAT table holds." },
+	{ KEY("routers.*.nat.udp-idle", DURATION, lab_nat, udp_idle_ns),
+	    .min = NS_PER_S, .max = 86400 * NS_PER_S, .preset = "300s",
+	    .help = "How long a UDP entry lives without packets, in whole "
+		    "seconds." },
+	{ KEY("routers.*.nat.tcp-idle", DURATION, lab_nat, tcp_idle_ns),
+	    .min = NS_PER_S, .max = 7 * 86400 * NS_PER_S, .preset = "7440s",
+	    .help = "How long an established TCP entry lives without "
+		    "packets." },
+	{ KEY("routers.*.nat.tcp-transitory", DURATION, lab_nat,
+	      tcp_transitory_ns),
+	    .min = NS_PER_S, .max = 86400 * NS_PER_S, .preset = "240s",
+	    .help = "How long a TCP entry that is opening or closing lives." },
+	{ KEY("routers.*.nat.icmp-idle", DURATION, lab_nat, icmp_idle_ns),
+	    .min = NS_PER_S, .max = 86400 * NS_PER_S, .preset = "60s",
+	    .help = "How long an ICMP echo entry lives without packets." },
+	{ ARRAY("routers.*.routes", ITEMS, lab_router, routes, nroutes,
+	      lab_route),
+	    .help = "Static routes." },
+	{ KEY("routers.*.routes[].to", NET, lab_route, to), .required = true,
+	    .help = "The destination, as 192.168.0.0/16; 0.0.0.0/0 is the "
+		    "default route." },
+	{ KEY("routers.*.routes[].via", IP, lab_route, via), .required = true,
+	    .help = "The next hop, on a subnet of one of the ports." },
+
+	/* virtual machines */
+	{ ARRAY("vms", ENTRIES, lab, vms, nvms, lab_vm), .ranges = true,
+	    .help = "Virtual machines, one process each.  \"vm[001-100]\" "
+		    "makes a hundred alike." },
+	{ KEY("vms.*.guest", CHOICE, lab_vm, guest), .choices = guests,
+	    .preset = "tiny",
+	    .help = "The built-in guest.  Left out when kernel is given." },
+	{ KEY("vms.*.kernel", TEXT, lab_vm, kernel),
+	    .help = "A kernel of your own (ELF or bzImage), relative to the "
+		    "lab file." },
+	{ KEY("vms.*.initrd", TEXT, lab_vm, initrd),
+	    .help = "Its initial RAM disk, relative to the lab file." },
+	{ KEY("vms.*.cmdline", TEXT, lab_vm, cmdline),
+	    .help = "More kernel command line, after lanyard.name= and the "
+		    "like." },
+	{ KEY("vms.*.disk", ABSENT, lab_vm, item), .help = "disks" },
+	{ KEY("vms.*.memory", SIZE, lab_vm, memory_bytes),
+	    .min = UINT64_C(4) << 20, .max = UINT64_C(64) << 30,
+	    .preset = "16M, or 128M with a kernel of your own",
+	    .help = "The machine's memory, a multiple of 4K." },
+	{ KEY("vms.*.vcpus", COUNT, lab_vm, vcpus), .min = 1, .max = 16,
+	    .preset = "1", .help = "How many virtual CPUs." },
+	{ KEY("vms.*.engine", CHOICE, lab_vm, engine), .choices = engines,
+	    .preset = "auto", .help = "What runs the machine's instructions." },
+	{ ARRAY("vms.*.ports", ENTRIES, lab_vm, ports, nports, lab_port),
+	    .required = true, .max = VM_NICS_MAX,
+	    .help = "The machine's NICs, eth0 first." },
+	PORT_ROWS("vms.*.ports.*", 0),
+	{ KEY("vms.*.ports.*.address", NET, lab_port, address),
+	    .preset = "by DHCP",
+	    .help = "Address and prefix length that the guest takes." },
+	{ KEY("vms.*.ports.*.gateway", IP, lab_port, gateway),
+	    .help = "The guest's default gateway; only with address." },
+	{ KEY("vms.*.ports.*.dns", IP, lab_port, dns),
+	    .help = "The guest's DNS server; only with address." },
+	MAC_ROW("vms.*.ports.*", 0),
+	{ KEY("vms.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
+	    .max = 65521, .preset = "1500",
+	    .help = "The largest IP packet, in bytes, that the guest is told "
+		    "to send." },
+
+	/* built-in hosts */
+	{ ARRAY("hosts", ENTRIES, lab, hosts, nhosts, lab_host), .ranges = true,
+	    .help = "Built-in hosts without a VM: they answer ARP and pings "
+		    "and can send.  Their only port is eth0." },
+	PORT_ROWS("hosts.*", offsetof(struct lab_host, port)),
+	{ KEY("hosts.*.address", NET, lab_host, port.address), .required = true,
+	    .help = "Address and prefix length." },
+	{ KEY("hosts.*.gateway", IP, lab_host, port.gateway),
+	    .help = "The default gateway." },
+	MAC_ROW("hosts.*", offsetof(struct lab_host, port)),
+	{ KEY("hosts.*.send", MAP, lab_host, send),
+	    .help = "A stream that the host sends." },
+	{ KEY("hosts.*.send.to", IP, lab_send, to), .required = true,
+	    .help = "The receiver's address." },
+	{ KEY("hosts.*.send.protocol", CHOICE, lab_send, protocol),
+	    .choices = protocols, .preset = "ping",
+	    .help = "UDP datagrams, or echo requests." },
+	{ KEY("hosts.*.send.port", COUNT, lab_send, port), .min = 1,
+	    .max = 65535, .preset = "9", .help = "UDP: the receiver's port." },
+	{ KEY("hosts.*.send.source-port", COUNT, lab_send, source_port),
+	    .min = 1, .max = 65535, .preset = "9",
+	    .help = "UDP: the sender's port." },
+	{ KEY("hosts.*.send.frame", SIZE, lab_send, frame_bytes), .min = 60,
+	    .max = 1514, .preset = "98B",
+	    .help = "The size of a whole Ethernet frame without FCS." },
+	{ KEY("hosts.*.send.every", DURATION, lab_send, every_ns),
+	    .min = NS_PER_US, .max = 86400 * NS_PER_S, .preset = "1s",
+	    .help = "The time between two frames." },
+	{ KEY("hosts.*.send.count", COUNT, lab_send, count), .min = 1,
+	    .max = UINT64_C(1000000000000), .preset = "without end",
+	    .help = "How many frames." },
+	{ KEY("hosts.*.send.start", DURATION, lab_send, start_ns),
+	    .max = 86400 * NS_PER_S, .preset = "0s",
+	    .help = "When the first frame is sent." },
+
+	/* the outside */
+	{ ARRAY("plugs", ENTRIES, lab, plugs, nplugs, lab_plug),
+	    .help = "What does not belong to the lab, as a TAP device or a "
+		    "QEMU guest.  A plug's only port is eth0." },
+	PORT_ROWS("plugs.*", offsetof(struct lab_plug, port)),
+	{ KEY("plugs.*.locator", TEXT, lab_plug, locator), .required = true,
+	    .help = "What is plugged in, as tap:lan0 or "
+		    "vhost-user:/run/user/1000/qemu.sock." },
+	{ .path = "bridges",
+	    .type = SCHEMA_ABSENT,
+	    .help = "bridges to a NIC of the host" },
+
+	/* what happens and what is seen */
+	{ ARRAY("captures", ITEMS, lab, captures, ncaptures, lab_capture),
+	    .help = "Files of what passed at some ports." },
+	{ KEY("captures[].at", TEXTS, lab_capture, at), .required = true,
+	    .help = "Ports, as NODE.PORT." },
+	{ KEY("captures[].file", TEXT, lab_capture, file), .required = true,
+	    .help = "Where to write, relative to where lanyard was started: "
+		    "pcapng, or classic pcap if it ends in .pcap." },
+	{ KEY("captures[].filter", TEXT, lab_capture, filter),
+	    .help = "Only frames that match (pcap-filter(7))." },
+	{ KEY("captures[].snaplen", SIZE, lab_capture, snaplen), .min = 64,
+	    .max = 262144, .preset = "whole frames",
+	    .help = "Keep only so much of each frame." },
+	{ ARRAY("events", ITEMS, lab, events, nevents, lab_event),
+	    .help = "What is done, and when." },
+	{ KEY("events[].at", DURATION, lab_event, at_ns), .required = true,
+	    .max = 365 * 86400 * NS_PER_S,
+	    .help = "The time since the lab's start." },
+	{ KEY("events[].vm", NAME, lab_event, vm),
+	    .help = "The VM that runs a command, once it is ready." },
+	{ KEY("events[].run", TEXT, lab_event, run), .help = "The command." },
+	{ KEY("events[].set", TEXT, lab_event, set),
+	    .help = "The port, as NODE.PORT, whose link is changed." },
+	{ KEY("events[].down", BOOL, lab_event, down),
+	    .help = "With set: take the link down, or up again." },
+	{ ARRAY("expect", ITEMS, lab, expects, nexpects, lab_expect),
+	    .help = "What must be seen for the lab to succeed." },
+	{ KEY("expect[].within", DURATION, lab_expect, within_ns),
+	    .min = NS_PER_MS, .max = 365 * 86400 * NS_PER_S,
+	    .help = "It must be seen within this time of the lab's start." },
+	{ KEY("expect[].after", DURATION, lab_expect, after_ns),
+	    .max = 365 * 86400 * NS_PER_S, .preset = "0s",
+	    .help = "Run the command or begin to count only then." },
+	{ KEY("expect[].always", BOOL, lab_expect, always),
+	    .help = "Instead of within: it is judged at the lab's end." },
+	{ KEY("expect[].vm", NAME, lab_expect, vm),
+	    .help = "The VM that runs a command, again and again until it "
+		    "succeeds." },
+	{ KEY("expect[].run", TEXT, lab_expect, run), .help = "The command." },
+	{ KEY("expect[].status", COUNT, lab_expect, status), .max = 255,
+	    .preset = "0", .help = "The exit status that is success." },
+	{ KEY("expect[].output", TEXT, lab_expect, output),
+	    .help = "An extended regular expression (regex(7)) that the "
+		    "output must match." },
+	{ KEY("expect[].at", TEXT, lab_expect, at),
+	    .help = "The port, as NODE.PORT, where frames are counted." },
+	{ KEY("expect[].filter", TEXT, lab_expect, filter),
+	    .help = "Which frames (pcap-filter(7))." },
+	{ KEY("expect[].verdict", NAME, lab_expect, verdict),
+	    .help = "Only frames with this verdict; lanyard reasons lists "
+		    "them." },
+	{ KEY("expect[].frames", COMPARE, lab_expect, frames),
+	    .help = "How many." },
+	{ KEY("expect[].router", NAME, lab_expect, router),
+	    .help = "The router whose NAT entries are counted." },
+	{ KEY("expect[].nat", COMPARE, lab_expect, nat),
+	    .help = "How many entries." },
+	{ KEY("show", TEXTS, lab, show), .choices = tables,
+	    .help = "Tables that lanyard run prints at the end." },
+};
+
+const unsigned int schema_nkeys = sizeof(schema_keys) / sizeof(schema_keys[0]);

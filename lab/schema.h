@@ -1,0 +1,67 @@
+/*
+ * schema.h - the lab file's keys in one table.
+ *
+ * The table types every value when a file is read, and is the source of the
+ * JSON schema and of the manual's table.  "*" in a path is a name the user
+ * chooses, "[]" an element of a list.
+ */
+#ifndef LAB_SCHEMA_H
+#define LAB_SCHEMA_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "lab/model.h"
+
+enum schema_type {
+	SCHEMA_MAP,      /* fixed keys, a struct in its parent's */
+	SCHEMA_ENTRIES,  /* names the user chooses, an array of structs */
+	SCHEMA_ITEMS,    /* a list of mappings, an array of structs */
+	SCHEMA_NAME,     /* [a-z0-9-] */
+	SCHEMA_TEXT,     /* any text */
+	SCHEMA_TEXTS,    /* a text, or a list of them */
+	SCHEMA_CHOICE,   /* one of a few words */
+	SCHEMA_BOOL,     /* true, false */
+	SCHEMA_COUNT,    /* 300 */
+	SCHEMA_DURATION, /* 20ms */
+	SCHEMA_SIZE,     /* 256M */
+	SCHEMA_IP,       /* 10.0.0.1 */
+	SCHEMA_NET,      /* 10.0.0.1/24 */
+	SCHEMA_RANGE,    /* 10.0.0.100-10.0.0.199 */
+	SCHEMA_MAC,      /* 52:54:00:12:34:56 */
+	SCHEMA_COMPARE,  /* ">=3" */
+	SCHEMA_ABSENT,   /* known, but not in this version */
+	SCHEMA_NTYPES,
+};
+
+struct schema_key {
+	const char *path; /* "routers.*.ports.*.mtu" */
+	enum schema_type type;
+	bool required;
+	bool ranges;       /* SCHEMA_ENTRIES: "vm[1-9]" makes nine */
+	size_t into;       /* offset of the value in the parent's struct */
+	size_t count_into; /* of the number of array elements */
+	size_t element;    /* bytes of an array element */
+	uint64_t min, max; /* of COUNT, DURATION, SIZE; max of ENTRIES */
+	const char *const *choices;
+	const char *preset; /* what a missing key means, as text */
+	const char *help;   /* one sentence */
+};
+
+extern const struct schema_key schema_keys[];
+extern const unsigned int schema_nkeys;
+
+/* Fills in lab from the file's tree. */
+void schema_read(
+    struct lab *lab, const struct yaml *root, struct problems *problems);
+
+/* The JSON schema (draft 2020-12), the caller's to json_decref(). */
+json_t *schema_json(void);
+
+/* The table of keys for the manual page, in mdoc(7). */
+void schema_manual(FILE *out);
+
+/* Is this a name as nodes, ports and labs have it? */
+bool schema_is_name(const char *text);
+
+#endif
