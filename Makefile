@@ -90,14 +90,18 @@ TESTBIN := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 define folder_tests
 $$(BUILD)/tests/$(1)/%_test: $$(BUILD)/obj/tests/$(1)/%_test.c.o $$(call archives,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group \
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
 	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1)) -lcmocka
 $$(BUILD)/tests/bench/$(1)_bench: $$(BUILD)/obj/tests/bench/$(1)_bench.c.o $$(call archives,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group \
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
 	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_tests,$(f))))
+
+# What several tests share.
+$(BUILD)/tests/switch/port_vhost_test $(BUILD)/tests/switch/vhost_net_test \
+$(BUILD)/tests/bench/switch_bench: $(BUILD)/obj/tests/switch/vhost_frontend.c.o
 
 .SECONDARY:
 .PHONY: tests
