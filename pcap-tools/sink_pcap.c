@@ -21,6 +21,7 @@ struct sink {
 	pcap_t *pcap;
 	pcap_dumper_t *dumper;
 	size_t pending_bytes; /* in the FILE's buffer */
+	char buffer[BUFFER_BYTES];
 };
 
 static ssize_t
@@ -59,12 +60,12 @@ open_pcap(struct output *output, uint32_t snaplen_bytes, const char *comment)
 	    DLT_EN10MB, (int)snaplen_bytes, PCAP_TSTAMP_PRECISION_NANO);
 	file = fopencookie(sink, "w", io);
 	if (sink->pcap == NULL || file == NULL ||
-	    setvbuf(file, NULL, _IOFBF, BUFFER_BYTES) != 0)
+	    setvbuf(file, sink->buffer, _IOFBF, BUFFER_BYTES) != 0)
 		goto fail;
 	sink->dumper = pcap_dump_fopen(sink->pcap, file);
-	if (sink->dumper == NULL)
-		goto fail;
-	return sink;
+	if (sink->dumper != NULL)
+		return sink;
+	file = NULL; /* libpcap has closed it */
 fail:
 	if (file != NULL)
 		fclose(file);
