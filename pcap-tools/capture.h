@@ -111,7 +111,7 @@ void counter_free(struct counter *counter);
  * The first bytes of a frame do, and hostile ones too.  out holds printable
  * ASCII and is always ended; SUMMARY_BYTES are room for any.  Returns out.
  */
-#define SUMMARY_BYTES 512
+#define SUMMARY_BYTES 768
 
 char *frame_summary(
     char *out, size_t out_bytes, const uint8_t *data, size_t len);
