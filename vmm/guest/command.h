@@ -1,0 +1,68 @@
+/*
+ * command.h - the commands of the shell, and what they have in common.
+ *
+ * A command returns its exit status; STATUS_USAGE also prints how it is used.
+ * Each file of commands has its own const table; command.c lists the tables.
+ */
+#ifndef GUEST_COMMAND_H
+#define GUEST_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/reason.h"
+
+#include "vmm/guest/shell.h"
+
+struct command {
+	const char *name, *usage;
+	const char *does; /* for help */
+	int (*run)(struct shell *sh, int argc, char **argv);
+};
+
+extern const struct command commands_net[], commands_ping[], commands_tcp[],
+    commands_system[]; /* each ends with a row without name */
+
+/* NULL: there is no such command. */
+const struct command *command_find(const char *name);
+
+/*
+ * The options of a command line, one by one: letters names the options, a ':'
+ * behind those that take a value (as getopt).  Each call returns a letter with
+ * value set, 0 after the last one (at is then the first operand), or -1 after
+ * having said what is wrong.
+ */
+struct options {
+	struct shell *sh;
+	int argc;
+	char **argv;
+	const char *letters;
+	int at; /* 1 at first */
+	const char *value, *rest;
+};
+
+int options_next(struct options *o);
+/* The value as a number or a time; false after having said what is wrong. */
+bool options_number(const struct options *o, int letter, uint32_t *out,
+    uint32_t min, uint32_t max);
+bool options_seconds(
+    const struct options *o, int letter, uint64_t *out_us, uint32_t max_s);
+
+/* "ping: " and a sentence with its newline. */
+void command_say(struct shell *sh, const char *command, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The address of a host, by itself or by DNS.  False after having said why,
+ * or interrupted. */
+bool command_host(
+    struct shell *sh, const char *command, const char *host, uint32_t *addr);
+
+/* Why the stack could not send, in words. */
+const char *command_reason(enum reason why);
+
+/* The sentence of an ICMP error, as ping prints it. */
+struct icmp_note;
+void command_icmp_text(char *out, size_t size, const struct icmp_note *note);
+
+#endif

@@ -1,0 +1,294 @@
+/*
+ * command_ping.c - ping, traceroute, nslookup.
+ */
+#include <string.h>
+
+#include "vmm/guest/command.h"
+#include "vmm/guest/resolve.h"
+#include "vmm/guest/stack.h"
+#include "vmm/guest/text.h"
+
+#define PING_DATA_MAX (IP4_MAX_BYTES - IP4_HEADER_BYTES - ICMP_HEADER_BYTES)
+#define PING_SEQ_KEPT 1024 /* how far back a duplicate is known as one */
+#define TRACE_PORT    33434
+#define TRACE_PROBES  3
+#define TRACE_BYTES   32
+
+/* ---- ping ---- */
+
+struct pinging {
+	struct shell *sh;
+	const char *host;
+	uint32_t addr, count; /* count 0: until interrupted */
+	uint64_t interval_us, wait_us;
+	uint32_t bytes, ttl;
+	bool dont_fragment, quiet;
+	struct pingsock *sock;
+	uint64_t started_us, sent_us;
+	uint32_t sent, received, duplicates, errors;
+	uint64_t min_us, max_us, sum_us, squares;
+	uint8_t seen[PING_SEQ_KEPT / 8]; /* a bit per sequence number */
+};
+
+/* Microseconds as milliseconds with three digits behind the point. */
+#define MS_FORMAT "%lu.%03lu"
+#define MS(us)    (us) / 1000, (us) % 1000
+
+static int
+ping_options(struct pinging *p, int argc, char **argv)
+{
+	struct options o = { p->sh, argc, argv, "c:i:W:s:t:M:qn", 1, NULL,
+		NULL };
+	int c;
+
+	while ((c = options_next(&o)) > 0) {
+		bool ok = true;
+
+		switch (c) {
+		case 'c':
+			ok = options_number(&o, c, &p->count, 1, 1000000);
+			break;
+		case 'i':
+			ok = options_seconds(&o, c, &p->interval_us, 3600);
+			break;
+		case 'W': ok = options_seconds(&o, c, &p->wait_us, 3600); break;
+		case 's':
+			ok = options_number(&o, c, &p->bytes, 0, PING_DATA_MAX);
+			break;
+		case 't': ok = options_number(&o, c, &p->ttl, 1, 255); break;
+		case 'M':
+			p->dont_fragment = strcmp(o.value, "do") == 0;
+			ok = p->dont_fragment || strcmp(o.value, "dont") == 0;
+			if (!ok)
+				command_say(p->sh, "ping", "-M %s: do or dont",
+				    o.value);
+			break;
+		case 'q': p->quiet = true; break;
+		case 'n': break; /* names are never looked up for addresses */
+		}
+		if (!ok)
+			return STATUS_USAGE;
+	}
+	if (c < 0 || argc - o.at != 1)
+		return STATUS_USAGE;
+	p->host = argv[o.at];
+	return STATUS_OK;
+}
+
+static bool
+is_duplicate(struct pinging *p, uint16_t seq)
+{
+	uint8_t *byte = &p->seen[seq % PING_SEQ_KEPT / 8];
+	const uint8_t bit = (uint8_t)(1u << seq % 8);
+
+	if (*byte & bit)
+		return true;
+	*byte |= bit;
+	return false;
+}
+
+static void
+ping_reply(struct pinging *p, const struct icmp_note *note)
+{
+	const bool timed =
+	    p->bytes >= sizeof(note->stamp) && note->stamp <= note->at_us;
+	const uint64_t us = timed ? note->at_us - note->stamp : 0;
+	const bool duplicate = is_duplicate(p, note->seq);
+	char from[IP4_TEXT_BYTES];
+
+	if (duplicate)
+		p->duplicates++;
+	else
+		p->received++;
+	if (timed && !duplicate) {
+		p->min_us = us < p->min_us ? us : p->min_us;
+		p->max_us = us > p->max_us ? us : p->max_us;
+		p->sum_us += us;
+		p->squares += us * us;
+	}
+	if (p->quiet)
+		return;
+	shell_printf(p->sh, "%u bytes from %s: icmp_seq=%u ttl=%u",
+	    note->data_bytes + ICMP_HEADER_BYTES, ip4_text(from, note->from),
+	    note->seq, note->ttl);
+	if (timed)
+		shell_printf(p->sh, " time=" MS_FORMAT " ms", MS(us));
+	shell_printf(p->sh, "%s\n", duplicate ? " (DUP!)" : "");
+}
+
+static void
+ping_error(struct pinging *p, const struct icmp_note *note)
+{
+	char from[IP4_TEXT_BYTES], what[80];
+
+	p->errors++;
+	if (p->quiet)
+		return;
+	command_icmp_text(what, sizeof(what), note);
+	shell_printf(p->sh, "From %s icmp_seq=%u %s\n",
+	    ip4_text(from, note->from), note->seq, what);
+}
+
+static void
+ping_hear(struct pinging *p)
+{
+	struct icmp_note note;
+
+	while (icmp_notes_take(&p->sock->notes, &note)) {
+		/* Not sent yet, or not to there: somebody guesses. */
+		if ((uint16_t)(note.seq - 1) >= p->sent && p->sent < 0xffff)
+			continue;
+		if (note.type != ICMP_ECHO_REPLY)
+			ping_error(p, &note);
+		else if (note.from == p->addr)
+			ping_reply(p, &note);
+	}
+}
+
+static void
+ping_send(struct pinging *p)
+{
+	struct stack *stack = p->sh->stack;
+	const struct ping ping = {
+		.dst = p->addr,
+		.seq = (uint16_t)(p->sent + 1),
+		.ttl = (uint8_t)p->ttl,
+		.dont_fragment = p->dont_fragment,
+		.data_bytes = p->bytes,
+		.stamp = stack->now_us,
+	};
+	const uint16_t ahead = (uint16_t)(ping.seq + PING_SEQ_KEPT / 2);
+	enum reason why = pingsock_send(stack, p->sock, &ping);
+
+	p->seen[ahead % PING_SEQ_KEPT / 8] &= (uint8_t) ~(1u << ahead % 8);
+	p->sent++;
+	p->sent_us = stack->now_us;
+	if (why == DROP_NONE)
+		return;
+	p->errors++;
+	if (why == DROP_MTU)
+		shell_printf(p->sh, "ping: local error: message too long\n");
+	else
+		command_say(p->sh, "ping", "%s", command_reason(why));
+}
+
+/* The square root of n, rounded down. */
+static uint64_t
+root(uint64_t n)
+{
+	uint64_t r = 0;
+
+	for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1) {
+		if ((r | bit) * (r | bit) <= n)
+			r |= bit;
+	}
+	return r;
+}
+
+static void
+ping_summary(struct pinging *p)
+{
+	struct shell *sh = p->sh;
+	const uint64_t took_ms =
+	    (sh->stack->now_us - p->started_us) / US_PER_MS;
+	uint64_t mean, dev;
+
+	shell_printf(sh, "\n--- %s ping statistics ---\n", p->host);
+	shell_printf(
+	    sh, "%u packets transmitted, %u received, ", p->sent, p->received);
+	if (p->duplicates > 0)
+		shell_printf(sh, "+%u duplicates, ", p->duplicates);
+	if (p->errors > 0)
+		shell_printf(sh, "+%u errors, ", p->errors);
+	shell_printf(sh, "%u%% packet loss, time %lums\n",
+	    p->sent > p->received
+		? (uint32_t)((uint64_t)(p->sent - p->received) * 100 / p->sent)
+		: 0,
+	    took_ms);
+	if (p->received == 0 || p->min_us == UINT64_MAX)
+		return;
+	mean = p->sum_us / p->received;
+	dev = p->squares / p->received;
+	dev = dev > mean * mean ? root(dev - mean * mean) : 0;
+	shell_printf(sh,
+	    "rtt min/avg/max/mdev = " MS_FORMAT "/" MS_FORMAT "/" MS_FORMAT
+	    "/" MS_FORMAT " ms\n",
+	    MS(p->min_us), MS(mean), MS(p->max_us), MS(dev));
+}
+
+/* Sends and hears until all is done or interrupted. */
+static void
+ping_run(struct pinging *p)
+{
+	struct stack *stack = p->sh->stack;
+	uint64_t until_us;
+
+	p->started_us = stack->now_us;
+	for (;;) {
+		const bool last = p->count != 0 && p->sent == p->count;
+
+		ping_hear(p);
+		if (last && p->received + p->errors >= p->count)
+			return;
+		until_us = p->sent == 0 ? 0
+		    : last              ? p->sent_us + p->wait_us
+					: p->sent_us + p->interval_us;
+		if (stack->now_us < until_us) {
+			if (!shell_wait(p->sh, until_us))
+				return;
+			continue;
+		}
+		if (last)
+			return;
+		ping_send(p);
+		if (p->interval_us == 0 &&
+		    !shell_wait(p->sh, stack->now_us + 1))
+			return;
+	}
+}
+
+static int
+ping(struct shell *sh, int argc, char **argv)
+{
+	struct pinging p = {
+		.sh = sh,
+		.interval_us = US_PER_S,
+		.wait_us = 5 * US_PER_S,
+		.bytes = 56,
+		.min_us = UINT64_MAX,
+	};
+	int status = ping_options(&p, argc, argv);
+	char addr[IP4_TEXT_BYTES];
+
+	if (status != STATUS_OK)
+		return status;
+	if (!command_host(sh, "ping", p.host, &p.addr))
+		return STATUS_ERROR;
+	if (ipv4_source(sh->stack, p.addr) == 0) {
+		command_say(sh, "ping", "%s: no route to host", p.host);
+		return STATUS_ERROR;
+	}
+	p.sock = pingsock_new(sh->stack, &sh->woken);
+	if (p.sock == NULL) {
+		command_say(sh, "ping", "all ping sockets are taken");
+		return STATUS_ERROR;
+	}
+	shell_printf(sh, "PING %s (%s) %u(%u) bytes of data.\n", p.host,
+	    ip4_text(addr, p.addr), p.bytes,
+	    p.bytes + ICMP_HEADER_BYTES + IP4_HEADER_BYTES);
+	ping_run(&p);
+	pingsock_free(p.sock);
+	ping_summary(&p);
+	return p.received > 0 ? STATUS_OK : STATUS_FAILED;
+}
+
+const struct command commands_ping[] = {
+	{ "ping",
+	    "[-c COUNT] [-i SECONDS] [-W SECONDS] [-s BYTES] [-t TTL]"
+	    " [-M do|dont] [-q] HOST",
+	    "sends echo requests and prints what comes back", ping },
+	{ NULL, NULL, NULL, NULL },
+};
+const struct command commands_tcp[] = {
+	{ NULL, NULL, NULL, NULL },
+};
