@@ -24,10 +24,6 @@
 #define A_BYTES      4
 #define TTL_MAX      INT32_MAX /* RFC 2181 8 */
 
-struct message {
-	const uint8_t *start; /* what pointers count from */
-};
-
 /* ---- reading ---- */
 
 /* Appends a label and a dot to the name of *len bytes. */
@@ -52,18 +48,18 @@ add_label(char *name, size_t *len, const uint8_t *label, size_t n)
 /* Moves walk, which read a pointer of a name's piece from piece on, to where
  * that points. */
 static bool
-follow(struct cursor *walk, const struct message *m, const uint8_t *piece,
+follow(struct cursor *walk, const uint8_t *message, const uint8_t *piece,
     size_t offset)
 {
-	if (offset < HEADER_BYTES || offset >= (size_t)(piece - m->start))
+	if (offset < HEADER_BYTES || offset >= (size_t)(piece - message))
 		return false;
-	walk->at = m->start + offset;
+	walk->at = message + offset;
 	return true;
 }
 
 /* Reads a name at *c, and moves on past it. */
 static enum reason
-read_name(char name[DNS_NAME_BYTES], struct cursor *c, const struct message *m)
+read_name(char name[DNS_NAME_BYTES], struct cursor *c, const uint8_t *message)
 {
 	struct cursor walk = *c;
 	const uint8_t *piece = walk.at;
@@ -85,7 +81,7 @@ read_name(char name[DNS_NAME_BYTES], struct cursor *c, const struct message *m)
 			if (!jumped)
 				*c = walk;
 			jumped = true;
-			if (!follow(&walk, m, piece, offset))
+			if (!follow(&walk, message, piece, offset))
 				return DROP_DNS;
 			piece = walk.at;
 			continue;
@@ -114,9 +110,9 @@ struct record {
 };
 
 static enum reason
-read_record(struct record *r, struct cursor *c, const struct message *m)
+read_record(struct record *r, struct cursor *c, const uint8_t *message)
 {
-	enum reason reason = read_name(r->name, c, m);
+	enum reason reason = read_name(r->name, c, message);
 
 	if (reason != DROP_NONE)
 		return reason;
@@ -132,12 +128,12 @@ read_record(struct record *r, struct cursor *c, const struct message *m)
 /* Takes what record says about the name that is looked for. */
 static enum reason
 take_answer(struct dns *d, char wanted[DNS_NAME_BYTES], struct record *r,
-    const struct message *m)
+    const uint8_t *message)
 {
 	if (r->class != DNS_CLASS_IN || strcmp(r->name, wanted) != 0)
 		return DROP_NONE;
 	if (r->type == TYPE_CNAME) {
-		enum reason reason = read_name(wanted, &r->data, m);
+		enum reason reason = read_name(wanted, &r->data, message);
 
 		if (reason != DROP_NONE)
 			return reason;
@@ -156,7 +152,7 @@ take_answer(struct dns *d, char wanted[DNS_NAME_BYTES], struct record *r,
 }
 
 static enum reason
-read_answers(struct dns *d, struct cursor *c, const struct message *m,
+read_answers(struct dns *d, struct cursor *c, const uint8_t *message,
     unsigned int nanswers)
 {
 	char wanted[DNS_NAME_BYTES];
@@ -165,10 +161,10 @@ read_answers(struct dns *d, struct cursor *c, const struct message *m,
 	memcpy(wanted, d->name, sizeof(wanted));
 	d->ttl_s = TTL_MAX;
 	for (unsigned int i = 0; i < nanswers; i++) {
-		enum reason reason = read_record(&r, c, m);
+		enum reason reason = read_record(&r, c, message);
 
 		if (reason == DROP_NONE)
-			reason = take_answer(d, wanted, &r, m);
+			reason = take_answer(d, wanted, &r, message);
 		if (reason != DROP_NONE)
 			return reason;
 	}
@@ -180,7 +176,7 @@ read_answers(struct dns *d, struct cursor *c, const struct message *m,
 enum reason
 dns_parse(struct dns *dns, struct cursor *c)
 {
-	const struct message m = { .start = c->at };
+	const uint8_t *message = c->at; /* what pointers count from */
 	uint16_t id = cur_be16(c), flags = cur_be16(c);
 	uint16_t nquestions = cur_be16(c), nanswers = cur_be16(c);
 	struct dns d = { .id = id, .flags = flags };
@@ -191,7 +187,7 @@ dns_parse(struct dns *dns, struct cursor *c)
 		return DROP_SHORT;
 	if (nquestions != 1)
 		return DROP_DNS;
-	reason = read_name(d.name, c, &m);
+	reason = read_name(d.name, c, message);
 	if (reason != DROP_NONE)
 		return reason;
 	d.type = cur_be16(c);
@@ -199,7 +195,7 @@ dns_parse(struct dns *dns, struct cursor *c)
 	if (c->overrun)
 		return DROP_SHORT;
 	if (d.flags & DNS_FLAG_RESPONSE) {
-		reason = read_answers(&d, c, &m, nanswers);
+		reason = read_answers(&d, c, message, nanswers);
 		if (reason != DROP_NONE)
 			return reason;
 	} else if (nanswers != 0)
