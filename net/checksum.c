@@ -2,23 +2,23 @@
  * The Internet checksum over bytes in memory.
  *
  * A one's complement sum of 16-bit words does not care for the order of bytes
- * but for one swap at the end, and words may be added two or four at a time
- * (RFC 1071, 2).  So 64-bit words of the machine are split into 32-bit halves
+ * but for one swap at the end, and words may be added four at a time, if what
+ * is carried out at the top is added at the bottom (RFC 1071, 2).
+ *
+ * For what is longer than a header, 64-bit words are split into 32-bit halves
  * and added into 64-bit lanes, which cannot carry: 2^32 of them fit.  Lanes are
  * the compilers' own vectors; where the machine has AVX2, a clone of the
- * function for it is picked once at start.  Headers are shorter than what the
- * clone's call costs, so they are added here in place.
+ * function for it is picked once at start.
  *
  * The bare-metal guest has no vector registers to spare, and no start-up code
- * that could pick a clone: freestanding, it is the plain loop of words alone.
+ * that could pick a clone: freestanding, it is the loop of words alone.  There,
+ * memcpy() would be a call for each word, so the compiler's own is named.
  */
 #include "net/checksum.h"
 
-#include <string.h>
-
 #define BLOCK_BYTES 128 /* what one turn of the vector loop adds */
 
-/* Brings a sum of 32-bit halves to 16 bits, in network order. */
+/* Brings a sum of 64 bits to 16, in network order. */
 static uint16_t
 fold64(uint64_t sum)
 {
@@ -35,12 +35,20 @@ fold64(uint64_t sum)
 }
 
 static inline uint64_t
+add64(uint64_t a, uint64_t b)
+{
+	uint64_t sum = a + b;
+
+	return sum + (sum < a);
+}
+
+static inline uint64_t
 add_word(uint64_t sum, const uint8_t *at)
 {
 	uint64_t word;
 
-	memcpy(&word, at, sizeof(word));
-	return sum + (word >> 32) + (word & UINT32_MAX);
+	__builtin_memcpy(&word, at, sizeof(word));
+	return add64(sum, word);
 }
 
 /* Sums up len bytes, an odd last one filled up with a zero. */
@@ -52,22 +60,28 @@ add_words(const uint8_t *at, size_t len)
 	uint16_t quarter;
 	uint8_t last[2] = { 0 };
 
+	for (; len >= 32; at += 32, len -= 32) {
+		sum = add_word(sum, at);
+		sum = add_word(sum, at + 8);
+		sum = add_word(sum, at + 16);
+		sum = add_word(sum, at + 24);
+	}
 	for (; len >= 8; at += 8, len -= 8)
 		sum = add_word(sum, at);
 	if (len & 4) {
-		memcpy(&half, at, sizeof(half));
-		sum += half;
+		__builtin_memcpy(&half, at, sizeof(half));
+		sum = add64(sum, half);
 		at += 4;
 	}
 	if (len & 2) {
-		memcpy(&quarter, at, sizeof(quarter));
-		sum += quarter;
+		__builtin_memcpy(&quarter, at, sizeof(quarter));
+		sum = add64(sum, quarter);
 		at += 2;
 	}
 	if (len & 1) {
 		last[0] = *at;
-		memcpy(&quarter, last, sizeof(quarter));
-		sum += quarter;
+		__builtin_memcpy(&quarter, last, sizeof(quarter));
+		sum = add64(sum, quarter);
 	}
 	return sum;
 }
@@ -90,7 +104,7 @@ add_lanes(lanes *sum, const uint8_t *at)
 {
 	lanes word;
 
-	memcpy(&word, at, sizeof(word));
+	__builtin_memcpy(&word, at, sizeof(word));
 	*sum += (word >> 32) + (word & UINT32_MAX);
 }
 
@@ -128,5 +142,5 @@ csum_add_bytes(uint32_t sum, const void *data, size_t len_bytes)
 		len_bytes -= blocks;
 	}
 #endif
-	return csum_add(sum, fold64(part + add_words(at, len_bytes)));
+	return csum_add(sum, fold64(add64(part, add_words(at, len_bytes))));
 }

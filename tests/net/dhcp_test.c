@@ -257,6 +257,9 @@ of_an_option_that_comes_twice_the_first_counts(void **state)
 		1, 54, 4, 2, 2, 2, 2, 12, 1, 'a', 12, 1, 'b', 26, 2, 2, 0, 26,
 		2, 3, 0 };
 	static const uint8_t wrong[] = { 53, 1, 1, 53, 1, 99 };
+	static const uint8_t borrowed[] = { 61, 2, 1, 2, 61, 3, 3, 4, 5, 55, 1,
+		9, 55, 2, 8, 8 };
+	struct exact e;
 	struct dhcp d;
 
 	(void)state;
@@ -267,6 +270,14 @@ of_an_option_that_comes_twice_the_first_counts(void **state)
 	assert_string_equal(d.hostname, "a");
 	assert_int_equal(d.mtu, 512);
 	assert_int_equal(parse_options(&d, wrong, sizeof(wrong)), DROP_DHCP);
+
+	e = message(borrowed, sizeof(borrowed));
+	assert_int_equal(dhcp_parse(&d, &e.c), DROP_NONE);
+	assert_int_equal(d.client_id_bytes, 2);
+	assert_memory_equal(d.client_id, "\1\2", 2);
+	assert_int_equal(d.nparameters, 1);
+	assert_int_equal(d.parameters[0], 9);
+	exact_free(&e);
 }
 
 static void

@@ -164,6 +164,8 @@ options_are_walked_without_being_believed(void **state)
 		{ "length beyond the header", { 3, 13, 2, 4, 0x05, 0xb4 }, 0 },
 		{ "length 255", { 3, 255, 2, 4, 0x05, 0xb4 }, 0 },
 		{ "value cut off", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 5 }, 0 },
+		{ "value cut off behind a whole one",
+		    { 2, 4, 0x05, 0xb4, 1, 1, 1, 1, 1, 2, 4, 5 }, 1460 },
 		{ "length cut off", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2 }, 0 },
 		{ "none", { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, 0 },
 		{ "zero", { 2, 4, 0, 0 }, 0 },
