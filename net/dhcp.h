@@ -76,7 +76,10 @@ struct dhcp {
 };
 
 /* Reads the UDP payload in c, options overloaded into file and sname included.
- * DROP_SHORT, DROP_DHCP. */
+ * Of an option that comes twice the first counts, a name that would not print
+ * or fit is left out; a wrong length or an impossible value (type, MTU below
+ * 68, mask with holes) refuses the message.  DROP_SHORT, DROP_DHCP; *dhcp is
+ * filled only if DROP_NONE. */
 enum reason dhcp_parse(struct dhcp *dhcp, struct cursor *c);
 
 /* Writes a message of at least DHCP_MIN_BYTES. */

@@ -38,10 +38,11 @@ struct dns {
 
 /* Reads the UDP payload in c: one question exactly; of the answers the A
  * records, through CNAMEs.  Compression pointers may only point backwards.
- * DROP_SHORT, DROP_DNS. */
+ * DROP_SHORT, DROP_DNS; *dns is filled only if DROP_NONE. */
 enum reason dns_parse(struct dns *dns, struct cursor *c);
 
-/* Writes question and answers. */
+/* Writes question and answers; a name that cannot be (an empty label, one of
+ * more than 63 letters, more than 253 in all) sets overrun. */
 void dns_write(struct writer *w, const struct dns *dns);
 
 #endif

@@ -37,7 +37,8 @@ struct tcp {
 enum reason tcp_parse(
     struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted);
 
-/* Writes header (with the MSS option if mss is set), checksum and data. */
+/* Writes header (with the MSS option if mss is set), checksum and data, as
+ * udp_write() does. */
 void tcp_write(
     struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst);
 

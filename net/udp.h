@@ -25,7 +25,9 @@ struct udp {
 enum reason udp_parse(
     struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted);
 
-/* Writes header, checksum (over the addresses given) and data. */
+/* Writes header, checksum (over the addresses given) and data, which may lie
+ * where it is written to.  All or nothing: what does not fit, or is longer
+ * than a packet, sets overrun. */
 void udp_write(
     struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst);
 
