@@ -191,6 +191,22 @@ an_empty_datagram_reads_back(void **state)
 }
 
 static void
+data_may_lie_where_it_is_written(void **state)
+{
+	uint8_t out[sizeof(sample)];
+	struct writer w = writer(out, sizeof(out));
+	struct udp udp = { .sport = 1000,
+		.dport = 53,
+		.data = out + UDP_HEADER_BYTES,
+		.data_bytes = 3 };
+
+	(void)state;
+	memcpy(out + UDP_HEADER_BYTES, "abc", 3);
+	udp_write(&w, &udp, ip.src, ip.dst);
+	assert_memory_equal(out, sample, sizeof(sample));
+}
+
+static void
 what_does_not_fit_is_not_begun(void **state)
 {
 	uint8_t *big = calloc(2, 65536);
@@ -238,6 +254,7 @@ main(void)
 		cmocka_unit_test(
 		    a_checksum_of_zero_is_written_in_its_other_form),
 		cmocka_unit_test(an_empty_datagram_reads_back),
+		cmocka_unit_test(data_may_lie_where_it_is_written),
 		cmocka_unit_test(what_does_not_fit_is_not_begun),
 	};
 
