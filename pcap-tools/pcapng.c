@@ -201,6 +201,24 @@ wr_text(struct writer *w, const char *text, size_t n)
 	}
 }
 
+void
+pcapng_repair(char *text)
+{
+	uint8_t *s = (uint8_t *)text;
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t n = utf8_sequence(s, left);
+
+		if (n == 0) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
+	}
+}
+
 static void
 option_text(struct writer *w, uint16_t code, const char *text)
 {

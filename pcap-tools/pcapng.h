@@ -25,6 +25,9 @@
 
 #define PCAPNG_ETHERNET 1 /* LINKTYPE_ETHERNET */
 
+/* Makes text valid UTF-8, in place, as the functions below do by themselves. */
+void pcapng_repair(char *text);
+
 /* 4.1: a section, of unknown length, which the file begins with. */
 void pcapng_section(
     struct writer *w, const char *application, const char *comment);
@@ -54,7 +57,7 @@ struct pcapng_packet {
 	uint32_t len_bytes;     /* of the frame, at least kept_bytes */
 	uint32_t comment_bytes; /* 0: none; at most PCAPNG_TEXT_MAX */
 	const uint8_t *data;
-	const char *comment; /* UTF-8 already: not looked at */
+	const char *comment; /* UTF-8 already, as by pcapng_repair() */
 };
 
 void pcapng_packet(struct writer *w, const struct pcapng_packet *p);

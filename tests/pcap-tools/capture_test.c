@@ -22,6 +22,8 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "pcap-tools/capture.h"
+#include "switch/switch.h"
+#include "switch/traffic.h"
 #include "tests/pcap-tools/blocks.h"
 
 /*
@@ -784,6 +786,75 @@ two_virtual_runs_give_the_same_bytes(void **state)
 	}
 }
 
+/* One host pings another through a learning switch, three times. */
+static struct bytes
+run_of_built_in_nodes(struct bench *b)
+{
+	const struct traffic_options pings = {
+		.mac = { { 2, 0, 0, 0, 0, 1 } },
+		.address = { 0x0a000001, 24 },
+		.seed = 7,
+		.kind = TRAFFIC_PING,
+		.to = 0x0a000002,
+		.count = 3,
+	};
+	const struct traffic_options answers = {
+		.mac = { { 2, 0, 0, 0, 0, 2 } },
+		.address = { 0x0a000002, 24 },
+		.seed = 7,
+	};
+	const struct switch_options usual = { 0 };
+	struct loop *loop = loop_new(LOOP_VIRTUAL, &b->err);
+	struct lan_switch *lan = switch_new(loop, "lan", &usual, &b->err);
+	struct traffic *one =
+	    traffic_new(loop, "one", "one.eth0", &pings, &b->err);
+	struct traffic *two =
+	    traffic_new(loop, "two", "two.eth0", &answers, &b->err);
+	struct port *p1 = switch_add_port(lan, "lan.one.eth0", &b->err);
+	struct port *p2 = switch_add_port(lan, "lan.two.eth0", &b->err);
+
+	assert_string_equal(b->err.text, "");
+	cable_join(traffic_port(one), p1);
+	cable_join(traffic_port(two), p2);
+	b->capture = capture_new(loop, b->path, 0, &b->err);
+	assert_non_null(b->capture);
+	assert_int_equal(capture_add(b->capture, p1, NULL, &b->err), 0);
+	assert_int_equal(capture_add(b->capture, p2, NULL, &b->err), 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(traffic_stats(one).received, 3);
+	assert_int_equal(capture_free(b->capture, &b->err), 0);
+	b->capture = NULL;
+	traffic_free(one);
+	traffic_free(two);
+	switch_free(lan);
+	loop_free(loop);
+	return read_file(b->path);
+}
+
+static void
+runs_of_built_in_nodes_give_the_same_bytes(void **state)
+{
+	struct bench *b = *state;
+	struct bytes one = run_of_built_in_nodes(b);
+	struct bytes two = run_of_built_in_nodes(b);
+	struct packet p;
+
+	assert_int_equal(one.n, two.n);
+	assert_memory_equal(one.data, two.data, one.n);
+	/* ARP twice and echo six times, at two points */
+	assert_int_equal(count_blocks(&one, BLOCK_PACKET), 16);
+	assert_true(packet_at(&p, &one, 0));
+	assert_string_equal(p.comment,
+	    "lan: flooded because it is a broadcast -> lan.two.eth0");
+	assert_true(packet_at(&p, &one, 1));
+	assert_string_equal(p.comment,
+	    "lan: flooded because it is a broadcast -> lan.two.eth0; "
+	    "two: delivered to this node itself");
+	assert_true(packet_at(&p, &one, 15));
+	free(one.data);
+	free(two.data);
+}
+
 /* ---- coming and going ---- */
 
 static void
@@ -1014,6 +1085,29 @@ reader_that_sleeps_does_not_keep_us(void **state)
 }
 
 static void
+dash_is_standard_output(void **state)
+{
+	struct bench *b = *state;
+	int file = open(b->path, O_WRONLY | O_CREAT, 0600);
+	int out = dup(STDOUT_FILENO);
+	struct bytes got;
+
+	assert_true(file >= 0 && out >= 0);
+	fflush(stdout);
+	dup2(file, STDOUT_FILENO);
+	b->capture = capture_new(b->loop, "-", 0, &b->err);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	close(file);
+	assert_non_null(b->capture);
+	add_point(b, ALICE, NULL);
+	send_bytes(b, ALICE, frame_a, sizeof(frame_a));
+	got = end_capture(b);
+	assert_int_equal(count_blocks(&got, BLOCK_PACKET), 1);
+	free(got.data);
+}
+
+static void
 no_capture_is_fine(void **state)
 {
 	(void)state;
@@ -1214,6 +1308,7 @@ main(void)
 		TEST(frame_too_large_for_the_ring_is_lost_alone),
 		TEST(virtual_loop_waits_instead_of_losing),
 		TEST(two_virtual_runs_give_the_same_bytes),
+		TEST(runs_of_built_in_nodes_give_the_same_bytes),
 		TEST(capture_may_end_while_a_burst_is_on_its_way),
 		TEST(removed_port_may_go_away),
 		TEST(several_captures_watch_one_port),
@@ -1225,6 +1320,7 @@ main(void)
 		TEST(pipe_without_a_reader_is_refused),
 		TEST(reader_that_goes_away_is_an_error_only),
 		TEST(reader_that_sleeps_does_not_keep_us),
+		TEST(dash_is_standard_output),
 		TEST(no_capture_is_fine),
 		TEST(libpcap_reads_both_formats),
 		TEST(cut_off_classic_file_ends_with_a_whole_frame),

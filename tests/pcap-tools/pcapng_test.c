@@ -281,6 +281,7 @@ text_is_made_utf8(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char repaired[32];
 		struct writer w = fresh();
 		struct bytes file;
 		struct block b;
@@ -289,6 +290,9 @@ text_is_made_utf8(void **state)
 		file = (struct bytes){ buffer, (size_t)(w.at - buffer) };
 		b = block_at(&file, BLOCK_SECTION, 0);
 		assert_option(&b, 16, 4, rows[i].written);
+		strcpy(repaired, rows[i].text);
+		pcapng_repair(repaired);
+		assert_string_equal(repaired, rows[i].written);
 	}
 }
 
