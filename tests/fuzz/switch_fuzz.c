@@ -1,0 +1,300 @@
+/* libs: switch net base */
+/*
+ * Three switches, ports that come and go, cables between anything, links up and
+ * down, time, and frames: whatever the input says.  Some ends answer from within
+ * their take().
+ *
+ * Every frame that was sent got one verdict, of one node, and both ends of each
+ * cable counted the same.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "switch/switch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SWITCHES 3
+#define ENDS     6  /* hosts of one port */
+#define PORTS    12 /* of all switches */
+#define FRAMES   8  /* a burst */
+
+struct end {
+	struct port port; /* first */
+	struct node node;
+	uint8_t kind; /* bit 0: answers, 1: cannot offload, 2: small MTU */
+	enum reason reason;
+};
+
+struct world {
+	struct loop *loop;
+	struct lan_switch *sw[SWITCHES];
+	struct port *port[PORTS];
+	uint8_t of[PORTS]; /* whose port that is */
+	struct end end[ENDS];
+	/* of ports that are gone */
+	uint64_t gone_out, gone_in;
+};
+
+struct input {
+	const uint8_t *at, *end;
+};
+
+static uint8_t
+next(struct input *in)
+{
+	return in->at < in->end ? *in->at++ : 0;
+}
+
+static void
+take(struct port *port, struct burst *burst)
+{
+	struct end *end = (struct end *)port;
+
+	assert(burst->n > 0 && burst->n <= BURST_MAX);
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct frame *frame = &burst->frame[i];
+
+		assert(!(frame->flags & FRAME_TODO & ~port->accepts));
+		assert(port->mtu_bytes == 0 || frame->len <= port->mtu_bytes ||
+		    frame->flags & FRAME_TSO4);
+		/* who sent it decided before: the cause is known */
+		assert(frame->cause == NULL || frame->cause->node != NULL);
+		node_judge(port->node, frame, end->reason);
+	}
+	if (end->kind & 1) {
+		uint8_t bytes[60] = { 2, 0, 0, 0, 0, 0, 2 };
+		struct burst back;
+
+		bytes[5] = bytes[11] = (uint8_t)(end->kind >> 3);
+		frame_copy(bytes, &burst->frame[0], 0,
+		    burst->frame[0].len < 6 ? burst->frame[0].len : 6);
+		burst_clear(&back);
+		burst_add(&back, bytes, sizeof(bytes))->cause =
+		    &burst->frame[0].verdict;
+		port_send(port, &back);
+	}
+}
+
+static const struct port_ops ops = { .take = take };
+
+static struct port *
+pick(struct world *w, uint8_t n)
+{
+	n %= PORTS + ENDS;
+	return n < PORTS ? w->port[n] : &w->end[n - PORTS].port;
+}
+
+static void
+send_frames(struct world *w, struct input *in)
+{
+	static uint8_t bytes[FRAMES][1600];
+	struct port *port = &w->end[next(in) % ENDS].port;
+	unsigned int n = next(in) % FRAMES + 1;
+	struct burst burst;
+
+	burst_clear(&burst);
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t kind = next(in);
+		struct frame *frame;
+
+		memset(bytes[i], 0, 16);
+		bytes[i][0] = kind & 1 ? next(in) : 2;
+		bytes[i][5] = next(in) % 8;
+		bytes[i][6] = kind & 2 ? next(in) : 2;
+		bytes[i][11] = next(in) % 8;
+		if (kind & 4)
+			memset(bytes[i], 0xff, 6);
+		if (kind & 8)
+			memcpy(bytes[i], "\x01\x80\xc2\0\0", 5);
+		frame = burst_add(&burst, bytes[i],
+		    kind & 16       ? next(in)
+			: kind & 32 ? 1600
+				    : 60);
+		if (kind & 64 && frame->len >= 60) {
+			frame->flags = FRAME_CSUM;
+			frame->csum_start = 34;
+			frame->csum_offset = 6;
+			if (kind & 128) {
+				frame->flags |= FRAME_TSO4;
+				frame->gso_bytes = 500;
+				frame->header_bytes = 54;
+			}
+			burst.flags |= frame->flags;
+		}
+	}
+	port_send(port, &burst);
+	for (unsigned int i = 0; i < n; i++)
+		assert(burst.frame[i].verdict.node != NULL &&
+		    burst.frame[i].verdict.reason != REASON_NONE);
+}
+
+static void
+nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+pass_time(struct world *w, uint8_t how_much)
+{
+	struct loop_timer timer;
+
+	loop_timer_init(&timer, w->loop, nothing, NULL);
+	loop_timer_set(
+	    &timer, loop_now_ns(w->loop) + (how_much + 1) * NS_PER_S);
+	loop_run(w->loop);
+}
+
+static void
+come_or_go(struct world *w, struct input *in)
+{
+	unsigned int n = next(in) % PORTS;
+
+	if (w->port[n] == NULL) {
+		w->of[n] = next(in) % SWITCHES;
+		w->port[n] = switch_add_port(w->sw[w->of[n]], "p", NULL);
+		return;
+	}
+	w->gone_out += w->port[n]->out_frames;
+	w->gone_in += w->port[n]->in_frames;
+	switch_remove_port(w->sw[w->of[n]], w->port[n]);
+	w->port[n] = NULL;
+}
+
+static void
+step(struct world *w, struct input *in)
+{
+	struct port *a, *b;
+
+	switch (next(in) % 8) {
+	case 0:
+	case 1:
+	case 2: send_frames(w, in); return;
+	case 3: come_or_go(w, in); return;
+	case 4:
+		a = pick(w, next(in));
+		b = pick(w, next(in));
+		if (a != NULL && b != NULL && a != b)
+			cable_join(a, b);
+		return;
+	case 5:
+		a = pick(w, next(in));
+		if (a != NULL)
+			cable_cut(a);
+		return;
+	case 6:
+		a = pick(w, next(in));
+		if (a != NULL)
+			port_set_down(a, next(in) & 1);
+		return;
+	case 7: pass_time(w, next(in)); return;
+	}
+}
+
+static uint64_t
+total(const struct node *node)
+{
+	uint64_t n = 0;
+
+	assert(node->count[REASON_NONE] == 0);
+	for (int r = 0; r < REASON_COUNT; r++)
+		n += node->count[r];
+	return n;
+}
+
+/* What a node could not send, and what it refused for going round. */
+static uint64_t
+refusals(const struct node *node)
+{
+	return node->count[DROP_NO_CABLE] + node->count[DROP_LINK_DOWN] +
+	    node->count[DROP_VNET_HEADER] + node->count[DROP_LOOP];
+}
+
+static void
+count_mac(
+    void *arg, const struct mac *mac, const struct port *port, uint64_t age_ns)
+{
+	assert(!mac_is_group(mac));
+	assert(port_is_up(port));
+	assert(age_ns <= SWITCH_AGE_S * NS_PER_S + 131072);
+	++*(unsigned int *)arg;
+}
+
+static void
+check(struct world *w)
+{
+	uint64_t out = w->gone_out, in = w->gone_in, judged = 0, refused = 0;
+
+	for (int i = 0; i < PORTS + ENDS; i++) {
+		const struct port *port = pick(w, (uint8_t)i);
+
+		if (port == NULL)
+			continue;
+		out += port->out_frames;
+		in += port->in_frames;
+		assert(port->out_drops <= port->out_frames);
+	}
+	for (int i = 0; i < ENDS; i++) {
+		judged += total(&w->end[i].node);
+		refused += refusals(&w->end[i].node);
+	}
+	for (int i = 0; i < SWITCHES; i++) {
+		unsigned int macs = 0;
+
+		judged += total(switch_node(w->sw[i]));
+		refused += refusals(switch_node(w->sw[i]));
+		switch_each_mac(w->sw[i], count_mac, &macs);
+		assert(macs <= 4);
+	}
+	/* What one end counted, some node judged; what did not get across, the
+	 * sender refused. */
+	assert(judged == out);
+	assert(in <= out && out - in <= refused);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct switch_options options = { .max_macs = 4 };
+	struct world *w = calloc(1, sizeof(*w));
+	struct input in = { data, data + size };
+
+	if (w == NULL)
+		abort();
+	w->loop = loop_new(LOOP_VIRTUAL, NULL);
+	for (int i = 0; i < SWITCHES; i++)
+		w->sw[i] = switch_new(w->loop, "sw", &options, NULL);
+	for (int i = 0; i < ENDS; i++) {
+		struct end *end = &w->end[i];
+
+		node_init(&end->node, "end");
+		port_init(&end->port, &ops, &end->node, "end.eth0");
+		end->kind = next(&in);
+		end->reason =
+		    end->kind & 0x80 ? DROP_PORT_FULL : REASON_DELIVERED;
+		if (end->kind & 2)
+			end->port.accepts = 0;
+		if (end->kind & 4)
+			end->port.mtu_bytes = 1514;
+	}
+	/* to begin with: two hosts and two spare ports a switch */
+	for (int i = 0; i < PORTS; i++) {
+		w->of[i] = i % SWITCHES;
+		w->port[i] = switch_add_port(w->sw[w->of[i]], "p", NULL);
+		if (i < ENDS)
+			cable_join(w->port[i], &w->end[i].port);
+	}
+	for (int i = 0; i < 200 && in.at < in.end; i++) {
+		step(w, &in);
+		check(w);
+	}
+	for (int i = 0; i < SWITCHES; i++)
+		switch_free(w->sw[i]);
+	for (int i = 0; i < ENDS; i++)
+		cable_cut(&w->end[i].port);
+	loop_free(w->loop);
+	free(w);
+	return 0;
+}
