@@ -37,7 +37,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "pcap-tools/capture_writer.h"
 #include "pcap-tools/filter.h"
@@ -49,7 +48,7 @@
 
 struct point {
 	struct watcher watcher; /* first: a watcher is its point */
-	TAILQ_ENTRY(point) entry;
+	struct point *next;
 	struct capture *capture;
 	struct port *port; /* NULL: removed */
 	struct filter *filter;
@@ -62,14 +61,12 @@ struct point {
 	char description[3 * NODE_NAME_BYTES + 32];
 };
 
-TAILQ_HEAD(point_list, point);
-
 struct capture {
 	struct loop *loop;
 	char *path;
 	uint32_t snaplen_bytes;
-	uint32_t keep_bytes; /* of a frame, at most */
-	struct point_list points;
+	uint32_t keep_bytes;                /* of a frame, at most */
+	struct point *points, **points_end; /* as they were added */
 	uint32_t npoints;
 	unsigned int open; /* the points' open */
 	uint64_t frames, bytes, lost;
@@ -290,10 +287,9 @@ int
 capture_add(
     struct capture *c, struct port *port, const char *filter, struct err *err)
 {
-	struct point *p;
+	struct point *p = calloc(1, sizeof(*p));
 	int error;
 
-	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return err_sys(err, -ENOMEM, NULL, "%s", c->path);
 	if (filter != NULL) {
@@ -313,7 +309,8 @@ capture_add(
 	if (error != 0)
 		goto fail;
 	c->npoints++;
-	TAILQ_INSERT_TAIL(&c->points, p, entry);
+	*c->points_end = p;
+	c->points_end = &p->next;
 	port_watch(port, &p->watcher);
 	return 0;
 fail:
@@ -335,9 +332,7 @@ detach(struct point *p)
 void
 capture_remove(struct capture *c, struct port *port)
 {
-	struct point *p;
-
-	TAILQ_FOREACH (p, &c->points, entry) {
+	for (struct point *p = c->points; p != NULL; p = p->next) {
 		if (p->port == port)
 			detach(p);
 	}
@@ -372,8 +367,8 @@ capture_fini(struct capture *c)
 {
 	struct point *p;
 
-	while ((p = TAILQ_FIRST(&c->points)) != NULL) {
-		TAILQ_REMOVE(&c->points, p, entry);
+	while ((p = c->points) != NULL) {
+		c->points = p->next;
 		point_free(p);
 	}
 	ring_fini(&c->ring);
@@ -395,7 +390,7 @@ capture_new_ring(struct loop *loop, const char *path, uint32_t snaplen_bytes,
 		return NULL;
 	}
 	memset(c, 0, sizeof(*c));
-	TAILQ_INIT(&c->points);
+	c->points_end = &c->points;
 	c->loop = loop;
 	c->snaplen_bytes = snaplen_bytes;
 	c->keep_bytes = FRAME_MAX_BYTES;
@@ -452,18 +447,15 @@ write_statistics(const struct point *p)
 int
 capture_free(struct capture *c, struct err *err)
 {
-	struct point *p;
 	int error;
 
 	if (c == NULL)
 		return 0;
-	TAILQ_FOREACH (p, &c->points, entry) {
+	for (struct point *p = c->points; p != NULL; p = p->next)
 		detach(p);
-	}
 	capture_writer_stop(c->writer);
-	TAILQ_FOREACH (p, &c->points, entry) {
+	for (struct point *p = c->points; p != NULL; p = p->next)
 		write_statistics(p);
-	}
 	error = capture_writer_free(c->writer);
 	if (error != 0)
 		err_sys(err, error, NULL,
