@@ -46,6 +46,7 @@ UNDER_vmm        := disk net base
 UNDER_pcap-tools := switch net base
 UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
+NEEDS_vmm        := -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap
 NEEDS_lab        := -lyaml -ljansson -lpcap
 
@@ -63,7 +64,7 @@ $(BUILD)/obj/%.c.o: %.c
 
 $(BUILD)/obj/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -MMD -MP -DBUILD='"$(BUILD)"' -c -o $@ $<
+	$(CC) $(CPPFLAGS) -MMD -MP -Wa,-I$(BUILD) -c -o $@ $<
 
 define folder
 ifneq ($$(call sources,$(1)),)

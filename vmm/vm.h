@@ -28,6 +28,8 @@ struct vm_config {
 	const char *kernel;  /* path to ELF or bzImage; NULL: the tiny guest */
 	const char *initrd;  /* path or NULL */
 	const char *cmdline; /* "" for none */
+	const char *boot;    /* "auto" or NULL, "linux", "pvh": boot.h */
+	bool acpi;           /* tables for a guest with a single CPU too */
 	uint64_t memory_bytes;
 	unsigned int vcpus;
 	struct vm_nic nic[VM_NICS_MAX];

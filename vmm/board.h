@@ -1,0 +1,74 @@
+/*
+ * board.h - which devices a machine has, and where.
+ *
+ *     0x3f8, line 4    COM1, the console
+ *     0x2f8, line 3    COM2, the agent
+ *     0x60, 0x64       i8042, for its reset
+ *     0x70             CMOS
+ *     0x80             POST codes, for nobody
+ *     0x600            power management
+ *     0xcf8            PCI: host bridge, then the network cards
+ *
+ * The interrupt controllers and the 8254 are the engine's (engine.h).
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "base/loop.h"
+#include "vmm/cmos.h"
+#include "vmm/console.h"
+#include "vmm/i8042.h"
+#include "vmm/machine.h"
+#include "vmm/pci.h"
+#include "vmm/power.h"
+#include "vmm/uart.h"
+#include "vmm/virtio_net.h"
+#include "vmm/virtio_pci.h"
+#include "vmm/vm.h"
+
+#define BOARD_COMS 2
+
+struct board_com {
+	struct uart uart;
+	struct console *console; /* NULL: what is sent goes nowhere */
+	struct machine *machine;
+	unsigned int line;
+};
+
+struct board_nic {
+	struct virtio_net net;
+	struct virtio_pci pci;
+};
+
+struct board {
+	struct machine machine;
+	struct pci pci;
+	struct board_com com[BOARD_COMS];
+	struct i8042 i8042;
+	struct cmos cmos;
+	struct power power;
+	struct bus_range post;
+	struct board_nic *nic; /* an array */
+	unsigned int nnics;
+};
+
+/*
+ * Makes all devices; config, memory and loop outlive the board.  ask tells
+ * whoever runs the machine that it is to end or start anew (machine.h), wake
+ * that board_work() is wanted on the loop's thread.  0, or -Exxx with *err;
+ * board_fini() is fine in both cases.
+ */
+int board_init(struct board *board, const struct vm_config *config,
+    struct memory *memory, struct loop *loop, void (*ask)(void *arg),
+    void (*wake)(void *arg), void *arg, struct err *err);
+void board_fini(struct board *board);
+
+/* Before the CPUs run, with machine.vm set; after they have stopped, with it
+ * still there.  A stop is a reset: the next start finds everything as new. */
+void board_start(struct board *board);
+void board_stop(struct board *board);
+
+/* What the devices left to the loop's thread.  Without the lock. */
+void board_work(struct board *board);
+
+#endif

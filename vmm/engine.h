@@ -1,0 +1,147 @@
+/*
+ * engine.h - what executes a guest's instructions, as an interface.
+ *
+ * An engine is one const table; engines[] lists them.  It makes a machine's
+ * bare core: physical memory, CPUs, and with chips its interrupt controllers
+ * (8259, IOAPIC, local APICs) and its 8254.  All other devices are the
+ * machine's (machine.h), reached by the exits of engine_run().
+ *
+ * Threads: a CPU's operations belong to the thread that runs it, but for kick.
+ * A VM's operations may be called by any thread, one at a time.
+ */
+#ifndef VMM_ENGINE_H
+#define VMM_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "vmm/cpu_state.h"
+#include "vmm/memory.h"
+
+#define ENGINE_LINES     24 /* interrupt lines: the pins of the IOAPIC */
+#define ENGINE_CPUS_MAX  64
+#define ENGINE_MSI_SLOTS 128 /* message interrupts bound to a descriptor */
+
+/* Each engine's own structs begin with these. */
+struct engine_vm {
+	const struct engine *engine;
+};
+
+struct engine_cpu {
+	struct engine_vm *vm;
+	unsigned int id; /* also the local APIC's; 0 is the boot CPU */
+};
+
+struct engine_config {
+	const struct memory *memory; /* outlives the VM */
+	unsigned int ncpus;          /* that will be made, 1 to the maximum */
+	/* The engine brings the interrupt controllers and the 8254.  Without,
+	 * interrupts are taken by engine->inject(). */
+	bool chips;
+};
+
+/* Why engine_run() returned. */
+enum engine_exit_kind {
+	EXIT_PORT,        /* IN or OUT, see port */
+	EXIT_MMIO,        /* memory that is not RAM, see mmio */
+	EXIT_HALT,        /* HLT, without chips only */
+	EXIT_SHUTDOWN,    /* triple fault */
+	EXIT_INTERRUPTED, /* kicked */
+	EXIT_WINDOW,      /* wanted by want_window: can take an interrupt now */
+	EXIT_FAILED,      /* the engine cannot go on: see err */
+};
+
+struct engine_exit {
+	enum engine_exit_kind kind;
+	union {
+		/* count values of bytes each, one after another at data, in
+		 * the machine's order.  An IN fills them before the next run. */
+		struct {
+			uint16_t port;
+			uint8_t bytes; /* 1, 2 or 4 */
+			bool out;
+			uint32_t count;
+			uint8_t *data;
+		} port;
+		struct {
+			uint64_t address;
+			uint8_t bytes; /* 1 to 8 */
+			bool write;
+			uint8_t *data;
+		} mmio;
+	};
+	struct err err; /* EXIT_FAILED: a sentence with the state */
+};
+
+/* A message-signalled interrupt, as a PCI function would write it. */
+struct msi {
+	uint64_t address;
+	uint32_t data;
+};
+
+struct engine {
+	const char *name; /* "kvm" */
+
+	/* Does it run guests here?  Decided by running one.  0, or -Exxx with
+	 * *err saying what to do. */
+	int (*probe)(struct err *err);
+
+	/* Whether it can do with these. */
+	bool has_chips;
+
+	/* NULL: *err. */
+	struct engine_vm *(*vm_new)(
+	    const struct engine_config *config, struct err *err);
+	/* All CPUs are gone. */
+	void (*vm_free)(struct engine_vm *vm);
+
+	/* In the order of their ids.  Made in the reset state: id 0 runs, the
+	 * others wait for INIT. */
+	struct engine_cpu *(*cpu_new)(struct engine_vm *vm, struct err *err);
+	void (*cpu_free)(struct engine_cpu *cpu);
+
+	/* Executes the guest until there is an exit. */
+	void (*run)(struct engine_cpu *cpu, struct engine_exit *exit);
+	/* Makes the present or the next run() return EXIT_INTERRUPTED soon.  Any
+	 * thread. */
+	void (*kick)(struct engine_cpu *cpu);
+
+	/* Not between an exit and the run() that completes it.  0 or -Exxx with
+	 * *err. */
+	int (*state_get)(
+	    struct engine_cpu *cpu, struct cpu_state *state, struct err *err);
+	int (*state_set)(struct engine_cpu *cpu, const struct cpu_state *state,
+	    struct err *err);
+
+	/* Without chips: the CPU takes vector at its next instruction.  -EAGAIN:
+	 * it cannot now; ask by want_window(), which makes run() return
+	 * EXIT_WINDOW when it can. */
+	int (*inject)(struct engine_cpu *cpu, uint8_t vector);
+	void (*want_window)(struct engine_cpu *cpu, bool want);
+
+	/* With chips: a line's level, a message. */
+	void (*line)(struct engine_vm *vm, unsigned int line, bool level);
+	void (*msi)(struct engine_vm *vm, const struct msi *msi);
+
+	/* Short cuts, NULL or refusing with -Exxx if the engine has none; the
+	 * slow way works with them and without.  A write to an eventfd sends a
+	 * message (msi NULL: no more); slot is below ENGINE_MSI_SLOTS. */
+	int (*msi_fd)(struct engine_vm *vm, unsigned int slot, int fd,
+	    const struct msi *msi);
+	/* A guest's write of any width to address writes the eventfd. */
+	int (*notify_fd)(
+	    struct engine_vm *vm, uint64_t address, int fd, bool on);
+};
+
+extern const struct engine *const engines[]; /* NULL at the end, best first */
+
+/* The engine of that name; "auto" is the first that works here.  NULL: *err. */
+const struct engine *engine_find(const char *name, struct err *err);
+
+/* One line of registers, for messages.  Returns out. */
+const char *cpu_state_text(
+    char *out, size_t len, const struct cpu_state *state);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * kvm.h - what the files of the KVM engine share: engine_kvm.c runs CPUs,
+ * kvm_irq.c has the interrupt routes, kvm_cpuid.c says what CPU a guest sees,
+ * kvm_state.c reads and writes a CPU's state.
+ */
+#ifndef VMM_KVM_H
+#define VMM_KVM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vmm/engine.h"
+
+struct kvm_msi_slot {
+	bool used;
+	int fd;
+	struct msi msi;
+};
+
+struct kvm_vm {
+	struct engine_vm vm;
+	int fd;
+	int dev_fd; /* /dev/kvm, until the CPUs are made */
+	bool chips;
+	unsigned int ncpus, made;
+	struct kvm_cpuid2 *cpuid; /* for all CPUs, but for their ids */
+	pthread_mutex_t route_lock;
+	struct kvm_msi_slot slot[ENGINE_MSI_SLOTS];
+};
+
+struct kvm_cpu {
+	struct engine_cpu cpu;
+	int fd;
+	struct kvm_run *run;
+	size_t run_bytes;
+	pthread_t thread;
+	atomic_bool has_thread, kicked;
+};
+
+static inline struct kvm_vm *
+kvm_of_vm(struct engine_vm *vm)
+{
+	return (struct kvm_vm *)vm;
+}
+
+static inline struct kvm_cpu *
+kvm_of_cpu(struct engine_cpu *cpu)
+{
+	return (struct kvm_cpu *)cpu;
+}
+
+/* kvm_cpuid.c.  What the host's KVM offers, the caller's to free; NULL: *err.
+ * Then the CPU with that id is told what it is. */
+struct kvm_cpuid2 *kvm_cpuid_new(int dev_fd, struct err *err);
+int kvm_cpuid_set(struct kvm_cpu *cpu, struct err *err);
+
+/* kvm_irq.c.  0 or -Exxx with *err. */
+int kvm_irq_init(struct kvm_vm *vm, struct err *err);
+void kvm_line(struct engine_vm *vm, unsigned int line, bool level);
+void kvm_msi(struct engine_vm *vm, const struct msi *msi);
+int kvm_msi_fd(
+    struct engine_vm *vm, unsigned int slot, int fd, const struct msi *msi);
+int kvm_notify_fd(struct engine_vm *vm, uint64_t address, int fd, bool on);
+
+/* kvm_state.c. */
+int kvm_state_get(
+    struct engine_cpu *cpu, struct cpu_state *state, struct err *err);
+int kvm_state_set(
+    struct engine_cpu *cpu, const struct cpu_state *state, struct err *err);
+
+#endif

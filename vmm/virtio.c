@@ -1,0 +1,175 @@
+/*
+ * The part of virtio that is the same on every transport.
+ *
+ * The status only grows until a reset; a bit that the driver sets too early is
+ * not taken, and it sees that when it reads the status back.  Queues are
+ * checked when the device starts: whole in RAM, aligned, of a legal size.
+ * What they contain is the business of whoever serves them.
+ */
+#include "vmm/virtio.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define DESC_BYTES      16
+#define DRIVER_BYTES(n) (6 + 2 * (uint64_t)(n)) /* with the event index */
+#define DEVICE_BYTES(n) (6 + 8 * (uint64_t)(n))
+
+int
+virtio_init(struct virtio_device *device, const struct virtio_ops *ops,
+    const struct memory *memory, unsigned int nqueues, uint16_t size_max,
+    struct err *err)
+{
+	assert(nqueues <= VIRTIO_QUEUES_MAX);
+	assert(size_max <= VIRTIO_QUEUE_SIZE_MAX);
+	*device = (struct virtio_device){ .ops = ops, .memory = memory };
+	for (unsigned int i = 0; i < nqueues; i++) {
+		struct virtio_queue *q = &device->queue[i];
+
+		q->size = q->size_max = size_max;
+		q->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		q->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		device->nqueues = i + 1;
+		if (q->kick_fd < 0 || q->call_fd < 0)
+			return err_sys(err, -errno, NULL, "virtio queue");
+	}
+	return 0;
+}
+
+void
+virtio_fini(struct virtio_device *device)
+{
+	for (unsigned int i = 0; i < device->nqueues; i++) {
+		if (device->queue[i].kick_fd >= 0)
+			close(device->queue[i].kick_fd);
+		if (device->queue[i].call_fd >= 0)
+			close(device->queue[i].call_fd);
+	}
+	device->nqueues = 0;
+}
+
+void
+virtio_reset(struct virtio_device *device)
+{
+	uint64_t count;
+
+	if (device->started)
+		device->ops->stop(device);
+	device->started = false;
+	device->status = 0;
+	device->features = 0;
+	for (unsigned int i = 0; i < device->nqueues; i++) {
+		struct virtio_queue *q = &device->queue[i];
+
+		q->size = q->size_max;
+		q->enabled = false;
+		q->desc = q->driver = q->device = 0;
+		/* Calls and kicks of before mean nothing to the next driver. */
+		while (read(q->call_fd, &count, sizeof(count)) > 0 ||
+		    read(q->kick_fd, &count, sizeof(count)) > 0)
+			;
+	}
+}
+
+static bool
+queue_valid(const struct virtio_device *device, const struct virtio_queue *q)
+{
+	const struct memory *m = device->memory;
+
+	return q->size != 0 && q->size <= q->size_max &&
+	    (q->size & (q->size - 1)) == 0 && q->desc % 16 == 0 &&
+	    q->driver % 2 == 0 && q->device % 4 == 0 &&
+	    memory_at(m, q->desc, (uint64_t)q->size * DESC_BYTES) != NULL &&
+	    memory_at(m, q->driver, DRIVER_BYTES(q->size)) != NULL &&
+	    memory_at(m, q->device, DEVICE_BYTES(q->size)) != NULL;
+}
+
+static void
+start(struct virtio_device *device)
+{
+	for (unsigned int i = 0; i < device->nqueues; i++)
+		if (device->queue[i].enabled &&
+		    !queue_valid(device, &device->queue[i])) {
+			log_warn("%s: the guest's queue %u is not in its "
+				 "memory or has a bad size; device stopped",
+			    device->ops->name, i);
+			virtio_broken(device);
+			return;
+		}
+	if (device->ops->start(device) < 0)
+		virtio_broken(device);
+	else
+		device->started = true;
+}
+
+void
+virtio_set_status(struct virtio_device *device, uint8_t status)
+{
+	uint8_t old = device->status;
+	uint8_t add = status & (uint8_t)~old;
+
+	if (status == 0) {
+		virtio_reset(device);
+		return;
+	}
+	add &= VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+	    VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK |
+	    VIRTIO_CONFIG_S_FAILED;
+	if (add & VIRTIO_CONFIG_S_FEATURES_OK &&
+	    (!(device->features & VIRTIO_BIT(VIRTIO_F_VERSION_1)) ||
+		device->features & ~device->ops->features(device)))
+		add &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (!((old | add) & VIRTIO_CONFIG_S_FEATURES_OK))
+		add &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	device->status |= add;
+	if (add & VIRTIO_CONFIG_S_DRIVER_OK)
+		start(device);
+}
+
+bool
+virtio_features_locked(const struct virtio_device *device)
+{
+	return device->status & VIRTIO_CONFIG_S_FEATURES_OK;
+}
+
+void
+virtio_set_features(struct virtio_device *device, uint64_t features)
+{
+	if (!virtio_features_locked(device))
+		device->features = features;
+}
+
+void
+virtio_enable_queue(struct virtio_device *device, unsigned int queue)
+{
+	if (queue < device->nqueues && !device->started)
+		device->queue[queue].enabled = true;
+}
+
+void
+virtio_kick(struct virtio_device *device, unsigned int queue)
+{
+	const uint64_t one = 1;
+
+	if (queue < device->nqueues &&
+	    write(device->queue[queue].kick_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is kicked already */
+}
+
+void
+virtio_config_changed(struct virtio_device *device)
+{
+	device->generation++;
+	device->changed(device->transport);
+}
+
+void
+virtio_broken(struct virtio_device *device)
+{
+	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	virtio_config_changed(device);
+}

@@ -1,0 +1,335 @@
+/*
+ * The network card.
+ *
+ * We own its configuration (address, link, MTU) and hand everything else to
+ * the back end: the features offered are those that both sides know, and the
+ * rings' memory and eventfds are passed on when the driver is ready.
+ *
+ * Threads: the CPUs' threads start and stop the device; all else is the
+ * loop's.  The socket is used under the machine's lock, but for the first talk
+ * with a new back end, which nobody else knows of yet: a slow one then does
+ * not hold the guest up.  A CPU's thread that finds the back end dead shuts the
+ * socket down; the loop sees that and cleans up.
+ *
+ * A back end that comes back is told to go on after the last entry that its
+ * predecessor returned.  What that one took and did not return is given again:
+ * a frame may be sent twice, none is forgotten.
+ */
+#include "vmm/virtio_net.h"
+
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "vmm/le.h"
+
+#define CONNECT_STEP_MS 5
+#define RETRY_FIRST_NS  (50 * NS_PER_MS)
+#define RETRY_MAX_NS    NS_PER_S
+#define USED_IDX        2 /* in the device's ring */
+
+/* Ours alone; and those that the back end must have too. */
+#define OWN_FEATURES \
+	(VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS))
+#define SHARED_FEATURES                                                        \
+	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) | \
+	    VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) |                              \
+	    VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO6) |                              \
+	    VIRTIO_BIT(VIRTIO_NET_F_GUEST_ECN) |                               \
+	    VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |                               \
+	    VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) |                               \
+	    VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) |                                \
+	    VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) |                               \
+	    VIRTIO_BIT(VIRTIO_RING_F_INDIRECT_DESC) |                          \
+	    VIRTIO_BIT(VIRTIO_RING_F_EVENT_IDX) |                              \
+	    VIRTIO_BIT(VIRTIO_F_VERSION_1))
+
+static struct virtio_net *
+net_of(struct virtio_device *device)
+{
+	return (struct virtio_net *)device;
+}
+
+bool
+virtio_net_link(const struct virtio_net *net)
+{
+	return net->front.fd >= 0;
+}
+
+/* ---- the device ---- */
+
+static uint64_t
+net_features(struct virtio_device *device)
+{
+	const struct virtio_net *net = net_of(device);
+	uint64_t own = OWN_FEATURES;
+
+	if (net->mtu_bytes != 0)
+		own |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
+	return own | (net->backend & SHARED_FEATURES);
+}
+
+static void
+net_config(struct virtio_device *device, uint8_t to[VIRTIO_CONFIG_BYTES_MAX])
+{
+	const struct virtio_net *net = net_of(device);
+
+	memcpy(to, net->mac.b, sizeof(net->mac.b));
+	put_le16(to + 6, virtio_net_link(net) ? VIRTIO_NET_S_LINK_UP : 0);
+	put_le16(to + 8, 1); /* pairs of queues */
+	put_le16(to + 10, net->mtu_bytes);
+}
+
+/* The queues that the driver uses.  resume: go on where a back end died. */
+static unsigned int
+fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < net->device.nqueues; i++) {
+		const struct virtio_queue *q = &net->device.queue[i];
+		struct vhost_ring *ring = &rings[n];
+		const struct memory *m = net->memory;
+
+		if (!q->enabled)
+			continue;
+		/* In RAM: virtio.c has checked it. */
+		*ring = (struct vhost_ring){
+			.index = i,
+			.size = q->size,
+			.desc = memory_at(m, q->desc, 1),
+			.driver = memory_at(m, q->driver, 1),
+			.device = memory_at(m, q->device, 4),
+			.kick_fd = q->kick_fd,
+			.call_fd = q->call_fd,
+		};
+		if (resume)
+			ring->base =
+			    get_le16((const uint8_t *)ring->device + USED_IDX);
+		n++;
+	}
+	return n;
+}
+
+static int
+serve(struct virtio_net *net, bool resume)
+{
+	struct vhost_ring rings[VIRTIO_NET_QUEUES];
+	unsigned int n = fill_rings(net, rings, resume);
+	struct err err = { "" };
+	int r;
+
+	r = vhost_front_start(&net->front,
+	    net->device.features & SHARED_FEATURES, net->memory, rings, n,
+	    &err);
+	net->serving = r == 0;
+	if (r < 0)
+		log_warn("%s: %s", net->name, err.text);
+	return r;
+}
+
+/* Any thread with the lock: the loop will see it and clean up. */
+static void
+hang_up(struct virtio_net *net)
+{
+	net->serving = false;
+	shutdown(net->front.fd, SHUT_RDWR);
+}
+
+static int
+net_start(struct virtio_device *device)
+{
+	struct virtio_net *net = net_of(device);
+
+	/* Without a back end the card works with its link down. */
+	if (virtio_net_link(net) && serve(net, false) < 0)
+		hang_up(net);
+	return 0;
+}
+
+static void
+net_stop(struct virtio_device *device)
+{
+	struct virtio_net *net = net_of(device);
+	struct vhost_ring rings[VIRTIO_NET_QUEUES];
+	unsigned int n = fill_rings(net, rings, false);
+	struct err err = { "" };
+
+	if (!net->serving)
+		return;
+	net->serving = false;
+	if (vhost_front_stop(&net->front, rings, n, &err) < 0) {
+		log_warn("%s: %s", net->name, err.text);
+		hang_up(net);
+	}
+}
+
+static const struct virtio_ops net_ops = {
+	.name = "virtio-net",
+	.id = 1,
+	.features = net_features,
+	.config = net_config,
+	.start = net_start,
+	.stop = net_stop,
+};
+
+/* ---- the back end; loop thread ---- */
+
+static void
+link_down(struct virtio_net *net)
+{
+	loop_watch_free(net->watch);
+	net->watch = NULL;
+	vhost_front_close(&net->front);
+	net->serving = false;
+	virtio_config_changed(&net->device);
+	if (net->socket == NULL)
+		return;
+	net->retry_ns = RETRY_FIRST_NS;
+	loop_timer_set(&net->retry, loop_now_ns(net->loop) + net->retry_ns);
+}
+
+static void
+socket_ready(void *arg, unsigned int events)
+{
+	struct virtio_net *net = arg;
+
+	(void)events;
+	pthread_mutex_lock(net->lock);
+	if (!vhost_front_alive(&net->front)) {
+		log_info("%s: the back end is gone", net->name);
+		link_down(net);
+	}
+	pthread_mutex_unlock(net->lock);
+}
+
+/* Takes fd.  0: the back end can do what this card needs. */
+static int
+talk(struct virtio_net *net, int fd, struct vhost_front *front, struct err *err)
+{
+	int r = vhost_front_open(front, fd, err);
+
+	if (r == 0 && !(front->features & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
+		r = err_set(err, -ENOTSUP,
+		    "%s: the back end does not speak virtio 1; use a newer "
+		    "one",
+		    net->socket != NULL ? net->socket : net->name);
+	if (r == 0 && net->mtu_bytes != 0)
+		r = vhost_front_set_mtu(front, net->mtu_bytes, err);
+	if (r < 0)
+		vhost_front_close(front);
+	return r;
+}
+
+/* Under the lock.  The guest keeps the features it took: a back end that lacks
+ * some of them cannot serve it. */
+static int
+link_up(struct virtio_net *net, const struct vhost_front *front)
+{
+	uint64_t taken = net->device.features & SHARED_FEATURES;
+
+	if (net->device.started && taken & ~front->features)
+		return -ENOTSUP;
+	net->front = *front;
+	net->backend = front->features;
+	net->watch = loop_watch_new(
+	    net->loop, front->fd, LOOP_READ, socket_ready, net, NULL);
+	if (net->watch == NULL)
+		return -ENOMEM;
+	if (net->device.started && serve(net, true) < 0)
+		return -EIO;
+	return 0;
+}
+
+static void
+try_again(void *arg)
+{
+	struct virtio_net *net = arg;
+	struct vhost_front front = { .fd = -1 };
+	int fd = vhost_front_connect(net->socket), r;
+
+	r = fd < 0 ? fd : talk(net, fd, &front, NULL);
+	pthread_mutex_lock(net->lock);
+	if (r == 0)
+		r = link_up(net, &front);
+	if (r < 0) {
+		loop_watch_free(net->watch);
+		net->watch = NULL;
+		net->front = (struct vhost_front){ .fd = -1 };
+		vhost_front_close(&front);
+		if (net->retry_ns < RETRY_MAX_NS)
+			net->retry_ns *= 2;
+		loop_timer_set(
+		    &net->retry, loop_now_ns(net->loop) + net->retry_ns);
+	} else {
+		log_info("%s: the back end is back", net->name);
+		virtio_config_changed(&net->device);
+	}
+	pthread_mutex_unlock(net->lock);
+}
+
+/* Waits for somebody to listen: a lab starts us and its fabric together. */
+static int
+connect_first(const struct virtio_net_setup *setup, struct err *err)
+{
+	const struct timespec step = { .tv_nsec = CONNECT_STEP_MS * 1000000 };
+	int fd = setup->fd;
+
+	for (unsigned int i = 0; setup->socket != NULL; i++) {
+		fd = vhost_front_connect(setup->socket);
+		if (fd >= 0 || i >= VIRTIO_NET_WAIT_MS / CONNECT_STEP_MS ||
+		    (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN))
+			break;
+		nanosleep(&step, NULL);
+	}
+	if (fd < 0)
+		err_sys(err, fd, "start the vhost-user back end first",
+		    "%s: cannot connect to %s", setup->name, setup->socket);
+	return fd;
+}
+
+int
+virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
+    struct err *err)
+{
+	int r;
+
+	memset(net, 0, sizeof(*net));
+	net->front.fd = -1;
+	snprintf(net->name, sizeof(net->name), "%s", setup->name);
+	net->socket = setup->socket;
+	net->mac = setup->mac;
+	net->mtu_bytes = setup->mtu_bytes;
+	net->memory = setup->memory;
+	net->loop = setup->loop;
+	net->lock = setup->lock;
+	loop_timer_init(&net->retry, net->loop, try_again, net);
+	r = virtio_init(&net->device, &net_ops, net->memory, VIRTIO_NET_QUEUES,
+	    VIRTIO_NET_QUEUE_SIZE, err);
+	if (r == 0)
+		r = connect_first(setup, err);
+	if (r >= 0)
+		r = talk(net, r, &net->front, err);
+	if (r < 0)
+		return r;
+	net->backend = net->front.features;
+	net->watch = loop_watch_new(
+	    net->loop, net->front.fd, LOOP_READ, socket_ready, net, err);
+	return net->watch != NULL ? 0 : -ENOMEM;
+}
+
+void
+virtio_net_fini(struct virtio_net *net)
+{
+	if (net->loop != NULL)
+		loop_timer_unset(&net->retry);
+	loop_watch_free(net->watch);
+	net->watch = NULL;
+	vhost_front_close(&net->front);
+	virtio_fini(&net->device);
+}

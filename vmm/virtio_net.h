@@ -1,0 +1,61 @@
+/*
+ * virtio_net.h - a network card (Virtual I/O Device 1.2, 5.1), served by a
+ * vhost-user back end: the fabric.
+ *
+ * The card outlives its back end.  While that is away the guest sees its link
+ * down; we connect again and hand the rings over anew.  Frames in flight at
+ * that moment are lost, as on a cable that was pulled.
+ */
+#ifndef VMM_VIRTIO_NET_H
+#define VMM_VIRTIO_NET_H
+
+#include <pthread.h>
+
+#include "base/loop.h"
+#include "net/addr.h"
+#include "vmm/vhost_front.h"
+#include "vmm/virtio.h"
+
+#define VIRTIO_NET_QUEUES     2 /* receive, transmit */
+#define VIRTIO_NET_QUEUE_SIZE 256
+#define VIRTIO_NET_WAIT_MS    2000 /* for the back end, at the start */
+#define VIRTIO_NET_CLASS      0x020000
+
+struct virtio_net {
+	struct virtio_device device; /* first: ops get this */
+	char name[32];
+	const char *socket;
+	struct mac mac;
+	uint16_t mtu_bytes;
+	const struct memory *memory;
+	struct loop *loop;
+	pthread_mutex_t *lock;
+
+	struct vhost_front front; /* fd -1: link down */
+	uint64_t backend;         /* features of the last back end */
+	bool serving;             /* it has the rings */
+	struct loop_watch *watch;
+	struct loop_timer retry;
+	uint64_t retry_ns;
+};
+
+struct virtio_net_setup {
+	const char *name;   /* "eth0", for messages */
+	const char *socket; /* borrowed; NULL with fd */
+	int fd;             /* connected already (taken), or -1 */
+	struct mac mac;
+	uint16_t mtu_bytes; /* 0: not told */
+	const struct memory *memory;
+	struct loop *loop;
+	pthread_mutex_t *lock;
+};
+
+/* Makes the card and waits for its back end.  0, or -Exxx with *err;
+ * virtio_net_fini() is fine in both cases.  Loop thread, without the lock. */
+int virtio_net_init(struct virtio_net *net,
+    const struct virtio_net_setup *setup, struct err *err);
+void virtio_net_fini(struct virtio_net *net);
+
+bool virtio_net_link(const struct virtio_net *net);
+
+#endif

@@ -1,0 +1,495 @@
+/*
+ * One virtual machine: CPU threads and the loop.
+ *
+ *     CPU thread: engine->run(), machine_exit(), and again
+ *     loop (the caller's thread): consoles, back ends, signals, the end
+ *
+ * A request to end or to start anew (machine_ask) rings a doorbell, an eventfd
+ * that the loop watches.  The loop stops the CPUs, which look at the request
+ * after each exit and are kicked out of the guest otherwise, and then does what
+ * was asked.  A reboot gives back the engine's VM with its interrupt
+ * controllers and CPUs, clears the memory and makes them anew: cheaper to get
+ * right than resetting each of them, and a few milliseconds.  Devices, sockets
+ * and the back ends' connections live on.
+ *
+ * The kernel is read from its file at each start, so that it need not lie in
+ * memory twice in between.
+ */
+#include "vmm/vm.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "vmm/acpi.h"
+#include "vmm/board.h"
+#include "vmm/boot.h"
+#include "vmm/engine.h"
+#include "vmm/engine_kvm.h"
+#include "vmm/tiny_image.h"
+
+#define STACK_BYTES (256u << 10)
+
+struct vm;
+
+struct vm_cpu {
+	struct vm *vm;
+	struct engine_cpu *cpu;
+	pthread_t thread;
+	bool running;
+};
+
+struct vm {
+	const struct vm_config *config;
+	const struct engine *engine;
+	struct loop *loop;
+	int doorbell_fd, kernel_fd, initrd_fd;
+	struct loop_watch *doorbell, *on_term, *on_int, *on_hup;
+	struct memory memory;
+	struct board board;
+	bool has_board;
+	struct engine_vm *evm;
+	struct vm_cpu cpu[ENGINE_CPUS_MAX];
+	unsigned int ncpus;
+	enum vm_end end;
+	struct err crash; /* under the machine's lock */
+	int result;       /* of a restart that failed */
+	struct err *err;
+};
+
+/* ---- CPU threads ---- */
+
+static void
+crash(struct vm_cpu *vc, const struct engine_exit *exit)
+{
+	struct machine *machine = &vc->vm->board.machine;
+	struct cpu_state state;
+	struct err err = { "" };
+	char text[ERR_MAX_BYTES];
+
+	if (exit->kind == EXIT_FAILED)
+		err = exit->err;
+	else if (vc->vm->engine->state_get(vc->cpu, &state, &err) == 0)
+		err_set(&err, -EIO,
+		    "CPU %u: triple fault, the guest crashed; %s", vc->cpu->id,
+		    cpu_state_text(text, sizeof(text), &state));
+	pthread_mutex_lock(&machine->lock);
+	err_set(&vc->vm->crash, -EIO, "%s", err.text);
+	pthread_mutex_unlock(&machine->lock);
+	machine_ask(machine, MACHINE_CRASH);
+}
+
+static void *
+cpu_thread(void *arg)
+{
+	struct vm_cpu *vc = arg;
+	const struct engine *engine = vc->vm->engine;
+	struct machine *machine = &vc->vm->board.machine;
+	struct engine_exit exit = { 0 };
+
+	while (machine->request == MACHINE_GO_ON) {
+		engine->run(vc->cpu, &exit);
+		switch (exit.kind) {
+		case EXIT_PORT:
+		case EXIT_MMIO: machine_exit(machine, &exit); break;
+		case EXIT_SHUTDOWN:
+		case EXIT_FAILED: crash(vc, &exit); break;
+		case EXIT_INTERRUPTED: break;
+		case EXIT_HALT: /* not with the engine's chips */
+		case EXIT_WINDOW: assert(0); break;
+		}
+	}
+	return NULL;
+}
+
+/* All signals but kicks are the loop's. */
+static int
+start_thread(struct vm_cpu *vc)
+{
+	pthread_attr_t attr;
+	sigset_t block, old;
+	int r;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGHUP);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_sigmask(SIG_BLOCK, &block, &old);
+	r = pthread_create(&vc->thread, &attr, cpu_thread, vc);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	vc->running = r == 0;
+	return -r;
+}
+
+/* ---- loading the guest ---- */
+
+/* The kernel's file, or the tiny guest; *room is to be unmapped. */
+static int
+read_kernel(
+    const struct vm *vm, struct boot_config *boot, void **room, struct err *err)
+{
+	struct stat st;
+	size_t done = 0;
+
+	*room = NULL;
+	if (vm->kernel_fd < 0) {
+		boot->kernel_name = "tiny";
+		boot->kernel = tiny_image;
+		boot->kernel_bytes = (size_t)(tiny_image_end - tiny_image);
+		return 0;
+	}
+	boot->kernel_name = vm->config->kernel;
+	if (fstat(vm->kernel_fd, &st) < 0)
+		return err_sys(err, -errno, NULL, "%s", boot->kernel_name);
+	if (!S_ISREG(st.st_mode) || st.st_size == 0 ||
+	    (uint64_t)st.st_size > BOOT_FILE_MAX_BYTES)
+		return err_set(err, -EINVAL,
+		    "%s: not a file of 1 byte to 1 GiB; give a kernel",
+		    boot->kernel_name);
+	*room = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (*room == MAP_FAILED) {
+		*room = NULL;
+		return err_sys(err, -ENOMEM, NULL, "%s", boot->kernel_name);
+	}
+	boot->kernel = *room;
+	boot->kernel_bytes = (size_t)st.st_size;
+	while (done < boot->kernel_bytes) {
+		ssize_t n = pread(vm->kernel_fd, (uint8_t *)*room + done,
+		    boot->kernel_bytes - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_sys(err, n < 0 ? -errno : -EIO, NULL,
+			    "%s: cannot read it", boot->kernel_name);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int
+read_boot_name(const char *name, enum boot_protocol *protocol, struct err *err)
+{
+	if (name == NULL || strcmp(name, "auto") == 0)
+		*protocol = BOOT_AUTO;
+	else if (strcmp(name, "linux") == 0)
+		*protocol = BOOT_LINUX;
+	else if (strcmp(name, "pvh") == 0)
+		*protocol = BOOT_PVH;
+	else
+		return err_set(err, -EINVAL,
+		    "boot protocol \"%s\" is not known; use auto, linux or "
+		    "pvh",
+		    name);
+	return 0;
+}
+
+static int
+load_guest(struct vm *vm, struct boot_entry *entry, struct err *err)
+{
+	const struct vm_config *config = vm->config;
+	struct boot_config boot = { .initrd_name = config->initrd,
+		.initrd_fd = vm->initrd_fd,
+		.cmdline = config->cmdline != NULL ? config->cmdline : "" };
+	void *room = NULL;
+	int r = read_boot_name(config->boot, &boot.protocol, err);
+
+	if (r < 0)
+		return r;
+	if (vm->ncpus > 1 || config->acpi)
+		boot.rsdp = acpi_write(&vm->memory, vm->ncpus);
+	r = read_kernel(vm, &boot, &room, err);
+	if (r == 0)
+		r = boot_load(&vm->memory, &boot, entry, err);
+	if (room != NULL)
+		munmap(room, boot.kernel_bytes);
+	return r;
+}
+
+/* ---- starting and stopping ---- */
+
+static int
+make_cpus(struct vm *vm, const struct boot_entry *entry, struct err *err)
+{
+	struct cpu_state *state;
+	int r;
+
+	for (unsigned int i = 0; i < vm->ncpus; i++) {
+		vm->cpu[i] = (struct vm_cpu){ .vm = vm };
+		vm->cpu[i].cpu = vm->engine->cpu_new(vm->evm, err);
+		if (vm->cpu[i].cpu == NULL)
+			return -EIO;
+	}
+	state = malloc(sizeof(*state));
+	if (state == NULL)
+		return err_sys(err, -ENOMEM, NULL, "CPU state");
+	r = vm->engine->state_get(vm->cpu[0].cpu, state, err);
+	if (r == 0) {
+		/* Nothing but what boot_cpu() sets: clocks run. */
+		state->msr_valid = 1u << CPU_MSR_EFER;
+		boot_cpu(entry, state);
+		r = vm->engine->state_set(vm->cpu[0].cpu, state, err);
+	}
+	free(state);
+	return r;
+}
+
+static void
+stop(struct vm *vm)
+{
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		if (vm->cpu[i].running)
+			vm->engine->kick(vm->cpu[i].cpu);
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		if (vm->cpu[i].running)
+			pthread_join(vm->cpu[i].thread, NULL);
+	if (vm->has_board)
+		board_stop(&vm->board);
+	vm->board.machine.vm = NULL;
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		if (vm->cpu[i].cpu != NULL)
+			vm->engine->cpu_free(vm->cpu[i].cpu);
+	memset(vm->cpu, 0, sizeof(vm->cpu));
+	if (vm->evm != NULL)
+		vm->engine->vm_free(vm->evm);
+	vm->evm = NULL;
+}
+
+/* On failure, stop() cleans up. */
+static int
+start(struct vm *vm, struct err *err)
+{
+	struct engine_config config = {
+		.memory = &vm->memory, .ncpus = vm->ncpus, .chips = true
+	};
+	struct boot_entry entry;
+	int r = load_guest(vm, &entry, err);
+
+	if (r < 0)
+		return r;
+	vm->evm = vm->engine->vm_new(&config, err);
+	if (vm->evm == NULL)
+		return -EIO;
+	r = make_cpus(vm, &entry, err);
+	if (r < 0)
+		return r;
+	vm->board.machine.vm = vm->evm;
+	vm->board.machine.request = MACHINE_GO_ON;
+	board_start(&vm->board);
+	for (unsigned int i = 0; r == 0 && i < vm->ncpus; i++)
+		r = start_thread(&vm->cpu[i]);
+	if (r < 0) {
+		machine_ask(&vm->board.machine, MACHINE_STOP);
+		return err_sys(err, r, NULL, "CPU threads");
+	}
+	return 0;
+}
+
+static void
+restart(struct vm *vm)
+{
+	int r;
+
+	log_info("the guest starts anew");
+	stop(vm);
+	r = memory_clear(&vm->memory);
+	if (r < 0)
+		err_sys(vm->err, r, NULL, "guest memory");
+	else
+		r = start(vm, vm->err);
+	if (r == 0)
+		return;
+	vm->result = r;
+	vm->end = VM_CRASHED;
+	loop_stop(vm->loop);
+}
+
+/* ---- the loop ---- */
+
+static void
+finish(struct vm *vm, enum vm_end end)
+{
+	vm->end = end;
+	loop_stop(vm->loop);
+}
+
+static void
+answered(void *arg, unsigned int events)
+{
+	struct vm *vm = arg;
+	uint64_t count;
+
+	(void)events;
+	if (read(vm->doorbell_fd, &count, sizeof(count)) < 0)
+		return; /* somebody was faster */
+	board_work(&vm->board);
+	switch ((enum machine_request)vm->board.machine.request) {
+	case MACHINE_GO_ON: break;
+	case MACHINE_RESET: restart(vm); break;
+	case MACHINE_OFF: finish(vm, VM_POWEROFF); break;
+	case MACHINE_STOP: finish(vm, VM_STOPPED); break;
+	case MACHINE_CRASH: finish(vm, VM_CRASHED); break;
+	}
+}
+
+static void
+ring(void *arg)
+{
+	struct vm *vm = arg;
+	const uint64_t one = 1;
+
+	if (write(vm->doorbell_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it rings already */
+}
+
+static void
+told_to_stop(void *arg, unsigned int events)
+{
+	struct vm *vm = arg;
+
+	(void)events;
+	machine_ask(&vm->board.machine, MACHINE_STOP);
+}
+
+static int
+open_loop(struct vm *vm, struct err *err)
+{
+	vm->loop = loop_new(LOOP_REAL, err);
+	if (vm->loop == NULL)
+		return -ENOMEM;
+	vm->doorbell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->doorbell_fd < 0)
+		return err_sys(err, -errno, NULL, "doorbell");
+	vm->doorbell = loop_watch_new(
+	    vm->loop, vm->doorbell_fd, LOOP_READ, answered, vm, err);
+	vm->on_term = loop_signal_new(vm->loop, SIGTERM, told_to_stop, vm, err);
+	vm->on_int = loop_signal_new(vm->loop, SIGINT, told_to_stop, vm, err);
+	vm->on_hup = loop_signal_new(vm->loop, SIGHUP, told_to_stop, vm, err);
+	if (vm->doorbell == NULL || vm->on_term == NULL || vm->on_int == NULL ||
+	    vm->on_hup == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int
+open_file(const char *path, int *fd, struct err *err)
+{
+	if (path == NULL)
+		return 0;
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	err_sys(err, -errno, "give the path of a file", "%s", path);
+	return -EINVAL;
+}
+
+static int
+check(const struct vm_config *config, struct err *err)
+{
+	if (config->vcpus < 1 || config->vcpus > ENGINE_CPUS_MAX)
+		return err_set(err, -EINVAL,
+		    "%u virtual CPUs are out of range; use 1 to %d",
+		    config->vcpus, ENGINE_CPUS_MAX);
+	if (config->nnics > VM_NICS_MAX)
+		return err_set(err, -EINVAL,
+		    "%u network cards are too many; use at most %d",
+		    config->nnics, VM_NICS_MAX);
+	return 0;
+}
+
+static int
+vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
+{
+	int r = check(config, err);
+
+	if (r < 0)
+		return r;
+	vm->config = config;
+	vm->ncpus = config->vcpus;
+	vm->err = err;
+	vm->engine = engine_find(config->engine, err);
+	if (vm->engine == NULL)
+		return -EINVAL;
+	r = open_file(config->kernel, &vm->kernel_fd, err);
+	if (r == 0)
+		r = open_file(config->initrd, &vm->initrd_fd, err);
+	if (r == 0)
+		r = memory_init(&vm->memory, config->memory_bytes, err);
+	if (r == 0)
+		r = open_loop(vm, err);
+	if (r < 0)
+		return r;
+	vm->has_board = true;
+	return board_init(
+	    &vm->board, config, &vm->memory, vm->loop, ring, ring, vm, err);
+}
+
+static void
+vm_close(struct vm *vm)
+{
+	stop(vm);
+	if (vm->has_board)
+		board_fini(&vm->board);
+	loop_watch_free(vm->on_hup);
+	loop_watch_free(vm->on_int);
+	loop_watch_free(vm->on_term);
+	loop_watch_free(vm->doorbell);
+	loop_free(vm->loop);
+	memory_free(&vm->memory);
+	if (vm->doorbell_fd >= 0)
+		close(vm->doorbell_fd);
+	if (vm->kernel_fd >= 0)
+		close(vm->kernel_fd);
+	if (vm->initrd_fd >= 0)
+		close(vm->initrd_fd);
+	free(vm);
+}
+
+int
+vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	int r;
+
+	*end = VM_STOPPED;
+	if (vm == NULL)
+		return err_sys(err, -ENOMEM, NULL, "virtual machine");
+	vm->doorbell_fd = vm->kernel_fd = vm->initrd_fd = vm->memory.fd = -1;
+	r = vm_open(vm, config, err);
+	if (r == 0)
+		r = start(vm, err);
+	if (r == 0) {
+		ring(vm); /* what came to the consoles before */
+		r = loop_run(vm->loop);
+		*end = vm->end;
+		if (r == 0)
+			r = vm->result;
+		if (r == 0 && vm->end == VM_CRASHED)
+			r = err_set(err, -EIO, "%s", vm->crash.text);
+	}
+	vm_close(vm);
+	return r;
+}
+
+int
+vm_probe_kvm(struct err *err)
+{
+	return engine_kvm.probe(err);
+}

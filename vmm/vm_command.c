@@ -1,0 +1,301 @@
+/*
+ * The command line of one VM.
+ */
+#include "vmm/vm_command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "vmm/vm.h"
+
+#define MEMORY_DEFAULT (UINT64_C(16) << 20)
+#define MTU_MIN        68
+#define MTU_MAX        65521
+#define EXIT_BAD_USE   2
+
+static const char usage[] =
+    "usage: lanyard vm [OPTION]...\n"
+    "\n"
+    "Runs one virtual machine until it powers off or is told to stop.\n"
+    "\n"
+    "  --name NAME         its name, for messages and addresses (vm)\n"
+    "  --engine ENGINE     auto or kvm (auto)\n"
+    "  --memory SIZE       with K, M or G (16M)\n"
+    "  --vcpus N           virtual CPUs (1)\n"
+    "  --kernel FILE       ELF kernel or Linux bzImage (the tiny guest)\n"
+    "  --initrd FILE       initial RAM disk\n"
+    "  --cmdline TEXT      kernel command line\n"
+    "  --boot PROTOCOL     auto, linux or pvh (auto)\n"
+    "  --acpi              ACPI tables for a guest with one CPU too\n"
+    "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
+    "                      a network card served by the vhost-user back end\n"
+    "                      that listens there; may be repeated\n"
+    "  --console PATH      COM1 on a Unix socket; - is standard input and\n"
+    "                      output (-), where Ctrl-] ends the VM\n"
+    "  --agent PATH        COM2 on a Unix socket\n"
+    "  --console-log FILE  what the guest writes to COM1, too\n"
+    "  --die-with-parent   ends when the process that started it does\n"
+    "  --verbose           says what happens\n"
+    "  --help\n"
+    "\n"
+    "Exit code: 0 powered off or stopped, 1 crashed or could not be run,\n"
+    "2 wrong command line or file.\n";
+
+enum {
+	O_NAME = 256,
+	O_ENGINE,
+	O_MEMORY,
+	O_VCPUS,
+	O_KERNEL,
+	O_INITRD,
+	O_CMDLINE,
+	O_BOOT,
+	O_ACPI,
+	O_NIC,
+	O_CONSOLE,
+	O_AGENT,
+	O_CONSOLE_LOG,
+	O_DIE_WITH_PARENT,
+	O_VERBOSE,
+	O_HELP,
+};
+
+static const struct option options[] = {
+	{ "name", required_argument, NULL, O_NAME },
+	{ "engine", required_argument, NULL, O_ENGINE },
+	{ "memory", required_argument, NULL, O_MEMORY },
+	{ "vcpus", required_argument, NULL, O_VCPUS },
+	{ "kernel", required_argument, NULL, O_KERNEL },
+	{ "initrd", required_argument, NULL, O_INITRD },
+	{ "cmdline", required_argument, NULL, O_CMDLINE },
+	{ "boot", required_argument, NULL, O_BOOT },
+	{ "acpi", no_argument, NULL, O_ACPI },
+	{ "nic", required_argument, NULL, O_NIC },
+	{ "console", required_argument, NULL, O_CONSOLE },
+	{ "agent", required_argument, NULL, O_AGENT },
+	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
+	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
+	{ "verbose", no_argument, NULL, O_VERBOSE },
+	{ "help", no_argument, NULL, O_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* A whole decimal number within limits; unit, if not NULL, gets its end. */
+static bool
+read_number(const char *text, uint64_t least, uint64_t most, const char **unit,
+    uint64_t *value)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	if (unit != NULL)
+		*unit = end;
+	else if (*end != '\0')
+		return false;
+	return errno == 0 && *value >= least && *value <= most;
+}
+
+static int
+read_memory(const char *text, uint64_t *bytes, struct err *err)
+{
+	static const struct {
+		const char *unit;
+		unsigned int shift;
+	} units[] = { { "K", 10 }, { "M", 20 }, { "G", 30 } };
+	const char *unit = "";
+	uint64_t n;
+
+	if (read_number(text, 1, UINT32_MAX, &unit, &n))
+		for (unsigned int i = 0; i < 3; i++)
+			if (strcmp(unit, units[i].unit) == 0) {
+				*bytes = n << units[i].shift;
+				return 0;
+			}
+	return err_set(err, -EINVAL,
+	    "--memory %s: not a size; use a number with K, M or G, as 16M",
+	    text);
+}
+
+/* One setting of a card; text is "key=value". */
+static int
+read_nic_setting(struct vm_nic *nic, char *text, struct err *err)
+{
+	char *value = strchr(text, '=');
+	uint64_t n;
+
+	if (value == NULL)
+		return err_set(err, -EINVAL,
+		    "--nic %s: no value; use socket=PATH, mac=MAC or "
+		    "mtu=BYTES",
+		    text);
+	*value++ = '\0';
+	if (strcmp(text, "socket") == 0 && *value != '\0') {
+		nic->socket = value;
+	} else if (strcmp(text, "mac") == 0) {
+		if (!mac_read(&nic->mac, value) || mac_is_group(&nic->mac) ||
+		    mac_is_zero(&nic->mac))
+			return err_set(err, -EINVAL,
+			    "--nic mac=%s: not the address of one card; use "
+			    "six pairs of hex digits, as 52:54:00:12:34:56",
+			    value);
+	} else if (strcmp(text, "mtu") == 0) {
+		if (!read_number(value, MTU_MIN, MTU_MAX, NULL, &n))
+			return err_set(err, -EINVAL,
+			    "--nic mtu=%s: out of range; use %d to %d", value,
+			    MTU_MIN, MTU_MAX);
+		nic->mtu_bytes = (uint16_t)n;
+	} else {
+		return err_set(err, -EINVAL,
+		    "--nic %s=%s: not known; use socket=PATH, mac=MAC or "
+		    "mtu=BYTES",
+		    text, value);
+	}
+	return 0;
+}
+
+/* text is cut up; the card borrows from it. */
+static int
+read_nic(struct vm_config *config, char *text, struct err *err)
+{
+	struct vm_nic *nic = &config->nic[config->nnics];
+	char *rest = text, *setting;
+
+	if (config->nnics == VM_NICS_MAX)
+		return err_set(err, -EINVAL,
+		    "--nic %s: one too many; use at most %d", text,
+		    VM_NICS_MAX);
+	while ((setting = strsep(&rest, ",")) != NULL) {
+		int r = read_nic_setting(nic, setting, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (nic->socket == NULL)
+		return err_set(err, -EINVAL,
+		    "--nic: card %u has no socket; add socket=PATH",
+		    config->nnics);
+	config->nnics++;
+	return 0;
+}
+
+static int
+read_option(int option, struct vm_config *config, struct err *err)
+{
+	uint64_t n;
+
+	switch (option) {
+	case O_NAME: config->name = optarg; break;
+	case O_ENGINE: config->engine = optarg; break;
+	case O_MEMORY: return read_memory(optarg, &config->memory_bytes, err);
+	case O_VCPUS:
+		if (!read_number(optarg, 1, 1024, NULL, &n))
+			return err_set(err, -EINVAL,
+			    "--vcpus %s: not a number of CPUs; use 1 or more",
+			    optarg);
+		config->vcpus = (unsigned int)n;
+		break;
+	case O_KERNEL: config->kernel = optarg; break;
+	case O_INITRD: config->initrd = optarg; break;
+	case O_CMDLINE: config->cmdline = optarg; break;
+	case O_BOOT: config->boot = optarg; break;
+	case O_ACPI: config->acpi = true; break;
+	case O_NIC: return read_nic(config, optarg, err);
+	case O_CONSOLE:
+		config->console = strcmp(optarg, "-") == 0 ? NULL : optarg;
+		break;
+	case O_AGENT: config->agent = optarg; break;
+	case O_CONSOLE_LOG: config->console_log = optarg; break;
+	case O_DIE_WITH_PARENT: prctl(PR_SET_PDEATHSIG, SIGTERM); break;
+	case O_VERBOSE: log_set_level(LOG_INFO); break;
+	default: /* getopt has said what is wrong */
+		return err_set(err, -EINVAL, "try lanyard vm --help");
+	}
+	return 0;
+}
+
+/* A card without an address gets one that follows from its name. */
+static void
+name_cards(struct vm_config *config)
+{
+	char name[128];
+
+	for (unsigned int i = 0; i < config->nnics; i++) {
+		if (!mac_is_zero(&config->nic[i].mac))
+			continue;
+		snprintf(name, sizeof(name), "%s.eth%u", config->name, i);
+		config->nic[i].mac = mac_of_name(name);
+	}
+}
+
+/* 1: --help was printed. */
+static int
+read_options(int argc, char **argv, struct vm_config *config, struct err *err)
+{
+	int option, r;
+
+	optind = 0; /* our caller may have used getopt */
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == O_HELP) {
+			fputs(usage, stdout);
+			return 1;
+		}
+		r = read_option(option, config, err);
+		if (r < 0)
+			return r;
+	}
+	if (optind < argc)
+		return err_set(err, -EINVAL,
+		    "%s: not an option; try lanyard vm --help", argv[optind]);
+	name_cards(config);
+	return 0;
+}
+
+/* Errors that somebody who changes a word or a file can mend. */
+static bool
+is_bad_use(int r)
+{
+	return r == -EINVAL || r == -ENOEXEC || r == -ENAMETOOLONG;
+}
+
+int
+vm_command(int argc, char **argv)
+{
+	static char prefix[128];
+	struct vm_config config = { .name = "vm",
+		.engine = "auto",
+		.cmdline = "",
+		.memory_bytes = MEMORY_DEFAULT,
+		.vcpus = 1 };
+	struct err err = { "" };
+	enum vm_end end;
+	int r;
+
+	r = read_options(argc, argv, &config, &err);
+	if (r > 0)
+		return 0;
+	snprintf(prefix, sizeof(prefix), "vm %s: ", config.name);
+	log_set_prefix(prefix);
+	if (r == 0) {
+		/* Nothing that our parent left open is ours to keep. */
+		close_range(3, ~0u, 0);
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		signal(SIGPIPE, SIG_IGN);
+		r = vm_run(&config, &end, &err);
+	}
+	if (r == 0)
+		return 0;
+	log_error("%s", err.text);
+	return is_bad_use(r) ? EXIT_BAD_USE : EXIT_FAILURE;
+}

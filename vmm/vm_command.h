@@ -1,0 +1,13 @@
+/*
+ * vm_command.h - `lanyard vm`: one VM without a lab; also what `lanyard run`
+ * starts for each VM of one.
+ */
+#ifndef VMM_VM_COMMAND_H
+#define VMM_VM_COMMAND_H
+
+/* argv[0] is "vm" or the like.  The exit code: 0 the guest powered off or was
+ * told to stop, 1 it crashed or could not be run, 2 wrong command line or
+ * file.  Says on standard error what is wrong. */
+int vm_command(int argc, char **argv);
+
+#endif
