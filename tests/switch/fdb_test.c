@@ -194,6 +194,42 @@ among_equals_the_newcomers_own_port_pays(void **state)
 }
 
 static void
+who_comes_next_pays_when_the_busiest_is_gone(void **state)
+{
+	/* addresses of each port; then the busiest is forgotten, again and
+	 * again, and newcomers push out those of the next */
+	static const uint32_t share[] = { 10, 60, 20, 100, 40, 80, 90 };
+	static const unsigned int order[] = { 3, 6, 5, 1, 4, 2 };
+	struct fdb *fdb = table(400, 8);
+	uint32_t n = 0;
+
+	(void)state;
+	for (unsigned int p = 0; p < 7; p++)
+		for (uint32_t i = 0; i < share[p]; i++)
+			learn(fdb, n++, p, 0);
+	assert_int_equal(fdb_count(fdb), 400);
+	for (size_t i = 0; i + 1 < sizeof(order) / sizeof(order[0]); i++) {
+		unsigned int next = order[i + 1];
+		uint32_t had = fdb_port_count(fdb, next);
+
+		fdb_forget_port(fdb, order[i]);
+		while (fdb_count(fdb) < 400)
+			learn(fdb, n++, 7, 0);
+		/* port 7 has the most by now: it makes way first */
+		fdb_forget_port(fdb, 7);
+		while (fdb_count(fdb) < 400)
+			learn(fdb, n++, next, 0);
+		learn(fdb, n++, 7, 0);
+		assert_true(fdb_port_count(fdb, next) >= had);
+		assert_int_equal(fdb_port_count(fdb, 7), 1);
+		for (size_t k = i + 2; k < 6; k++)
+			assert_int_equal(
+			    fdb_port_count(fdb, order[k]), share[order[k]]);
+	}
+	fdb_free(fdb);
+}
+
+static void
 table_of_one_holds_the_latest(void **state)
 {
 	struct fdb *fdb = table(1, 2);
@@ -319,6 +355,7 @@ main(void)
 		cmocka_unit_test(table_grows_to_its_limit_and_no_further),
 		cmocka_unit_test(full_table_evicts_from_the_busiest_port),
 		cmocka_unit_test(among_equals_the_newcomers_own_port_pays),
+		cmocka_unit_test(who_comes_next_pays_when_the_busiest_is_gone),
 		cmocka_unit_test(table_of_one_holds_the_latest),
 		cmocka_unit_test(forgetting_a_port_leaves_the_others),
 		cmocka_unit_test(walk_shows_what_has_not_aged_out),

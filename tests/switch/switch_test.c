@@ -366,6 +366,28 @@ offload_marks_pass_the_switch(void **state)
 }
 
 static void
+port_that_does_not_offload_gets_finished_frames(void **state)
+{
+	struct lan *lan = *state;
+	uint8_t bytes[BYTES];
+	struct burst burst;
+	struct frame *frame;
+
+	introduce_all(lan);
+	lan->sink[2]->port.accepts = 0;
+	fill(bytes, 2, 0);
+	burst_clear(&burst);
+	frame = burst_add(&burst, bytes, sizeof(bytes));
+	frame->flags = burst.flags = FRAME_CSUM;
+	frame->csum_start = 14;
+	frame->csum_offset = 30;
+	port_send(&lan->sink[0]->port, &burst);
+	assert_int_equal(lan->sink[2]->frame[0].flags, 0);
+	assert_int_not_equal(lan->sink[2]->frame[0].data[44], 0);
+	assert_int_equal(bytes[44], 0); /* not in the guest's memory */
+}
+
+static void
 last_port_has_nobody_to_flood_to(void **state)
 {
 	struct lan *lan = *state;
@@ -573,6 +595,30 @@ switch_cabled_to_itself_stops(void **state)
 	assert_ptr_equal(send(lan, 1, 0, 1).out, lan->port[0]);
 }
 
+static void
+burst_that_goes_round_is_refused_frame_by_frame(void **state)
+{
+	struct lan *lan = *state;
+	struct err err = { "" };
+	uint8_t bytes[BURST_MAX][BYTES];
+	struct burst burst;
+
+	cable_join(switch_add_port(lan->sw, "lan.a", &err),
+	    switch_add_port(lan->sw, "lan.b", &err));
+	burst_clear(&burst);
+	/* from the highest address in memory downwards, then upwards */
+	for (int i = 0; i < BURST_MAX; i++) {
+		int at = i % 2 == 0 ? BURST_MAX / 2 + i / 2
+				    : BURST_MAX / 2 - 1 - i / 2;
+
+		fill(bytes[at], 0xff, (uint8_t)i);
+		burst_add(&burst, bytes[at], BYTES);
+	}
+	port_send(&lan->sink[0]->port, &burst);
+	assert_int_equal(switch_node(lan->sw)->count[DROP_LOOP], 2 * BURST_MAX);
+	assert_int_equal(lan->sink[1]->n, BURST_MAX);
+}
+
 /* Every switch joined to every other by two cables: a storm if anything is. */
 #define MESH 9
 
@@ -673,6 +719,7 @@ main(void)
 		TEST(burst_is_sent_once_a_port_and_in_order),
 		TEST(unicast_burst_is_sent_once_a_port_and_in_order),
 		TEST(offload_marks_pass_the_switch),
+		TEST(port_that_does_not_offload_gets_finished_frames),
 		TEST(last_port_has_nobody_to_flood_to),
 		TEST(ports_that_are_down_get_no_floods_and_keep_no_addresses),
 		TEST(removed_port_is_forgotten_and_its_place_used_again),
@@ -682,6 +729,7 @@ main(void)
 		TEST(answers_come_back_while_the_burst_is_still_being_sent),
 		TEST(loop_of_two_cables_delivers_and_stops),
 		TEST(switch_cabled_to_itself_stops),
+		TEST(burst_that_goes_round_is_refused_frame_by_frame),
 		TEST(dense_mesh_of_switches_stops),
 		TEST(long_chain_of_switches_works_up_to_the_bound),
 		TEST(every_frame_gets_one_verdict),

@@ -370,6 +370,31 @@ ping_resolves_the_hop_and_measures(void **state)
 }
 
 static void
+answer_that_is_too_late_is_not_taken_for_a_new_one(void **state)
+{
+	struct traffic_options options = plain_options();
+	struct world *world = *state;
+	struct ip4 ip;
+	struct icmp icmp;
+
+	options.kind = TRAFFIC_PING;
+	options.to = PEER;
+	options.count = 100;
+	options.interval_ns = NS_PER_MS;
+	world->answers_arp = true;
+	world->sink->hook = answer_arp;
+	start(world, &options);
+	loop_run(world->loop);
+	read_icmp(world, 100, &ip, &icmp);
+	assert_int_equal(icmp.echo.seq, 99);
+	send_echo(world, ICMP_ECHO_REPLY, PEER, HOST, icmp.echo.id, 99 - 64);
+	assert_int_equal(traffic_stats(world->host).received, 0);
+	send_echo(world, ICMP_ECHO_REPLY, PEER, HOST, icmp.echo.id, 99 - 63);
+	assert_int_equal(traffic_stats(world->host).received, 1);
+	assert_int_equal(traffic_stats(world->host).rtt_max_ns, 63 * NS_PER_MS);
+}
+
+static void
 far_destination_goes_by_the_gateway(void **state)
 {
 	struct traffic_options options = plain_options();
@@ -630,6 +655,7 @@ main(void)
 		TEST(echo_request_is_answered_with_its_data),
 		TEST(what_is_not_for_it_has_its_reason),
 		TEST(ping_resolves_the_hop_and_measures),
+		TEST(answer_that_is_too_late_is_not_taken_for_a_new_one),
 		TEST(far_destination_goes_by_the_gateway),
 		TEST(silent_hop_is_asked_three_times_then_given_up),
 		TEST(late_answer_sends_what_waited),
