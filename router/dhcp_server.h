@@ -1,0 +1,64 @@
+/*
+ * dhcp_server.h - leases of one subnet (RFC 2131, 4.3).
+ *
+ * A message goes in, the answer comes out; sockets, links and clocks are
+ * others'.  The server is authoritative for its subnet: a request for an
+ * address of another subnet, or for one that is not the client's, is refused.
+ * About a client it knows nothing of, it keeps silent (4.3.2).
+ *
+ * A client is told apart by its client identifier, else by its MAC address; a
+ * reservation is for a MAC address.  A new client gets the address it asks for
+ * if that is free, else one that nobody ever had, else the one that has been
+ * free for longest.  When all are taken there is no answer, DROP_DHCP_FULL.
+ */
+#ifndef ROUTER_DHCP_SERVER_H
+#define ROUTER_DHCP_SERVER_H
+
+#include "base/err.h"
+#include "net/dhcp.h"
+#include "router/router.h"
+
+#define DHCP_LEASE_S          3600  /* default */
+#define DHCP_OFFER_S          10    /* an offer is remembered */
+#define DHCP_DECLINED_S       86400 /* an address in use by others is avoided */
+#define DHCP_LEASES_MAX       65536
+#define DHCP_RESERVATIONS_MAX 4096
+
+struct dhcp_server;
+
+/* Where an answer goes (RFC 2131, 4.1). */
+enum dhcp_to {
+	DHCP_TO_NOBODY,  /* there is none */
+	DHCP_TO_ALL,     /* broadcast on the link */
+	DHCP_TO_CLIENT,  /* to yiaddr and chaddr, without ARP */
+	DHCP_TO_ADDRESS, /* to ciaddr, as any packet */
+	DHCP_TO_RELAY,   /* to giaddr, port 67 */
+};
+
+struct dhcp_answer {
+	enum dhcp_to to;
+	uint32_t addr; /* its destination */
+	struct dhcp message;
+};
+
+/* own: the server's address and subnet.  mtu_bytes 0: not told.  NULL: *err
+ * says why. */
+struct dhcp_server *dhcp_server_new(struct ip4_net own,
+    const struct router_dhcp_options *options, uint16_t mtu_bytes,
+    struct err *err);
+void dhcp_server_free(struct dhcp_server *server); /* NULL is fine */
+
+int dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
+    uint32_t addr, struct err *err);
+
+/* Takes a message of a client.  REASON_DELIVERED with an answer or none, or
+ * DROP_DHCP_FULL, DROP_DHCP for what no client sends, DROP_NOT_OURS for what
+ * another server or subnet is meant to answer. */
+enum reason dhcp_server_take(struct dhcp_server *server,
+    const struct dhcp *message, uint64_t now_ns, struct dhcp_answer *answer);
+
+/* By address; left_ns counts from now_ns.  row->port is left NULL. */
+void dhcp_server_each(const struct dhcp_server *server, uint64_t now_ns,
+    void (*each)(void *arg, const struct lease_row *row), void *arg);
+
+#endif

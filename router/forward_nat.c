@@ -1,0 +1,564 @@
+/*
+ * The way of a packet that is translated, and of fragments.
+ *
+ * First all is decided, then bytes are changed: an error about a packet that
+ * goes no further can so quote what its sender sent (RFC 4787, REQ-13).  For
+ * the same reason nothing is translated that would not fit or live on.
+ *
+ * A packet between two inside hosts by their outer ends is translated twice,
+ * out and in again, so that it arrives from the sender's outer end (RFC 4787,
+ * REQ-9a), and is filtered like one from beyond.
+ *
+ * A packet in fragments is decided by its first one; what that came to is
+ * written down, and the others follow (fragment.h).
+ */
+#include "router/router_state.h"
+
+#include "net/checksum.h"
+
+/* Where a packet meets the NAT. */
+enum path {
+	PATH_OUT,     /* from inside, to beyond */
+	PATH_IN,      /* from beyond, to the outer address */
+	PATH_HAIRPIN, /* from inside, to the outer address */
+	PATH_LOCAL,   /* to the router; no NAT at all */
+};
+
+/* What is to become of it. */
+enum fate {
+	FATE_TRANSLATE, /* to ends, by way */
+	FATE_ERROR,     /* it is an ICMP error */
+	FATE_LOCAL,     /* it is for the router itself */
+};
+
+struct decision {
+	enum fate fate;
+	struct nat_packet packet;
+	struct nat_ends ends;
+	struct way way;
+	enum reason reason;
+	uint32_t entry;
+};
+
+/* ---- refusals ---- */
+
+void
+router_note_refusal(
+    struct router *router, const struct packet *p, enum reason reason)
+{
+	struct refusal_row *row =
+	    &router->refusals[router->nrefusals++ % ROUTER_REFUSALS];
+	const uint8_t *payload;
+	size_t bytes = packet_payload(p, &payload);
+	struct cursor c = cursor(payload, bytes);
+
+	*row = (struct refusal_row){ .at_ns = p->now_ns,
+		.reason = reason,
+		.protocol = p->ip.protocol,
+		.src_ip = p->ip.src,
+		.dst_ip = p->ip.dst };
+	if (p->ip.offset_bytes != 0)
+		return;
+	if (p->ip.protocol == IP_TCP || p->ip.protocol == IP_UDP) {
+		row->src_port = cur_be16(&c);
+		row->dst_port = cur_be16(&c);
+	} else if (p->ip.protocol == IP_ICMP) {
+		cur_skip(&c, ICMP_OFF_ID);
+		row->dst_port = cur_be16(&c);
+	}
+}
+
+/* ---- deciding ---- */
+
+static struct nat_packet
+nat_view(const struct packet *p)
+{
+	const uint8_t *payload;
+	size_t bytes = packet_payload(p, &payload);
+
+	return (struct nat_packet){ .bytes = packet_ip(p),
+		.head_bytes = p->ip.header_bytes + bytes,
+		.ip = p->ip,
+		.partial = (p->frame->flags & FRAME_CSUM) != 0 };
+}
+
+static const struct nat_segment *
+segment_of(const struct decision *d)
+{
+	return d->packet.is_tcp ? &d->packet.segment : NULL;
+}
+
+/* The table is full or out of ports: RFC 6888 REQ-11 wants host unreachable. */
+static enum reason
+refuse_out(struct router *router, const struct packet *p, enum reason reason)
+{
+	if (reason == DROP_NAT_FULL || reason == DROP_NAT_NO_PORT)
+		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_HOST, 0);
+	else if (reason == DROP_NAT_PROTOCOL)
+		output_error(
+		    router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PROHIBITED, 0);
+	return reason;
+}
+
+static enum reason
+decide_out(struct router *router, const struct packet *p, struct decision *d)
+{
+	enum reason reason = forward_check(router, p, d->way.out);
+	struct nat_flow flow;
+	struct nat_hit hit;
+
+	if (reason == REASON_NONE)
+		reason = nat_read(&d->packet);
+	if (reason != REASON_NONE)
+		return refuse_out(router, p, reason);
+	if (d->packet.kind == NAT_ICMPERROR) {
+		d->fate = FATE_ERROR;
+		return REASON_NONE;
+	}
+	if (d->packet.is_reply)
+		return DROP_NAT_STATE; /* nothing asked for it */
+	flow = nat_flow_out(&d->packet);
+	d->reason = nat_out(
+	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &hit);
+	if (reason_is_drop(d->reason))
+		return refuse_out(router, p, d->reason);
+	d->ends = nat_ends(&d->packet);
+	d->ends.src = hit.ip;
+	d->ends.sport = hit.port;
+	d->entry = hit.id;
+	return REASON_NONE;
+}
+
+static enum reason
+decide_in(struct router *router, const struct packet *p, struct decision *d)
+{
+	enum reason reason = nat_read(&d->packet);
+	struct nat_flow flow;
+	struct nat_hit hit;
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (d->packet.kind == NAT_ICMPERROR) {
+		d->fate = FATE_ERROR;
+		return REASON_NONE;
+	}
+	if (p->ip.protocol == IP_ICMP && !d->packet.is_reply) {
+		d->fate = FATE_LOCAL;
+		return REASON_NONE;
+	}
+	flow = nat_flow_in(&d->packet);
+	d->reason = nat_in(
+	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &hit);
+	if (reason_is_drop(d->reason))
+		return d->reason;
+	if (!way_find(router, hit.ip, &d->way))
+		return DROP_NO_ROUTE;
+	d->ends = nat_ends(&d->packet);
+	d->ends.dst = hit.ip;
+	d->ends.dport = hit.port;
+	d->entry = hit.id;
+	return forward_check(router, p, d->way.out);
+}
+
+static enum reason
+decide_hairpin(
+    struct router *router, const struct packet *p, struct decision *d)
+{
+	enum reason reason = nat_read(&d->packet);
+	struct nat_flow flow;
+	struct nat_hit out, in;
+
+	if (reason != REASON_NONE && reason != DROP_NAT_PROTOCOL)
+		return reason;
+	d->fate = FATE_LOCAL;
+	if (reason == DROP_NAT_PROTOCOL)
+		return REASON_NONE;
+	if (d->packet.kind == NAT_ICMPERROR) {
+		d->fate = FATE_ERROR;
+		return REASON_NONE;
+	}
+	if (p->ip.protocol == IP_ICMP ||
+	    !nat_has_port(router->nat, p->ip.protocol, d->packet.dport))
+		return REASON_NONE;
+	d->fate = FATE_TRANSLATE;
+	flow = nat_flow_out(&d->packet);
+	reason = nat_out(
+	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &out);
+	if (reason_is_drop(reason))
+		return refuse_out(router, p, reason);
+	flow = nat_flow_in(&d->packet);
+	flow.remote_ip = out.ip;
+	flow.remote_port = out.port;
+	reason = nat_in(
+	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &in);
+	if (reason_is_drop(reason))
+		return reason;
+	if (!way_find(router, in.ip, &d->way))
+		return DROP_NO_ROUTE;
+	d->ends = (struct nat_ends){
+		.src = out.ip, .sport = out.port, .dst = in.ip, .dport = in.port
+	};
+	d->reason = REASON_NAT_HAIRPIN;
+	d->entry = out.id;
+	return forward_check(router, p, d->way.out);
+}
+
+static enum reason
+decide(struct router *router, const struct packet *p, enum path path,
+    const struct way *way, struct decision *d)
+{
+	enum reason reason;
+
+	*d = (struct decision){ .packet = nat_view(p), .reason = REASON_NONE };
+	if (way != NULL)
+		d->way = *way;
+	switch (path) {
+	case PATH_OUT: return decide_out(router, p, d);
+	case PATH_IN:
+		reason = decide_in(router, p, d);
+		switch (reason) {
+		case DROP_NAT_UNSOLICITED:
+		case DROP_NAT_FILTERED:
+		case DROP_NAT_STATE:
+		case DROP_NAT_PROTOCOL:
+		case DROP_NAT_FULL:
+			router_note_refusal(router, p, reason);
+			break;
+		default: break; /* open: refused by others than NAT */
+		}
+		return reason;
+	case PATH_HAIRPIN: return decide_hairpin(router, p, d);
+	case PATH_LOCAL: d->fate = FATE_LOCAL; return REASON_NONE;
+	}
+	return DROP_NAT_PROTOCOL;
+}
+
+/* ---- acting ---- */
+
+static enum reason
+translate(struct router *router, struct packet *p, const struct decision *d)
+{
+	nat_rewrite(&d->packet, &d->ends);
+	p->frame->verdict.reason = (uint16_t)d->reason;
+	p->frame->verdict.entry = d->entry;
+	return forward_send(router, p, &d->way);
+}
+
+/* An ICMP error that comes by path. */
+static enum reason
+translate_error(struct router *router, struct packet *p, enum path path,
+    const struct way *to)
+{
+	size_t bytes = p->ip.total_bytes;
+	struct nat_hit hit = { .id = 0 };
+	struct way way = { .out = NULL };
+	enum reason reason;
+
+	if (!packet_whole(router, p))
+		return DROP_PORT_FULL;
+	if (path == PATH_OUT)
+		way = *to;
+	if (path != PATH_IN) {
+		reason = nat_icmp_out(
+		    router->nat, packet_ip(p), bytes, p->now_ns, &hit);
+		if (reason == DROP_NAT_ICMP && path == PATH_HAIRPIN)
+			return local_packet(router, p);
+		if (reason != REASON_NAT_ICMP)
+			return reason;
+	}
+	if (path != PATH_OUT) {
+		reason = nat_icmp_in(
+		    router->nat, packet_ip(p), bytes, p->now_ns, &hit);
+		if (reason == DROP_NAT_ICMP && path == PATH_IN)
+			router_note_refusal(router, p, reason);
+		if (reason != REASON_NAT_ICMP)
+			return reason;
+		if (!way_find(router, hit.ip, &way))
+			return DROP_NO_ROUTE;
+	}
+	reason = forward_check(router, p, way.out);
+	if (reason != REASON_NONE)
+		return reason;
+	p->frame->verdict.reason = REASON_NAT_ICMP;
+	p->frame->verdict.entry = hit.id;
+	return forward_send(router, p, &way);
+}
+
+/* ---- fragments ---- */
+
+static void
+rewrite_id(uint8_t *ip, uint16_t id)
+{
+	put_be16(ip + IP4_OFF_CHECKSUM,
+	    csum_update16(get_be16(ip + IP4_OFF_CHECKSUM),
+		get_be16(ip + IP4_OFF_ID), id));
+	put_be16(ip + IP4_OFF_ID, id);
+}
+
+/* A fragment of a packet whose fate is known. */
+static enum reason
+follow(
+    struct router *router, struct packet *p, const struct fragment_fate *fate)
+{
+	struct way way = { .out = fate->out, .next_hop = fate->next_hop };
+	enum reason reason = forward_check(router, p, way.out);
+
+	if (reason != REASON_NONE)
+		return reason;
+	nat_rewrite_addresses(packet_ip(p), &p->ip, fate->src, fate->dst);
+	rewrite_id(packet_ip(p), fate->id);
+	p->frame->verdict.reason = (uint16_t)fate->reason;
+	p->frame->verdict.entry = fate->entry;
+	return forward_send(router, p, &way);
+}
+
+/* Sends the fragments that came before the first. */
+static void
+release(struct router *router, struct packet *first, struct fragments *f)
+{
+	struct held *held;
+
+	while ((held = fragment_pop(f)) != NULL) {
+		uint8_t *room = outbox_room(router->outbox, held->len);
+		struct held_view view;
+		struct packet p = *first;
+		enum reason reason = DROP_PORT_FULL;
+
+		hold_view(&view, held);
+		if (room != NULL) {
+			struct frame frame = { .data = room,
+				.len = held->len,
+				.head = held->len,
+				.verdict = held->verdict };
+			struct cursor c;
+
+			frame_copy(room, &view.frame, 0, held->len);
+			c = cursor(room + ETH_HEADER_BYTES,
+			    held->len - (size_t)ETH_HEADER_BYTES);
+			p.frame = &frame;
+			p.bytes = room;
+			p.head = held->len;
+			reason = ip4_parse(&p.ip, &c);
+			if (reason == REASON_NONE)
+				reason = follow(router, &p, &f->fate);
+		}
+		if (reason_is_drop(reason))
+			router->node.count[reason]++;
+		fragment_drop(router->fragments, held);
+	}
+}
+
+/* All fragments of a packet for the router are there. */
+static enum reason
+deliver(struct router *router, struct packet *p, struct fragments *f)
+{
+	uint8_t *ip = router->whole + ETH_HEADER_BYTES;
+	uint32_t header_bytes = p->ip.header_bytes, at = 0;
+	struct packet whole = *p;
+	struct frame frame = { .data = router->whole };
+	struct held *held;
+	struct writer w;
+
+	if (header_bytes + f->total_bytes > IP4_MAX_BYTES)
+		return DROP_FRAGMENT;
+	while ((held = fragment_pop(f)) != NULL) {
+		struct held_view view;
+
+		hold_view(&view, held);
+		if (held->offset == at) { /* else there is a hole */
+			frame_copy(ip + header_bytes + at, &view.frame,
+			    held->len - held->bytes, held->bytes);
+			at += held->bytes;
+		}
+		fragment_drop(router->fragments, held);
+	}
+	if (at != f->total_bytes)
+		return DROP_FRAGMENT;
+	whole.ip.total_bytes = (uint16_t)(header_bytes + at);
+	whole.ip.fragment = 0;
+	whole.ip.offset_bytes = 0;
+	w = writer(ip, header_bytes);
+	ip4_write(&w, &whole.ip);
+	frame.len = frame.head = ETH_HEADER_BYTES + header_bytes + at;
+	whole.frame = &frame;
+	whole.bytes = router->whole;
+	whole.head = frame.len;
+	return local_packet(router, &whole);
+}
+
+/* The first fragment: decides for all. */
+static enum reason
+first_fragment(struct router *router, struct packet *p, enum path path,
+    const struct way *way, struct fragments *f)
+{
+	struct decision d;
+	struct fragment_fate fate;
+	enum reason reason = decide(router, p, path, way, &d);
+
+	if (reason == REASON_NONE && d.fate == FATE_ERROR)
+		reason = DROP_FRAGMENT; /* they are short by design */
+	if (reason != REASON_NONE) {
+		if (f->state == FRAGMENT_WAITING)
+			fragment_refuse(router->fragments, f, reason);
+		return reason;
+	}
+	if (d.fate == FATE_LOCAL) {
+		if (f->state != FRAGMENT_WAITING)
+			return DROP_FRAGMENT;
+		fragment_decide(
+		    router->fragments, f, FRAGMENT_COLLECTING, NULL);
+		return REASON_NONE;
+	}
+	if (f->state == FRAGMENT_WAITING) {
+		fate = (struct fragment_fate){ .out = d.way.out,
+			.next_hop = d.way.next_hop,
+			.src = d.ends.src,
+			.dst = d.ends.dst,
+			.id = path == PATH_IN ? p->ip.id : router->next_id++,
+			.reason = d.reason == REASON_NAT_NEW ? REASON_NAT_OUT
+							     : d.reason,
+			.entry = d.entry };
+		fragment_decide(router->fragments, f, FRAGMENT_PASSING, &fate);
+	}
+	rewrite_id(packet_ip(p), f->fate.id);
+	return translate(router, p, &d);
+}
+
+/* Keeps a fragment; if the packet is for the router and whole, delivers it. */
+static enum reason
+keep(
+    struct router *router, struct packet *p, struct fragments *f, bool complete)
+{
+	struct frame trimmed = *p->frame;
+	struct verdict verdict = p->frame->verdict;
+	enum reason reason;
+
+	if (!packet_whole(router, p))
+		return DROP_PORT_FULL;
+	/* Without the padding of short frames. */
+	trimmed.data = p->bytes;
+	trimmed.len = (uint32_t)ETH_HEADER_BYTES + p->ip.total_bytes;
+	trimmed.head = trimmed.len;
+	trimmed.tail = NULL;
+	trimmed.ntail = 0;
+	verdict.reason = REASON_FRAGMENT_HELD;
+	reason =
+	    fragment_keep(router->fragments, f, &p->ip, &trimmed, &verdict);
+	if (reason == REASON_FRAGMENT_HELD && complete &&
+	    f->state == FRAGMENT_COLLECTING) {
+		reason = deliver(router, p, f);
+		fragment_end(router->fragments, f);
+	}
+	return reason;
+}
+
+static enum reason
+fragment_path(struct router *router, struct packet *p, enum path path,
+    const struct way *way)
+{
+	bool complete, is_first = p->ip.offset_bytes == 0;
+	struct fragments *f;
+	enum reason reason = REASON_NONE;
+
+	/* It would overwrite the flags of the first one (RFC 3128). */
+	if (p->ip.protocol == IP_TCP && p->ip.offset_bytes == 8)
+		return DROP_FRAGMENT;
+	f = fragment_find(
+	    router->fragments, p->in, &p->ip, p->now_ns, &complete);
+	if (f->state == FRAGMENT_REFUSED)
+		reason = (enum reason)f->fate.reason;
+	else if (is_first && f->state != FRAGMENT_COLLECTING)
+		reason = first_fragment(router, p, path, way, f);
+	else if (f->state == FRAGMENT_PASSING)
+		reason = follow(router, p, &f->fate);
+	if (reason == REASON_NONE)
+		return keep(router, p, f, complete);
+	if (f->state == FRAGMENT_PASSING)
+		release(router, p, f);
+	if (complete)
+		fragment_end(router->fragments, f);
+	return reason;
+}
+
+/* ---- the ways in ---- */
+
+static enum reason
+nat_path(struct router *router, struct packet *p, enum path path,
+    const struct way *way)
+{
+	struct decision d;
+	enum reason reason;
+
+	if (ip4_is_fragment(&p->ip))
+		return fragment_path(router, p, path, way);
+	reason = decide(router, p, path, way, &d);
+	if (reason != REASON_NONE)
+		return reason;
+	switch (d.fate) {
+	case FATE_TRANSLATE: return translate(router, p, &d);
+	case FATE_ERROR: return translate_error(router, p, path, way);
+	case FATE_LOCAL: return local_packet(router, p);
+	}
+	return DROP_NAT_PROTOCOL;
+}
+
+enum reason
+nat_path_out(struct router *router, struct packet *p, const struct way *way)
+{
+	return nat_path(router, p, PATH_OUT, way);
+}
+
+enum reason
+nat_path_in(struct router *router, struct packet *p)
+{
+	return nat_path(router, p, PATH_IN, NULL);
+}
+
+enum reason
+nat_path_hairpin(struct router *router, struct packet *p)
+{
+	return nat_path(router, p, PATH_HAIRPIN, NULL);
+}
+
+enum reason
+fragment_path_local(struct router *router, struct packet *p)
+{
+	return fragment_path(router, p, PATH_LOCAL, NULL);
+}
+
+/* ---- time ---- */
+
+void
+router_nat_expire(void *arg)
+{
+	struct router *router = arg;
+
+	nat_expire(router->nat, loop_now_ns(router->loop));
+	router_arm_timers(router);
+}
+
+void
+router_fragments_expire(void *arg)
+{
+	struct router *router = arg;
+
+	fragment_expire(router->fragments, loop_now_ns(router->loop));
+	router_arm_timers(router);
+}
+
+void
+router_arm_timers(struct router *router)
+{
+	uint64_t due;
+
+	if (router->nat != NULL) {
+		due = nat_due_ns(router->nat);
+		if (due != UINT64_MAX &&
+		    (!loop_timer_is_set(&router->nat_timer) ||
+			due < router->nat_timer.at_ns))
+			loop_timer_set(&router->nat_timer, due);
+	}
+	due = fragment_due_ns(router->fragments);
+	if (due != UINT64_MAX && !loop_timer_is_set(&router->fragment_timer))
+		loop_timer_set(&router->fragment_timer, due);
+}

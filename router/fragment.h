@@ -1,0 +1,104 @@
+/*
+ * fragment.h - fragments on their way through a NAT, or to the router itself.
+ *
+ * Only the first fragment of a packet has its ports.  What was decided about it
+ * holds for the others: those that come later pass at once, those that came
+ * earlier are kept until then (RFC 4787 REQ-14).  Packets to the router itself
+ * are collected until they are whole.
+ *
+ * Bounds: FRAGMENT_PACKETS packets at a time, FRAGMENT_BLOCKS of memory for all
+ * that is kept, FRAGMENT_PACKET_BLOCKS for one packet, FRAGMENT_TIMEOUT_S.  A
+ * full table forgets the oldest packet whose first fragment never came, and
+ * only if there is none, the oldest of all: a flood of other fragments pushes
+ * out its own kind (REQ-14a).
+ */
+#ifndef ROUTER_FRAGMENT_H
+#define ROUTER_FRAGMENT_H
+
+#include "net/ip4.h"
+#include "router/hold.h"
+#include "router/nat_translate.h"
+
+#define FRAGMENT_PACKETS       1024
+#define FRAGMENT_BLOCKS        512 /* 1 MiB */
+#define FRAGMENT_PACKET_BLOCKS 64
+#define FRAGMENT_TIMEOUT_S     30
+
+enum fragment_state {
+	FRAGMENT_FREE,
+	FRAGMENT_WAITING, /* for the first */
+	FRAGMENT_PASSING,
+	FRAGMENT_COLLECTING,
+	FRAGMENT_REFUSED,
+	FRAGMENT_NSTATES,
+};
+
+struct iface;
+
+/* What was decided about a packet by its first fragment. */
+struct fragment_fate {
+	struct iface *out;
+	uint32_t next_hop;
+	uint32_t src, dst; /* to be written */
+	uint16_t id;       /* to be written (RFC 7857 10) */
+	enum reason reason;
+	uint32_t entry;
+};
+
+/* One packet in fragments. */
+struct fragments {
+	struct fragments *next; /* in its bucket, or free */
+	TAILQ_ENTRY(fragments) order;
+	const struct iface *in;
+	uint32_t src, dst;
+	uint16_t id;
+	uint8_t protocol;
+	uint8_t state;        /* enum fragment_state */
+	uint16_t nblocks;     /* of queue */
+	uint32_t seen_bytes;  /* of its data */
+	uint32_t total_bytes; /* 0: the last has not come */
+	uint64_t expires_ns;
+	struct fragment_fate fate; /* PASSING; REFUSED: only its reason */
+	struct held_list queue;    /* by offset */
+};
+
+struct fragment_table;
+
+/* lost() is told of each kept fragment that will never be sent.  NULL: no
+ * memory. */
+struct fragment_table *fragment_table_new(
+    uint64_t seed, void (*lost)(void *arg, const struct held *held), void *arg);
+void fragment_table_free(struct fragment_table *table); /* NULL is fine */
+
+/* The packet that a fragment belongs to, made if need be, and told about it.
+ * *complete: this was the last one missing. */
+struct fragments *fragment_find(struct fragment_table *table,
+    const struct iface *in, const struct ip4 *ip, uint64_t now_ns,
+    bool *complete);
+
+/* Keeps a fragment.  REASON_FRAGMENT_HELD, or DROP_FRAGMENT if there is no room
+ * or it overlaps with another: then the whole packet is refused. */
+enum reason fragment_keep(struct fragment_table *table,
+    struct fragments *fragments, const struct ip4 *ip,
+    const struct frame *frame, const struct verdict *verdict);
+
+/* Decides a packet.  fate may be NULL but for FRAGMENT_PASSING. */
+void fragment_decide(struct fragment_table *table, struct fragments *fragments,
+    enum fragment_state state, const struct fragment_fate *fate);
+void fragment_refuse(struct fragment_table *table, struct fragments *fragments,
+    enum reason reason);
+
+/* The kept fragment of the lowest offset, which is the caller's to give to
+ * fragment_drop(); NULL: none. */
+struct held *fragment_pop(struct fragments *fragments);
+void fragment_drop(struct fragment_table *table, struct held *held);
+
+/* Forgets a packet; what is kept of it is lost. */
+void fragment_end(struct fragment_table *table, struct fragments *fragments);
+
+/* Forgets what is too old. */
+void fragment_expire(struct fragment_table *table, uint64_t now_ns);
+/* When to call it next; UINT64_MAX: when there is a fragment again. */
+uint64_t fragment_due_ns(const struct fragment_table *table);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Errors carry precedence 6, internetwork control, as RFC 1812 4.3.2.5 asks
+ * for.  They may be fragmented: an MTU below 576 bytes is legal.
+ */
+#include "router/icmp_error.h"
+
+#define TOS_CONTROL 0xc0
+#define NS          UINT64_C(1000000000)
+
+/* Can it be the address of one host, to which something is sent? */
+static bool
+is_host(uint32_t addr)
+{
+	return addr >> 24 != 0 && !ip4_is_loopback(addr) && addr >> 29 != 7;
+}
+
+bool
+icmp_error_allowed(const struct ip4 *ip, const uint8_t *payload,
+    size_t payload_bytes, bool group_frame)
+{
+	if (group_frame || ip->offset_bytes != 0)
+		return false;
+	if (!is_host(ip->src) || ip4_is_multicast(ip->dst) ||
+	    ip->dst == IP4_BROADCAST)
+		return false;
+	if (ip->protocol == IP_ICMP &&
+	    (payload_bytes == 0 || icmp_is_error(payload[0])))
+		return false;
+	return true;
+}
+
+bool
+icmp_limit_take(struct icmp_limit *limit, uint64_t now_ns)
+{
+	const uint64_t each_ns = NS / ICMP_ERROR_RATE;
+	uint64_t n = (now_ns - limit->filled_ns) / each_ns;
+
+	if (!limit->started || limit->tokens + n >= ICMP_ERROR_BURST) {
+		limit->started = true;
+		limit->tokens = ICMP_ERROR_BURST;
+		limit->filled_ns = now_ns;
+	} else {
+		limit->tokens += (uint32_t)n;
+		limit->filled_ns += n * each_ns;
+	}
+	if (limit->tokens == 0)
+		return false;
+	limit->tokens--;
+	return true;
+}
+
+void
+icmp_error_write(struct writer *w, const struct icmp_error *error, uint32_t src,
+    uint32_t dst, const uint8_t *quote, size_t quote_bytes)
+{
+	struct icmp icmp = { .type = error->type,
+		.code = error->code,
+		.word = error->word,
+		.data = quote,
+		.data_bytes = quote_bytes < ICMP_ERROR_QUOTE
+		    ? quote_bytes
+		    : ICMP_ERROR_QUOTE };
+	struct ip4 ip = { .tos = TOS_CONTROL,
+		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + ICMP_HEADER_BYTES +
+		    icmp.data_bytes),
+		.id = error->id,
+		.ttl = 64,
+		.protocol = IP_ICMP,
+		.src = src,
+		.dst = dst };
+
+	if (error->type == ICMP_UNREACHABLE &&
+	    error->code == ICMP_UNREACH_NEEDFRAG) {
+		icmp.frag.unused = 0;
+		icmp.frag.mtu = (uint16_t)error->word;
+	}
+	ip4_write(w, &ip);
+	icmp_write(w, &icmp);
+}

@@ -1,0 +1,304 @@
+/*
+ * What is for the router itself: ARP, echo requests, DHCP; and what it says to
+ * those who knock where nothing listens.
+ *
+ * A packet is read as a whole here, checksums included, unless an offload has
+ * yet to finish them: then its bytes never were on a wire.
+ */
+#include "router/router_state.h"
+
+#include "net/arp.h"
+#include "net/dhcp.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+
+#define DEFEND_S 10 /* DEFEND_INTERVAL (RFC 5227 1.1) */
+
+/* ---- ARP (RFC 826, RFC 5227) ---- */
+
+static void
+send_arp(struct router *router, struct iface *out, const struct mac *to,
+    const struct arp *arp)
+{
+	uint8_t *room =
+	    outbox_room(router->outbox, ETH_HEADER_BYTES + ARP_BYTES);
+	struct frame frame = { .data = room,
+		.len = ETH_HEADER_BYTES + ARP_BYTES,
+		.head = ETH_HEADER_BYTES + ARP_BYTES };
+	struct eth eth = { .dst = *to, .src = out->mac, .type = ETH_ARP };
+	struct writer w;
+
+	if (room == NULL)
+		return; /* who asked will ask again */
+	w = writer(room, frame.len);
+	eth_write(&w, &eth);
+	arp_write(&w, arp);
+	if (outbox_add(router->outbox, &out->port, &frame, &router->own))
+		router->node.count[REASON_SENT]++;
+}
+
+/* Another host uses our address: says whose it is, not too often. */
+static void
+defend(struct router *router, struct iface *in, uint64_t now_ns)
+{
+	struct arp arp = { .op = ARP_REQUEST,
+		.sender_mac = in->mac,
+		.sender_ip = in->address.addr,
+		.target_ip = in->address.addr };
+
+	if (in->defended_ns != 0 &&
+	    now_ns - in->defended_ns < DEFEND_S * NS_PER_S)
+		return;
+	in->defended_ns = now_ns != 0 ? now_ns : 1;
+	send_arp(router, in, &mac_broadcast, &arp);
+}
+
+enum reason
+local_arp(
+    struct router *router, struct iface *in, struct cursor c, uint64_t now_ns)
+{
+	struct arp arp, reply;
+	enum reason reason = arp_parse(&arp, &c);
+	uint32_t own = in->address.addr;
+
+	if (reason != REASON_NONE)
+		return reason;
+	/* An answer that names a group address is a lie (RFC 1812 3.3.2). */
+	if (mac_is_group(&arp.sender_mac) || mac_is_zero(&arp.sender_mac))
+		return DROP_ETH_SOURCE;
+	if (arp.sender_ip == own) {
+		defend(router, in, now_ns);
+		return REASON_DELIVERED;
+	}
+	if (arp.sender_ip != 0) {
+		if (!ip4_net_has(in->address, arp.sender_ip) ||
+		    arp.sender_ip == ip4_net_broadcast(in->address))
+			return DROP_MARTIAN;
+		neigh_heard(router->neighbours, in, arp.sender_ip,
+		    &arp.sender_mac, arp.target_ip == own);
+	}
+	if (arp.target_ip != own)
+		return DROP_NOT_OURS;
+	if (arp.op != ARP_REQUEST)
+		return REASON_DELIVERED;
+	reply = (struct arp){ .op = ARP_REPLY,
+		.sender_mac = in->mac,
+		.sender_ip = own,
+		.target_mac = arp.sender_mac,
+		.target_ip = arp.sender_ip };
+	send_arp(router, in, &arp.sender_mac, &reply);
+	return REASON_DELIVERED;
+}
+
+/* ---- DHCP ---- */
+
+/* Sends an answer to whom it is for. */
+static void
+send_dhcp(
+    struct router *router, struct iface *out, const struct dhcp_answer *answer)
+{
+	uint8_t message[ICMP_ERROR_BYTES]; /* the size all take (RFC 2131 2) */
+	struct writer w = writer(message, sizeof(message));
+	struct udp udp = { .sport = DHCP_SERVER_PORT,
+		.dport = answer->to == DHCP_TO_RELAY ? DHCP_SERVER_PORT
+						     : DHCP_CLIENT_PORT,
+		.data = message };
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = out->address.addr,
+		.dst = answer->addr };
+	uint8_t *room;
+
+	dhcp_write(&w, &answer->message);
+	if (w.overrun)
+		return;
+	udp.data_bytes = (size_t)(w.at - message);
+	ip.total_bytes =
+	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + udp.data_bytes);
+	ip.id = router->next_id++;
+	room = output_room(router, ip.total_bytes);
+	if (room == NULL)
+		return; /* the client asks again */
+	w = writer(room, ip.total_bytes);
+	ip4_write(&w, &ip);
+	udp_write(&w, &udp, ip.src, ip.dst);
+	switch (answer->to) {
+	case DHCP_TO_NOBODY: break;
+	case DHCP_TO_ALL:
+		output_direct(
+		    router, out, &mac_broadcast, room, ip.total_bytes);
+		break;
+	case DHCP_TO_CLIENT:
+		output_direct(
+		    router, out, &answer->message.chaddr, room, ip.total_bytes);
+		break;
+	case DHCP_TO_ADDRESS:
+	case DHCP_TO_RELAY: output_own(router, room, ip.total_bytes); break;
+	}
+}
+
+static enum reason
+take_dhcp(struct router *router, struct packet *p, const struct udp *udp)
+{
+	struct cursor c = cursor(udp->data, udp->data_bytes);
+	struct dhcp message;
+	struct dhcp_answer answer;
+	enum reason reason = dhcp_parse(&message, &c);
+
+	if (reason == REASON_NONE)
+		reason =
+		    dhcp_server_take(p->in->dhcp, &message, p->now_ns, &answer);
+	if (reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY)
+		send_dhcp(router, p->in, &answer);
+	return reason;
+}
+
+/* ---- transport ---- */
+
+/* The whole payload; its checksum need not be looked at if trusted. */
+static bool
+open_payload(
+    struct router *router, struct packet *p, struct cursor *c, bool *trusted)
+{
+	const uint8_t *payload;
+	size_t bytes;
+
+	if (!packet_whole(router, p))
+		return false;
+	bytes = packet_payload(p, &payload);
+	*c = cursor(payload, bytes);
+	*trusted = (p->frame->flags & (FRAME_CSUM | FRAME_VALID)) != 0;
+	return true;
+}
+
+static enum reason
+take_udp(struct router *router, struct packet *p, bool is_group)
+{
+	struct cursor c;
+	struct udp udp;
+	bool trusted;
+	enum reason reason;
+
+	if (!open_payload(router, p, &c, &trusted))
+		return DROP_PORT_FULL;
+	reason = udp_parse(&udp, &c, &p->ip, trusted);
+	if (reason != REASON_NONE)
+		return reason;
+	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
+		return take_dhcp(router, p, &udp);
+	if (!is_group)
+		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
+	return DROP_NO_LISTENER;
+}
+
+/* A segment to a port where nothing listens (RFC 9293 3.10.7.1). */
+static enum reason
+take_tcp(struct router *router, struct packet *p)
+{
+	struct cursor c;
+	struct tcp tcp, rst;
+	struct ip4 ip;
+	struct writer w;
+	uint8_t *room;
+	bool trusted;
+	enum reason reason;
+
+	if (!open_payload(router, p, &c, &trusted))
+		return DROP_PORT_FULL;
+	reason = tcp_parse(&tcp, &c, &p->ip, trusted);
+	if (reason != REASON_NONE)
+		return reason;
+	if (tcp.flags & TCP_RST || !icmp_limit_take(&router->errors, p->now_ns))
+		return DROP_NO_LISTENER;
+	rst = (struct tcp){
+		.sport = tcp.dport, .dport = tcp.sport, .flags = TCP_RST
+	};
+	if (tcp.flags & TCP_ACK)
+		rst.seq = tcp.ack;
+	else {
+		rst.flags |= TCP_ACK;
+		rst.ack = tcp.seq + (uint32_t)tcp.data_bytes +
+		    ((tcp.flags & TCP_SYN) != 0) + ((tcp.flags & TCP_FIN) != 0);
+	}
+	ip = (struct ip4){ .total_bytes = IP4_HEADER_BYTES + TCP_HEADER_BYTES,
+		.fragment = IP4_DF,
+		.ttl = 64,
+		.protocol = IP_TCP,
+		.src = p->ip.dst,
+		.dst = p->ip.src };
+	room = output_room(router, ip.total_bytes);
+	if (room == NULL)
+		return DROP_NO_LISTENER;
+	w = writer(room, ip.total_bytes);
+	ip4_write(&w, &ip);
+	tcp_write(&w, &rst, ip.src, ip.dst);
+	output_own(router, room, ip.total_bytes);
+	return DROP_NO_LISTENER;
+}
+
+/* An echo request is answered from the address it was sent to (RFC 1122
+ * 3.2.2.6); other messages have been heard. */
+static enum reason
+take_icmp(struct router *router, struct packet *p)
+{
+	struct cursor c;
+	struct icmp icmp;
+	struct ip4 ip;
+	struct writer w;
+	uint8_t *room;
+	bool trusted;
+	enum reason reason;
+
+	if (!open_payload(router, p, &c, &trusted))
+		return DROP_PORT_FULL;
+	reason = icmp_parse(&icmp, &c);
+	if (reason != REASON_NONE || icmp.type != ICMP_ECHO_REQUEST)
+		return reason != REASON_NONE ? reason : REASON_DELIVERED;
+	ip = (struct ip4){ .tos = p->ip.tos,
+		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + ICMP_HEADER_BYTES +
+		    icmp.data_bytes),
+		.id = router->next_id++,
+		.ttl = 64,
+		.protocol = IP_ICMP,
+		.src = p->ip.dst,
+		.dst = p->ip.src };
+	room = output_room(router, ip.total_bytes);
+	if (room == NULL)
+		return DROP_PORT_FULL;
+	icmp.type = ICMP_ECHO_REPLY;
+	icmp.code = 0;
+	w = writer(room, ip.total_bytes);
+	ip4_write(&w, &ip);
+	icmp_write(&w, &icmp);
+	output_own(router, room, ip.total_bytes);
+	return REASON_DELIVERED;
+}
+
+enum reason
+local_packet(struct router *router, struct packet *p)
+{
+	switch (p->ip.protocol) {
+	case IP_ICMP: return take_icmp(router, p);
+	case IP_UDP: return take_udp(router, p, false);
+	case IP_TCP: return take_tcp(router, p);
+	default: /* open: other protocols exist */
+		output_error(
+		    router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PROTOCOL, 0);
+		return DROP_PROTOCOL;
+	}
+}
+
+enum reason
+local_group(struct router *router, struct packet *p)
+{
+	if (ip4_is_multicast(p->ip.dst))
+		return DROP_MULTICAST;
+	/* Who has no address yet may ask for one; others are on the link. */
+	if (p->ip.src != 0 && !ip4_net_has(p->in->address, p->ip.src))
+		return DROP_MARTIAN;
+	if (p->ip.protocol != IP_UDP || ip4_is_fragment(&p->ip) ||
+	    (p->ip.dst != IP4_BROADCAST &&
+		p->ip.dst != ip4_net_broadcast(p->in->address)))
+		return DROP_BROADCAST_FORWARD;
+	return take_udp(router, p, true);
+}

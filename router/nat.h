@@ -1,0 +1,121 @@
+/*
+ * nat.h - the connection table of a NAT with one outside address (RFC 4787 for
+ * UDP, RFC 5382 for TCP, RFC 5508 for ICMP echo).
+ *
+ * Two levels.  A mapping ties an inside ip:port to an outside port.  A session
+ * is one mapping's traffic with one remote ip:port: it carries the timer, the
+ * TCP state and the counters, admits what comes back, and is what rows and
+ * verdicts call an entry.  A mapping lives as long as it has a session.
+ *
+ *  - A full table refuses new sessions and never takes a live one away
+ *    (RFC 6888 REQ-11).
+ *  - The outside port is the inside one if that is free; else a random one of
+ *    its class (below 1024 or not), of its parity if possible (RFC 4787 REQ-3,
+ *    REQ-4; RFC 6056 algorithm 1).  No port is used twice.
+ *  - Packets of both directions refresh a session (REQ-6); those that make no
+ *    session and ICMP errors refresh and end nothing (REQ-12).
+ *
+ * All costs are independent of the number of sessions.  Time is an argument
+ * that never goes back.
+ */
+#ifndef ROUTER_NAT_H
+#define ROUTER_NAT_H
+
+#include "net/reason.h"
+#include "router/router.h"
+
+#define NAT_MAX_ENTRIES       65536   /* default */
+#define NAT_MAX_ENTRIES_LIMIT 4194304 /* what max_entries may ask for */
+#define NAT_UDP_IDLE_S        300
+#define NAT_TCP_IDLE_S        7440
+#define NAT_TCP_TRANSITORY_S  240
+#define NAT_ICMP_IDLE_S       60
+
+struct nat;
+
+struct nat_options {
+	uint32_t outside_ip;
+	enum nat_behaviour mapping, filtering;
+	uint32_t max_entries; /* 0 here and below: the default */
+	uint32_t udp_idle_s, tcp_idle_s, tcp_transitory_s, icmp_idle_s;
+	uint64_t seed; /* of the choice of ports */
+};
+
+/* NULL: *err says why. */
+struct nat *nat_new(const struct nat_options *options, struct err *err);
+void nat_free(struct nat *nat); /* NULL is fine */
+
+uint32_t nat_outside_ip(const struct nat *nat);
+
+/* One end of a packet at the NAT: who is behind it, and with whom it speaks.
+ * Going out, ip:port is the inside source; coming in, port is the outside one
+ * and ip is not looked at.  For ICMP echo, port is the id and remote_port 0. */
+struct nat_flow {
+	uint32_t ip, remote_ip;
+	uint16_t port, remote_port;
+	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
+};
+
+/* What the table wants to know of a TCP header. */
+struct nat_segment {
+	uint32_t seq, ack;
+	uint16_t window;
+	uint8_t flags;
+	uint8_t scale; /* of the window, in a SYN; 0: none */
+};
+
+/* What becomes of ip:port: outside ip and port, or inside ip and port. */
+struct nat_hit {
+	uint32_t ip;
+	uint16_t port;
+	uint32_t id; /* of the session, never 0; 0: the mapping's only */
+};
+
+/* An outgoing packet of bytes, with segment if it is TCP.  REASON_NAT_OUT,
+ * REASON_NAT_NEW, or DROP_NAT_STATE, DROP_NAT_FULL, DROP_NAT_NO_PORT. */
+enum reason nat_out(struct nat *nat, const struct nat_flow *flow,
+    const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
+    struct nat_hit *hit);
+
+/* An incoming one.  REASON_NAT_IN, or DROP_NAT_UNSOLICITED (no mapping),
+ * DROP_NAT_FILTERED (not for this sender), DROP_NAT_STATE, DROP_NAT_FULL. */
+enum reason nat_in(struct nat *nat, const struct nat_flow *flow,
+    const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
+    struct nat_hit *hit);
+
+/* For ICMP errors: as above, but nothing is made, refreshed or counted.  False:
+ * no such session and, coming in, no such mapping. */
+bool nat_find_out(const struct nat *nat, const struct nat_flow *flow,
+    uint64_t now_ns, struct nat_hit *hit);
+bool nat_find_in(const struct nat *nat, const struct nat_flow *flow,
+    uint64_t now_ns, struct nat_hit *hit);
+
+/* Is there a mapping for this outside port? */
+bool nat_has_port(const struct nat *nat, uint8_t protocol, uint16_t port);
+
+/*
+ * A burst's look-ups overlap if each is announced: first nat_hint() for all,
+ * then nat_prefetch() for all, then the packets.  Hints may be wrong.
+ */
+uint32_t nat_hint(
+    const struct nat *nat, const struct nat_flow *flow, bool outwards);
+void nat_prefetch(const struct nat *nat, uint32_t hint);
+
+/* Ends what has expired, and returns when to call next; UINT64_MAX: when there
+ * is a session again. */
+uint64_t nat_expire(struct nat *nat, uint64_t now_ns);
+/* When nat_expire() is due. */
+uint64_t nat_due_ns(const struct nat *nat);
+
+struct nat_stats {
+	uint32_t sessions, mappings, max_sessions;
+	size_t bytes; /* of memory, if all were in use */
+};
+
+struct nat_stats nat_stats(const struct nat *nat);
+
+/* By id; left_ns counts from now_ns. */
+void nat_each(const struct nat *nat, uint64_t now_ns,
+    void (*each)(void *arg, const struct nat_row *row), void *arg);
+
+#endif

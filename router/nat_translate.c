@@ -1,0 +1,360 @@
+/*
+ * All changes of a packet are summed up as differences of 16-bit words first,
+ * one sum for the addresses and one for the ports, and then applied to each
+ * checksum that covers them: equation 3 of RFC 1624, once per checksum.
+ *
+ * A checksum that an offload has yet to finish holds the plain sum of the
+ * pseudo header: the addresses' difference is added to it, and the ports need
+ * nothing, since they are summed when it is finished.
+ *
+ * An ICMP error is verified as a whole (RFC 5508, REQ-3), its quote is brought
+ * back to what the host behind the NAT would have seen, and its own checksum is
+ * then computed anew: it is short.  The quote's transport checksum is updated
+ * where the quote holds it, and never verified: the rest of the packet is not
+ * there (REQ-3c).
+ */
+#include "router/nat_translate.h"
+
+#include "net/checksum.h"
+#include "net/icmp.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+
+#define PORTS_BYTES 8 /* of a transport header are quoted at least (RFC 792) */
+
+/* What a change from one value to another adds to a sum. */
+static inline uint32_t
+difference16(uint16_t from, uint16_t to)
+{
+	return (uint32_t)(uint16_t)~from + to;
+}
+
+static inline uint32_t
+difference32(uint32_t from, uint32_t to)
+{
+	return difference16((uint16_t)(from >> 16), (uint16_t)(to >> 16)) +
+	    difference16((uint16_t)from, (uint16_t)to);
+}
+
+static inline void
+update(uint8_t *at, uint32_t difference)
+{
+	put_be16(at, csum_finish((uint16_t)~get_be16(at) + difference));
+}
+
+/* ---- reading ---- */
+
+/* The shift of the window scale option, 0 if there is none (RFC 7323 2.2). */
+static uint8_t
+read_scale(struct cursor options)
+{
+	while (cur_left(&options) > 0) {
+		uint8_t kind = cur_u8(&options), len;
+
+		if (kind == 0)
+			break;
+		if (kind == 1)
+			continue;
+		len = cur_u8(&options);
+		if (len < 2 || cur_left(&options) + 2 < len)
+			break;
+		if (kind == 3 && len == 3)
+			return cur_u8(&options);
+		cur_skip(&options, len - 2u);
+	}
+	return 0;
+}
+
+static enum reason
+read_tcp(struct nat_packet *p, struct cursor *c)
+{
+	struct nat_segment *s = &p->segment;
+	uint8_t header_bytes;
+	struct cursor options;
+
+	p->sport = cur_be16(c);
+	p->dport = cur_be16(c);
+	s->seq = cur_be32(c);
+	s->ack = cur_be32(c);
+	header_bytes = (uint8_t)(cur_u8(c) >> 4 << 2);
+	s->flags = cur_u8(c);
+	s->window = cur_be16(c);
+	cur_skip(c, 4);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (header_bytes < TCP_HEADER_BYTES)
+		return DROP_L4_HEADER;
+	options = cur_sub(c, header_bytes - (size_t)TCP_HEADER_BYTES);
+	s->scale = 0;
+	if (options.overrun)
+		return ip4_is_fragment(&p->ip) ? DROP_FRAGMENT : DROP_L4_HEADER;
+	if (s->flags & TCP_SYN)
+		s->scale = read_scale(options);
+	p->is_tcp = true;
+	return REASON_NONE;
+}
+
+static enum reason
+read_icmp(struct nat_packet *p, struct cursor *c)
+{
+	uint8_t type = cur_u8(c);
+	uint16_t id;
+
+	cur_skip(c, 3);
+	id = cur_be16(c);
+	cur_skip(c, 2);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (icmp_is_error(type)) {
+		p->kind = NAT_ICMPERROR;
+		return REASON_NONE;
+	}
+	if (type == ICMP_ECHO_REQUEST) {
+		p->sport = id;
+		p->sport_at = ICMP_OFF_ID;
+		p->dport_at = NAT_NO_PORT;
+		return REASON_NONE;
+	}
+	if (type == ICMP_ECHO_REPLY) {
+		p->is_reply = true;
+		p->dport = id;
+		p->dport_at = ICMP_OFF_ID;
+		p->sport_at = NAT_NO_PORT;
+		return REASON_NONE;
+	}
+	return DROP_NAT_PROTOCOL;
+}
+
+enum reason
+nat_read(struct nat_packet *p)
+{
+	size_t skip = p->ip.header_bytes, end = p->ip.total_bytes;
+	struct cursor c;
+	enum reason reason = REASON_NONE;
+
+	if (end > p->head_bytes)
+		end = p->head_bytes;
+	c = cursor(p->bytes + skip, end - skip);
+	p->kind = NAT_FLOW;
+	p->sport = p->dport = 0;
+	p->sport_at = 0;
+	p->dport_at = 2;
+	p->is_tcp = p->is_reply = false;
+	switch (p->ip.protocol) {
+	case IP_TCP: reason = read_tcp(p, &c); break;
+	case IP_UDP:
+		p->sport = cur_be16(&c);
+		p->dport = cur_be16(&c);
+		cur_skip(&c, 4);
+		reason = c.overrun ? DROP_SHORT : REASON_NONE;
+		break;
+	case IP_ICMP: reason = read_icmp(p, &c); break;
+	default: return DROP_NAT_PROTOCOL; /* open: other protocols exist */
+	}
+	/* A first fragment without the ports is an attack (RFC 1858). */
+	if (reason == DROP_SHORT && ip4_is_fragment(&p->ip))
+		return DROP_FRAGMENT;
+	return reason;
+}
+
+struct nat_flow
+nat_flow_out(const struct nat_packet *p)
+{
+	return (struct nat_flow){ .ip = p->ip.src,
+		.port = p->sport,
+		.remote_ip = p->ip.dst,
+		.remote_port = p->dport,
+		.protocol = p->ip.protocol };
+}
+
+struct nat_flow
+nat_flow_in(const struct nat_packet *p)
+{
+	return (struct nat_flow){ .port = p->dport,
+		.remote_ip = p->ip.src,
+		.remote_port = p->sport,
+		.protocol = p->ip.protocol };
+}
+
+/* ---- writing ---- */
+
+/* Updates a transport checksum, if the header's bytes that are there hold it.
+ */
+static void
+update_transport(const struct nat_packet *p, uint8_t *l4, size_t bytes,
+    uint32_t addresses, uint32_t ports)
+{
+	if (p->ip.protocol == IP_ICMP) {
+		update(l4 + ICMP_OFF_CHECKSUM, ports);
+		return;
+	}
+	if (p->ip.protocol == IP_TCP) {
+		if (bytes < TCP_OFF_CHECKSUM + 2)
+			return;
+		l4 += TCP_OFF_CHECKSUM;
+	} else
+		l4 += UDP_OFF_CHECKSUM;
+	if (p->partial) {
+		put_be16(l4, csum_fold(get_be16(l4) + addresses));
+		return;
+	}
+	if (p->ip.protocol == IP_UDP && get_be16(l4) == 0)
+		return; /* there is none (RFC 768) */
+	update(l4, addresses + ports);
+	if (p->ip.protocol == IP_UDP && get_be16(l4) == 0)
+		put_be16(l4, 0xffff);
+}
+
+void
+nat_rewrite(const struct nat_packet *p, const struct nat_ends *to)
+{
+	uint8_t *l4 = p->bytes + p->ip.header_bytes;
+	size_t bytes = p->head_bytes - p->ip.header_bytes;
+	uint32_t addresses =
+	    difference32(p->ip.src, to->src) + difference32(p->ip.dst, to->dst);
+	uint32_t ports = 0;
+
+	put_be32(p->bytes + IP4_OFF_SRC, to->src);
+	put_be32(p->bytes + IP4_OFF_DST, to->dst);
+	update(p->bytes + IP4_OFF_CHECKSUM, addresses);
+	if (p->sport_at != NAT_NO_PORT) {
+		ports += difference16(p->sport, to->sport);
+		put_be16(l4 + p->sport_at, to->sport);
+	}
+	if (p->dport_at != NAT_NO_PORT) {
+		ports += difference16(p->dport, to->dport);
+		put_be16(l4 + p->dport_at, to->dport);
+	}
+	update_transport(p, l4, bytes, addresses, ports);
+}
+
+void
+nat_rewrite_addresses(
+    uint8_t *header, const struct ip4 *old, uint32_t src, uint32_t dst)
+{
+	put_be32(header + IP4_OFF_SRC, src);
+	put_be32(header + IP4_OFF_DST, dst);
+	update(header + IP4_OFF_CHECKSUM,
+	    difference32(old->src, src) + difference32(old->dst, dst));
+}
+
+/* ---- ICMP errors ---- */
+
+/* The ends of a quoted packet, of which only the first 8 bytes of its transport
+ * header need to be there. */
+static enum reason
+read_quote(struct nat_packet *q, uint8_t *bytes, size_t len)
+{
+	struct cursor c = cursor(bytes, len);
+	enum reason reason = ip4_parse_quoted(&q->ip, &c);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (q->ip.offset_bytes != 0 || cur_left(&c) < PORTS_BYTES)
+		return DROP_NAT_ICMP;
+	q->bytes = bytes;
+	q->head_bytes = q->ip.header_bytes + cur_left(&c);
+	q->partial = false;
+	q->kind = NAT_FLOW;
+	q->sport_at = 0;
+	q->dport_at = 2;
+	switch (q->ip.protocol) {
+	case IP_TCP:
+	case IP_UDP:
+		q->sport = cur_be16(&c);
+		q->dport = cur_be16(&c);
+		return REASON_NONE;
+	case IP_ICMP:
+		return read_icmp(q, &c) == REASON_NONE && q->kind == NAT_FLOW
+		    ? REASON_NONE
+		    : DROP_NAT_ICMP;
+	default: return DROP_NAT_ICMP; /* open: other protocols exist */
+	}
+}
+
+/* Parses the error at packet and its quote.  *icmp_at: where ICMP begins. */
+static enum reason
+read_error(uint8_t *packet, size_t bytes, struct ip4 *ip, size_t *icmp_bytes,
+    struct nat_packet *quote)
+{
+	struct cursor c = cursor(packet, bytes);
+	enum reason reason = ip4_parse(ip, &c);
+	struct icmp icmp;
+	uint8_t *at;
+
+	if (reason != REASON_NONE)
+		return reason;
+	*icmp_bytes = cur_left(&c);
+	reason = icmp_parse(&icmp, &c);
+	if (reason != REASON_NONE)
+		return reason;
+	at = packet + ip->header_bytes + ICMP_HEADER_BYTES;
+	*quote = (struct nat_packet){ .kind = NAT_FLOW };
+	return read_quote(quote, at, icmp.data_bytes);
+}
+
+/* The outer checksums and addresses, when the quote has been rewritten. */
+static void
+finish_error(uint8_t *packet, const struct ip4 *ip, size_t icmp_bytes,
+    uint32_t src, uint32_t dst)
+{
+	uint8_t *icmp = packet + ip->header_bytes;
+
+	put_be16(icmp + ICMP_OFF_CHECKSUM, 0);
+	put_be16(icmp + ICMP_OFF_CHECKSUM,
+	    csum_finish(csum_add_bytes(0, icmp, icmp_bytes)));
+	nat_rewrite_addresses(packet, ip, src, dst);
+}
+
+enum reason
+nat_icmp_out(const struct nat *nat, uint8_t *packet, size_t bytes,
+    uint64_t now_ns, struct nat_hit *hit)
+{
+	struct ip4 ip;
+	struct nat_packet q;
+	size_t icmp_bytes;
+	enum reason reason = read_error(packet, bytes, &ip, &icmp_bytes, &q);
+	struct nat_flow flow;
+	struct nat_ends to;
+
+	if (reason != REASON_NONE)
+		return reason;
+	/* The quoted packet came in: its destination is ours. */
+	flow = nat_flow_in(&q);
+	flow.ip = q.ip.dst;
+	if ((q.ip.protocol == IP_ICMP && !q.is_reply) ||
+	    !nat_find_out(nat, &flow, now_ns, hit))
+		return DROP_NAT_ICMP;
+	to = nat_ends(&q);
+	to.dst = hit->ip;
+	to.dport = hit->port;
+	nat_rewrite(&q, &to);
+	finish_error(packet, &ip, icmp_bytes, hit->ip, ip.dst);
+	return REASON_NAT_ICMP;
+}
+
+enum reason
+nat_icmp_in(const struct nat *nat, uint8_t *packet, size_t bytes,
+    uint64_t now_ns, struct nat_hit *hit)
+{
+	struct ip4 ip;
+	struct nat_packet q;
+	size_t icmp_bytes;
+	enum reason reason = read_error(packet, bytes, &ip, &icmp_bytes, &q);
+	struct nat_flow flow;
+	struct nat_ends to;
+
+	if (reason != REASON_NONE)
+		return reason;
+	/* The quoted packet went out: its source is our outside. */
+	flow = nat_flow_out(&q);
+	if (q.ip.src != nat_outside_ip(nat) || q.is_reply ||
+	    !nat_find_in(nat, &flow, now_ns, hit))
+		return DROP_NAT_ICMP;
+	to = nat_ends(&q);
+	to.src = hit->ip;
+	to.sport = hit->port;
+	nat_rewrite(&q, &to);
+	finish_error(packet, &ip, icmp_bytes, ip.src, hit->ip);
+	return REASON_NAT_ICMP;
+}

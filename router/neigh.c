@@ -1,0 +1,400 @@
+/*
+ * One neighbour:
+ *
+ *    FREE --packet--> ASKING --reply--> KNOWN --use after age--> CHECKING
+ *     ^ |               | 3 tries        ^ |                      | |
+ *     | '-----heard-----|----------------' |                      | |
+ *     |                 |                ^ '---- pushed out ----. | |
+ *     |                 |                '--------- reply ------|-' |
+ *     '-----------------'---------------------------------------'---'
+ *
+ * An entry ages only when it is used: one that nobody needs costs no frames,
+ * and leaves no timer behind that would keep a virtual lab from ending.
+ *
+ * Entries are in a fixed pool, found by buckets of a keyed hash, so that a host
+ * that answers for many addresses cannot aim them at one bucket.
+ */
+#include "router/neigh.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define NITEMS(a) (sizeof(a) / sizeof((a)[0]))
+#define TO(state) (1u << NEIGH_##state)
+
+struct neigh {
+	struct neigh *next; /* in its bucket, or of the free ones */
+	struct neigh_table *table;
+	struct iface *iface;
+	uint32_t ip;
+	struct mac mac;
+	uint8_t state; /* enum neigh_state */
+	uint8_t tries;
+	uint16_t nblocks;  /* of queue */
+	uint64_t since_ns; /* it was asked for, or last confirmed */
+	uint64_t used_ns;
+	struct held_list queue;
+	TAILQ_ENTRY(neigh)
+	order; /* KNOWN, CHECKING: least recently used first */
+	struct loop_timer timer;
+};
+TAILQ_HEAD(neigh_list, neigh);
+
+struct neigh_table {
+	struct loop *loop;
+	const struct neigh_calls *calls;
+	void *arg;
+	struct hold *hold;
+	struct neigh *pool, *free;
+	uint32_t max, fresh; /* entries below fresh were used once */
+	uint32_t asking;
+	uint32_t mask;
+	uint64_t key;
+	struct neigh **buckets;
+	struct neigh_list used;
+};
+
+static void enter_free(struct neigh *n);
+static void enter_asking(struct neigh *n);
+static void enter_known(struct neigh *n);
+static void enter_checking(struct neigh *n);
+
+static const struct {
+	const char *name;
+	unsigned int next; /* states we may leave for */
+	void (*enter)(struct neigh *n);
+} neigh_fsm[] = {
+	[NEIGH_FREE] = { "free", TO(ASKING) | TO(KNOWN), enter_free },
+	[NEIGH_ASKING] = { "asking", TO(FREE) | TO(KNOWN), enter_asking },
+	[NEIGH_KNOWN] = { "known", TO(CHECKING) | TO(FREE), enter_known },
+	[NEIGH_CHECKING] = { "checking", TO(KNOWN) | TO(FREE), enter_checking },
+};
+static_assert(NITEMS(neigh_fsm) == NEIGH_NSTATES, "a state has no row");
+
+const char *
+neigh_state_name(enum neigh_state state)
+{
+	return neigh_fsm[state].name;
+}
+
+static bool
+is_answered(const struct neigh *n)
+{
+	return n->state == NEIGH_KNOWN || n->state == NEIGH_CHECKING;
+}
+
+static void
+neigh_set(struct neigh *n, enum neigh_state to)
+{
+	struct neigh_table *table = n->table;
+	bool was = is_answered(n);
+	char text[IP4_TEXT_BYTES];
+
+	assert(neigh_fsm[n->state].next & 1u << to);
+	log_debug("neighbour %s: %s -> %s", ip4_text(text, n->ip),
+	    neigh_fsm[n->state].name, neigh_fsm[to].name);
+	if (n->state == NEIGH_ASKING)
+		table->asking--;
+	n->state = (uint8_t)to;
+	if (to == NEIGH_ASKING)
+		table->asking++;
+	if (is_answered(n) && !was)
+		TAILQ_INSERT_TAIL(&table->used, n, order);
+	if (!is_answered(n) && was)
+		TAILQ_REMOVE(&table->used, n, order);
+	neigh_fsm[to].enter(n);
+}
+
+/* ---- the table ---- */
+
+static uint32_t
+bucket_of(
+    const struct neigh_table *table, const struct iface *iface, uint32_t ip)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)iface << 32 ^ ip) + table->key;
+
+	h ^= h >> 32;
+	h *= UINT64_C(0x9e3779b97f4a7c15);
+	h ^= h >> 29;
+	h *= UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint32_t)(h >> 32) & table->mask;
+}
+
+static struct neigh *
+lookup(const struct neigh_table *table, const struct iface *iface, uint32_t ip)
+{
+	struct neigh *n = table->buckets[bucket_of(table, iface, ip)];
+
+	while (n != NULL && (n->ip != ip || n->iface != iface))
+		n = n->next;
+	return n;
+}
+
+static void expire(void *arg);
+
+/* An entry in state FREE, in its bucket already, which the caller sets to
+ * another state at once.  NULL: all are being asked for. */
+static struct neigh *
+make(struct neigh_table *table, struct iface *iface, uint32_t ip)
+{
+	struct neigh **bucket;
+	struct neigh *n = table->free;
+
+	if (n == NULL && table->fresh == table->max) {
+		n = TAILQ_FIRST(&table->used);
+		if (n == NULL)
+			return NULL;
+		neigh_set(n, NEIGH_FREE);
+		assert(table->free == n);
+	}
+	if (n != NULL)
+		table->free = n->next;
+	else
+		n = &table->pool[table->fresh++];
+	memset(n, 0, sizeof(*n));
+	n->table = table;
+	n->iface = iface;
+	n->ip = ip;
+	n->state = NEIGH_FREE;
+	TAILQ_INIT(&n->queue);
+	loop_timer_init(&n->timer, table->loop, expire, n);
+	bucket = &table->buckets[bucket_of(table, iface, ip)];
+	n->next = *bucket;
+	*bucket = n;
+	return n;
+}
+
+struct neigh_table *
+neigh_new(struct loop *loop, uint32_t max, uint64_t seed,
+    const struct neigh_calls *calls, void *arg)
+{
+	struct neigh_table *table = calloc(1, sizeof(*table));
+	uint32_t buckets = 16;
+
+	if (table == NULL)
+		return NULL;
+	table->loop = loop;
+	table->calls = calls;
+	table->arg = arg;
+	table->max = max != 0 ? max : NEIGH_MAX;
+	table->key = seed * UINT64_C(0x94d049bb133111eb);
+	while (buckets < table->max)
+		buckets *= 2;
+	table->mask = buckets - 1;
+	table->buckets = calloc(buckets, sizeof(table->buckets[0]));
+	table->pool = calloc(table->max, sizeof(table->pool[0]));
+	table->hold = hold_new(NEIGH_HELD_BLOCKS);
+	TAILQ_INIT(&table->used);
+	if (table->buckets == NULL || table->pool == NULL ||
+	    table->hold == NULL) {
+		neigh_free(table);
+		return NULL;
+	}
+	return table;
+}
+
+void
+neigh_free(struct neigh_table *table)
+{
+	if (table == NULL)
+		return;
+	for (uint32_t i = 0; i < table->fresh; i++)
+		loop_timer_unset(&table->pool[i].timer);
+	hold_free(table->hold);
+	free(table->pool);
+	free(table->buckets);
+	free(table);
+}
+
+/* ---- what the states do ---- */
+
+static struct held *
+pop(struct neigh *n)
+{
+	struct held *held = TAILQ_FIRST(&n->queue);
+
+	if (held == NULL)
+		return NULL;
+	TAILQ_REMOVE(&n->queue, held, link);
+	n->nblocks = (uint16_t)(n->nblocks - held->nblocks);
+	return held;
+}
+
+static void
+lose(struct neigh *n, struct held *held, enum reason reason)
+{
+	n->table->calls->lost(n->table->arg, n->iface, held, reason);
+	hold_drop(n->table->hold, held);
+}
+
+static void
+enter_free(struct neigh *n)
+{
+	struct neigh_table *table = n->table;
+	struct neigh **at = &table->buckets[bucket_of(table, n->iface, n->ip)];
+	struct held *held;
+
+	loop_timer_unset(&n->timer);
+	while (*at != n)
+		at = &(*at)->next;
+	*at = n->next;
+	/* Telling the sender may need a new entry for the same address. */
+	while ((held = pop(n)) != NULL)
+		lose(n, held, DROP_ARP_FAILED);
+	n->next = table->free;
+	table->free = n;
+}
+
+static void
+ask(struct neigh *n)
+{
+	struct neigh_table *table = n->table;
+
+	n->tries++;
+	table->calls->ask(table->arg, n->iface, n->ip,
+	    n->state == NEIGH_CHECKING ? &n->mac : NULL);
+	loop_timer_set(&n->timer, loop_now_ns(table->loop) + NS_PER_S);
+}
+
+static void
+enter_asking(struct neigh *n)
+{
+	n->tries = 0;
+	n->since_ns = loop_now_ns(n->table->loop);
+	ask(n);
+}
+
+static void
+enter_checking(struct neigh *n)
+{
+	n->tries = 0;
+	ask(n);
+}
+
+static void
+enter_known(struct neigh *n)
+{
+	struct neigh_table *table = n->table;
+	struct held *held;
+
+	loop_timer_unset(&n->timer);
+	n->since_ns = loop_now_ns(table->loop);
+	while ((held = pop(n)) != NULL) {
+		table->calls->send(table->arg, n->iface, &n->mac, held);
+		hold_drop(table->hold, held);
+	}
+}
+
+/* A second without an answer. */
+static void
+expire(void *arg)
+{
+	struct neigh *n = arg;
+	const struct neigh_table *table = n->table;
+
+	if (n->tries < NEIGH_TRIES)
+		ask(n);
+	else
+		neigh_set(n, NEIGH_FREE);
+	table->calls->done(table->arg);
+}
+
+/* ---- what happens to it ---- */
+
+const struct mac *
+neigh_find(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    uint64_t now_ns)
+{
+	struct neigh *n = lookup(table, iface, ip);
+
+	if (n == NULL || !is_answered(n))
+		return NULL;
+	if (now_ns - n->used_ns >= NS_PER_S) {
+		n->used_ns = now_ns;
+		TAILQ_REMOVE(&table->used, n, order);
+		TAILQ_INSERT_TAIL(&table->used, n, order);
+		if (n->state == NEIGH_KNOWN &&
+		    now_ns - n->since_ns >= NEIGH_AGE_S * NS_PER_S)
+			neigh_set(n, NEIGH_CHECKING);
+	}
+	return &n->mac;
+}
+
+enum reason
+neigh_keep(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    const struct frame *frame, const struct verdict *verdict)
+{
+	struct neigh *n = lookup(table, iface, ip);
+	unsigned int blocks = hold_blocks(frame->len);
+	struct held *held;
+
+	if (n == NULL && table->asking >= (table->max + 1) / 2)
+		return DROP_ARP_QUEUE;
+	if (n == NULL) {
+		n = make(table, iface, ip);
+		if (n == NULL)
+			return DROP_ARP_QUEUE;
+		neigh_set(n, NEIGH_ASKING);
+	}
+	assert(n->state == NEIGH_ASKING);
+	while (
+	    n->nblocks + blocks > NEIGH_QUEUE_BLOCKS && (held = pop(n)) != NULL)
+		lose(n, held, DROP_ARP_QUEUE);
+	held = hold_keep(table->hold, frame, verdict);
+	if (held == NULL && (held = pop(n)) != NULL) {
+		/* Others have filled the pool: it gives one for one. */
+		lose(n, held, DROP_ARP_QUEUE);
+		held = hold_keep(table->hold, frame, verdict);
+	}
+	if (held == NULL)
+		return DROP_ARP_QUEUE;
+	TAILQ_INSERT_TAIL(&n->queue, held, link);
+	n->nblocks = (uint16_t)(n->nblocks + held->nblocks);
+	return REASON_ARP_QUEUED;
+}
+
+void
+neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    const struct mac *mac, bool make_one)
+{
+	struct neigh *n = lookup(table, iface, ip);
+
+	if (n == NULL && make_one)
+		n = make(table, iface, ip);
+	if (n == NULL)
+		return;
+	n->mac = *mac;
+	if (n->state == NEIGH_KNOWN)
+		n->since_ns = loop_now_ns(table->loop);
+	else
+		neigh_set(n, NEIGH_KNOWN);
+}
+
+void
+neigh_forget(struct neigh_table *table, const struct iface *iface)
+{
+	for (uint32_t i = 0; i < table->fresh; i++) {
+		struct neigh *n = &table->pool[i];
+
+		if (n->iface == iface && n->state != NEIGH_FREE)
+			neigh_set(n, NEIGH_FREE);
+	}
+}
+
+void
+neigh_each(const struct neigh_table *table,
+    void (*each)(void *arg, const struct iface *iface, uint32_t ip,
+	const struct mac *mac, enum neigh_state state, uint64_t age_ns),
+    void *arg)
+{
+	for (uint32_t i = 0; i < table->fresh; i++) {
+		const struct neigh *n = &table->pool[i];
+
+		if (n->state != NEIGH_FREE)
+			each(arg, n->iface, n->ip, &n->mac,
+			    (enum neigh_state)n->state,
+			    loop_now_ns(table->loop) - n->since_ns);
+	}
+}

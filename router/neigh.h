@@ -1,0 +1,86 @@
+/*
+ * neigh.h - which MAC address has a neighbour on a link (RFC 826, RFC 1122
+ * 2.3.2).
+ *
+ * Packets to a neighbour that is not known yet are kept, up to
+ * NEIGH_QUEUE_BLOCKS of memory for each, where a new one pushes out the oldest.
+ * Requests for one neighbour go out at least a second apart; after three
+ * without an answer the packets are lost.  An entry that is used and has not
+ * been confirmed for NEIGH_AGE_S is asked again, directly, and stays in use
+ * meanwhile.
+ *
+ * A table that is full forgets the known neighbour that was not used for
+ * longest.  No more than half of it can be in the state of being asked for, so
+ * that a scan of empty addresses does not push out those that answer.
+ */
+#ifndef ROUTER_NEIGH_H
+#define ROUTER_NEIGH_H
+
+#include "base/loop.h"
+#include "net/addr.h"
+#include "router/hold.h"
+
+#define NEIGH_MAX          4096 /* default limit of a table */
+#define NEIGH_AGE_S        60
+#define NEIGH_TRIES        3
+#define NEIGH_HELD_BLOCKS  1024 /* of all that is kept, 2 MiB */
+#define NEIGH_QUEUE_BLOCKS 128  /* of what is kept for one neighbour */
+
+enum neigh_state {
+	NEIGH_FREE, /* not in the table */
+	NEIGH_ASKING,
+	NEIGH_KNOWN,
+	NEIGH_CHECKING,
+	NEIGH_NSTATES,
+};
+
+struct iface; /* only its identity matters here */
+struct neigh_table;
+
+/* What the table has done for it.  lost() may call neigh_find() and
+ * neigh_keep(); the others may not call the table. */
+struct neigh_calls {
+	/* Ask for ip: to is NULL for everybody. */
+	void (*ask)(
+	    void *arg, struct iface *iface, uint32_t ip, const struct mac *to);
+	/* A packet that was kept can go.  It is the table's. */
+	void (*send)(void *arg, struct iface *iface, const struct mac *to,
+	    struct held *held);
+	/* A packet that was kept is lost: DROP_ARP_FAILED or DROP_ARP_QUEUE. */
+	void (*lost)(void *arg, struct iface *iface, struct held *held,
+	    enum reason reason);
+	/* A timer's calls are over: what was added may be sent. */
+	void (*done)(void *arg);
+};
+
+/* max 0: NEIGH_MAX.  NULL: no memory. */
+struct neigh_table *neigh_new(struct loop *loop, uint32_t max, uint64_t seed,
+    const struct neigh_calls *calls, void *arg);
+/* What is kept is dropped without a call.  NULL is fine. */
+void neigh_free(struct neigh_table *table);
+
+/* The address of a neighbour that may be sent to, or NULL: then keep. */
+const struct mac *neigh_find(struct neigh_table *table, struct iface *iface,
+    uint32_t ip, uint64_t now_ns);
+
+/* Keeps a copy of a packet to an unknown neighbour and asks for it.
+ * REASON_ARP_QUEUED, or DROP_ARP_QUEUE if there is no room. */
+enum reason neigh_keep(struct neigh_table *table, struct iface *iface,
+    uint32_t ip, const struct frame *frame, const struct verdict *verdict);
+
+/* An ARP packet said that ip has mac.  Updates an entry; makes one only if
+ * make is set, when the packet was for this router (RFC 826). */
+void neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    const struct mac *mac, bool make);
+
+/* Forgets all on iface, whose link went down; what is kept is lost. */
+void neigh_forget(struct neigh_table *table, const struct iface *iface);
+
+const char *neigh_state_name(enum neigh_state state);
+
+void neigh_each(const struct neigh_table *table,
+    void (*each)(void *arg, const struct iface *iface, uint32_t ip,
+	const struct mac *mac, enum neigh_state state, uint64_t age_ns),
+    void *arg);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * Making a router, and what is asked about it.  The way of a frame is in
+ * forward.c.
+ *
+ * All memory is allocated here, before the first frame; tables are sized for
+ * their limits, and touched as they fill.
+ */
+#include "router/router_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "router/nat_ports.h" /* nat_random() */
+
+#define MTU_MIN 68 /* RFC 791 3.2 */
+#define MTU_MAX 65521
+
+/* A frame kept for its other fragments is lost. */
+static void
+fragment_lost(void *arg, const struct held *held)
+{
+	struct router *router = arg;
+
+	(void)held;
+	router->node.count[DROP_FRAGMENT]++;
+}
+
+struct router *
+router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
+{
+	struct router *router = calloc(1, sizeof(*router));
+
+	if (router == NULL)
+		goto fail;
+	node_init(&router->node, name);
+	router->loop = loop;
+	router->seed = seed;
+	router->own =
+	    (struct verdict){ .node = &router->node, .reason = REASON_SENT };
+	router->next_id = (uint16_t)nat_random(&router->seed);
+	route_init(&router->routes);
+	loop_timer_init(&router->nat_timer, loop, router_nat_expire, router);
+	loop_timer_init(
+	    &router->fragment_timer, loop, router_fragments_expire, router);
+	router->outbox = outbox_new();
+	router->neighbours = neigh_new(loop, NEIGH_MAX,
+	    nat_random(&router->seed), &output_neigh_calls, router);
+	router->fragments = fragment_table_new(
+	    nat_random(&router->seed), fragment_lost, router);
+	router->whole = malloc(FRAME_MAX_BYTES);
+	if (router->outbox == NULL || router->neighbours == NULL ||
+	    router->fragments == NULL || router->whole == NULL)
+		goto fail;
+	return router;
+fail:
+	router_free(router);
+	err_sys(err, -ENOMEM, NULL, "router \"%s\"", name);
+	return NULL;
+}
+
+void
+router_free(struct router *router)
+{
+	if (router == NULL)
+		return;
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		cable_cut(&router->ifaces[i]->port);
+		dhcp_server_free(router->ifaces[i]->dhcp);
+	}
+	loop_timer_unset(&router->nat_timer);
+	loop_timer_unset(&router->fragment_timer);
+	neigh_free(router->neighbours);
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		free(router->ifaces[i]);
+	fragment_table_free(router->fragments);
+	outbox_free(router->outbox);
+	route_clear(&router->routes);
+	nat_free(router->nat);
+	free(router->whole);
+	free(router);
+}
+
+struct node *
+router_node(struct router *router)
+{
+	return &router->node;
+}
+
+/* ---- ports ---- */
+
+/* What was known of the link's neighbours may not be true when it is back. */
+static void
+link_changed(struct port *port, bool up)
+{
+	struct iface *iface = (struct iface *)port;
+
+	if (up || iface->router->neighbours == NULL)
+		return;
+	neigh_forget(iface->router->neighbours, iface);
+	outbox_flush(iface->router->outbox);
+}
+
+static const char *
+describe(const struct port *port, char *out, size_t len)
+{
+	const struct iface *iface = (const struct iface *)port;
+	char address[NET_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+
+	snprintf(out, len, "%s, %s%s", ip4_net_text(address, iface->address),
+	    mac_text(mac, &iface->mac),
+	    iface == iface->router->outside ? ", outside of the NAT" : "");
+	return out;
+}
+
+static const struct port_ops iface_ops = {
+	.take = router_take,
+	.link = link_changed,
+	.describe = describe,
+};
+
+static bool
+overlap(struct ip4_net a, struct ip4_net b)
+{
+	a.prefix = a.prefix < b.prefix ? a.prefix : b.prefix;
+	return ip4_net_has(a, b.addr);
+}
+
+static bool
+is_host_address(struct ip4_net net)
+{
+	if (net.prefix == 0 || net.prefix > 32 || net.addr >> 24 == 0 ||
+	    ip4_is_loopback(net.addr) || net.addr >> 28 >= 0xe)
+		return false;
+	return net.prefix > 30 ||
+	    (net.addr != ip4_net_broadcast(net) &&
+		(net.addr & ~ip4_mask(net.prefix)) != 0);
+}
+
+static int
+check_port(const struct router *router, const char *name,
+    const struct router_port_options *o, struct err *err)
+{
+	char text[NET_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+
+	ip4_net_text(text, o->address);
+	if (router->nifaces == ROUTER_PORTS_MAX)
+		return err_set(err, -ENOSPC,
+		    "port \"%s\": a router has at most %d ports; use another "
+		    "router",
+		    name, ROUTER_PORTS_MAX);
+	if (!is_host_address(o->address))
+		return err_set(err, -EINVAL,
+		    "port \"%s\": %s is not the address of a host; use one "
+		    "like 10.0.0.1/24",
+		    name, text);
+	if (mac_is_group(&o->mac) || mac_is_zero(&o->mac))
+		return err_set(err, -EINVAL,
+		    "port \"%s\": %s is not the MAC address of a station; use "
+		    "an even first byte",
+		    name, mac_text(mac, &o->mac));
+	if (o->mtu_bytes != 0 &&
+	    (o->mtu_bytes < MTU_MIN || o->mtu_bytes > MTU_MAX))
+		return err_set(err, -EINVAL,
+		    "port \"%s\": mtu %u is out of range; use %d to %d", name,
+		    o->mtu_bytes, MTU_MIN, MTU_MAX);
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		if (overlap(router->ifaces[i]->address, o->address))
+			return err_set(err, -EEXIST,
+			    "port \"%s\": the subnet of %s overlaps with that "
+			    "of port \"%s\"; use another one",
+			    name, text, router->ifaces[i]->port.name);
+	return 0;
+}
+
+struct port *
+router_add_port(struct router *router, const char *name,
+    const struct router_port_options *options, struct err *err)
+{
+	struct iface *iface;
+	struct route route = { .to = options->address };
+
+	if (check_port(router, name, options, err) < 0)
+		return NULL;
+	iface = calloc(1, sizeof(*iface));
+	if (iface == NULL) {
+		err_sys(err, -ENOMEM, NULL, "port \"%s\"", name);
+		return NULL;
+	}
+	port_init(&iface->port, &iface_ops, &router->node, name);
+	iface->router = router;
+	iface->mac = options->mac;
+	iface->address = options->address;
+	iface->mtu_bytes =
+	    options->mtu_bytes != 0 ? options->mtu_bytes : ETH_MTU;
+	route.out = iface;
+	if (route_add(&router->routes, &route, err) < 0) {
+		free(iface);
+		return NULL;
+	}
+	router->ifaces[router->nifaces++] = iface;
+	return &iface->port;
+}
+
+/* The interface that port is, if it is one of this router. */
+static struct iface *
+iface_of(const struct router *router, const struct port *port)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		if (&router->ifaces[i]->port == port)
+			return router->ifaces[i];
+	return NULL;
+}
+
+int
+router_add_route(
+    struct router *router, struct ip4_net to, uint32_t via, struct err *err)
+{
+	struct route route = { .to = to, .via = via };
+	char text[IP4_TEXT_BYTES], net[NET_TEXT_BYTES];
+
+	ip4_text(text, via);
+	ip4_net_text(net, to);
+	if (to.prefix > 32)
+		return err_set(err, -EINVAL,
+		    "route: the prefix of %s is too long; use 0 to 32", net);
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		if (ip4_net_has(router->ifaces[i]->address, via))
+			route.out = router->ifaces[i];
+	if (route.out == NULL || via == 0)
+		return err_set(err, -EINVAL,
+		    "route to %s: no port of \"%s\" is on the link of %s; use "
+		    "a next hop within the subnet of a port",
+		    net, router->node.name, text);
+	if (route.out->address.addr == via)
+		return err_set(err, -EINVAL,
+		    "route to %s: %s is the router itself; use another host's "
+		    "address",
+		    net, text);
+	return route_add(&router->routes, &route, err);
+}
+
+/* ---- DHCP and NAT ---- */
+
+static int
+not_ours(const struct router *router, const struct port *port, struct err *err)
+{
+	return err_set(err, -EINVAL,
+	    "port \"%s\" does not belong to router \"%s\"; use one that does",
+	    port != NULL ? port->name : "", router->node.name);
+}
+
+int
+router_set_dhcp(struct router *router, struct port *port,
+    const struct router_dhcp_options *options, struct err *err)
+{
+	struct iface *iface = iface_of(router, port);
+
+	if (iface == NULL)
+		return not_ours(router, port, err);
+	if (iface->dhcp != NULL)
+		return err_set(err, -EEXIST,
+		    "port \"%s\" serves DHCP already; use one range",
+		    port->name);
+	iface->dhcp = dhcp_server_new(
+	    iface->address, options, (uint16_t)iface->mtu_bytes, err);
+	return iface->dhcp != NULL ? 0 : -EINVAL;
+}
+
+int
+router_add_reservation(struct router *router, struct port *port,
+    const struct mac *mac, uint32_t addr, struct err *err)
+{
+	struct iface *iface = iface_of(router, port);
+
+	if (iface == NULL)
+		return not_ours(router, port, err);
+	if (iface->dhcp == NULL)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" does not serve DHCP; give it a range first",
+		    port->name);
+	return dhcp_server_reserve(iface->dhcp, mac, addr, err);
+}
+
+int
+router_set_nat(struct router *router, const struct router_nat_options *options,
+    struct err *err)
+{
+	struct iface *outside = iface_of(router, options->outside);
+	struct nat_options o = { .mapping = options->mapping,
+		.filtering = options->filtering,
+		.max_entries = options->max_entries,
+		.udp_idle_s = options->udp_idle_s,
+		.tcp_idle_s = options->tcp_idle_s,
+		.tcp_transitory_s = options->tcp_transitory_s,
+		.icmp_idle_s = options->icmp_idle_s };
+
+	if (outside == NULL)
+		return not_ours(router, options->outside, err);
+	if (router->nat != NULL)
+		return err_set(err, -EEXIST,
+		    "router \"%s\" has a NAT already; use one outside port",
+		    router->node.name);
+	o.outside_ip = outside->address.addr;
+	o.seed = nat_random(&router->seed);
+	router->nat = nat_new(&o, err);
+	if (router->nat == NULL)
+		return -EINVAL;
+	router->outside = outside;
+	router->hairpin = options->hairpin;
+	return 0;
+}
+
+/* ---- what is asked about it ---- */
+
+void
+router_each_nat(const struct router *router,
+    void (*each)(void *arg, const struct nat_row *row), void *arg)
+{
+	if (router->nat != NULL)
+		nat_each(router->nat, loop_now_ns(router->loop), each, arg);
+}
+
+void
+router_each_refusal(const struct router *router,
+    void (*each)(void *arg, const struct refusal_row *row), void *arg)
+{
+	uint64_t n = router->nrefusals;
+	uint64_t i = n > ROUTER_REFUSALS ? n - ROUTER_REFUSALS : 0;
+
+	for (; i < n; i++)
+		each(arg, &router->refusals[i % ROUTER_REFUSALS]);
+}
+
+struct arp_each {
+	void (*each)(void *arg, const struct arp_row *row);
+	void *arg;
+};
+
+static void
+each_neighbour(void *arg, const struct iface *iface, uint32_t ip,
+    const struct mac *mac, enum neigh_state state, uint64_t age_ns)
+{
+	const struct arp_each *a = arg;
+	struct arp_row row = { .port = &iface->port,
+		.ip = ip,
+		.mac = *mac,
+		.state = neigh_state_name(state),
+		.age_ns = age_ns };
+
+	a->each(a->arg, &row);
+}
+
+void
+router_each_arp(const struct router *router,
+    void (*each)(void *arg, const struct arp_row *row), void *arg)
+{
+	struct arp_each a = { each, arg };
+
+	neigh_each(router->neighbours, each_neighbour, &a);
+}
+
+struct lease_each {
+	const struct port *port;
+	void (*each)(void *arg, const struct lease_row *row);
+	void *arg;
+};
+
+static void
+each_lease(void *arg, const struct lease_row *row)
+{
+	const struct lease_each *l = arg;
+	struct lease_row of_port = *row;
+
+	of_port.port = l->port;
+	l->each(l->arg, &of_port);
+}
+
+void
+router_each_lease(const struct router *router,
+    void (*each)(void *arg, const struct lease_row *row), void *arg)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		const struct iface *iface = router->ifaces[i];
+		struct lease_each l = { &iface->port, each, arg };
+
+		if (iface->dhcp != NULL)
+			dhcp_server_each(iface->dhcp, loop_now_ns(router->loop),
+			    each_lease, &l);
+	}
+}
+
+void
+router_each_route(const struct router *router,
+    void (*each)(void *arg, const struct route_row *row), void *arg)
+{
+	for (unsigned int i = 0; i < router->routes.n; i++) {
+		const struct route *route = &router->routes.routes[i];
+		struct route_row row = { .to = route->to,
+			.via = route->via,
+			.port = &route->out->port };
+
+		each(arg, &row);
+	}
+}

@@ -1,0 +1,183 @@
+/*
+ * router_state.h - struct router, for the files of this folder alone.
+ *
+ *    router.c     makes it, and answers what is asked about it
+ *    forward.c    the way of a frame: parse, decide, send
+ *    forward_nat.c   ... when it is translated
+ *    local.c      what is for the router itself: echo, DHCP, ARP
+ *    output.c     the last steps: fragments, the neighbour, the port
+ */
+#ifndef ROUTER_ROUTER_STATE_H
+#define ROUTER_ROUTER_STATE_H
+
+#include "net/eth.h"
+#include "router/dhcp_server.h"
+#include "router/fragment.h"
+#include "router/icmp_error.h"
+#include "router/nat.h"
+#include "router/nat_translate.h"
+#include "router/neigh.h"
+#include "router/outbox.h"
+#include "router/route.h"
+#include "router/router.h"
+
+#define ROUTER_PORTS_MAX    64
+#define ROUTER_REFUSALS     64
+#define ROUTER_HEAD_BYTES   256 /* of a frame are copied and decided by */
+#define ROUTER_MAX_SEGMENTS 22  /* of a tail; frames in more are copied */
+
+/* An interface. */
+struct iface {
+	struct port port; /* first: the port is the interface */
+	struct router *router;
+	struct mac mac;
+	struct ip4_net address;
+	uint32_t mtu_bytes;
+	struct dhcp_server *dhcp; /* NULL: none */
+	uint64_t defended_ns;     /* its address, last (RFC 5227 2.4) */
+};
+
+struct router {
+	struct node node;
+	struct loop *loop;
+	uint64_t seed;
+	struct iface *ifaces[ROUTER_PORTS_MAX];
+	unsigned int nifaces;
+	struct route_table routes;
+	struct neigh_table *neighbours;
+	struct outbox *outbox;
+	struct icmp_limit errors;
+	uint16_t next_id;   /* of IP packets of its own, and of fragments */
+	struct verdict own; /* why it sends those */
+
+	struct nat *nat; /* NULL: none */
+	struct iface *outside;
+	bool hairpin;
+	struct loop_timer nat_timer;
+	struct refusal_row refusals[ROUTER_REFUSALS];
+	uint64_t nrefusals; /* ever; the next place is its remainder */
+
+	struct fragment_table *fragments;
+	struct loop_timer fragment_timer;
+	uint8_t *whole; /* FRAME_MAX_BYTES, for one packet at a time */
+};
+
+/* One IPv4 packet being decided, with a copy of its beginning that is ours. */
+struct packet {
+	struct iface *in;
+	struct frame *frame; /* as it came; its verdict is to be written */
+	uint8_t *bytes;      /* of the frame: head bytes of it, or all */
+	uint32_t head;
+	uint64_t now_ns;
+	struct ip4 ip;
+	bool group; /* the frame went to a group address */
+};
+
+/* How a packet leaves. */
+struct way {
+	struct iface *out;
+	uint32_t next_hop;
+};
+
+static inline uint8_t *
+packet_ip(const struct packet *p)
+{
+	return p->bytes + ETH_HEADER_BYTES;
+}
+
+/* What follows the IP header, as far as it was copied. */
+static inline size_t
+packet_payload(const struct packet *p, const uint8_t **payload)
+{
+	size_t end = p->head - ETH_HEADER_BYTES;
+
+	if (end > p->ip.total_bytes)
+		end = p->ip.total_bytes;
+	*payload = packet_ip(p) + p->ip.header_bytes;
+	return end - p->ip.header_bytes;
+}
+
+/* ---- forward.c ---- */
+
+void router_take(struct port *port, struct burst *burst);
+
+/* Where addr is reached.  False: nowhere. */
+bool way_find(const struct router *router, uint32_t addr, struct way *way);
+
+/* The interface whose address is addr, or NULL. */
+struct iface *router_owner(const struct router *router, uint32_t addr);
+
+/* Copies all of a packet to where p->bytes are contiguous.  False: no room. */
+bool packet_whole(struct router *router, struct packet *p);
+
+/* Checks a packet that is to leave by out: its TTL, and its size.  Tells its
+ * sender what is wrong.  REASON_NONE, DROP_TTL, DROP_MTU. */
+enum reason forward_check(
+    struct router *router, const struct packet *p, const struct iface *out);
+
+/* Sends a packet on, with one hop less to live.  Its verdict's reason and entry
+ * are set already.  Returns the reason that stands in the end. */
+enum reason forward_send(
+    struct router *router, struct packet *p, const struct way *way);
+
+/* ---- forward_nat.c ---- */
+
+enum reason nat_path_out(
+    struct router *router, struct packet *p, const struct way *way);
+enum reason nat_path_in(struct router *router, struct packet *p);
+/* From inside to the outside address. */
+enum reason nat_path_hairpin(struct router *router, struct packet *p);
+
+/* A fragment to one of the router's own addresses. */
+enum reason fragment_path_local(struct router *router, struct packet *p);
+
+/* Notes a packet from outside that was refused; it is read as far as it is
+ * there. */
+void router_note_refusal(
+    struct router *router, const struct packet *p, enum reason reason);
+
+/* Timers' callbacks; arg is the router. */
+void router_nat_expire(void *arg);
+void router_fragments_expire(void *arg);
+
+/* Sees to it that the timers are set for what the last packets did. */
+void router_arm_timers(struct router *router);
+
+/* ---- local.c ---- */
+
+enum reason local_arp(
+    struct router *router, struct iface *in, struct cursor c, uint64_t now_ns);
+/* To one of the router's addresses, unfragmented. */
+enum reason local_packet(struct router *router, struct packet *p);
+/* To a broadcast or multicast address. */
+enum reason local_group(struct router *router, struct packet *p);
+
+/* ---- output.c ---- */
+
+extern const struct neigh_calls output_neigh_calls; /* arg is the router */
+
+/*
+ * Sends an IP packet in a frame whose Ethernet header, at head, is yet to be
+ * written.  It is cut into fragments if it is too big for out; then its sender
+ * allows that.  The tail of frame, if any, is the caller's of take().
+ * REASON_NONE: sent.  Or REASON_ARP_QUEUED, DROP_ARP_QUEUE, DROP_PORT_FULL.
+ */
+enum reason output_ip(struct router *router, const struct way *way,
+    struct frame *frame, uint8_t *head, const struct verdict *cause);
+
+/* Room for an IP packet of the router's own, behind room for its Ethernet
+ * header.  NULL: none. */
+uint8_t *output_room(struct router *router, size_t ip_bytes);
+
+/* Sends what was written there, to where its destination is. */
+enum reason output_own(struct router *router, uint8_t *ip, size_t ip_bytes);
+
+/* Likewise, on out to mac, without asking for it. */
+enum reason output_direct(struct router *router, struct iface *out,
+    const struct mac *mac, uint8_t *ip, size_t ip_bytes);
+
+/* Tells p's sender what is wrong, if that is allowed. */
+void output_error(struct router *router, const struct packet *p, uint8_t type,
+    uint8_t code, uint32_t word);
+
+#endif

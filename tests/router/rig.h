@@ -1,0 +1,497 @@
+/*
+ * rig.h - a router in virtual time with a recording peer at each port.
+ *
+ *    peer 0 -- gw.inside   10.0.0.1/24
+ *    peer 1 -- gw.outside  203.0.113.1/24   default route via 203.0.113.254
+ *    peer 2 -- gw.other    10.1.0.1/24
+ *
+ * A peer stands for all hosts of its link: it answers ARP for whomever it is
+ * asked about (unless it is told to be silent), with a MAC address that follows
+ * from the IP address, and within the same call, as built-in hosts do.
+ */
+#ifndef TESTS_ROUTER_RIG_H
+#define TESTS_ROUTER_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "net/arp.h"
+#include "net/checksum.h"
+#include "net/eth.h"
+#include "net/icmp.h"
+#include "net/ip4.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "router/router.h"
+#include "switch/offload.h"
+
+#define IP(a, b, c, d)                                                    \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | \
+	    (uint32_t)(d))
+
+#define GW_INSIDE  IP(10, 0, 0, 1)
+#define GW_OUTSIDE IP(203, 0, 113, 1)
+#define GW_OTHER   IP(10, 1, 0, 1)
+#define ALICE      IP(10, 0, 0, 10)
+#define BOB        IP(10, 0, 0, 11)
+#define CAROL      IP(10, 1, 0, 10)
+#define SERVER     IP(203, 0, 113, 10)
+#define SERVER2    IP(203, 0, 113, 11)
+#define PROVIDER   IP(203, 0, 113, 254)
+#define FAR        IP(198, 51, 100, 7)
+
+#define RIG_FRAMES 4096
+
+enum { INSIDE, OUTSIDE, OTHER, NPEERS };
+
+struct seen {
+	uint8_t *data; /* NULL with 0 bytes */
+	size_t len;
+	uint8_t flags;
+	struct verdict cause;
+};
+
+struct rig;
+
+struct peer {
+	struct port port; /* first */
+	struct rig *rig;
+	struct port *gw; /* the router's end */
+	struct mac gw_mac;
+	bool silent;   /* does not answer ARP */
+	bool keep_arp; /* records ARP frames too */
+	unsigned int arp_requests;
+	unsigned int n;
+	struct seen seen[RIG_FRAMES];
+};
+
+struct rig {
+	struct loop *loop;
+	struct router *router;
+	struct node node;
+	struct peer peer[NPEERS];
+	struct verdict verdict; /* on the frame sent last */
+};
+
+static inline struct mac
+rig_mac(uint32_t ip)
+{
+	struct mac mac = { { 2, 0, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16),
+	    (uint8_t)(ip >> 8), (uint8_t)ip } };
+
+	return mac;
+}
+
+static inline void
+rig_answer_arp(struct peer *peer, const struct frame *frame)
+{
+	struct cursor c = cursor(frame->data + 14, frame->len - 14);
+	struct arp arp;
+	struct eth eth = { .dst = peer->gw_mac, .type = ETH_ARP };
+	uint8_t out[64];
+	struct writer w = writer(out, sizeof(out));
+	struct burst burst;
+
+	if (arp_parse(&arp, &c) != REASON_NONE || arp.op != ARP_REQUEST ||
+	    arp.sender_ip == arp.target_ip)
+		return;
+	peer->arp_requests++;
+	if (peer->silent)
+		return;
+	arp.op = ARP_REPLY;
+	arp.target_mac = arp.sender_mac;
+	arp.sender_mac = rig_mac(arp.target_ip);
+	uint32_t ip = arp.sender_ip;
+	arp.sender_ip = arp.target_ip;
+	arp.target_ip = ip;
+	eth.src = arp.sender_mac;
+	eth_write(&w, &eth);
+	arp_write(&w, &arp);
+	burst_clear(&burst);
+	burst_add(&burst, out, (size_t)(w.at - out));
+	port_send(&peer->port, &burst);
+}
+
+static inline void
+rig_take(struct port *port, struct burst *burst)
+{
+	struct peer *peer = (struct peer *)port;
+
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct frame *frame = &burst->frame[i];
+		struct seen *seen = &peer->seen[peer->n];
+		bool is_arp =
+		    frame->len >= 14 && get_be16(frame->data + 12) == ETH_ARP;
+
+		node_judge(&peer->rig->node, frame, REASON_DELIVERED);
+		assert_non_null(frame->cause);
+		assert_non_null(frame->cause->node);
+		if (is_arp)
+			rig_answer_arp(peer, frame);
+		if (is_arp && !peer->keep_arp)
+			continue;
+		if (peer->n == RIG_FRAMES)
+			continue;
+		seen->data = malloc(frame->len);
+		frame_copy(seen->data, frame, 0, frame->len);
+		seen->len = frame->len;
+		seen->flags = frame->flags;
+		seen->cause = *frame->cause;
+		if (frame->flags & FRAME_CSUM && !(frame->flags & FRAME_TSO4))
+			offload_checksum(seen->data, frame);
+		peer->n++;
+	}
+}
+
+static const struct port_ops rig_ops = { .take = rig_take };
+
+static inline void
+rig_clear(struct rig *rig)
+{
+	for (int i = 0; i < NPEERS; i++) {
+		struct peer *peer = &rig->peer[i];
+
+		while (peer->n > 0)
+			free(peer->seen[--peer->n].data);
+		peer->arp_requests = 0;
+	}
+}
+
+static inline struct rig *
+rig_new(uint32_t outside_mtu)
+{
+	static const struct {
+		const char *name, *peer;
+		uint32_t addr;
+	} ports[NPEERS] = {
+		{ "gw.inside", "lan.inside", GW_INSIDE },
+		{ "gw.outside", "net.outside", GW_OUTSIDE },
+		{ "gw.other", "lan.other", GW_OTHER },
+	};
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct err err = { "" };
+
+	rig->loop = loop_new(LOOP_VIRTUAL, &err);
+	rig->router = router_new(rig->loop, "gw", 7, &err);
+	node_init(&rig->node, "peers");
+	for (int i = 0; i < NPEERS; i++) {
+		struct router_port_options o = { .mac = rig_mac(ports[i].addr),
+			.address = { ports[i].addr, 24 },
+			.mtu_bytes = i == OUTSIDE ? outside_mtu : 0 };
+		struct peer *peer = &rig->peer[i];
+
+		port_init(&peer->port, &rig_ops, &rig->node, ports[i].peer);
+		peer->rig = rig;
+		peer->gw =
+		    router_add_port(rig->router, ports[i].name, &o, &err);
+		assert_non_null(peer->gw);
+		peer->gw_mac = o.mac;
+		cable_join(&peer->port, peer->gw);
+	}
+	assert_int_equal(router_add_route(rig->router, (struct ip4_net){ 0, 0 },
+			     PROVIDER, &err),
+	    0);
+	return rig;
+}
+
+static inline void
+rig_free(struct rig *rig)
+{
+	rig_clear(rig);
+	router_free(rig->router);
+	loop_free(rig->loop);
+	free(rig);
+}
+
+static inline void
+rig_nat(struct rig *rig, enum nat_behaviour mapping,
+    enum nat_behaviour filtering, uint32_t max)
+{
+	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
+		.mapping = mapping,
+		.filtering = filtering,
+		.max_entries = max,
+		.hairpin = true };
+	struct err err = { "" };
+
+	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
+}
+
+/* Lets time pass; what is due by then has run. */
+static inline void
+rig_stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static inline void
+rig_wait(struct rig *rig, uint64_t ns)
+{
+	struct loop_timer timer;
+
+	loop_timer_init(&timer, rig->loop, rig_stop, rig->loop);
+	loop_timer_set(&timer, loop_now_ns(rig->loop) + ns);
+	loop_run(rig->loop);
+}
+
+/* ---- frames ---- */
+
+struct pkt {
+	uint8_t bytes[FRAME_MAX_BYTES];
+	size_t len;
+};
+
+/* What is the same in most packets; fields may be changed before use. */
+struct form {
+	uint32_t src, dst;
+	uint16_t sport, dport; /* ICMP: id in sport */
+	uint8_t ttl;
+	uint16_t id, fragment;
+	uint8_t flags; /* TCP */
+	uint32_t seq, ack;
+	size_t data_bytes;
+	const uint8_t *options; /* IP */
+	uint8_t option_bytes;
+};
+
+static inline struct form
+form(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
+{
+	return (struct form){ .src = src,
+		.dst = dst,
+		.sport = sport,
+		.dport = dport,
+		.ttl = 64,
+		.data_bytes = 18 };
+}
+
+static inline uint8_t
+rig_byte(size_t i)
+{
+	return (uint8_t)(i * 31 + (i >> 8) + 1);
+}
+
+/* The packet of f by protocol, from peer's link to the router. */
+static inline void
+pkt_make(struct pkt *pkt, const struct peer *peer, const struct form *f,
+    uint8_t protocol, uint8_t icmp_type)
+{
+	static uint8_t data[FRAME_MAX_BYTES];
+	struct writer w = writer(pkt->bytes, sizeof(pkt->bytes));
+	struct eth eth = {
+		.dst = peer->gw_mac, .src = rig_mac(f->src), .type = ETH_IPV4
+	};
+	size_t l4 = protocol == IP_TCP ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
+	struct ip4 ip = { .ttl = f->ttl,
+		.protocol = protocol,
+		.src = f->src,
+		.dst = f->dst,
+		.id = f->id,
+		.fragment = f->fragment,
+		.header_bytes = (uint8_t)(20 + f->option_bytes),
+		.options = f->options,
+		.total_bytes =
+		    (uint16_t)(20 + f->option_bytes + l4 + f->data_bytes) };
+
+	for (size_t i = 0; i < f->data_bytes; i++)
+		data[i] = rig_byte(i);
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	if (protocol == IP_UDP) {
+		struct udp udp = { .sport = f->sport,
+			.dport = f->dport,
+			.data = data,
+			.data_bytes = f->data_bytes };
+
+		udp_write(&w, &udp, f->src, f->dst);
+	} else if (protocol == IP_TCP) {
+		struct tcp tcp = { .sport = f->sport,
+			.dport = f->dport,
+			.seq = f->seq,
+			.ack = f->ack,
+			.flags = f->flags,
+			.window = 0x2000,
+			.data = data,
+			.data_bytes = f->data_bytes };
+
+		tcp_write(&w, &tcp, f->src, f->dst);
+	} else {
+		struct icmp icmp = { .type = icmp_type,
+			.data = data,
+			.data_bytes = f->data_bytes };
+
+		icmp.echo.id = f->sport;
+		icmp.echo.seq = 1;
+		icmp_write(&w, &icmp);
+	}
+	assert_false(w.overrun);
+	pkt->len = (size_t)(w.at - pkt->bytes);
+}
+
+static inline enum reason
+rig_send(struct rig *rig, int from, const void *data, size_t len)
+{
+	struct burst burst;
+	/* Its own piece of memory, so that reads beyond it are found. */
+	uint8_t *copy = malloc(len);
+
+	memcpy(copy, data, len);
+	burst_clear(&burst);
+	burst_add(&burst, copy, len);
+	port_send(&rig->peer[from].port, &burst);
+	rig->verdict = burst.frame[0].verdict;
+	free(copy);
+	assert_int_not_equal(rig->verdict.reason, REASON_NONE);
+	assert_ptr_equal(rig->verdict.node, router_node(rig->router));
+	return (enum reason)rig->verdict.reason;
+}
+
+static inline enum reason
+rig_form(struct rig *rig, int from, const struct form *f, uint8_t protocol,
+    uint8_t icmp_type)
+{
+	struct pkt *pkt = malloc(sizeof(*pkt));
+	enum reason reason;
+
+	pkt_make(pkt, &rig->peer[from], f, protocol, icmp_type);
+	reason = rig_send(rig, from, pkt->bytes, pkt->len);
+	free(pkt);
+	return reason;
+}
+
+static inline enum reason
+rig_udp(struct rig *rig, int from, uint32_t src, uint16_t sport, uint32_t dst,
+    uint16_t dport)
+{
+	struct form f = form(src, sport, dst, dport);
+
+	return rig_form(rig, from, &f, IP_UDP, 0);
+}
+
+static inline enum reason
+rig_tcp(struct rig *rig, int from, uint32_t src, uint16_t sport, uint32_t dst,
+    uint16_t dport, uint8_t flags)
+{
+	struct form f = form(src, sport, dst, dport);
+
+	f.flags = flags;
+	f.data_bytes = 0;
+	return rig_form(rig, from, &f, IP_TCP, 0);
+}
+
+static inline enum reason
+rig_echo(struct rig *rig, int from, uint32_t src, uint32_t dst, uint16_t id,
+    uint8_t type)
+{
+	struct form f = form(src, id, dst, 0);
+
+	return rig_form(rig, from, &f, IP_ICMP, type);
+}
+
+/* ---- what came ---- */
+
+/* A packet that a peer saw, taken apart.  All of its checksums are right. */
+struct got {
+	struct eth eth;
+	struct ip4 ip;
+	struct udp udp;
+	struct tcp tcp;
+	struct icmp icmp;
+	uint16_t sport, dport; /* ICMP echo: the id, twice */
+	const struct seen *seen;
+};
+
+static inline struct got
+got_of(const struct seen *seen)
+{
+	struct got g = { .seen = seen };
+	struct cursor c = cursor(seen->data, seen->len);
+	bool trusted = (seen->flags & FRAME_TSO4) != 0;
+
+	assert_int_equal(eth_parse(&g.eth, &c), REASON_NONE);
+	assert_int_equal(g.eth.type, ETH_IPV4);
+	assert_int_equal(ip4_parse(&g.ip, &c), REASON_NONE);
+	assert_int_equal(seen->len, 14 + g.ip.total_bytes);
+	if (ip4_is_fragment(&g.ip))
+		return g;
+	switch (g.ip.protocol) {
+	case IP_UDP:
+		assert_int_equal(
+		    udp_parse(&g.udp, &c, &g.ip, trusted), REASON_NONE);
+		g.sport = g.udp.sport;
+		g.dport = g.udp.dport;
+		break;
+	case IP_TCP:
+		assert_int_equal(
+		    tcp_parse(&g.tcp, &c, &g.ip, trusted), REASON_NONE);
+		g.sport = g.tcp.sport;
+		g.dport = g.tcp.dport;
+		break;
+	case IP_ICMP:
+		assert_int_equal(icmp_parse(&g.icmp, &c), REASON_NONE);
+		g.sport = g.dport = g.icmp.echo.id;
+		break;
+	default: break;
+	}
+	return g;
+}
+
+/* The only packet that a peer saw since rig_clear(). */
+static inline struct got
+rig_got(struct rig *rig, int at)
+{
+	assert_int_equal(rig->peer[at].n, 1);
+	return got_of(&rig->peer[at].seen[0]);
+}
+
+/* The packet quoted in an ICMP error; only 8 bytes of transport are read. */
+static inline struct got
+got_quote(const struct got *error)
+{
+	struct got g = { .seen = error->seen };
+	struct cursor c = cursor(error->icmp.data, error->icmp.data_bytes);
+
+	assert_int_equal(ip4_parse_quoted(&g.ip, &c), REASON_NONE);
+	g.sport = cur_be16(&c);
+	g.dport = cur_be16(&c);
+	if (g.ip.protocol == IP_ICMP) {
+		g.sport = g.dport = cur_be16(&c);
+	}
+	assert_false(c.overrun);
+	return g;
+}
+
+/* An ICMP error about the packet that begins at quote, on its way to gw. */
+static inline enum reason
+rig_error(struct rig *rig, int from, uint32_t src, uint32_t dst, uint8_t type,
+    uint8_t code, const uint8_t *quote, size_t quote_bytes)
+{
+	uint8_t bytes[2048];
+	struct writer w = writer(bytes, sizeof(bytes));
+	struct eth eth = { .dst = rig->peer[from].gw_mac,
+		.src = rig_mac(src),
+		.type = ETH_IPV4 };
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_ICMP,
+		.src = src,
+		.dst = dst,
+		.total_bytes = (uint16_t)(28 + quote_bytes) };
+	struct icmp icmp = { .type = type,
+		.code = code,
+		.data = quote,
+		.data_bytes = quote_bytes };
+
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	icmp_write(&w, &icmp);
+	assert_false(w.overrun);
+	return rig_send(rig, from, bytes, (size_t)(w.at - bytes));
+}
+
+#endif
