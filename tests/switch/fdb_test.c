@@ -194,6 +194,28 @@ among_equals_the_newcomers_own_port_pays(void **state)
 }
 
 static void
+the_busiest_ports_are_brought_down_together(void **state)
+{
+	static const uint32_t share[] = { 5, 60, 59, 20, 61 };
+	struct fdb *fdb = table(205, 6);
+	uint32_t n = 0;
+
+	(void)state;
+	for (unsigned int p = 0; p < 5; p++)
+		for (uint32_t i = 0; i < share[p]; i++)
+			learn(fdb, n++, p, 0);
+	for (uint32_t i = 0; i < 30; i++)
+		learn(fdb, n++, 5, 0);
+	assert_int_equal(fdb_port_count(fdb, 0), 5);
+	assert_int_equal(fdb_port_count(fdb, 1), 50);
+	assert_int_equal(fdb_port_count(fdb, 2), 50);
+	assert_int_equal(fdb_port_count(fdb, 3), 20);
+	assert_int_equal(fdb_port_count(fdb, 4), 50);
+	assert_int_equal(fdb_port_count(fdb, 5), 30);
+	fdb_free(fdb);
+}
+
+static void
 who_comes_next_pays_when_the_busiest_is_gone(void **state)
 {
 	/* addresses of each port; then the busiest is forgotten, again and
@@ -355,6 +377,7 @@ main(void)
 		cmocka_unit_test(table_grows_to_its_limit_and_no_further),
 		cmocka_unit_test(full_table_evicts_from_the_busiest_port),
 		cmocka_unit_test(among_equals_the_newcomers_own_port_pays),
+		cmocka_unit_test(the_busiest_ports_are_brought_down_together),
 		cmocka_unit_test(who_comes_next_pays_when_the_busiest_is_gone),
 		cmocka_unit_test(table_of_one_holds_the_latest),
 		cmocka_unit_test(forgetting_a_port_leaves_the_others),
