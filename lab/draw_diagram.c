@@ -181,7 +181,8 @@ size_box(struct diagram *d, struct box *box)
 	box->height = 2 + most(1 + node->nlines, 3 * ports - 1);
 	all = box->width + box->left_link + box->right_link;
 	/* Beside a box that is fastened on one side only stays a blank. */
-	if (box->nleft == 0 || box->nright == 0)
+	if ((box->nleft == 0 || box->nright == 0) && box->region > 0 &&
+	    box->region < d->nbuses)
 		all++;
 	d->region_width[box->region] = most(d->region_width[box->region], all);
 }

@@ -1,0 +1,217 @@
+/*
+ * What this machine allows, each as a check of its own with the command that
+ * grants what is missing.
+ */
+#include "lab/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lab/nearest.h"
+#include "lab/rundir.h"
+#include "vmm/vm.h"
+
+struct check {
+	const char *name, *what;
+	bool needed; /* without it something in labs does not work at all */
+	int (*look)(struct err *err);
+};
+
+static int
+look_kvm(struct err *err)
+{
+	return vm_probe_kvm(err);
+}
+
+/* A TAP device that lasts as long as its descriptor. */
+static int
+look_tap(struct err *err)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), e = 0;
+
+	if (fd < 0)
+		return err_sys(err, -errno,
+		    "modprobe tun, and run as root or: setcap "
+		    "cap_net_admin,cap_net_raw+ep $(command -v lanyard)",
+		    "/dev/net/tun cannot be opened");
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lydoctor%%d");
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		e = err_sys(err, -errno,
+		    "run as root or: setcap cap_net_admin,cap_net_raw+ep "
+		    "$(command -v lanyard)",
+		    "no TAP device can be made");
+	close(fd);
+	return e;
+}
+
+static int
+look_raw(struct err *err)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(err, -errno,
+		    "run as root or: setcap cap_net_admin,cap_net_raw+ep "
+		    "$(command -v lanyard)",
+		    "no raw socket can be opened");
+	close(fd);
+	return 0;
+}
+
+static int
+look_rundir(struct err *err)
+{
+	struct rundir dir;
+	char name[32];
+	int e;
+
+	snprintf(name, sizeof(name), "doctor-%d", (int)getpid());
+	e = rundir_open(&dir, name, err);
+	rundir_close(&dir);
+	return e;
+}
+
+static int
+look_program(const char *name, const char *package, struct err *err)
+{
+	const char *path = getenv("PATH");
+	char file[4096];
+
+	for (const char *p = path; p != NULL && *p != '\0';) {
+		size_t len = strcspn(p, ":");
+
+		snprintf(file, sizeof(file), "%.*s/%s",
+		    (int)(len < 4000 ? len : 4000), p, name);
+		if (access(file, X_OK) == 0)
+			return 0;
+		p += len + (p[len] == ':');
+	}
+	return err_set(
+	    err, -ENOENT, "%s is not installed; apt install %s", name, package);
+}
+
+static int
+look_tshark(struct err *err)
+{
+	return look_program("tshark", "tshark", err);
+}
+
+static int
+look_qemu(struct err *err)
+{
+	return look_program("qemu-system-x86_64", "qemu-system-x86", err);
+}
+
+static int
+look_files(struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max >= 4096)
+		return 0;
+	return err_set(err, -EMFILE,
+	    "only %llu open files are allowed, a hundred VMs need 2,000; "
+	    "ulimit -Hn 8192",
+	    (unsigned long long)limit.rlim_max);
+}
+
+static const struct check checks[] = {
+	{ "kvm", "virtual machines by KVM", true, look_kvm },
+	{ "rundir", "a place for the sockets of running labs", true,
+	    look_rundir },
+	{ "files", "open files for a hundred VMs", false, look_files },
+	{ "tap", "TAP devices, for plugs to this machine", false, look_tap },
+	{ "raw", "raw sockets, to see frames of real networks", false,
+	    look_raw },
+	{ "tshark", "tshark, to read captures", false, look_tshark },
+	{ "qemu", "QEMU, for guests that our VMM does not run", false,
+	    look_qemu },
+};
+
+#define NCHECKS (sizeof(checks) / sizeof(checks[0]))
+
+static bool
+is_asked(const struct call *call, const char *name)
+{
+	for (int i = 0; i < call->options.nargs; i++)
+		if (strcmp(call->options.args[i], name) == 0)
+			return true;
+	return call->options.nargs == 0;
+}
+
+static int
+check_names(struct call *call)
+{
+	for (int i = 0; i < call->options.nargs; i++) {
+		struct nearest near;
+		bool known = false;
+
+		nearest_init(&near, call->options.args[i]);
+		for (size_t k = 0; k < NCHECKS; k++) {
+			known |=
+			    strcmp(checks[k].name, call->options.args[i]) == 0;
+			nearest_try(&near, checks[k].name);
+		}
+		if (!known)
+			return err_set(&call->err, -EINVAL,
+			    "\"%.40s\" is no check; %s%s%s",
+			    call->options.args[i],
+			    near.best != NULL ? "did you mean \""
+					      : "see lanyard doctor",
+			    near.best != NULL ? near.best : "",
+			    near.best != NULL ? "\"?" : "");
+	}
+	return 0;
+}
+
+static int
+run_doctor(struct call *call)
+{
+	bool quiet = option_get(&call->options, "quiet") != NULL;
+	int status = 0;
+
+	if (check_names(call) < 0)
+		return 2;
+	for (size_t i = 0; i < NCHECKS; i++) {
+		struct err err = { "" };
+		bool good;
+
+		if (!is_asked(call, checks[i].name))
+			continue;
+		good = checks[i].look(&err) == 0;
+		if (!good && (checks[i].needed || call->options.nargs > 0))
+			status = 1;
+		if (!good || !quiet)
+			fprintf(quiet ? call->notes : call->out,
+			    "%-3s %-7s %s%s%s\n", good ? "yes" : "no",
+			    checks[i].name, checks[i].what,
+			    good ? "" : ":\n            ", err.text);
+	}
+	return status;
+}
+
+static const struct option_row options[] = {
+	{ "quiet", 'q', NULL, "say only what is missing" },
+	{ 0 },
+};
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.arguments = "[kvm|rundir|files|tap|raw|tshark|qemu]...",
+	.summary = "says what this machine allows",
+	.help = "Looks at what this machine allows, and says how to get what "
+		"is missing.  Exit\nstatus 1: something that labs need (or "
+		"that was asked about) is missing.",
+	.options = options,
+	.max_args = -1,
+	.run = run_doctor,
+};

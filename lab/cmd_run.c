@@ -1,0 +1,91 @@
+#include "lab/command.h"
+
+#include <errno.h>
+
+#include "lab/run.h"
+
+static const struct option_row options[] = {
+	{ "for", 0, "DURATION", "end after this time, as 10s" },
+	{ "virtual-time", 0, NULL,
+	    "let the lab's clock jump; for labs without VMs and plugs" },
+	{ "seed", 0, "NUMBER",
+	    "of everything random; the same seed, the same run (1)" },
+	{ "json", 0, NULL, "the results as JSON" },
+	{ 0 },
+};
+
+static int
+read_options(struct call *call, struct run_options *run)
+{
+	const char *limit = option_get(&call->options, "for");
+	const char *seed = option_get(&call->options, "seed");
+
+	*run = (struct run_options){
+		.virtual_time =
+		    option_get(&call->options, "virtual-time") != NULL,
+		.seed = 1,
+		.json = option_get(&call->options, "json") != NULL,
+		.out = call->out,
+		.notes = call->notes,
+	};
+	if (limit != NULL && !duration_read(&run->for_ns, limit, &call->err))
+		return -EINVAL;
+	if (seed != NULL && !count_read(&run->seed, seed, &call->err))
+		return -EINVAL;
+	return 0;
+}
+
+/* In virtual time a lab that never ends would never end at all. */
+static int
+check_end(const struct lab *lab, const struct run_options *run, struct err *err)
+{
+	if (!run->virtual_time || run->for_ns != 0)
+		return 0;
+	for (unsigned int i = 0; i < lab->nexpects; i++)
+		if (!lab->expects[i].always)
+			return 0;
+	for (unsigned int i = 0; i < lab->nhosts; i++)
+		if (lab->hosts[i].send.item.node != NULL &&
+		    lab->hosts[i].send.count == 0)
+			return err_set(err, -EINVAL,
+			    "host \"%s\" sends without end, and nothing else "
+			    "ends the lab; add --for, or \"within\" to an "
+			    "expectation",
+			    lab->hosts[i].item.name);
+	return 0;
+}
+
+static int
+run_run(struct call *call)
+{
+	struct run_options run;
+	struct lab *lab;
+	int e;
+
+	if (read_options(call, &run) < 0)
+		return 2;
+	lab = command_load(call, call->options.args[0]);
+	if (lab == NULL)
+		return 2;
+	e = check_end(lab, &run, &call->err);
+	if (e == 0)
+		e = run_lab(lab, &run, &call->err);
+	lab_free(lab);
+	return e < 0 ? 2 : e;
+}
+
+const struct command command_run = {
+	.name = "run",
+	.arguments = "FILE",
+	.summary = "brings a lab up and judges its expectations",
+	.help = "Brings up the lab of a file, in the foreground, until all of "
+		"its expectations are\ndecided; without any, until --for or "
+		"Ctrl-C.  Then prints each expectation with\nits evidence, the "
+		"tables that the file's show: names, and what became of "
+		"frames\nthat did not arrive.  Exit status 0: all were met; 1: "
+		"not all.",
+	.options = options,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_run,
+};

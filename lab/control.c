@@ -1,0 +1,501 @@
+#include "lab/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lab/guest.h"
+#include "lab/nearest.h"
+#include "lab/output.h"
+#include "lab/request.h"
+#include "pcap-tools/capture.h"
+
+struct client {
+	struct control *control;
+	LIST_ENTRY(client) entry;
+	int fd;
+	struct loop_watch *watch;
+	char in[REQUEST_MAX_BYTES];
+	size_t in_len;
+	char *out;
+	size_t out_len, out_max;
+	bool ended;             /* it sends no more */
+	bool broken;            /* close it as soon as nobody holds it */
+	struct request request; /* of the job */
+	struct job job;
+	char rest[4]; /* the beginning of a character of the output */
+	size_t rest_len;
+	struct capture *capture;
+};
+
+struct control {
+	struct control_config config;
+	int fd;
+	struct loop_watch *watch;
+	LIST_HEAD(, client) clients;
+	unsigned int nclients;
+};
+
+/* ---- replies ---- */
+
+static void
+set_events(struct client *c)
+{
+	unsigned int events = c->out_len > 0 ? LOOP_WRITE : 0;
+
+	/* Requests that pile up while a command runs wait in the socket. */
+	if (!c->ended && c->in_len < sizeof(c->in))
+		events |= LOOP_READ;
+	loop_watch_events(c->watch, events);
+}
+
+static void
+flush_out(struct client *c)
+{
+	ssize_t n = c->out_len == 0
+	    ? 0
+	    : send(c->fd, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		c->broken = true;
+	if (n > 0) {
+		c->out_len -= (size_t)n;
+		memmove(c->out, c->out + n, c->out_len);
+	}
+	set_events(c);
+}
+
+/* Sends one line; takes reply. */
+static void
+reply(struct client *c, json_t *reply)
+{
+	char *line = json_dumps(reply, JSON_COMPACT);
+	size_t len = line != NULL ? strlen(line) : 0;
+
+	json_decref(reply);
+	if (line == NULL || c->out_len + len + 1 > CONTROL_OUT_BYTES)
+		goto broken;
+	if (c->out_len + len + 1 > c->out_max) {
+		size_t max = (c->out_len + len + 1) * 2;
+		char *out = realloc(c->out, max);
+
+		if (out == NULL)
+			goto broken;
+		c->out = out;
+		c->out_max = max;
+	}
+	memcpy(c->out + c->out_len, line, len);
+	c->out[c->out_len + len] = '\n';
+	c->out_len += len + 1;
+	free(line);
+	flush_out(c);
+	return;
+broken:
+	free(line);
+	c->broken = true;
+}
+
+static void
+reply_error(struct client *c, const struct err *err)
+{
+	char text[sizeof(err->text)];
+
+	memcpy(text, err->text, sizeof(text));
+	output_clean(text, strlen(text));
+	/* Names of the request may be cut within a character. */
+	text[output_whole(text, strlen(text))] = '\0';
+	reply(c, json_pack("{s:b,s:s}", "ok", 0, "error", text));
+}
+
+/* ---- calls ---- */
+
+static void
+call_info(struct client *c)
+{
+	const struct fabric *f = c->control->config.fabric;
+	const struct lab *lab = f->lab;
+
+	reply(c,
+	    json_pack("{s:b,s:s,s:s?,s:i,s:f,s:i,s:i,s:i,s:i,s:i,s:i}", "ok", 1,
+		"lab", lab->name, "file", lab->file, "pid", (int)getpid(),
+		"running_s", (double)(loop_now_ns(f->loop) / NS_PER_MS) / 1000,
+		"switches", (int)lab->nswitches, "routers", (int)lab->nrouters,
+		"vms", (int)lab->nvms, "ready",
+		c->control->config.guests != NULL
+		    ? (int)c->control->config.guests->nready
+		    : 0,
+		"hosts", (int)lab->nhosts, "plugs", (int)lab->nplugs));
+}
+
+static void
+call_show(struct client *c, const struct request *r)
+{
+	const struct show show = { c->control->config.fabric,
+		c->control->config.guests };
+	struct err err = { "" };
+	const struct table_head *head = show_head(r->what, &err);
+	struct table table;
+
+	if (head == NULL) {
+		reply_error(c, &err);
+		return;
+	}
+	if (show_fill(&table, head, &show) < 0) {
+		err_set(&err, -ENOMEM, "out of memory");
+		reply_error(c, &err);
+		return;
+	}
+	reply(c,
+	    json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "table", head->name, "rows",
+		table_json(&table), "left_out", (json_int_t)table.left_out));
+	table_free(&table);
+}
+
+static void
+call_set(struct client *c, const struct request *r)
+{
+	struct port *port = fabric_port(c->control->config.fabric, r->port);
+	struct err err = { "" };
+
+	if (port == NULL) {
+		fabric_no_port(c->control->config.fabric, r->port, &err);
+		reply_error(c, &err);
+		return;
+	}
+	port_set_down(port, r->down);
+	reply(c, json_pack("{s:b,s:b}", "ok", 1, "up", port_is_up(port)));
+}
+
+static int
+start_capture(struct client *c, const struct request *r, struct err *err)
+{
+	struct fabric *f = c->control->config.fabric;
+	int e = 0;
+
+	/* Before the file is made: nothing is there if a name is wrong. */
+	for (unsigned int i = 0; i < r->nports; i++)
+		if (fabric_port(f, r->at[i]) == NULL)
+			return fabric_no_port(f, r->at[i], err);
+	c->capture = capture_new(f->loop, r->file, 0, err);
+	if (c->capture == NULL)
+		return -EIO;
+	for (unsigned int i = 0; i < r->nports && e == 0; i++)
+		e = capture_add(
+		    c->capture, fabric_port(f, r->at[i]), r->filter, err);
+	if (e < 0) {
+		capture_free(c->capture, NULL);
+		c->capture = NULL;
+	}
+	return e;
+}
+
+static void
+call_capture(struct client *c, const struct request *r)
+{
+	struct err err = { "" };
+
+	if (r->file[0] != '/')
+		err_set(&err, -EINVAL, "\"file\" must be an absolute path");
+	else if (c->capture != NULL)
+		err_set(&err, -EBUSY, "this client captures already");
+	else if (start_capture(c, r, &err) == 0)
+		err_clear(&err);
+	if (err.text[0] != '\0')
+		reply_error(c, &err);
+	else
+		reply(c, json_pack("{s:b}", "ok", 1));
+}
+
+static void
+end_capture(struct client *c)
+{
+	struct capture_stats stats;
+	struct err err = { "" };
+
+	capture_flush(c->capture);
+	stats = capture_stats(c->capture);
+	if (capture_free(c->capture, &err) < 0)
+		reply_error(c, &err);
+	else
+		reply(c,
+		    json_pack("{s:b,s:I,s:I,s:I}", "ok", 1, "frames",
+			(json_int_t)stats.frames, "bytes",
+			(json_int_t)stats.bytes, "lost",
+			(json_int_t)stats.lost));
+	c->capture = NULL;
+}
+
+static void take_requests(struct client *c);
+static void client_free(struct client *c);
+
+static void
+command_output(void *arg, const char *bytes, size_t len)
+{
+	struct client *c = arg;
+
+	while (len > 0) {
+		char piece[4096];
+		size_t n = sizeof(piece) - c->rest_len, whole;
+
+		n = n < len ? n : len;
+		memcpy(piece, c->rest, c->rest_len);
+		memcpy(piece + c->rest_len, bytes, n);
+		bytes += n;
+		len -= n;
+		n += c->rest_len;
+		whole = output_whole(piece, n);
+		c->rest_len = n - whole;
+		memcpy(c->rest, piece + whole, c->rest_len);
+		output_clean(piece, whole);
+		if (whole > 0)
+			reply(c, json_pack("{s:s%}", "output", piece, whole));
+	}
+}
+
+static void
+command_done(void *arg, int status)
+{
+	struct client *c = arg;
+	struct err err = { "" };
+
+	c->rest_len = 0;
+	if (status == JOB_GONE) {
+		err_set(&err, -EIO, "the VM has ended or started anew");
+		reply_error(c, &err);
+	} else {
+		reply(c, json_pack("{s:b,s:i}", "ok", 1, "status", status));
+	}
+	request_free(&c->request);
+	take_requests(c);
+	if (c->broken)
+		client_free(c);
+}
+
+/* True if the request's text stays in use. */
+static bool
+call_exec(struct client *c, const struct request *r)
+{
+	struct guests *guests = c->control->config.guests;
+	struct guest *g = guests != NULL ? guests_find(guests, r->node) : NULL;
+	struct err err = { "" };
+	struct nearest near;
+
+	nearest_init(&near, r->node);
+	for (unsigned int i = 0;
+	     g == NULL && guests != NULL && i < guests->lab->nvms; i++)
+		nearest_try(&near, guests->lab->vms[i].item.name);
+	if (g == NULL)
+		err_set(&err, -ENOENT,
+		    "VM \"%.40s\" is not in this lab; %s%s%s", r->node,
+		    near.best != NULL ? "did you mean \""
+				      : "\"lanyard show LAB vms\" lists them",
+		    near.best != NULL ? near.best : "",
+		    near.best != NULL ? "\"?" : "");
+	else if (strlen(r->run) > 1000 || r->run[0] == '\0' ||
+	    !agent_can_run(r->run))
+		err_set(&err, -EINVAL,
+		    "a command is one line of at most 1000 printable letters");
+	else if (g->state == VM_GONE)
+		err_set(&err, -ESRCH, "VM \"%s\" is not running", r->node);
+	if (err.text[0] != '\0') {
+		reply_error(c, &err);
+		return false;
+	}
+	c->request = *r;
+	c->job = (struct job){
+		.command = r->run,
+		.output = command_output,
+		.done = command_done,
+		.arg = c,
+	};
+	job_ask(&c->job, g);
+	return true;
+}
+
+static void
+take_line(struct client *c, const char *line, size_t len)
+{
+	struct request r;
+	struct err err = { "" };
+
+	if (request_read(&r, line, len, &err) < 0) {
+		reply_error(c, &err);
+		return;
+	}
+	switch (r.call) {
+	case REQUEST_INFO: call_info(c); break;
+	case REQUEST_SHOW: call_show(c, &r); break;
+	case REQUEST_SET: call_set(c, &r); break;
+	case REQUEST_CAPTURE: call_capture(c, &r); break;
+	case REQUEST_EXEC:
+		if (call_exec(c, &r))
+			return;
+		break;
+	case REQUEST_STOP:
+		reply(c, json_pack("{s:b}", "ok", 1));
+		c->control->config.stop(c->control->config.arg);
+		break;
+	}
+	request_free(&r);
+}
+
+/* ---- clients ---- */
+
+static void
+take_requests(struct client *c)
+{
+	size_t done = 0;
+	struct err err = { "" };
+
+	/* A running command holds up what comes after it. */
+	while (c->job.guest == NULL && !c->broken) {
+		char *end = memchr(c->in + done, '\n', c->in_len - done);
+		size_t len;
+
+		if (end == NULL)
+			break;
+		len = (size_t)(end - (c->in + done));
+		take_line(c, c->in + done, len);
+		done += len + 1;
+	}
+	c->in_len -= done;
+	memmove(c->in, c->in + done, c->in_len);
+	if (c->in_len == sizeof(c->in) && c->job.guest == NULL && !c->broken) {
+		err_set(&err, -EMSGSIZE, "a request of more than %d bytes",
+		    REQUEST_MAX_BYTES);
+		reply_error(c, &err);
+		c->broken = true;
+	}
+	set_events(c);
+}
+
+static void
+client_free(struct client *c)
+{
+	job_cancel(&c->job);
+	request_free(&c->request);
+	if (c->capture != NULL)
+		capture_free(c->capture, NULL);
+	LIST_REMOVE(c, entry);
+	c->control->nclients--;
+	loop_watch_free(c->watch);
+	close(c->fd);
+	free(c->out);
+	free(c);
+}
+
+static void
+client_read(struct client *c)
+{
+	ssize_t n;
+
+	n = recv(
+	    c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+	if (n > 0) {
+		c->in_len += (size_t)n;
+		take_requests(c);
+	} else if (n == 0) {
+		c->ended = true;
+		/* Who asked for a command and left does not want it. */
+		job_cancel(&c->job);
+		if (c->capture != NULL)
+			end_capture(c);
+		flush_out(c);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		c->broken = true;
+	}
+}
+
+static void
+client_event(void *arg, unsigned int events)
+{
+	struct client *c = arg;
+
+	if (events & LOOP_WRITE)
+		flush_out(c);
+	if (events & LOOP_READ && !c->ended)
+		client_read(c);
+	if (c->broken || (c->ended && c->out_len == 0))
+		client_free(c);
+}
+
+static void
+accept_client(void *arg, unsigned int events)
+{
+	struct control *control = arg;
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *c;
+	struct err err = { "" };
+
+	(void)events;
+	if (fd < 0)
+		return;
+	c = control->nclients < CONTROL_CLIENTS_MAX ? calloc(1, sizeof(*c))
+						    : NULL;
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	c->control = control;
+	c->fd = fd;
+	c->watch = loop_watch_new(
+	    control->config.loop, fd, LOOP_READ, client_event, c, &err);
+	if (c->watch == NULL) {
+		close(fd);
+		free(c);
+		return;
+	}
+	LIST_INSERT_HEAD(&control->clients, c, entry);
+	control->nclients++;
+}
+
+/* ---- the socket ---- */
+
+struct control *
+control_new(const struct control_config *config, struct err *err)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (control == NULL) {
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	control->config = *config;
+	LIST_INIT(&control->clients);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", config->path);
+	control->fd =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->fd < 0 ||
+	    bind(control->fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    listen(control->fd, CONTROL_CLIENTS_MAX) < 0) {
+		err_sys(err, -errno, NULL, "%s: cannot be listened on",
+		    config->path);
+		goto fail;
+	}
+	control->watch = loop_watch_new(
+	    config->loop, control->fd, LOOP_READ, accept_client, control, err);
+	if (control->watch != NULL)
+		return control;
+fail:
+	control_free(control);
+	return NULL;
+}
+
+void
+control_free(struct control *control)
+{
+	if (control == NULL)
+		return;
+	while (!LIST_EMPTY(&control->clients))
+		client_free(LIST_FIRST(&control->clients));
+	loop_watch_free(control->watch);
+	if (control->fd >= 0)
+		close(control->fd);
+	free(control);
+}

@@ -1,0 +1,419 @@
+#include "lab/fabric.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/nearest.h"
+
+/* Seeds follow from the lab's seed and names: FNV-1a, 64 bits. */
+static uint64_t
+seed_of(uint64_t seed, const char *name)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static uint32_t
+seconds(uint64_t ns)
+{
+	return (uint32_t)(ns / NS_PER_S);
+}
+
+/* ---- cables ---- */
+
+static int
+join(struct fabric *f, struct port *a, struct port *b, struct err *err)
+{
+	int e = cable_join(a, b);
+
+	if (e < 0)
+		return err_set(err, e, "%s, %s: cannot be joined: %s", a->name,
+		    b->name, strerror(-e));
+	assert(f->ncables < f->max_cables);
+	f->cables[f->ncables][0] = a;
+	f->cables[f->ncables++][1] = b;
+	return 0;
+}
+
+/* Plugs a port of a node into its switch. */
+static int
+plug_in(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_port *lp = f->lab->ports[i];
+	char name[NODE_NAME_BYTES];
+	struct port *port;
+
+	if (lp->peer != NULL) {
+		/* Both ends must be there: the second one does it. */
+		for (unsigned int k = 0; k < i; k++)
+			if (f->lab->ports[k] == lp->peer)
+				return join(f, f->ports[k], f->ports[i], err);
+		return 0;
+	}
+	/* Names are at most LAB_NAME_MAX letters each. */
+	snprintf(
+	    name, sizeof(name), "%.20s.%.41s", lp->sw->item.name, lp->full);
+	port =
+	    switch_add_port(f->switches[lp->sw - f->lab->switches], name, err);
+	return port == NULL ? -ENOMEM : join(f, f->ports[i], port, err);
+}
+
+static int
+join_uplinks(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_switch *sw = &f->lab->switches[i];
+
+	for (unsigned int k = 0; k < sw->uplinks.n; k++) {
+		const struct lab_switch *up = sw->up[k];
+		char name[NODE_NAME_BYTES];
+		struct port *here, *there;
+		int e;
+
+		snprintf(name, sizeof(name), "%.20s.%.20s", sw->item.name,
+		    up->item.name);
+		here = switch_add_port(f->switches[i], name, err);
+		if (here == NULL)
+			return -ENOMEM;
+		snprintf(name, sizeof(name), "%.20s.%.20s", up->item.name,
+		    sw->item.name);
+		there = switch_add_port(
+		    f->switches[up - f->lab->switches], name, err);
+		if (there == NULL)
+			return -ENOMEM;
+		e = join(f, here, there, err);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+/* ---- nodes ---- */
+
+static int
+add_switch(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_switch *sw = &f->lab->switches[i];
+	const struct switch_options options = {
+		.age_ns = sw->ageing_ns,
+		.max_macs = (uint32_t)sw->macs,
+	};
+
+	f->switches[i] = switch_new(f->loop, sw->item.name, &options, err);
+	return f->switches[i] == NULL ? -ENOMEM : 0;
+}
+
+/* The place of a lab_port's port in f->ports. */
+static struct port **
+slot_of(struct fabric *f, const struct lab_port *port)
+{
+	for (unsigned int i = 0; i < f->lab->nports; i++)
+		if (f->lab->ports[i] == port)
+			return &f->ports[i];
+	assert(false);
+	return NULL;
+}
+
+static int
+set_dhcp(struct router *router, struct port *port, const struct lab_port *lp,
+    struct err *err)
+{
+	struct router_dhcp_options options = {
+		.first = lp->dhcp.first,
+		.last = lp->dhcp.last,
+		.lease_s = seconds(lp->lease_ns),
+		.dns = lp->dns,
+	};
+	int e;
+
+	if (lp->dhcp.first == 0)
+		return 0;
+	if (lp->domain != NULL)
+		snprintf(
+		    options.domain, sizeof(options.domain), "%s", lp->domain);
+	e = router_set_dhcp(router, port, &options, err);
+	for (unsigned int i = 0; i < lp->nreserve && e == 0; i++)
+		e = router_add_reservation(router, port,
+		    &lp->reserve[i].of->mac, lp->reserve[i].address, err);
+	return e;
+}
+
+static int
+set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
+    struct err *err)
+{
+	struct router_nat_options options;
+
+	if (nat->item.node == NULL)
+		return 0;
+	options = (struct router_nat_options){
+		.outside = *slot_of(f, nat->out),
+		.mapping = (enum nat_behaviour)nat->mapping,
+		.filtering = (enum nat_behaviour)nat->filtering,
+		.max_entries = (uint32_t)nat->limit,
+		.udp_idle_s = seconds(nat->udp_idle_ns),
+		.tcp_idle_s = seconds(nat->tcp_idle_ns),
+		.tcp_transitory_s = seconds(nat->tcp_transitory_ns),
+		.icmp_idle_s = seconds(nat->icmp_idle_ns),
+		.hairpin = nat->hairpin,
+	};
+	return router_set_nat(router, &options, err);
+}
+
+static int
+add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
+{
+	const struct lab_router *lr = &f->lab->routers[i];
+	struct router *router = router_new(
+	    f->loop, lr->item.name, seed_of(seed, lr->item.name), err);
+	int e = 0;
+
+	f->routers[i] = router;
+	if (router == NULL)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < lr->nports && e == 0; k++) {
+		const struct lab_port *lp = &lr->ports[k];
+		const struct router_port_options options = {
+			.mac = lp->mac,
+			.address = lp->address,
+			.mtu_bytes = (uint32_t)lp->mtu,
+		};
+		struct port *port =
+		    router_add_port(router, lp->full, &options, err);
+
+		if (port == NULL)
+			return -EINVAL;
+		*slot_of(f, lp) = port;
+		e = set_dhcp(router, port, lp, err);
+	}
+	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
+		e = router_add_route(
+		    router, lr->routes[k].to, lr->routes[k].via, err);
+	return e < 0 ? e : set_nat(f, router, &lr->nat, err);
+}
+
+static int
+add_host(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
+{
+	const struct lab_host *lh = &f->lab->hosts[i];
+	struct traffic_options options = {
+		.mac = lh->port.mac,
+		.address = lh->port.address,
+		.gateway = lh->port.gateway,
+		.seed = seed_of(seed, lh->item.name),
+	};
+
+	if (lh->send.item.node != NULL) {
+		options.kind = (enum traffic_kind)lh->send.protocol;
+		options.to = lh->send.to;
+		options.sport = (uint16_t)lh->send.source_port;
+		options.dport = (uint16_t)lh->send.port;
+		options.frame_bytes = (uint32_t)lh->send.frame_bytes;
+		options.interval_ns = lh->send.every_ns;
+		options.count = lh->send.count;
+		options.start_ns = lh->send.start_ns;
+	}
+	f->hosts[i] =
+	    traffic_new(f->loop, lh->item.name, lh->port.full, &options, err);
+	if (f->hosts[i] == NULL)
+		return -ENOMEM;
+	*slot_of(f, &lh->port) = traffic_port(f->hosts[i]);
+	return 0;
+}
+
+static int
+add_vm(struct fabric *f, unsigned int i, const char *sockets, struct err *err)
+{
+	const struct lab_vm *vm = &f->lab->vms[i];
+	struct node *node = &f->outside[i];
+
+	node_init(node, vm->item.name);
+	for (unsigned int k = 0; k < vm->nports; k++) {
+		char locator[256];
+		struct port *port;
+
+		if ((size_t)snprintf(locator, sizeof(locator),
+			"vhost-user:%s/%s.sock", sockets,
+			vm->ports[k].full) >= sizeof(locator))
+			return err_set(err, -ENAMETOOLONG,
+			    "%s: the path is too long for a socket; set "
+			    "XDG_RUNTIME_DIR to a shorter one",
+			    sockets);
+		port =
+		    port_open(f->loop, node, vm->ports[k].full, locator, err);
+		if (port == NULL)
+			return -EIO;
+		*slot_of(f, &vm->ports[k]) = port;
+	}
+	return 0;
+}
+
+static int
+add_plug(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_plug *plug = &f->lab->plugs[i];
+	struct node *node = &f->outside[f->lab->nvms + i];
+	struct port *port;
+
+	node_init(node, plug->item.name);
+	port = port_open(f->loop, node, plug->port.full, plug->locator, err);
+	if (port == NULL)
+		return -EIO;
+	*slot_of(f, &plug->port) = port;
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int
+alloc_tables(struct fabric *f, struct err *err)
+{
+	const struct lab *lab = f->lab;
+
+	f->max_cables = lab->nports;
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		f->max_cables += lab->switches[i].uplinks.n;
+	f->switches = calloc(lab->nswitches + 1, sizeof(f->switches[0]));
+	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
+	f->hosts = calloc(lab->nhosts + 1, sizeof(f->hosts[0]));
+	f->outside = calloc(lab->nvms + lab->nplugs + 1, sizeof(f->outside[0]));
+	f->ports = calloc(lab->nports + 1, sizeof(f->ports[0]));
+	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
+	if (f->switches == NULL || f->routers == NULL || f->hosts == NULL ||
+	    f->outside == NULL || f->ports == NULL || f->cables == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int
+build(struct fabric *f, uint64_t seed, const char *sockets, struct err *err)
+{
+	const struct lab *lab = f->lab;
+	int e = alloc_tables(f, err);
+
+	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
+		e = add_switch(f, i, err);
+	for (unsigned int i = 0; i < lab->nrouters && e == 0; i++)
+		e = add_router(f, i, seed, err);
+	for (unsigned int i = 0; i < lab->nhosts && e == 0; i++)
+		e = add_host(f, i, seed, err);
+	for (unsigned int i = 0; i < lab->nvms && e == 0; i++)
+		e = add_vm(f, i, sockets, err);
+	for (unsigned int i = 0; i < lab->nplugs && e == 0; i++)
+		e = add_plug(f, i, err);
+	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
+		e = plug_in(f, i, err);
+	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
+		e = join_uplinks(f, i, err);
+	return e;
+}
+
+struct fabric *
+fabric_new(struct loop *loop, const struct lab *lab, uint64_t seed,
+    const char *sockets, struct err *err)
+{
+	struct fabric *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	f->loop = loop;
+	f->lab = lab;
+	if (build(f, seed, sockets, err) == 0)
+		return f;
+	fabric_free(f);
+	return NULL;
+}
+
+void
+fabric_free(struct fabric *f)
+{
+	const struct lab *lab;
+
+	if (f == NULL)
+		return;
+	lab = f->lab;
+	/* Ports of VMs and plugs are owned here, all others by their nodes. */
+	for (unsigned int i = 0; f->ports != NULL && i < lab->nports; i++)
+		if (lab->ports[i]->kind == LAB_VM ||
+		    lab->ports[i]->kind == LAB_PLUG)
+			port_close(f->ports[i]);
+	for (unsigned int i = 0; f->hosts != NULL && i < lab->nhosts; i++)
+		traffic_free(f->hosts[i]);
+	for (unsigned int i = 0; f->routers != NULL && i < lab->nrouters; i++)
+		router_free(f->routers[i]);
+	for (unsigned int i = 0; f->switches != NULL && i < lab->nswitches; i++)
+		switch_free(f->switches[i]);
+	free(f->switches);
+	free(f->routers);
+	free(f->hosts);
+	free(f->outside);
+	free(f->ports);
+	free(f->cables);
+	free(f);
+}
+
+/* ---- look-ups ---- */
+
+struct port *
+fabric_port(const struct fabric *f, const char *name)
+{
+	for (unsigned int i = 0; i < f->ncables; i++)
+		for (unsigned int k = 0; k < 2; k++)
+			if (strcmp(f->cables[i][k]->name, name) == 0)
+				return f->cables[i][k];
+	return NULL;
+}
+
+struct router *
+fabric_router(const struct fabric *f, const char *name)
+{
+	const struct lab_router *router = lab_router(f->lab, name);
+
+	return router == NULL ? NULL : f->routers[router - f->lab->routers];
+}
+
+void
+fabric_each_node(const struct fabric *f,
+    void (*each)(void *arg, enum lab_kind kind, struct node *node), void *arg)
+{
+	const struct lab *lab = f->lab;
+
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		each(arg, LAB_SWITCH, switch_node(f->switches[i]));
+	for (unsigned int i = 0; i < lab->nrouters; i++)
+		each(arg, LAB_ROUTER, router_node(f->routers[i]));
+	for (unsigned int i = 0; i < lab->nhosts; i++)
+		each(arg, LAB_HOST, traffic_node(f->hosts[i]));
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		each(arg, LAB_VM, &f->outside[i]);
+	for (unsigned int i = 0; i < lab->nplugs; i++)
+		each(arg, LAB_PLUG, &f->outside[lab->nvms + i]);
+}
+
+int
+fabric_no_port(const struct fabric *f, const char *name, struct err *err)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (unsigned int i = 0; i < f->ncables; i++) {
+		nearest_try(&near, f->cables[i][0]->name);
+		nearest_try(&near, f->cables[i][1]->name);
+	}
+	if (near.best != NULL)
+		return err_set(err, -ENOENT,
+		    "port \"%.60s\" is not in lab \"%s\"; did you mean "
+		    "\"%s\"?",
+		    name, f->lab->name, near.best);
+	return err_set(err, -ENOENT,
+	    "port \"%.60s\" is not in lab \"%s\"; \"lanyard show %s ports\" "
+	    "lists them",
+	    name, f->lab->name, f->lab->name);
+}

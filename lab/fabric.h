@@ -1,0 +1,50 @@
+/*
+ * fabric.h - the nodes and cables of a lab, alive in one loop.
+ *
+ * Everything but the VMs themselves: switches, routers, built-in hosts, plugs,
+ * and the vhost-user ports that VMs connect to.  Loop thread only.
+ */
+#ifndef LAB_FABRIC_H
+#define LAB_FABRIC_H
+
+#include "base/loop.h"
+#include "lab/model.h"
+#include "router/router.h"
+#include "switch/port.h"
+#include "switch/switch.h"
+#include "switch/traffic.h"
+
+struct fabric {
+	struct loop *loop;
+	const struct lab *lab;
+	struct lan_switch **switches; /* in the lab's order, as the next two */
+	struct router **routers;
+	struct traffic **hosts;
+	struct node *outside; /* of each VM, then of each plug */
+	struct port **ports;  /* of each lab_port */
+	/* Both ends of every cable, for tables: a pair each. */
+	struct port *(*cables)[2];
+	unsigned int ncables, max_cables;
+};
+
+/* Builds all of it.  sockets is the directory for VMs' vhost-user sockets,
+ * "NODE.PORT.sock"; NULL if the lab has no VMs.  Borrows loop and lab.  NULL:
+ * *err says why, with nothing left behind. */
+struct fabric *fabric_new(struct loop *loop, const struct lab *lab,
+    uint64_t seed, const char *sockets, struct err *err);
+void fabric_free(struct fabric *fabric); /* NULL is fine */
+
+/* A port of a node ("gw.inside") or of a switch ("lan.gw.inside"). */
+struct port *fabric_port(const struct fabric *fabric, const char *name);
+
+/* Calls each for every node: switches, routers, hosts, VMs and plugs. */
+void fabric_each_node(const struct fabric *fabric,
+    void (*each)(void *arg, enum lab_kind kind, struct node *node), void *arg);
+
+struct router *fabric_router(const struct fabric *fabric, const char *name);
+
+/* Says which names of ports are nearest to one that is not there. */
+int fabric_no_port(
+    const struct fabric *fabric, const char *name, struct err *err);
+
+#endif

@@ -1,0 +1,497 @@
+/*
+ * A VM's process is made by fork and exec of this same program, with its
+ * standard output in a log of its own in the run directory, from which the
+ * last lines are shown when it dies.  PR_SET_PDEATHSIG takes it along if this
+ * process is killed.
+ *
+ * The agent's socket appears when the VM process has come that far: until then
+ * connecting is tried again, ever more slowly.  A watch on the directory would
+ * save the tries, which cost little, and would see the socket before anybody
+ * listens on it.
+ */
+#include "lab/guest.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "lab/vm_args.h"
+
+#define RETRY_MIN_NS (2 * NS_PER_MS)
+#define RETRY_MAX_NS (50 * NS_PER_MS)
+#define STOP_MS      3000
+#define READ_BYTES   4096
+
+static void
+set_state(struct guest *g, enum guest_state to)
+{
+	assert(g->state != VM_GONE);
+	if (to == VM_READY && g->state != VM_READY)
+		g->all->nready++;
+	if (to != VM_READY && g->state == VM_READY)
+		g->all->nready--;
+	g->state = to;
+	g->all->changed(g->all->arg, g);
+}
+
+/* ---- jobs ---- */
+
+static int
+send_all(struct guest *g, const char *bytes, size_t len)
+{
+	/* A serial line's socket holds far more than one command. */
+	ssize_t n = send(g->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return n == (ssize_t)len ? 0 : -EIO;
+}
+
+static void
+run_next(struct guest *g)
+{
+	struct job *job = TAILQ_FIRST(&g->jobs);
+	char line[1024];
+	int n;
+
+	if (job == NULL || g->state != VM_READY || g->running || g->orphan)
+		return;
+	n = snprintf(line, sizeof(line), "%s\n", job->command);
+	assert(n > 0 && (size_t)n < sizeof(line));
+	g->running = true;
+	agent_started(&g->agent);
+	if (job->started != NULL)
+		job->started(job->arg);
+	/* If it cannot be sent, the VM is about to be found gone. */
+	if (send_all(g, line, (size_t)n) < 0)
+		log_warn("%s: its agent takes no commands", g->vm->item.name);
+}
+
+static void
+finish_first(struct guest *g, int status)
+{
+	struct job *job = TAILQ_FIRST(&g->jobs);
+
+	TAILQ_REMOVE(&g->jobs, job, entry);
+	job->guest = NULL;
+	g->running = false;
+	job->done(job->arg, status);
+}
+
+static void
+fail_all(struct guest *g)
+{
+	struct jobs jobs;
+	struct job *job;
+
+	/* A job that asks for itself again waits for another round. */
+	TAILQ_INIT(&jobs);
+	TAILQ_CONCAT(&jobs, &g->jobs, entry);
+	g->running = g->orphan = false;
+	while ((job = TAILQ_FIRST(&jobs)) != NULL) {
+		TAILQ_REMOVE(&jobs, job, entry);
+		job->guest = NULL;
+		job->done(job->arg, JOB_GONE);
+	}
+}
+
+void
+job_ask(struct job *job, struct guest *g)
+{
+	assert(job->guest == NULL);
+	job->guest = g;
+	TAILQ_INSERT_TAIL(&g->jobs, job, entry);
+	if (g->state == VM_GONE)
+		loop_timer_set(&g->retry, loop_now_ns(g->all->loop));
+	else
+		run_next(g);
+}
+
+void
+job_cancel(struct job *job)
+{
+	static const char interrupt = AGENT_INTERRUPT;
+	struct guest *g = job->guest;
+
+	if (g == NULL)
+		return;
+	if (g->running && TAILQ_FIRST(&g->jobs) == job) {
+		g->running = false;
+		g->orphan = true;
+		send_all(g, &interrupt, 1);
+	}
+	TAILQ_REMOVE(&g->jobs, job, entry);
+	job->guest = NULL;
+}
+
+/* ---- what the agent says ---- */
+
+static void
+agent_ready(void *arg)
+{
+	struct guest *g = arg;
+
+	g->starts++;
+	g->ready_ns = loop_now_ns(g->all->loop);
+	g->orphan = false;
+	if (g->running)
+		finish_first(g, JOB_GONE);
+	if (g->state == VM_STARTING)
+		set_state(g, VM_READY);
+	run_next(g);
+}
+
+static void
+agent_output(void *arg, const char *bytes, size_t len)
+{
+	struct guest *g = arg;
+	struct job *job = TAILQ_FIRST(&g->jobs);
+
+	if (g->running && job->output != NULL)
+		job->output(job->arg, bytes, len);
+}
+
+static void
+agent_done(void *arg, int status)
+{
+	struct guest *g = arg;
+
+	if (g->orphan)
+		g->orphan = false;
+	else if (g->running)
+		finish_first(g, status);
+	run_next(g);
+}
+
+static const struct agent_calls agent_calls = {
+	.ready = agent_ready,
+	.output = agent_output,
+	.done = agent_done,
+};
+
+/* ---- the agent's socket ---- */
+
+static void
+disconnect(struct guest *g)
+{
+	loop_watch_free(g->watch);
+	g->watch = NULL;
+	if (g->fd >= 0)
+		close(g->fd);
+	g->fd = -1;
+}
+
+static void
+readable(void *arg, unsigned int events)
+{
+	struct guest *g = arg;
+	char bytes[READ_BYTES];
+	ssize_t n = recv(g->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	(void)events;
+	if (n > 0)
+		agent_feed(&g->agent, bytes, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		disconnect(g); /* SIGCHLD tells the rest */
+}
+
+/* 0, or -EAGAIN if it is not there yet. */
+static int
+connect_agent(struct guest *g)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct err err = { "" };
+	int fd;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%.60s/%.20s.agent",
+	    g->all->dir, g->vm->item.name);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -EAGAIN;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
+		return -EAGAIN;
+	}
+	g->fd = fd;
+	g->watch =
+	    loop_watch_new(g->all->loop, fd, LOOP_READ, readable, g, &err);
+	if (g->watch != NULL)
+		return 0;
+	log_error("%s", err.text);
+	disconnect(g);
+	return -EAGAIN;
+}
+
+static void
+retry(void *arg)
+{
+	struct guest *g = arg;
+	uint64_t now = loop_now_ns(g->all->loop), wait = RETRY_MIN_NS;
+
+	if (g->state == VM_GONE) {
+		fail_all(g);
+		return;
+	}
+	if (g->fd >= 0 || connect_agent(g) == 0)
+		return;
+	wait += (now - g->started_ns) / 16;
+	loop_timer_set(
+	    &g->retry, now + (wait < RETRY_MAX_NS ? wait : RETRY_MAX_NS));
+}
+
+/* ---- processes ---- */
+
+static void
+child(const struct guest *g, char *const *argv, const char *log, pid_t parent)
+{
+	sigset_t none;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	/* Ctrl-C is for the lab; it ends its VMs itself. */
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	fd = open("/dev/null", O_RDONLY);
+	if (fd >= 0)
+		dup2(fd, 0);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd >= 0) {
+		dup2(fd, 1);
+		dup2(fd, 2);
+	}
+	execv(g->all->program, argv);
+	fprintf(stderr, "cannot execute %s: %s\n", g->all->program,
+	    strerror(errno));
+	_exit(127);
+}
+
+static int
+start(struct guest *g, struct err *err)
+{
+	struct vm_args args;
+	char log[256];
+	pid_t parent = getpid();
+	int e = vm_args_make(&args, g->vm, g->all->lab, g->all->dir, err);
+
+	if (e < 0)
+		return e;
+	snprintf(log, sizeof(log), "%s/%s.log", g->all->dir, g->vm->item.name);
+	g->started_ns = loop_now_ns(g->all->loop);
+	fflush(NULL);
+	g->pid = fork();
+	if (g->pid == 0)
+		child(g, args.argv, log, parent);
+	e = g->pid < 0 ? -errno : 0;
+	vm_args_free(&args);
+	if (e < 0)
+		return err_sys(err, e, "close other programs",
+		    "vm %s: cannot start a process", g->vm->item.name);
+	loop_timer_set(&g->retry, g->started_ns + RETRY_MIN_NS);
+	return 0;
+}
+
+static void
+reap(void *arg, unsigned int events)
+{
+	struct guests *all = arg;
+
+	(void)events;
+	for (unsigned int i = 0; i < all->lab->nvms; i++) {
+		struct guest *g = &all->guest[i];
+
+		if (g->pid <= 0 || waitpid(g->pid, &g->status, WNOHANG) <= 0)
+			continue;
+		g->pid = 0;
+		/* What it said last is still in the socket. */
+		for (unsigned int k = 0; k < 64 && g->fd >= 0; k++)
+			readable(g, LOOP_READ);
+		disconnect(g);
+		loop_timer_unset(&g->retry);
+		set_state(g, VM_GONE);
+		fail_all(g);
+	}
+}
+
+static void
+guest_init(struct guests *all, unsigned int i)
+{
+	struct guest *g = &all->guest[i];
+
+	g->all = all;
+	g->vm = &all->lab->vms[i];
+	g->fd = -1;
+	TAILQ_INIT(&g->jobs);
+	loop_timer_init(&g->retry, all->loop, retry, g);
+	agent_init(&g->agent, &agent_calls, g);
+}
+
+int
+guests_start(struct guests *all, struct loop *loop, const struct lab *lab,
+    const char *dir, const char *program,
+    void (*changed)(void *arg, struct guest *guest), void *arg, struct err *err)
+{
+	int e = 0;
+
+	*all = (struct guests){
+		.loop = loop,
+		.lab = lab,
+		.dir = dir,
+		.program = program,
+		.changed = changed,
+		.arg = arg,
+	};
+	if (lab->nvms == 0)
+		return 0;
+	all->guest = calloc(lab->nvms, sizeof(all->guest[0]));
+	if (all->guest == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		guest_init(all, i);
+	all->children = loop_signal_new(loop, SIGCHLD, reap, all, err);
+	if (all->children == NULL)
+		e = -ENOMEM;
+	for (unsigned int i = 0; i < lab->nvms && e == 0; i++)
+		e = start(&all->guest[i], err);
+	if (e < 0)
+		guests_stop(all);
+	return e;
+}
+
+static unsigned int
+reap_rest(struct guests *all)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < all->lab->nvms; i++) {
+		struct guest *g = &all->guest[i];
+
+		if (g->pid > 0 && waitpid(g->pid, &g->status, WNOHANG) == 0)
+			left++;
+		else
+			g->pid = 0;
+	}
+	return left;
+}
+
+static void
+kill_rest(struct guests *all, int signal)
+{
+	for (unsigned int i = 0; i < all->lab->nvms; i++)
+		if (all->guest[i].pid > 0)
+			kill(all->guest[i].pid, signal);
+}
+
+void
+guests_stop(struct guests *all)
+{
+	const struct timespec nap = { .tv_nsec = 5 * 1000 * 1000 };
+
+	if (all->guest == NULL)
+		return;
+	loop_watch_free(all->children);
+	kill_rest(all, SIGTERM);
+	for (unsigned int ms = 0; reap_rest(all) > 0 && ms < STOP_MS; ms += 5)
+		nanosleep(&nap, NULL);
+	kill_rest(all, SIGKILL);
+	for (unsigned int i = 0; i < all->lab->nvms; i++) {
+		struct guest *g = &all->guest[i];
+
+		if (g->pid > 0)
+			waitpid(g->pid, &g->status, 0);
+		loop_timer_unset(&g->retry);
+		disconnect(g);
+	}
+	free(all->guest);
+	all->guest = NULL;
+}
+
+struct guest *
+guests_find(struct guests *all, const char *name)
+{
+	for (unsigned int i = 0; all->guest != NULL && i < all->lab->nvms; i++)
+		if (strcmp(all->lab->vms[i].item.name, name) == 0)
+			return &all->guest[i];
+	return NULL;
+}
+
+/* ---- for people ---- */
+
+const char *
+guest_state_name(const struct guest *g)
+{
+	switch (g->state) {
+	case VM_STARTING: return "starting";
+	case VM_READY: return "ready";
+	case VM_GONE:
+		return WIFEXITED(g->status) && WEXITSTATUS(g->status) == 0
+		    ? "off"
+		    : "died";
+	case VM_NSTATES: break;
+	}
+	return "?";
+}
+
+/* The last lines of the file name, up to 600 bytes. */
+static size_t
+tail_of(const struct guest *g, const char *suffix, char *out, size_t len)
+{
+	char path[256], bytes[600];
+	FILE *file;
+	long size;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/%s.%s", g->all->dir, g->vm->item.name,
+	    suffix);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
+	    fseek(file, size > 600 ? size - 600 : 0, SEEK_SET) == 0)
+		n = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	if (n > len - 1)
+		n = len - 1;
+	for (size_t i = 0; i < n; i++)
+		out[i] =
+		    (bytes[i] >= ' ' && bytes[i] != 0x7f) || bytes[i] == '\n'
+		    ? bytes[i]
+		    : ' ';
+	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' '))
+		n--;
+	out[n] = '\0';
+	return n;
+}
+
+char *
+guest_epitaph(const struct guest *g, char *out, size_t len)
+{
+	size_t used;
+
+	if (WIFSIGNALED(g->status))
+		used = (size_t)snprintf(out, len, "signal %d (%s)",
+		    WTERMSIG(g->status), strsignal(WTERMSIG(g->status)));
+	else
+		used = (size_t)snprintf(
+		    out, len, "exit status %d", WEXITSTATUS(g->status));
+	for (unsigned int i = 0; i < 2 && used + 100 < len; i++) {
+		used += (size_t)snprintf(out + used, len - used, "\n");
+		used += tail_of(
+		    g, i == 0 ? "log" : "console", out + used, len - used);
+	}
+	while (used > 0 && out[used - 1] == '\n')
+		out[--used] = '\0';
+	return out;
+}

@@ -1,0 +1,96 @@
+/*
+ * guest.h - the VMs of a lab: child processes, and commands inside of them.
+ *
+ *     STARTING --ready--> READY --exit--> GONE
+ *        '-----------------exit-----------^
+ *
+ * Each VM is "lanyard vm" in a process of its own, which dies with this one.
+ * It connects to the vhost-user sockets that the fabric listens on; its
+ * console and agent are sockets in the run directory.  Commands of one VM run
+ * one after another, in the order in which they were asked for.
+ *
+ * Loop thread only.
+ */
+#ifndef LAB_GUEST_H
+#define LAB_GUEST_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "lab/agent.h"
+#include "lab/model.h"
+
+enum guest_state { VM_STARTING, VM_READY, VM_GONE, VM_NSTATES };
+
+#define JOB_GONE (-1) /* a status: the VM has ended or started anew */
+
+/* A command for a VM.  Part of its owner's struct; output and done may be
+ * called until done was, or job_cancel(). */
+struct job {
+	const char *command; /* borrowed until done */
+	/* May be NULL. */
+	void (*started)(void *arg);
+	void (*output)(void *arg, const char *bytes, size_t len);
+	void (*done)(void *arg, int status); /* 0 to 255, or JOB_GONE */
+	void *arg;
+	struct guest *guest; /* NULL: not asked for */
+	TAILQ_ENTRY(job) entry;
+};
+
+struct guests;
+
+struct guest {
+	struct guests *all;
+	const struct lab_vm *vm;
+	enum guest_state state;
+	pid_t pid;
+	int status; /* of waitpid(), when it is GONE */
+	int fd;     /* to its agent; -1: not connected */
+	struct loop_watch *watch;
+	struct loop_timer retry;
+	struct agent agent;
+	TAILQ_HEAD(jobs, job) jobs; /* the first one may be running */
+	bool running;               /* ... and is */
+	bool orphan;                /* a job is running that was cancelled */
+	uint64_t started_ns, ready_ns;
+	unsigned int starts; /* how often it got ready */
+};
+
+struct guests {
+	struct loop *loop;
+	const struct lab *lab;
+	const char *dir; /* the run directory */
+	const char *program;
+	struct guest *guest; /* one for each of the lab's VMs, in its order */
+	unsigned int nready;
+	struct loop_watch *children; /* SIGCHLD */
+	/* Told of each change of state. */
+	void (*changed)(void *arg, struct guest *guest);
+	void *arg;
+};
+
+/* Starts all VMs.  program is what to execute, as "/proc/self/exe".  0, or
+ * -Exxx with *err and nothing left running. */
+int guests_start(struct guests *guests, struct loop *loop,
+    const struct lab *lab, const char *dir, const char *program,
+    void (*changed)(void *arg, struct guest *guest), void *arg,
+    struct err *err);
+
+/* Ends all VMs, at the latest after three seconds by force.  Cannot fail. */
+void guests_stop(struct guests *guests);
+
+struct guest *guests_find(struct guests *guests, const char *name);
+
+/* Asks for a command; a VM that has gone says so from the next round on. */
+void job_ask(struct job *job, struct guest *guest);
+/* Nothing is called any more.  A command that runs is interrupted. */
+void job_cancel(struct job *job);
+
+const char *guest_state_name(const struct guest *guest);
+
+/* Why a VM has gone, as "exit status 1", with the end of its log.  Returns
+ * out. */
+char *guest_epitaph(const struct guest *guest, char *out, size_t len);
+
+#endif

@@ -1,0 +1,576 @@
+/*
+ * Order of things, up and down:
+ *
+ *     run directory and lock   so that nothing is made twice
+ *     loop, fabric             sockets are listened on ...
+ *     captures, expectations   ... and watched before the first frame
+ *     VMs                      which connect to the sockets
+ *     events, control socket
+ *
+ * The loop's clock is read anew before time starts to count.  Each part has a
+ * function that ends it, which is fine when it was never begun, so a start
+ * that fails half-way goes the same way down as the end of a lab.
+ *
+ * Frames pass from node to node by nested calls; a TTL's worth of routers needs
+ * more than the usual eight megabytes of stack.
+ */
+#include "lab/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "lab/control.h"
+#include "lab/event.h"
+#include "lab/expect.h"
+#include "lab/fabric.h"
+#include "lab/guest.h"
+#include "lab/rundir.h"
+#include "lab/show.h"
+#include "pcap-tools/capture.h"
+
+#define STACK_BYTES   ((rlim_t)256 << 20)
+#define PROGRESS_NS   (100 * NS_PER_MS)
+#define OUTPUT_LINES  40
+#define EPITAPH_BYTES 2048
+
+struct run {
+	const struct lab *lab;
+	const struct run_options *options;
+	struct loop *loop;
+	struct rundir dir;
+	struct fabric *fabric;
+	struct capture **captures;
+	struct guests guests;
+	struct expects expects;
+	struct events events;
+	struct control *control;
+	struct loop_watch *on_int, *on_term, *on_hup;
+	struct loop_timer for_timer, progress;
+	uint64_t start_ns;
+	bool with_guests, terminal, stopped; /* stopped: by a signal or call */
+	bool line_open; /* a line of progress is on the terminal */
+	unsigned int ndied;
+};
+
+/* ---- what happens, as it happens ---- */
+
+static void
+wipe_progress(struct run *r)
+{
+	if (r->line_open)
+		fputs("\r\033[K", r->options->notes);
+	r->line_open = false;
+}
+
+/* "[  0.21 s] alice: ready" */
+static void say(struct run *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+say(struct run *r, const char *format, ...)
+{
+	uint64_t now = loop_now_ns(r->loop) - r->start_ns;
+	va_list args;
+
+	if (r->options->json)
+		return;
+	wipe_progress(r);
+	fprintf(r->options->out, "[%6.2f s] ", (double)now / 1e9);
+	va_start(args, format);
+	vfprintf(r->options->out, format, args);
+	va_end(args);
+	fputc('\n', r->options->out);
+	fflush(r->options->out);
+}
+
+static void
+show_progress(void *arg)
+{
+	struct run *r = arg;
+	uint64_t now = loop_now_ns(r->loop);
+
+	wipe_progress(r);
+	fprintf(r->options->notes, "%s: %.1f s", r->lab->name,
+	    (double)(now - r->start_ns) / 1e9);
+	if (r->lab->nvms > 0)
+		fprintf(r->options->notes, ", %u of %u VMs ready",
+		    r->guests.nready, r->lab->nvms);
+	if (r->expects.nwithin > 0)
+		fprintf(r->options->notes, ", %u of %u expectations decided",
+		    r->expects.nwithin - r->expects.nopen, r->expects.nwithin);
+	fflush(r->options->notes);
+	r->line_open = true;
+	loop_timer_set(&r->progress, now + PROGRESS_NS);
+}
+
+/* ---- the end ---- */
+
+/* Ends the lab when nothing is left to wait for. */
+static void
+check_end(struct run *r)
+{
+	/* Before everything is started, or with nothing to decide. */
+	if (r->events.list == NULL ||
+	    (r->lab->nexpects == 0 ||
+		r->expects.nwithin + r->lab->nevents == 0))
+		return;
+	if (r->expects.nopen == 0 && r->events.nopen == 0)
+		loop_stop(r->loop);
+}
+
+static void
+time_is_over(void *arg)
+{
+	struct run *r = arg;
+
+	loop_stop(r->loop);
+}
+
+static void
+stop(void *arg)
+{
+	struct run *r = arg;
+
+	r->stopped = true;
+	loop_stop(r->loop);
+}
+
+static void
+signalled(void *arg, unsigned int events)
+{
+	(void)events;
+	stop(arg);
+}
+
+static void
+decided(void *arg, struct expectation *e)
+{
+	struct run *r = arg;
+	char text[1024];
+
+	if (e->outcome == OUTCOME_FAILED && r->events.list != NULL)
+		say(r, "not met: %s (%s)",
+		    expect_text(e->want, text, sizeof(text)), e->why);
+	check_end(r);
+}
+
+static void
+event_done(void *arg, struct event *event, int status)
+{
+	struct run *r = arg;
+	const struct lab_event *what = event->what;
+	char took[UNITS_TEXT_BYTES];
+
+	if (what->set != NULL) {
+		say(r, "%s: the link is %s", what->set,
+		    what->down ? "down" : "up");
+	} else {
+		duration_about(took, loop_now_ns(r->loop) - event->started_ns);
+		if (status == JOB_GONE)
+			say(r, "%s$ %s  (the VM has gone)", what->vm,
+			    what->run);
+		else
+			say(r, "%s$ %s  (exit status %d after %s)", what->vm,
+			    what->run, status, took);
+		if (!r->options->json)
+			output_print(&event->output, "           ",
+			    OUTPUT_LINES, r->options->out);
+	}
+	check_end(r);
+}
+
+static void
+guest_changed(void *arg, struct guest *g)
+{
+	struct run *r = arg;
+	char text[EPITAPH_BYTES], took[UNITS_TEXT_BYTES];
+
+	switch (g->state) {
+	case VM_STARTING: return;
+	case VM_READY:
+		say(r, "%s is ready, %s after its start", g->vm->item.name,
+		    duration_about(took, g->ready_ns - g->started_ns));
+		return;
+	case VM_GONE:
+		if (strcmp(guest_state_name(g), "off") == 0) {
+			say(r, "%s has powered off", g->vm->item.name);
+			return;
+		}
+		r->ndied++;
+		say(r, "%s died: %s", g->vm->item.name,
+		    guest_epitaph(g, text, sizeof(text)));
+		return;
+	case VM_NSTATES: return;
+	}
+}
+
+/* ---- up ---- */
+
+/* Files for a hundred VMs, stack for long ways; children get what was. */
+static void
+raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 &&
+	    (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < STACK_BYTES)) {
+		limit.rlim_cur =
+		    limit.rlim_max < STACK_BYTES ? limit.rlim_max : STACK_BYTES;
+		setrlimit(RLIMIT_STACK, &limit);
+	}
+}
+
+static int
+check_virtual(const struct lab *lab, struct err *err)
+{
+	if (lab->nvms > 0)
+		return err_set(err, -EINVAL,
+		    "lab \"%s\" has VMs (\"%s\"), which know real time only; "
+		    "run it without --virtual-time",
+		    lab->name, lab->vms[0].item.name);
+	if (lab->nplugs > 0)
+		return err_set(err, -EINVAL,
+		    "lab \"%s\" has plugs (\"%s\"), which know real time only; "
+		    "run it without --virtual-time",
+		    lab->name, lab->plugs[0].item.name);
+	return 0;
+}
+
+static int
+start_captures(struct run *r, struct err *err)
+{
+	const struct lab *lab = r->lab;
+	int e = 0;
+
+	r->captures = calloc(lab->ncaptures + 1, sizeof(r->captures[0]));
+	if (r->captures == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < lab->ncaptures && e == 0; i++) {
+		const struct lab_capture *c = &lab->captures[i];
+
+		r->captures[i] =
+		    capture_new(r->loop, c->file, (uint32_t)c->snaplen, err);
+		if (r->captures[i] == NULL)
+			return -EIO;
+		for (unsigned int k = 0; k < c->at.n && e == 0; k++)
+			e = capture_add(r->captures[i],
+			    fabric_port(r->fabric, c->at.list[k].text),
+			    c->filter, err);
+	}
+	return e;
+}
+
+/* A virtual loop watches no signals: its handler stops it by hand. */
+static struct loop *virtual_loop;
+
+static void
+stop_virtual_loop(int signal)
+{
+	(void)signal;
+	loop_stop(virtual_loop);
+}
+
+static int
+watch_signals(struct run *r, struct err *err)
+{
+	const struct sigaction act = { .sa_handler = stop_virtual_loop };
+
+	signal(SIGPIPE, SIG_IGN);
+	if (r->options->virtual_time) {
+		virtual_loop = r->loop;
+		sigaction(SIGINT, &act, NULL);
+		sigaction(SIGTERM, &act, NULL);
+		return 0;
+	}
+	r->on_int = loop_signal_new(r->loop, SIGINT, signalled, r, err);
+	r->on_term = loop_signal_new(r->loop, SIGTERM, signalled, r, err);
+	r->on_hup = loop_signal_new(r->loop, SIGHUP, signalled, r, err);
+	return r->on_int == NULL || r->on_term == NULL || r->on_hup == NULL
+	    ? -ENOMEM
+	    : 0;
+}
+
+static int
+start_control(struct run *r, struct err *err)
+{
+	char path[RUNDIR_BYTES + 16];
+	struct control_config config = {
+		.loop = r->loop,
+		.path = path,
+		.fabric = r->fabric,
+		.guests = r->with_guests ? &r->guests : NULL,
+		.stop = stop,
+		.arg = r,
+	};
+
+	if (r->options->virtual_time)
+		return 0;
+	snprintf(path, sizeof(path), "%s/control", r->dir.path);
+	r->control = control_new(&config, err);
+	return r->control == NULL ? -EIO : 0;
+}
+
+static void
+start_timers(struct run *r)
+{
+	if (r->options->for_ns != 0)
+		loop_timer_set(&r->for_timer, r->start_ns + r->options->for_ns);
+	if (r->terminal)
+		loop_timer_set(&r->progress, r->start_ns + PROGRESS_NS);
+}
+
+static int
+bring_up(struct run *r, struct err *err)
+{
+	const struct lab *lab = r->lab;
+	bool is_virtual = r->options->virtual_time;
+	int e = is_virtual ? check_virtual(lab, err)
+			   : rundir_open(&r->dir, lab->name, err);
+
+	if (e < 0)
+		return e;
+	r->loop = loop_new(is_virtual ? LOOP_VIRTUAL : LOOP_REAL, err);
+	if (r->loop == NULL)
+		return -ENOMEM;
+	loop_timer_init(&r->for_timer, r->loop, time_is_over, r);
+	loop_timer_init(&r->progress, r->loop, show_progress, r);
+	e = watch_signals(r, err);
+	if (e < 0)
+		return e;
+	r->fabric =
+	    fabric_new(r->loop, lab, r->options->seed, r->dir.path, err);
+	if (r->fabric == NULL)
+		return -EIO;
+	e = start_captures(r, err);
+	if (e < 0)
+		return e;
+	loop_update_now(r->loop);
+	r->start_ns = loop_now_ns(r->loop);
+	e = guests_start(&r->guests, r->loop, lab, r->dir.path,
+	    "/proc/self/exe", guest_changed, r, err);
+	if (e < 0)
+		return e;
+	r->with_guests = true;
+	e = start_control(r, err);
+	if (e < 0)
+		return e;
+	e = expects_start(
+	    &r->expects, r->loop, lab, r->fabric, &r->guests, decided, r, err);
+	if (e < 0)
+		return e;
+	if (events_start(&r->events, r->loop, lab, r->fabric, &r->guests,
+		event_done, r) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	start_timers(r);
+	return 0;
+}
+
+/* ---- results ---- */
+
+static const char *
+captures_done(struct run *r, unsigned int i, char *out, size_t len)
+{
+	struct capture_stats stats;
+
+	capture_flush(r->captures[i]);
+	stats = capture_stats(r->captures[i]);
+	snprintf(out, len, "%" PRIu64 " frames at %u ports", stats.frames,
+	    r->lab->captures[i].at.n);
+	if (stats.lost > 0)
+		snprintf(out + strlen(out), len - strlen(out),
+		    ", %" PRIu64 " more were lost: the disk was too slow",
+		    stats.lost);
+	return out;
+}
+
+static void
+print_table(struct run *r, const char *name, const char *title)
+{
+	const struct show show = { r->fabric, &r->guests };
+	const struct table_head *head = show_head(name, NULL);
+	struct table table;
+	json_t *rows;
+
+	if (head == NULL || show_fill(&table, head, &show) < 0)
+		return;
+	rows = table_json(&table);
+	if (title == NULL || json_array_size(rows) > 0) {
+		fprintf(r->options->out, "\n%s%s%s\n",
+		    title == NULL ? name : title, title == NULL ? ": " : "",
+		    title == NULL ? head->help : "");
+		if (json_array_size(rows) > 0)
+			table_print(head, rows, "  ", r->options->out);
+		else
+			fprintf(r->options->out, "  none\n");
+	}
+	json_decref(rows);
+	table_free(&table);
+}
+
+static void
+print_results(struct run *r, uint64_t ns)
+{
+	FILE *out = r->options->out;
+	const struct lab *lab = r->lab;
+	unsigned int failed = expects_failed(&r->expects);
+	char text[200], took[UNITS_TEXT_BYTES];
+	bool drops = false;
+
+	if (lab->nexpects > 0) {
+		fprintf(out, "\nexpectations\n");
+		expects_print(&r->expects, out);
+	}
+	for (unsigned int i = 0; i < lab->show.n; i++) {
+		print_table(r, lab->show.list[i].text, NULL);
+		drops |= strcmp(lab->show.list[i].text, "drops") == 0;
+	}
+	if (!drops)
+		print_table(
+		    r, "drops", "frames that ended on their way, and why");
+	if (lab->ncaptures > 0)
+		fprintf(out, "\ncaptures\n");
+	for (unsigned int i = 0; i < lab->ncaptures; i++)
+		fprintf(out, "  %s: %s\n", lab->captures[i].file,
+		    captures_done(r, i, text, sizeof(text)));
+	fprintf(out, "\n%s: ", lab->name);
+	if (lab->nexpects > 0)
+		fprintf(out, "%u of %u expectations met",
+		    lab->nexpects - failed, lab->nexpects);
+	else
+		fprintf(out, "ended");
+	if (r->ndied > 0)
+		fprintf(out, ", %u VMs died", r->ndied);
+	fprintf(out, ", %s%s\n", duration_about(took, ns),
+	    r->options->virtual_time ? " of virtual time" : "");
+}
+
+static void
+print_json(struct run *r, uint64_t ns)
+{
+	const struct show show = { r->fabric, &r->guests };
+	json_t *tables = json_object(), *captures = json_array(), *all;
+
+	for (unsigned int i = 0; show_heads[i] != NULL; i++) {
+		struct table table;
+
+		if (show_fill(&table, show_heads[i], &show) < 0)
+			continue;
+		json_object_set_new(
+		    tables, show_heads[i]->name, table_json(&table));
+		table_free(&table);
+	}
+	for (unsigned int i = 0; i < r->lab->ncaptures; i++) {
+		struct capture_stats stats;
+
+		capture_flush(r->captures[i]);
+		stats = capture_stats(r->captures[i]);
+		json_array_append_new(captures,
+		    json_pack("{s:s,s:I,s:I}", "file", r->lab->captures[i].file,
+			"frames", (json_int_t)stats.frames, "lost",
+			(json_int_t)stats.lost));
+	}
+	all = json_pack("{s:s,s:b,s:f,s:i,s:o,s:o,s:o}", "lab", r->lab->name,
+	    "met", expects_failed(&r->expects) == 0, "ran_s", (double)ns / 1e9,
+	    "vms_died", (int)r->ndied, "expectations",
+	    expects_json(&r->expects), "captures", captures, "tables", tables);
+	json_dumpf(all, r->options->out, JSON_INDENT(2));
+	fputc('\n', r->options->out);
+	json_decref(all);
+}
+
+/* ---- down ---- */
+
+/* In an order in which nothing refers to what has gone.  Returns -Exxx when a
+ * capture is not whole. */
+static int
+bring_down(struct run *r, struct err *err)
+{
+	int e = 0;
+
+	control_free(r->control);
+	events_free(&r->events);
+	expects_free(&r->expects);
+	if (r->with_guests)
+		guests_stop(&r->guests);
+	for (unsigned int i = 0; r->captures != NULL && i < r->lab->ncaptures;
+	     i++)
+		if (capture_free(r->captures[i], err) < 0)
+			e = -EIO;
+	free(r->captures);
+	fabric_free(r->fabric);
+	loop_watch_free(r->on_int);
+	loop_watch_free(r->on_term);
+	loop_watch_free(r->on_hup);
+	if (r->loop != NULL) {
+		loop_timer_unset(&r->for_timer);
+		loop_timer_unset(&r->progress);
+	}
+	if (r->options->virtual_time) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		virtual_loop = NULL;
+	}
+	loop_free(r->loop);
+	rundir_close(&r->dir);
+	return e;
+}
+
+static void
+announce(struct run *r)
+{
+	const struct lab *lab = r->lab;
+
+	say(r, "%s: %u switch%s, %u router%s, %u VM%s, %u host%s, %u plug%s",
+	    lab->name, lab->nswitches, lab->nswitches == 1 ? "" : "es",
+	    lab->nrouters, lab->nrouters == 1 ? "" : "s", lab->nvms,
+	    lab->nvms == 1 ? "" : "s", lab->nhosts, lab->nhosts == 1 ? "" : "s",
+	    lab->nplugs, lab->nplugs == 1 ? "" : "s");
+}
+
+int
+run_lab(
+    const struct lab *lab, const struct run_options *options, struct err *err)
+{
+	struct run r = {
+		.lab = lab,
+		.options = options,
+		.dir = { .lock = -1 },
+		.terminal = !options->json && !options->virtual_time &&
+		    isatty(fileno(options->notes)),
+	};
+	int e, status = 0;
+
+	raise_limits();
+	e = bring_up(&r, err);
+	if (e == 0) {
+		uint64_t ns;
+
+		announce(&r);
+		e = loop_run(r.loop);
+		if (e < 0)
+			err_set(err, e, "the event loop failed");
+		ns = loop_now_ns(r.loop) - r.start_ns;
+		wipe_progress(&r);
+		expects_judge(&r.expects);
+		if (options->json)
+			print_json(&r, ns);
+		else
+			print_results(&r, ns);
+		fflush(options->out);
+		status = expects_failed(&r.expects) > 0 || r.ndied > 0;
+	}
+	if (bring_down(&r, err) < 0 && e == 0)
+		e = -EIO;
+	return e < 0 ? e : status;
+}

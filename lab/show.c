@@ -1,0 +1,545 @@
+/*
+ * Each table is a head and a function that adds its rows; show_tables[] joins
+ * the two.
+ */
+#include "lab/show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lab/guest.h"
+#include "lab/nearest.h"
+#include "net/ip4.h"
+
+#define ENDPOINT_BYTES 32 /* "255.255.255.255 id 65535" */
+
+/* What the callbacks that make rows know. */
+struct rows {
+	struct table *table;
+	const char *node;
+	const struct show *show;
+};
+
+static json_int_t
+number(uint64_t n)
+{
+	return (json_int_t)(n > INT64_MAX ? INT64_MAX : n);
+}
+
+static double
+in_seconds(uint64_t ns)
+{
+	return (double)(ns / NS_PER_MS) / 1000;
+}
+
+static const char *
+protocol_name(uint8_t protocol)
+{
+	switch (protocol) {
+	case IP_TCP: return "tcp";
+	case IP_UDP: return "udp";
+	case IP_ICMP: return "icmp";
+	default: return "ip";
+	}
+}
+
+/* "10.0.0.1:80"; an ICMP id, or nothing, behind it for other protocols. */
+static const char *
+endpoint(char out[ENDPOINT_BYTES], uint8_t protocol, uint32_t ip, uint16_t port)
+{
+	char text[IP4_TEXT_BYTES];
+
+	ip4_text(text, ip);
+	if (protocol == IP_TCP || protocol == IP_UDP)
+		snprintf(out, ENDPOINT_BYTES, "%s:%u", text, port);
+	else if (protocol == IP_ICMP && port != 0)
+		snprintf(out, ENDPOINT_BYTES, "%s id %u", text, port);
+	else
+		snprintf(out, ENDPOINT_BYTES, "%s", text);
+	return out;
+}
+
+/* ---- ports ---- */
+
+static const struct table_head ports_head = {
+	.name = "ports",
+	.help = "every port, its cable, and what passed it",
+	.columns = {
+		{ "port", "PORT" },
+		{ "link", "LINK" },
+		{ "peer", "CABLE TO" },
+		{ "in_frames", "IN" },
+		{ "in_bytes", "BYTES" },
+		{ "out_frames", "OUT" },
+		{ "out_bytes", "BYTES" },
+		{ "out_refused", "REFUSED" },
+		{ "state", "STATE" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+port_row(struct table *table, const struct port *port)
+{
+	char text[200] = "";
+
+	if (port->ops->describe != NULL)
+		port->ops->describe(port, text, sizeof(text));
+	table_add(table, "[s,s,s?,I,I,I,I,I,s]", port->name,
+	    port->down             ? "down"
+		: port_is_up(port) ? "up"
+				   : "off",
+	    port->peer != NULL ? port->peer->name : NULL,
+	    number(port->in_frames), number(port->in_bytes),
+	    number(port->out_frames), number(port->out_bytes),
+	    number(port->out_drops), text);
+}
+
+static void
+fill_ports(struct rows *rows)
+{
+	const struct fabric *f = rows->show->fabric;
+
+	/* Ports of nodes first: what people ask for. */
+	for (unsigned int i = 0; i < f->lab->nports; i++)
+		port_row(rows->table, f->ports[i]);
+	for (unsigned int i = 0; i < f->ncables; i++)
+		for (unsigned int k = 0; k < 2; k++)
+			if (lab_port(f->lab, f->cables[i][k]->name) == NULL)
+				port_row(rows->table, f->cables[i][k]);
+}
+
+/* ---- cables ---- */
+
+static const struct table_head cables_head = {
+	.name = "cables",
+	.help = "which port is joined to which",
+	.columns = {
+		{ "a", "PORT" },
+		{ "b", "PORT" },
+		{ "link", "LINK" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+fill_cables(struct rows *rows)
+{
+	const struct fabric *f = rows->show->fabric;
+
+	for (unsigned int i = 0; i < f->ncables; i++)
+		table_add(rows->table, "[s,s,s]", f->cables[i][0]->name,
+		    f->cables[i][1]->name,
+		    port_is_up(f->cables[i][0]) ? "up" : "down");
+}
+
+/* ---- switches ---- */
+
+static const struct table_head macs_head = {
+	.name = "macs",
+	.help = "the addresses that switches have learned",
+	.columns = {
+		{ "switch", "SWITCH" },
+		{ "mac", "ADDRESS" },
+		{ "port", "PORT" },
+		{ "age_s", "AGE" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+mac_row(
+    void *arg, const struct mac *mac, const struct port *port, uint64_t age_ns)
+{
+	struct rows *rows = arg;
+	char text[MAC_TEXT_BYTES];
+
+	table_add(rows->table, "[s,s,s,f]", rows->node, mac_text(text, mac),
+	    port->name, in_seconds(age_ns));
+}
+
+static void
+fill_macs(struct rows *rows)
+{
+	const struct fabric *f = rows->show->fabric;
+
+	for (unsigned int i = 0; i < f->lab->nswitches; i++) {
+		rows->node = f->lab->switches[i].item.name;
+		switch_each_mac(f->switches[i], mac_row, rows);
+	}
+}
+
+/* ---- routers ---- */
+
+static const struct table_head nat_head = {
+	.name = "nat",
+	.help = "the NAT tables of routers",
+	.columns = {
+		{ "router", "ROUTER" },
+		{ "id", "ENTRY" },
+		{ "protocol", "PROTO" },
+		{ "inside", "INSIDE" },
+		{ "outside", "OUTSIDE" },
+		{ "remote", "REMOTE" },
+		{ "state", "STATE" },
+		{ "left_s", "EXPIRES IN" },
+		{ "out_frames", "OUT" },
+		{ "out_bytes", "BYTES" },
+		{ "in_frames", "IN" },
+		{ "in_bytes", "BYTES" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+nat_row(void *arg, const struct nat_row *row)
+{
+	struct rows *rows = arg;
+	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
+
+	table_add(rows->table, "[s,I,s,s,s,s,s,f,I,I,I,I]", rows->node,
+	    number(row->id), protocol_name(row->protocol),
+	    endpoint(in, row->protocol, row->inside_ip, row->inside_port),
+	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
+	    endpoint(remote, row->protocol, row->remote_ip, row->remote_port),
+	    row->state, in_seconds(row->left_ns), number(row->out_frames),
+	    number(row->out_bytes), number(row->in_frames),
+	    number(row->in_bytes));
+}
+
+static const struct table_head refusals_head = {
+	.name = "refusals",
+	.help = "what routers refused from outside, the latest last",
+	.columns = {
+		{ "router", "ROUTER" },
+		{ "at_s", "AT" },
+		{ "protocol", "PROTO" },
+		{ "from", "FROM" },
+		{ "to", "TO" },
+		{ "reason", "VERDICT" },
+		{ "sentence", "WHY" },
+		{ "clause", NULL },
+		{ NULL, NULL },
+	},
+};
+
+static void
+refusal_row(void *arg, const struct refusal_row *row)
+{
+	struct rows *rows = arg;
+	char from[ENDPOINT_BYTES], to[ENDPOINT_BYTES];
+
+	table_add(rows->table, "[s,f,s,s,s,s,s,s]", rows->node,
+	    in_seconds(row->at_ns), protocol_name(row->protocol),
+	    endpoint(from, row->protocol, row->src_ip, row->src_port),
+	    endpoint(to, row->protocol, row->dst_ip, row->dst_port),
+	    reason_name(row->reason), reason_sentence(row->reason),
+	    reason_clause(row->reason));
+}
+
+static const struct table_head arp_head = {
+	.name = "arp",
+	.help = "the neighbours that routers have resolved",
+	.columns = {
+		{ "port", "PORT" },
+		{ "ip", "ADDRESS" },
+		{ "mac", "MAC" },
+		{ "state", "STATE" },
+		{ "age_s", "AGE" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+arp_row(void *arg, const struct arp_row *row)
+{
+	struct rows *rows = arg;
+	char ip[IP4_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+
+	table_add(rows->table, "[s,s,s?,s,f]", row->port->name,
+	    ip4_text(ip, row->ip),
+	    mac_is_zero(&row->mac) ? NULL : mac_text(mac, &row->mac),
+	    row->state, in_seconds(row->age_ns));
+}
+
+static const struct table_head leases_head = {
+	.name = "leases",
+	.help = "the addresses that routers gave by DHCP",
+	.columns = {
+		{ "port", "PORT" },
+		{ "ip", "ADDRESS" },
+		{ "mac", "MAC" },
+		{ "of", "OF" },
+		{ "hostname", "HOST NAME" },
+		{ "state", "STATE" },
+		{ "left_s", "EXPIRES IN" },
+		{ NULL, NULL },
+	},
+};
+
+/* The lab's port with that address, or NULL. */
+static const char *
+port_of_mac(const struct lab *lab, const struct mac *mac)
+{
+	for (unsigned int i = 0; i < lab->nports; i++)
+		if (mac_equal(&lab->ports[i]->mac, mac))
+			return lab->ports[i]->full;
+	return NULL;
+}
+
+static void
+lease_row(void *arg, const struct lease_row *row)
+{
+	struct rows *rows = arg;
+	char ip[IP4_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+	char name[sizeof(row->hostname)];
+	size_t n = 0;
+
+	/* The guest chose its name: printable letters only. */
+	for (; n + 1 < sizeof(name) && row->hostname[n] != '\0'; n++)
+		name[n] = row->hostname[n] > ' ' && row->hostname[n] < 0x7f
+		    ? row->hostname[n]
+		    : '?';
+	name[n] = '\0';
+	table_add(rows->table, "[s,s,s,s?,s,s,f]", row->port->name,
+	    ip4_text(ip, row->ip), mac_text(mac, &row->mac),
+	    port_of_mac(rows->show->fabric->lab, &row->mac), name, row->state,
+	    in_seconds(row->left_ns));
+}
+
+static const struct table_head routes_head = {
+	.name = "routes",
+	.help = "the routes of routers",
+	.columns = {
+		{ "router", "ROUTER" },
+		{ "to", "TO" },
+		{ "via", "VIA" },
+		{ "port", "PORT" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+route_row(void *arg, const struct route_row *row)
+{
+	struct rows *rows = arg;
+	char to[NET_TEXT_BYTES], via[IP4_TEXT_BYTES];
+
+	table_add(rows->table, "[s,s,s,s?]", rows->node,
+	    ip4_net_text(to, row->to),
+	    row->via == 0 ? "connected" : ip4_text(via, row->via),
+	    row->port != NULL ? row->port->name : NULL);
+}
+
+/* Calls each for every router. */
+static void
+each_router(struct rows *rows,
+    void (*each)(const struct router *router, struct rows *rows))
+{
+	const struct fabric *f = rows->show->fabric;
+
+	for (unsigned int i = 0; i < f->lab->nrouters; i++) {
+		rows->node = f->lab->routers[i].item.name;
+		each(f->routers[i], rows);
+	}
+}
+
+static void
+nat_of(const struct router *router, struct rows *rows)
+{
+	router_each_nat(router, nat_row, rows);
+}
+
+static void
+fill_nat(struct rows *rows)
+{
+	each_router(rows, nat_of);
+}
+
+static void
+refusals_of(const struct router *router, struct rows *rows)
+{
+	router_each_refusal(router, refusal_row, rows);
+}
+
+static void
+fill_refusals(struct rows *rows)
+{
+	each_router(rows, refusals_of);
+}
+
+static void
+arp_of(const struct router *router, struct rows *rows)
+{
+	router_each_arp(router, arp_row, rows);
+}
+
+static void
+fill_arp(struct rows *rows)
+{
+	each_router(rows, arp_of);
+}
+
+static void
+leases_of(const struct router *router, struct rows *rows)
+{
+	router_each_lease(router, lease_row, rows);
+}
+
+static void
+fill_leases(struct rows *rows)
+{
+	each_router(rows, leases_of);
+}
+
+static void
+routes_of(const struct router *router, struct rows *rows)
+{
+	router_each_route(router, route_row, rows);
+}
+
+static void
+fill_routes(struct rows *rows)
+{
+	each_router(rows, routes_of);
+}
+
+/* ---- VMs ---- */
+
+static const struct table_head vms_head = {
+	.name = "vms",
+	.help = "the virtual machines and their processes",
+	.columns = {
+		{ "vm", "VM" },
+		{ "state", "STATE" },
+		{ "pid", "PID" },
+		{ "memory", "MEMORY" },
+		{ "vcpus", "VCPUS" },
+		{ "ready_after_s", "READY AFTER" },
+		{ "starts", "STARTS" },
+		{ NULL, NULL },
+	},
+};
+
+static void
+fill_vms(struct rows *rows)
+{
+	const struct guests *guests = rows->show->guests;
+
+	if (guests == NULL || guests->guest == NULL)
+		return;
+	for (unsigned int i = 0; i < guests->lab->nvms; i++) {
+		const struct guest *g = &guests->guest[i];
+		char memory[UNITS_TEXT_BYTES];
+
+		table_add(rows->table, "[s,s,o?,s,I,o?,i]", g->vm->item.name,
+		    guest_state_name(g),
+		    g->pid > 0 ? json_integer(g->pid) : NULL,
+		    size_text(memory, g->vm->memory_bytes),
+		    number(g->vm->vcpus),
+		    g->starts > 0
+			? json_real(in_seconds(g->ready_ns - g->started_ns))
+			: NULL,
+		    (int)g->starts);
+	}
+}
+
+/* ---- verdicts ---- */
+
+static const struct table_head drops_head = {
+	.name = "drops",
+	.help = "frames that ended at a node, and why",
+	.columns = {
+		{ "node", "NODE" },
+		{ "reason", "VERDICT" },
+		{ "frames", "FRAMES" },
+		{ "sentence", "WHY" },
+		{ "clause", NULL },
+		{ NULL, NULL },
+	},
+};
+
+static void
+drop_rows(void *arg, enum lab_kind kind, struct node *node)
+{
+	struct rows *rows = arg;
+
+	(void)kind;
+	for (int r = REASON_FIRST_DROP; r < REASON_COUNT; r++)
+		if (node->count[r] != 0)
+			table_add(rows->table, "[s,s,I,s,s]", node->name,
+			    reason_name((enum reason)r), number(node->count[r]),
+			    reason_sentence((enum reason)r),
+			    reason_clause((enum reason)r));
+}
+
+static void
+fill_drops(struct rows *rows)
+{
+	fabric_each_node(rows->show->fabric, drop_rows, rows);
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+	const struct table_head *head;
+	void (*fill)(struct rows *rows);
+} show_tables[] = {
+	{ &ports_head, fill_ports },
+	{ &macs_head, fill_macs },
+	{ &nat_head, fill_nat },
+	{ &refusals_head, fill_refusals },
+	{ &arp_head, fill_arp },
+	{ &leases_head, fill_leases },
+	{ &routes_head, fill_routes },
+	{ &vms_head, fill_vms },
+	{ &cables_head, fill_cables },
+	{ &drops_head, fill_drops },
+};
+
+#define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
+
+const struct table_head *const show_heads[] = { &ports_head, &macs_head,
+	&nat_head, &refusals_head, &arp_head, &leases_head, &routes_head,
+	&vms_head, &cables_head, &drops_head, NULL };
+
+_Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
+    "a table is missing from show_heads");
+
+const struct table_head *
+show_head(const char *name, struct err *err)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < NTABLES; i++) {
+		if (strcmp(show_heads[i]->name, name) == 0)
+			return show_heads[i];
+		nearest_try(&near, show_heads[i]->name);
+	}
+	if (near.best != NULL)
+		err_set(err, -EINVAL,
+		    "table \"%.40s\" is not known; did you mean \"%s\"?", name,
+		    near.best);
+	else
+		err_set(err, -EINVAL,
+		    "table \"%.40s\" is not known; see \"lanyard show "
+		    "--help\"",
+		    name);
+	return NULL;
+}
+
+int
+show_fill(
+    struct table *table, const struct table_head *head, const struct show *show)
+{
+	struct rows rows = { .table = table, .show = show };
+	int e = table_init(table, head);
+
+	for (size_t i = 0; i < NTABLES && e == 0; i++)
+		if (show_tables[i].head == head)
+			show_tables[i].fill(&rows);
+	return e;
+}

@@ -1,0 +1,146 @@
+#include "lab/vm_args.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/vm.h"
+
+#define ARGS_MAX (40 + 4 * VM_NICS_MAX)
+
+static const char *const engines[] = {
+	[ENGINE_AUTO] = "auto",
+	[ENGINE_KVM] = "kvm",
+};
+
+char *
+vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
+{
+	char *line = arena_printf(arena, "lanyard.name=%s", vm->item.name);
+
+	for (unsigned int k = 0; k < vm->nports && line != NULL; k++) {
+		const struct lab_port *port = &vm->ports[k];
+		char net[NET_TEXT_BYTES], gw[IP4_TEXT_BYTES],
+		    dns[IP4_TEXT_BYTES];
+
+		if (port->address.addr == 0) {
+			line = arena_printf(
+			    arena, "%s lanyard.%s=dhcp", line, port->item.name);
+			continue;
+		}
+		line = arena_printf(arena, "%s lanyard.%s=%s%s%s%s%s", line,
+		    port->item.name, ip4_net_text(net, port->address),
+		    port->gateway != 0 ? ",gw=" : "",
+		    port->gateway != 0 ? ip4_text(gw, port->gateway) : "",
+		    port->dns != 0 ? ",dns=" : "",
+		    port->dns != 0 ? ip4_text(dns, port->dns) : "");
+	}
+	if (line != NULL && vm->cmdline != NULL)
+		line = arena_printf(arena, "%s %s", line, vm->cmdline);
+	return line;
+}
+
+/* A file that the lab file names, found from where the lab file is. */
+static char *
+beside_lab(struct arena *arena, const struct lab *lab, const char *path)
+{
+	const char *slash = strrchr(lab->file, '/');
+
+	if (path[0] == '/' || slash == NULL)
+		return arena_text(arena, path, strlen(path));
+	return arena_printf(
+	    arena, "%.*s/%s", (int)(slash - lab->file), lab->file, path);
+}
+
+struct builder {
+	struct vm_args *args;
+	unsigned int n;
+};
+
+/* --name value; a value NULL is left out. */
+static void
+add(struct builder *b, const char *name, const char *value)
+{
+	struct vm_args *args = b->args;
+
+	if (value == NULL || args->argv == NULL || b->n + 2 >= ARGS_MAX)
+		return;
+	args->argv[b->n++] = arena_text(args->arena, name, strlen(name));
+	args->argv[b->n++] = arena_text(args->arena, value, strlen(value));
+}
+
+static int
+add_file(struct builder *b, const char *name, const struct lab *lab,
+    const struct lab_vm *vm, const char *path, struct err *err)
+{
+	char *found;
+
+	if (path == NULL)
+		return 0;
+	found = beside_lab(b->args->arena, lab, path);
+	if (found != NULL && access(found, R_OK) < 0)
+		return err_sys(err, -errno, "correct its path in the lab file",
+		    "vm %s: %s cannot be read", vm->item.name, found);
+	add(b, name, found);
+	return 0;
+}
+
+static void
+add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
+{
+	struct arena *arena = b->args->arena;
+
+	for (unsigned int k = 0; k < vm->nports; k++) {
+		const struct lab_port *port = &vm->ports[k];
+		char mac[MAC_TEXT_BYTES];
+
+		add(b, "--nic",
+		    arena_printf(arena, "socket=%s/%s.sock,mac=%s,mtu=%" PRIu64,
+			dir, port->full, mac_text(mac, &port->mac), port->mtu));
+	}
+}
+
+int
+vm_args_make(struct vm_args *args, const struct lab_vm *vm,
+    const struct lab *lab, const char *dir, struct err *err)
+{
+	struct builder b = { .args = args };
+	const char *name = vm->item.name;
+	char number[UNITS_TEXT_BYTES];
+	struct arena *arena = arena_new();
+	int e;
+
+	*args = (struct vm_args){ .arena = arena };
+	if (arena == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	args->argv = arena_array(arena, ARGS_MAX + 1, sizeof(args->argv[0]));
+	add(&b, "lanyard", "vm");
+	add(&b, "--name", name);
+	add(&b, "--engine", engines[vm->engine]);
+	add(&b, "--memory", size_text(number, vm->memory_bytes));
+	snprintf(number, sizeof(number), "%" PRIu64, vm->vcpus);
+	add(&b, "--vcpus", number);
+	add_ports(&b, vm, dir);
+	add(&b, "--console", arena_printf(arena, "%s/%s.con", dir, name));
+	add(&b, "--console-log",
+	    arena_printf(arena, "%s/%s.console", dir, name));
+	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
+	add(&b, "--cmdline", vm_args_cmdline(arena, vm));
+	e = add_file(&b, "--kernel", lab, vm, vm->kernel, err);
+	if (e == 0)
+		e = add_file(&b, "--initrd", lab, vm, vm->initrd, err);
+	if (e == 0 && arena_failed(arena))
+		e = err_set(err, -ENOMEM, "out of memory");
+	if (e < 0)
+		vm_args_free(args);
+	return e;
+}
+
+void
+vm_args_free(struct vm_args *args)
+{
+	arena_free(args->arena);
+	*args = (struct vm_args){ .arena = NULL };
+}

@@ -1,0 +1,29 @@
+/*
+ * vm_args.h - the command line of "lanyard vm" for a VM of a lab.
+ *
+ * In the lab's run directory a VM has the sockets VM.con and VM.agent, of its
+ * ports VM.PORT.sock, and the files VM.console (what it wrote to its console)
+ * and VM.log (what its process said).
+ */
+#ifndef LAB_VM_ARGS_H
+#define LAB_VM_ARGS_H
+
+#include "base/err.h"
+#include "lab/arena.h"
+#include "lab/model.h"
+
+struct vm_args {
+	char **argv; /* ended by NULL */
+	struct arena *arena;
+};
+
+/* 0, or -Exxx with *err: a kernel that cannot be read. */
+int vm_args_make(struct vm_args *args, const struct lab_vm *vm,
+    const struct lab *lab, const char *dir, struct err *err);
+void vm_args_free(struct vm_args *args);
+
+/* What the guest is told of itself: "lanyard.name=alice lanyard.eth0=dhcp".  In
+ * arena; NULL: no memory. */
+char *vm_args_cmdline(struct arena *arena, const struct lab_vm *vm);
+
+#endif
