@@ -164,7 +164,7 @@ net_stop(struct virtio_device *device)
 		return;
 	net->serving = false;
 	if (vhost_front_stop(&net->front, rings, n, &err) < 0) {
-		log_warn("%s: %s", net->name, err.text);
+		log_info("%s: %s", net->name, err.text);
 		hang_up(net);
 	}
 }
