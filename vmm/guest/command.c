@@ -161,6 +161,32 @@ options_seconds(
 /* ---- hosts and reasons ---- */
 
 bool
+command_resolve(
+    struct shell *sh, const char *command, const char *name, struct dns *answer)
+{
+	switch (resolve(sh, name, answer)) {
+	case RESOLVE_OK: return true;
+	case RESOLVE_INTERRUPTED: break;
+	case RESOLVE_BAD_NAME:
+		command_say(sh, command, "%s: not a name", name);
+		break;
+	case RESOLVE_NO_SERVER:
+		command_say(sh, command, "%s: no name server is known", name);
+		break;
+	case RESOLVE_NO_ANSWER:
+		command_say(sh, command, "%s: no name server answers", name);
+		break;
+	case RESOLVE_NO_NAME:
+		command_say(sh, command, "%s: there is no such name", name);
+		break;
+	case RESOLVE_REFUSED:
+		command_say(sh, command, "%s: the name server refuses", name);
+		break;
+	}
+	return false;
+}
+
+bool
 command_host(
     struct shell *sh, const char *command, const char *host, uint32_t *addr)
 {
@@ -172,26 +198,10 @@ command_host(
 		*addr = UINT32_C(0x7f000001);
 		return true;
 	}
-	switch (resolve(sh, host, &answer)) {
-	case RESOLVE_OK: *addr = answer.addr[0]; return true;
-	case RESOLVE_INTERRUPTED: break;
-	case RESOLVE_BAD_NAME:
-		command_say(sh, command, "%s: not a name", host);
-		break;
-	case RESOLVE_NO_SERVER:
-		command_say(sh, command, "%s: no name server is known", host);
-		break;
-	case RESOLVE_NO_ANSWER:
-		command_say(sh, command, "%s: no name server answers", host);
-		break;
-	case RESOLVE_NO_NAME:
-		command_say(sh, command, "%s: there is no such name", host);
-		break;
-	case RESOLVE_REFUSED:
-		command_say(sh, command, "%s: the name server refuses", host);
-		break;
-	}
-	return false;
+	if (!command_resolve(sh, command, host, &answer))
+		return false;
+	*addr = answer.addr[0];
+	return true;
 }
 
 const char *

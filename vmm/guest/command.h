@@ -53,6 +53,11 @@ bool options_seconds(
 void command_say(struct shell *sh, const char *command, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The addresses of a name by DNS.  False after having said why, or
+ * interrupted. */
+struct dns;
+bool command_resolve(struct shell *sh, const char *command, const char *name,
+    struct dns *answer);
 /* The address of a host, by itself or by DNS.  False after having said why,
  * or interrupted. */
 bool command_host(

@@ -282,13 +282,213 @@ ping(struct shell *sh, int argc, char **argv)
 	return p.received > 0 ? STATUS_OK : STATUS_FAILED;
 }
 
+/* ---- traceroute ---- */
+
+#define TRACE_BYTES  32
+#define TRACE_PORT   33434
+#define TRACE_PROBES 3
+
+struct tracing {
+	struct shell *sh;
+	const char *host;
+	uint32_t addr;
+	bool icmp;
+	uint32_t max_ttl, probes;
+	uint64_t wait_us;
+	struct pingsock *ping;
+	struct udpsock *udp;
+	uint16_t
+	    seq; /* of the last probe; for UDP the port is TRACE_PORT more */
+};
+
+static enum reason
+trace_send(struct tracing *t, uint8_t ttl)
+{
+	static const uint8_t data[TRACE_BYTES];
+	const struct ping ping = {
+		.dst = t->addr,
+		.seq = ++t->seq,
+		.ttl = ttl,
+		.data_bytes = TRACE_BYTES,
+	};
+	const struct udp_to to = {
+		.dst = t->addr,
+		.dport = (uint16_t)(TRACE_PORT + t->seq),
+		.ttl = ttl,
+	};
+
+	if (t->icmp)
+		return pingsock_send(t->sh->stack, t->ping, &ping);
+	return udpsock_send(t->sh->stack, t->udp, &to, data, sizeof(data));
+}
+
+/* Waits for what is said about the last probe.  False: nothing was. */
+static bool
+trace_hear(struct tracing *t, struct icmp_note *note)
+{
+	const uint64_t until_us = t->sh->stack->now_us + t->wait_us;
+	struct icmp_notes *notes = t->icmp ? &t->ping->notes : &t->udp->notes;
+	const uint16_t seq = t->icmp ? t->seq : (uint16_t)(TRACE_PORT + t->seq);
+
+	do {
+		while (icmp_notes_take(notes, note)) {
+			if (note->seq == seq && note->dst == t->addr)
+				return true;
+		}
+	} while (
+	    t->sh->stack->now_us < until_us && shell_wait(t->sh, until_us));
+	return false;
+}
+
+/* What traceroute prints behind the time of an error. */
+static const char *
+trace_mark(const struct icmp_note *note)
+{
+	if (note->type == ICMP_TIME_EXCEEDED || note->type == ICMP_ECHO_REPLY)
+		return "";
+	if (note->type != ICMP_UNREACHABLE)
+		return " !?";
+	switch (note->code) {
+	case ICMP_UNREACH_NET: return " !N";
+	case ICMP_UNREACH_HOST: return " !H";
+	case ICMP_UNREACH_PROTOCOL: return " !P";
+	case ICMP_UNREACH_PORT: return "";
+	case ICMP_UNREACH_NEEDFRAG: return " !F";
+	default: return " !X";
+	}
+}
+
+enum hop { HOP_ON, HOP_REACHED, HOP_STOPPED };
+
+static enum hop
+trace_hop(struct tracing *t, uint8_t ttl)
+{
+	struct icmp_note note;
+	char from[IP4_TEXT_BYTES];
+	uint32_t last = 0;
+	uint64_t us;
+	enum hop hop = HOP_ON;
+
+	shell_printf(t->sh, "%2u ", ttl);
+	for (uint32_t i = 0; i < t->probes && !t->sh->interrupted; i++) {
+		const uint64_t sent_us = t->sh->stack->now_us;
+
+		if (trace_send(t, ttl) != DROP_NONE || !trace_hear(t, &note)) {
+			shell_printf(t->sh, "  *");
+			continue;
+		}
+		if (note.from != last)
+			shell_printf(t->sh, "  %s", ip4_text(from, note.from));
+		last = note.from;
+		us = note.at_us - sent_us;
+		shell_printf(
+		    t->sh, " " MS_FORMAT " ms%s", MS(us), trace_mark(&note));
+		if (note.type == ICMP_TIME_EXCEEDED)
+			continue;
+		if (note.from == t->addr)
+			hop = HOP_REACHED;
+		else if (hop == HOP_ON)
+			hop = HOP_STOPPED;
+	}
+	shell_printf(t->sh, "\n");
+	return hop;
+}
+
+static int
+trace_options(struct tracing *t, int argc, char **argv)
+{
+	struct options o = { t->sh, argc, argv, "Inm:q:w:", 1, NULL, NULL };
+	int c;
+
+	while ((c = options_next(&o)) > 0) {
+		bool ok = true;
+
+		switch (c) {
+		case 'I': t->icmp = true; break;
+		case 'n': break; /* names are never looked up for addresses */
+		case 'm':
+			ok = options_number(&o, c, &t->max_ttl, 1, 255);
+			break;
+		case 'q': ok = options_number(&o, c, &t->probes, 1, 10); break;
+		case 'w': ok = options_seconds(&o, c, &t->wait_us, 60); break;
+		}
+		if (!ok)
+			return STATUS_USAGE;
+	}
+	if (c < 0 || argc - o.at != 1)
+		return STATUS_USAGE;
+	t->host = argv[o.at];
+	return STATUS_OK;
+}
+
+static int
+traceroute(struct shell *sh, int argc, char **argv)
+{
+	struct tracing t = {
+		.sh = sh,
+		.max_ttl = 30,
+		.probes = TRACE_PROBES,
+		.wait_us = US_PER_S,
+	};
+	int status = trace_options(&t, argc, argv);
+	char addr[IP4_TEXT_BYTES];
+	enum hop hop = HOP_ON;
+
+	if (status != STATUS_OK)
+		return status;
+	if (!command_host(sh, "traceroute", t.host, &t.addr))
+		return STATUS_ERROR;
+	if (ipv4_source(sh->stack, t.addr) == 0) {
+		command_say(sh, "traceroute", "%s: no route to host", t.host);
+		return STATUS_ERROR;
+	}
+	if (t.icmp)
+		t.ping = pingsock_new(sh->stack, &sh->woken);
+	else
+		t.udp = udpsock_new(sh->stack, UDPSOCK_PORT_ANY, &sh->woken);
+	if (t.ping == NULL && t.udp == NULL) {
+		command_say(sh, "traceroute", "all sockets are taken");
+		return STATUS_ERROR;
+	}
+	shell_printf(sh,
+	    "traceroute to %s (%s), %u hops max, %u byte packets\n", t.host,
+	    ip4_text(addr, t.addr), t.max_ttl,
+	    IP4_HEADER_BYTES + 8 + TRACE_BYTES);
+	for (uint32_t ttl = 1;
+	     ttl <= t.max_ttl && hop == HOP_ON && !sh->interrupted; ttl++)
+		hop = trace_hop(&t, (uint8_t)ttl);
+	if (t.icmp)
+		pingsock_free(t.ping);
+	else
+		udpsock_free(t.udp);
+	return hop == HOP_REACHED ? STATUS_OK : STATUS_FAILED;
+}
+
+/* ---- nslookup ---- */
+
+static int
+nslookup(struct shell *sh, int argc, char **argv)
+{
+	char addr[IP4_TEXT_BYTES];
+	struct dns answer;
+
+	if (argc != 2 || argv[1][0] == '-')
+		return STATUS_USAGE;
+	if (!command_resolve(sh, "nslookup", argv[1], &answer))
+		return STATUS_FAILED;
+	for (uint8_t i = 0; i < answer.naddrs; i++)
+		shell_printf(sh, "%s has address %s\n", argv[1],
+		    ip4_text(addr, answer.addr[i]));
+	return STATUS_OK;
+}
+
 const struct command commands_ping[] = {
 	{ "ping",
 	    "[-c COUNT] [-i SECONDS] [-W SECONDS] [-s BYTES] [-t TTL]"
 	    " [-M do|dont] [-q] HOST",
 	    "sends echo requests and prints what comes back", ping },
-	{ NULL, NULL, NULL, NULL },
-};
-const struct command commands_tcp[] = {
+	{ "traceroute", "[-I] [-m HOPS] [-q PROBES] [-w SECONDS] HOST",
+	    "the routers on the way to a host", traceroute },
+	{ "nslookup", "NAME", "the addresses of a name", nslookup },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -59,11 +59,12 @@ send_question(struct stack *stack, struct udpsock *sock, uint32_t server,
 {
 	uint8_t message[DNS_MAX_BYTES];
 	struct writer w = writer(message, sizeof(message));
+	const struct udp_to to = { .dst = server, .dport = DNS_PORT };
 
 	dns_write(&w, question);
 	return !w.overrun &&
-	    udpsock_send(stack, sock, server, DNS_PORT, 0, message,
-		(size_t)(w.at - message)) == DROP_NONE;
+	    udpsock_send(stack, sock, &to, message, (size_t)(w.at - message)) ==
+	    DROP_NONE;
 }
 
 /* Is it the answer to question, from whom it was put to (RFC 5452, 9)? */

@@ -25,7 +25,9 @@ stack_round(struct stack *stack, uint64_t now_us)
 bool
 stack_flush(struct stack *stack)
 {
-	bool more = ipv4_run_loop(stack);
+	bool more = tcpconn_run_events(stack);
+
+	more |= ipv4_run_loop(stack);
 
 	for (unsigned int i = 0; i < stack->nnifs; i++) {
 		struct netif *nif = &stack->nif[i];

@@ -34,7 +34,7 @@ udpsock_new(struct stack *stack, uint16_t port, bool *wake)
 		sock->wake = wake;
 		sock->call = NULL;
 		sock->notes.count = 0;
-		sock->start = sock->len = 0;
+		ring_init(&sock->queue, sock->bytes, sizeof(sock->bytes));
 		sock->dropped = 0;
 		return sock;
 	}
@@ -48,18 +48,22 @@ udpsock_free(struct udpsock *sock)
 }
 
 enum reason
-udpsock_send(struct stack *stack, struct udpsock *sock, uint32_t dst,
-    uint16_t dport, uint8_t ttl, const void *data, size_t data_bytes)
+udpsock_send(struct stack *stack, struct udpsock *sock, const struct udp_to *to,
+    const void *data, size_t data_bytes)
 {
 	const size_t bytes = UDP_HEADER_BYTES + data_bytes;
 	const struct udp udp = {
 		.sport = sock->port,
-		.dport = dport,
-		.len_bytes = (uint16_t)bytes,
+		.dport = to->dport,
 		.data = data,
 		.data_bytes = data_bytes,
 	};
-	struct ipv4_out out = { .dst = dst, .protocol = IP_UDP, .ttl = ttl };
+	struct ipv4_out out = {
+		.dst = to->dst,
+		.src = to->src,
+		.protocol = IP_UDP,
+		.ttl = to->ttl,
+	};
 	struct writer w;
 	enum reason why;
 	uint8_t *at;
@@ -70,34 +74,9 @@ udpsock_send(struct stack *stack, struct udpsock *sock, uint32_t dst,
 	if (at == NULL)
 		return why;
 	w = writer(at, bytes);
-	udp_write(&w, &udp, out.src, dst);
+	udp_write(&w, &udp, out.src, out.dst);
 	ipv4_end(stack, &out);
 	return DROP_NONE;
-}
-
-/* ---- the queue ---- */
-
-static void
-ring_put(struct udpsock *sock, const void *data, size_t bytes)
-{
-	size_t at = (sock->start + sock->len) % UDPSOCK_QUEUE;
-	size_t run = UDPSOCK_QUEUE - at < bytes ? UDPSOCK_QUEUE - at : bytes;
-
-	memcpy(sock->ring + at, data, run);
-	memcpy(sock->ring, (const uint8_t *)data + run, bytes - run);
-	sock->len += bytes;
-}
-
-static void
-ring_get(struct udpsock *sock, void *data, size_t bytes)
-{
-	size_t at = sock->start;
-	size_t run = UDPSOCK_QUEUE - at < bytes ? UDPSOCK_QUEUE - at : bytes;
-
-	memcpy(data, sock->ring + at, run);
-	memcpy((uint8_t *)data + run, sock->ring, bytes - run);
-	sock->start = (at + bytes) % UDPSOCK_QUEUE;
-	sock->len -= bytes;
 }
 
 bool
@@ -106,16 +85,16 @@ udpsock_take(
 {
 	size_t rest = 0;
 
-	if (sock->len == 0)
+	if (sock->queue.len == 0)
 		return false;
-	ring_get(sock, from, sizeof(*from));
+	ring_peek(&sock->queue, 0, from, sizeof(*from));
+	ring_drop(&sock->queue, sizeof(*from));
 	if (from->data_bytes > size) {
 		rest = from->data_bytes - size;
 		from->data_bytes = size;
 	}
-	ring_get(sock, data, from->data_bytes);
-	sock->start = (sock->start + rest) % UDPSOCK_QUEUE;
-	sock->len -= rest;
+	ring_peek(&sock->queue, 0, data, from->data_bytes);
+	ring_drop(&sock->queue, from->data_bytes + rest);
 	return true;
 }
 
@@ -152,12 +131,12 @@ udpsock_input(
 		sock->call(sock->arg, nif->stack, &from, udp.data);
 		return REASON_DELIVERED;
 	}
-	if (sizeof(from) + from.data_bytes > UDPSOCK_QUEUE - sock->len) {
+	if (sizeof(from) + from.data_bytes > ring_room(&sock->queue)) {
 		sock->dropped++;
 		return DROP_PORT_FULL;
 	}
-	ring_put(sock, &from, sizeof(from));
-	ring_put(sock, udp.data, udp.data_bytes);
+	ring_append(&sock->queue, &from, sizeof(from));
+	ring_append(&sock->queue, udp.data, udp.data_bytes);
 	if (sock->wake != NULL)
 		*sock->wake = true;
 	return REASON_DELIVERED;

@@ -16,9 +16,10 @@
 #include "net/udp.h"
 
 #include "vmm/guest/icmp4.h"
+#include "vmm/guest/ring.h"
 
 #define UDPSOCKS         16
-#define UDPSOCK_QUEUE    8192
+#define UDPSOCK_QUEUE    16384
 #define UDPSOCK_PORT_ANY 0
 #define EPHEMERAL_FIRST  49152 /* RFC 6335, 6 */
 #define EPHEMERAL_COUNT  16384
@@ -42,8 +43,8 @@ struct udpsock {
 	void *arg;
 	struct icmp_notes notes;
 	uint32_t dropped;
-	size_t start, len; /* of the ring: records of udp_from and data */
-	uint8_t ring[UDPSOCK_QUEUE];
+	struct ring queue; /* records of udp_from and data */
+	uint8_t bytes[UDPSOCK_QUEUE];
 };
 
 struct udpsocks {
@@ -55,10 +56,16 @@ struct udpsocks {
 struct udpsock *udpsock_new(struct stack *stack, uint16_t port, bool *wake);
 void udpsock_free(struct udpsock *sock);
 
+struct udp_to {
+	uint32_t dst;
+	uint16_t dport;
+	uint32_t src; /* 0: the address of the interface it leaves by */
+	uint8_t ttl;  /* 0: the usual one */
+};
+
 /* DROP_NONE, or why it could not be sent. */
 enum reason udpsock_send(struct stack *stack, struct udpsock *sock,
-    uint32_t dst, uint16_t dport, uint8_t ttl, const void *data,
-    size_t data_bytes);
+    const struct udp_to *to, const void *data, size_t data_bytes);
 
 /* The next queued datagram, its data cut to size.  False: none. */
 bool udpsock_take(
