@@ -433,7 +433,7 @@ stop_when_down(struct port *port, bool up)
 static void
 deleted_interface_takes_the_link_down(void **state)
 {
-	const struct port_ops ops = { .take = sink_take,
+	static const struct port_ops ops = { .take = sink_take,
 		.link = stop_when_down };
 	struct bench *bench = *state;
 	uint8_t bytes[60] = { 0 };
@@ -764,11 +764,12 @@ without_rights_the_remedy_is_named(void **state)
 static void
 virtual_time_has_no_tap(void **state)
 {
-	struct err err = { "" };
-	struct loop *loop = loop_new(LOOP_VIRTUAL, &err);
 	struct bench *bench = *state;
+	struct err err = { "" };
+	struct loop *loop;
 
 	SKIP_WITHOUT_TAP();
+	loop = loop_new(LOOP_VIRTUAL, &err);
 	assert_null(
 	    port_open(loop, &bench->node, "out.tap", "tap:lyd-test3", &err));
 	assert_string_not_equal(err.text, "");
