@@ -5,6 +5,10 @@
  * it does not know, never back to where it came from.  The link-local group
  * addresses 01-80-C2-00-00-00 to -0F are not forwarded (7.12.6).  Tags pass
  * untouched.  Any number of ports; loop thread only.
+ *
+ * A frame's verdict is written before it is sent on, and stays when all that it
+ * is sent to refuse it.  One that comes back by a loop of cables is refused as
+ * DROP_LOOP, and teaches nothing; there is no spanning tree.
  */
 #ifndef SWITCH_SWITCH_H
 #define SWITCH_SWITCH_H
@@ -33,7 +37,7 @@ struct node *switch_node(struct lan_switch *sw);
 /* A new port named name ("lan.alice.eth0"), the switch's own, or NULL. */
 struct port *switch_add_port(
     struct lan_switch *sw, const char *name, struct err *err);
-/* Cuts its cable and forgets the addresses behind it. */
+/* Cuts its cable and forgets the addresses behind it.  Not within a take(). */
 void switch_remove_port(struct lan_switch *sw, struct port *port);
 
 /* Calls each for every address that has not aged out. */
