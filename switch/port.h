@@ -166,8 +166,13 @@ void node_init(struct node *node, const char *name);
 static inline void
 node_judge(struct node *node, struct frame *frame, enum reason reason)
 {
-	frame->verdict =
-	    (struct verdict){ .node = node, .reason = (uint16_t)reason };
+	/* Field by field: a whole struct goes by the stack, where wide loads
+	 * wait for narrow stores. */
+	frame->verdict.node = node;
+	frame->verdict.out = NULL;
+	frame->verdict.reason = (uint16_t)reason;
+	frame->verdict.nout = 0;
+	frame->verdict.entry = 0;
 	node->count[reason]++;
 }
 

@@ -14,12 +14,13 @@
  * transmit ring that is not is emptied all the same.
  *
  * Notifications.  While a transmit ring is being emptied its kicks are off.  A
- * turn takes at most BURSTS_PER_TURN bursts; what is left waits for the
+ * turn takes about FRAMES_PER_TURN frames; what is left waits for the
  * deferred calls, so that one busy guest does not keep the others waiting.
  * Receive rings never want kicks: a frame for which there is no buffer is
  * refused, not kept.  Calls are made once a round, and only to a guest that
  * wants one.  A front end that gives no kick descriptor is polled, which keeps
- * the loop from sleeping.
+ * the loop from sleeping; a turn then looks several times at a ring that is
+ * empty, since a round of the loop costs as much as twenty frames.
  *
  * What a front end can still do to us: take O_NONBLOCK off its call descriptor
  * and fill that, so that our write() waits.  Only somebody who runs as us can,
@@ -49,9 +50,9 @@
 #include "switch/vring.h"
 
 #define QUEUES_MAX        (2 * VHOST_PAIRS_MAX)
-#define BURSTS_PER_TURN   4
+#define FRAMES_PER_TURN   512 /* about 20 us */
+#define LOOKS_PER_TURN    32  /* at an empty ring that is polled */
 #define MESSAGES_PER_TURN 32
-#define PUBLISH_AT        32 /* used buffers that do not wait for the round */
 #define COMPLAINTS_EVERY  (1 * NS_PER_S)
 #define MTU_MIN           68
 #define MTU_MAX           65535
@@ -337,15 +338,20 @@ static void
 turn(void *arg)
 {
 	struct queue *q = arg;
-	unsigned int bursts = 0;
+	unsigned int frames = 0, looks = 0;
 	int n;
 
 	if (!runs(q))
 		return;
 	vring_kicks_off(&q->vring);
-	do
+	do {
 		n = send_burst(q);
-	while (n > 0 && ++bursts < BURSTS_PER_TURN);
+		if (n > 0)
+			frames += (unsigned int)n;
+		else if (n == 0)
+			looks++;
+	} while (n >= 0 && frames < FRAMES_PER_TURN &&
+	    looks < (q->polled ? LOOKS_PER_TURN : 1));
 	if (n < 0) {
 		q->vp->port.node->count[DROP_RING_INDEX]++;
 		queue_broke(q);
@@ -434,8 +440,6 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 	uint64_t hash = 0;
 	unsigned int n = frame->head < 38 ? frame->head : 38;
 
-	if (vp->nreceivers == 1)
-		return vp->receiver[0];
 	/* Ethernet addresses, IP addresses and ports of untagged IPv4 */
 	for (unsigned int i = 0; i < n; i++)
 		if (i < 14 || i >= 26)
@@ -444,32 +448,50 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 	return vp->receiver[(hash >> 32) % vp->nreceivers];
 }
 
+/* Frames were put into a receive queue. */
+static void
+received(struct queue *q)
+{
+	if (q->vring.broken)
+		queue_broke(q);
+	else
+		touched(q);
+}
+
+/* One frame at a time, by several queues. */
+static void
+take_apart(struct vhost_port *vp, struct burst *burst)
+{
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct frame *frame = &burst->frame[i];
+		struct queue *q;
+
+		if (vp->nreceivers == 0) {
+			node_judge(vp->port.node, frame, DROP_NOT_READY);
+			continue;
+		}
+		q = pick_receiver(vp, frame);
+		node_judge(vp->port.node, frame,
+		    vhost_net_put(&q->vring, &vp->rules, &vp->scatter, frame));
+		received(q);
+	}
+	for (unsigned int i = 0; i < vp->nreceivers; i++)
+		vring_publish(&vp->receiver[i]->vring);
+}
+
 static void
 take(struct port *port, struct burst *burst)
 {
 	struct vhost_port *vp = vhost_port(port);
 
-	for (unsigned int i = 0; i < burst->n; i++) {
-		struct frame *frame = &burst->frame[i];
-		struct queue *q;
-		enum reason reason;
-
-		if (vp->nreceivers == 0) {
-			node_judge(port->node, frame, DROP_NOT_READY);
-			continue;
-		}
-		q = pick_receiver(vp, frame);
-		reason =
-		    vhost_net_put(&q->vring, &vp->rules, &vp->scatter, frame);
-		node_judge(port->node, frame, reason);
-		if (reason == DROP_RING_INDEX) {
-			queue_broke(q);
-			continue;
-		}
-		touched(q);
-		if ((uint16_t)(q->vring.done - q->vring.published) >=
-		    PUBLISH_AT)
-			vring_publish(&q->vring);
+	if (vp->nreceivers == 0) {
+		node_judge_all(port->node, burst, DROP_NOT_READY);
+	} else if (vp->nreceivers == 1) {
+		vhost_net_deliver(&vp->receiver[0]->vring, &vp->rules,
+		    &vp->scatter, burst, port->node);
+		received(vp->receiver[0]);
+	} else {
+		take_apart(vp, burst);
 	}
 }
 

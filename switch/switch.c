@@ -35,6 +35,7 @@
 #define TO_NOBODY 0xfffe
 
 static_assert(FDB_PORTS_MAX < TO_NOBODY, "an index that is no index");
+static_assert(BURST_MAX <= 64, "a burst has a bit for each frame");
 
 struct switch_port {
 	struct port port; /* first: ports of a switch are these */
@@ -242,27 +243,63 @@ decide(struct lan_switch *sw, const struct switch_port *from,
 	return (uint16_t)to;
 }
 
+/* Decides in place: a struct on the stack, written in parts and copied whole,
+ * costs a stall of the store buffer. */
+static uint16_t
+decide_first(struct lan_switch *sw, const struct switch_port *from,
+    struct frame *frame, const struct addresses *at, uint64_t now_ns)
+{
+	struct verdict *verdict = &frame->verdict;
+
+	verdict->node = &sw->node;
+	verdict->out = NULL;
+	verdict->reason = REASON_NONE;
+	verdict->nout = 0;
+	verdict->entry = 0;
+	return decide(sw, from, frame, at, now_ns, verdict);
+}
+
+/* Frames between the same two stations come in rows, and what was decided for
+ * the first holds for all: within a burst, nothing else changes the table. */
+static bool
+like_the_last(const struct lan_switch *sw, const struct frame *frame,
+    const struct addresses *at)
+{
+	return sw->passage == NULL && frame->head >= ETH_HEADER_BYTES &&
+	    frame[-1].head >= ETH_HEADER_BYTES &&
+	    memcmp(at, at - 1, sizeof(*at)) == 0;
+}
+
 static void
 make_plan(struct lan_switch *sw, const struct switch_port *from,
     struct burst *burst, struct plan *plan)
 {
-	uint64_t now_ns = loop_now_ns(sw->loop);
+	uint64_t now_ns = loop_now_ns(sw->loop), rows = 0;
 
 	read_addresses(plan->at, burst);
 	for (unsigned int i = 0; i < burst->n; i++) {
-		fdb_prefetch(sw->fdb, &plan->at[i].src, 0);
-		fdb_prefetch(sw->fdb, &plan->at[i].dst, 0);
+		const struct addresses *at = &plan->at[i];
+
+		if (i > 0 && like_the_last(sw, &burst->frame[i], at)) {
+			rows |= UINT64_C(1) << i;
+			continue;
+		}
+		fdb_prefetch(sw->fdb, &at->src, 0);
+		fdb_prefetch(sw->fdb, &at->dst, 0);
 	}
 	plan->floods = false;
 	for (unsigned int i = 0; i < burst->n; i++) {
 		struct frame *frame = &burst->frame[i];
-		struct verdict verdict = { .node = &sw->node };
 
-		plan->to[i] =
-		    decide(sw, from, frame, &plan->at[i], now_ns, &verdict);
-		plan->floods |= plan->to[i] == TO_ALL;
-		frame->verdict = verdict;
-		sw->node.count[verdict.reason]++;
+		if (rows >> i & 1) {
+			plan->to[i] = plan->to[i - 1];
+			frame->verdict = frame[-1].verdict;
+		} else {
+			plan->to[i] =
+			    decide_first(sw, from, frame, &plan->at[i], now_ns);
+			plan->floods |= plan->to[i] == TO_ALL;
+		}
+		sw->node.count[frame->verdict.reason]++;
 	}
 }
 

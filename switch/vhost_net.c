@@ -82,15 +82,31 @@ copy_out(struct rest *rest, uint8_t *to, size_t n)
 	}
 }
 
+/* What the header says about the frame, whose bytes are described. */
+static enum reason
+read_header(struct frame *frame, uint8_t header[VNET_BYTES],
+    const struct vhost_rules *rules)
+{
+	uint8_t(*copy)[VNET_BYTES] = (uint8_t(*)[VNET_BYTES])header;
+	enum reason reason;
+
+	__asm__("" : "+m"(*copy)); /* what was read is what is checked */
+	reason = vnet_parse(frame, header);
+	if (reason == DROP_NONE && frame->flags & FRAME_TODO & ~rules->sends)
+		reason = DROP_VNET_HEADER;
+	frame->flags &= FRAME_TODO; /* its word on validity is no proof */
+	return reason;
+}
+
 /* Describes the frame in the pieces of a chain of bytes in all.  head is
  * memory for its head, if it is in several pieces. */
 static enum reason
-view(struct frame *frame, struct iovec *piece, unsigned int n, uint64_t bytes,
-    const struct vhost_rules *rules, uint8_t head[FRAME_HEAD_BYTES])
+view_pieces(struct frame *frame, struct iovec *piece, unsigned int n,
+    uint64_t bytes, const struct vhost_rules *rules,
+    uint8_t head[FRAME_HEAD_BYTES])
 {
 	struct rest rest = { piece, n };
 	uint8_t header[VNET_BYTES_MRG];
-	enum reason reason;
 	uint32_t len;
 
 	if (bytes < rules->header_bytes + (uint64_t)ETH_HEADER_BYTES)
@@ -99,7 +115,6 @@ view(struct frame *frame, struct iovec *piece, unsigned int n, uint64_t bytes,
 		return DROP_TOO_LONG;
 	len = (uint32_t)bytes - rules->header_bytes;
 	copy_out(&rest, header, rules->header_bytes);
-	__asm__("" : "+m"(header)); /* what was read is what is checked */
 	frame->len = len;
 	frame->cause = NULL;
 	if (rest.n == 1 || rest.piece->iov_len >= FRAME_HEAD_BYTES) {
@@ -114,39 +129,64 @@ view(struct frame *frame, struct iovec *piece, unsigned int n, uint64_t bytes,
 	}
 	frame->tail = rest.piece;
 	frame->ntail = (uint16_t)rest.n;
-	reason = vnet_parse(frame, header);
-	if (reason == DROP_NONE && frame->flags & FRAME_TODO & ~rules->sends)
-		reason = DROP_VNET_HEADER;
-	frame->flags &= FRAME_TODO; /* its word on validity is no proof */
-	return reason;
+	return read_header(frame, header, rules);
+}
+
+/* Describes the frame in one piece, which has at least a header. */
+static inline enum reason
+view_single(struct frame *frame, uint8_t *at, uint32_t bytes,
+    const struct vhost_rules *rules)
+{
+	const unsigned int skip = rules->header_bytes;
+	uint8_t header[VNET_BYTES];
+	uint16_t asked; /* flags and GSO type */
+
+	frame->data = at + skip;
+	frame->len = frame->head = bytes - skip;
+	frame->tail = NULL;
+	frame->ntail = 0;
+	frame->flags = 0;
+	frame->cause = NULL;
+	memcpy(&asked, at, sizeof(asked));
+	if (asked == 0)
+		return DROP_NONE;
+	memcpy(header, at, sizeof(header));
+	return read_header(frame, header, rules);
 }
 
 /* A chain between the passes. */
 struct chain {
-	enum reason reason;
-	unsigned int first, n; /* pieces */
+	uint8_t *at; /* NULL: not in one piece */
 	uint64_t bytes;
+	unsigned int first, n; /* pieces */
+	enum reason reason;
 };
 
-/* Finds the pieces of up to n chains; returns of how many. */
+/* Finds where up to n chains lie; returns of how many. */
 static unsigned int
 find_pieces(struct vring *vring, struct vhost_gather *gather,
-    struct chain *chain, unsigned int n)
+    struct chain *chain, unsigned int n, unsigned int least)
 {
 	const unsigned int max = sizeof(gather->piece) / sizeof(struct iovec);
 	unsigned int used = 0, i;
 
-	for (i = 0; i < n && max - used >= VHOST_PIECES_MAX; i++) {
-		struct iovec *piece = &gather->piece[used];
+	for (i = 0; i < n; i++) {
+		struct chain *c = &chain[i];
 
-		chain[i].first = used;
-		chain[i].reason = vring_chain(vring, gather->id[i], false,
-		    piece, VHOST_PIECES_MAX, &chain[i].n, &chain[i].bytes);
-		if (chain[i].reason != DROP_NONE)
+		c->bytes = vring_single(vring, gather->id[i], false, &c->at);
+		if (c->bytes >= least && c->bytes < FRAME_MAX_BYTES) {
+			__builtin_prefetch(c->at);
+			__builtin_prefetch(c->at + 64);
 			continue;
-		used += chain[i].n;
-		__builtin_prefetch(piece->iov_base);
-		__builtin_prefetch((uint8_t *)piece->iov_base + 64);
+		}
+		if (max - used < VHOST_PIECES_MAX)
+			break;
+		c->at = NULL;
+		c->first = used;
+		c->reason = vring_chain(vring, gather->id[i], false,
+		    &gather->piece[used], VHOST_PIECES_MAX, &c->n, &c->bytes);
+		if (c->reason == DROP_NONE)
+			used += c->n;
 	}
 	return i;
 }
@@ -168,19 +208,26 @@ vhost_net_fetch(struct vring *vring, const struct vhost_rules *rules,
 		gather->id[i] = vring_head(vring, i);
 		vring_prefetch(vring, gather->id[i]);
 	}
-	n = find_pieces(vring, gather, chain, n);
+	n = find_pieces(vring, gather, chain, n,
+	    (unsigned int)rules->header_bytes + ETH_HEADER_BYTES);
 	for (unsigned int i = 0; i < n; i++) {
 		struct frame *frame = &burst->frame[burst->n];
+		struct chain *c = &chain[i];
+		enum reason reason;
 
-		if (chain[i].reason == DROP_NONE)
-			chain[i].reason = view(frame,
-			    &gather->piece[chain[i].first], chain[i].n,
-			    chain[i].bytes, rules, gather->head[burst->n]);
-		if (chain[i].reason == DROP_NONE) {
+		if (c->at != NULL)
+			reason = view_single(
+			    frame, c->at, (uint32_t)c->bytes, rules);
+		else if (c->reason != DROP_NONE)
+			reason = c->reason;
+		else
+			reason = view_pieces(frame, &gather->piece[c->first],
+			    c->n, c->bytes, rules, gather->head[burst->n]);
+		if (reason == DROP_NONE) {
 			burst->n++;
 			burst->flags |= frame->flags;
 		} else {
-			node->count[chain[i].reason]++;
+			node->count[reason]++;
 		}
 		/* A head that is not in the table cannot be given back. */
 		if (gather->id[i] <= vring->mask)
@@ -323,4 +370,77 @@ vhost_net_put(struct vring *vring, const struct vhost_rules *rules,
 	vring_put(vring, head, (uint32_t)need);
 	vring_take(vring, 1);
 	return REASON_DELIVERED;
+}
+
+/* Where the chains on offer lie that are one descriptor in one piece. */
+struct ahead {
+	uint8_t *at;
+	uint32_t bytes; /* 0: anything else */
+	uint16_t head;
+};
+
+/* Looks at up to n chains; returns at how many. */
+static unsigned int
+look_ahead(struct vring *vring, struct ahead *ahead, unsigned int n)
+{
+	int offered = vring_poll_for(vring, n);
+
+	if (offered < (int)n)
+		n = offered > 0 ? (unsigned int)offered : 0;
+	for (unsigned int i = 0; i < n; i++) {
+		ahead[i].head = vring_head(vring, i);
+		vring_prefetch(vring, ahead[i].head);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		ahead[i].bytes =
+		    vring_single(vring, ahead[i].head, true, &ahead[i].at);
+		if (ahead[i].bytes == 0)
+			continue;
+		__builtin_prefetch(ahead[i].at, 1);
+		__builtin_prefetch(ahead[i].at + 64, 1);
+	}
+	return n;
+}
+
+/* The header of a frame with nothing left to do, in one buffer. */
+static inline void
+write_plain_header(uint8_t *at, unsigned int header_bytes)
+{
+	const uint64_t nothing = 0;
+	const uint32_t one_buffer = 1 << 16; /* behind csum_offset */
+
+	memcpy(at, &nothing, 8);
+	if (header_bytes == VNET_BYTES_MRG)
+		memcpy(at + 8, &one_buffer, 4);
+	else
+		memcpy(at + 8, &nothing, 2);
+}
+
+void
+vhost_net_deliver(struct vring *vring, const struct vhost_rules *rules,
+    struct vhost_scatter *scatter, struct burst *burst, struct node *node)
+{
+	const unsigned int skip = rules->header_bytes;
+	struct ahead ahead[BURST_MAX];
+	uint16_t from = vring->next;
+	unsigned int n = look_ahead(vring, ahead, burst->n);
+
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct frame *frame = &burst->frame[i];
+		uint32_t need = skip + frame->len;
+		uint16_t k = (uint16_t)(vring->next - from);
+
+		if (k >= n || ahead[k].bytes < need || frame->ntail > 0 ||
+		    frame->flags != 0) {
+			node_judge(node, frame,
+			    vhost_net_put(vring, rules, scatter, frame));
+			continue;
+		}
+		write_plain_header(ahead[k].at, skip);
+		memcpy(ahead[k].at + skip, frame->data, frame->len);
+		vring_put(vring, ahead[k].head, need);
+		vring_take(vring, 1);
+		node_judge(node, frame, REASON_DELIVERED);
+	}
+	vring_publish(vring);
 }

@@ -64,4 +64,8 @@ struct vhost_scatter {
 enum reason vhost_net_put(struct vring *vring, const struct vhost_rules *rules,
     struct vhost_scatter *scatter, const struct frame *frame);
 
+/* vhost_net_put() for a burst, whose verdicts it writes; publishes. */
+void vhost_net_deliver(struct vring *vring, const struct vhost_rules *rules,
+    struct vhost_scatter *scatter, struct burst *burst, struct node *node);
+
 #endif

@@ -197,7 +197,7 @@ walk_direct(struct walk *walk, uint16_t head)
 }
 
 enum reason
-vring_walk(struct vring *vring, uint16_t head, bool writable,
+vring_chain(struct vring *vring, uint16_t head, bool writable,
     struct iovec *piece, unsigned int max, unsigned int *n, uint64_t *bytes)
 {
 	struct walk walk = {

@@ -125,9 +125,21 @@ vring_read_slot(const void *at)
 	return slot;
 }
 
-/* vring_chain() for anything but one descriptor in one piece. */
-enum reason vring_walk(struct vring *vring, uint16_t head, bool writable,
-    struct iovec *piece, unsigned int max, unsigned int *n, uint64_t *bytes);
+/* What is at head, if it is one descriptor in one piece, as most are: where it
+ * lies, in *at, and its bytes.  0: anything else, for vring_chain(). */
+static inline uint32_t
+vring_single(struct vring *vring, uint16_t head, bool writable, uint8_t **at)
+{
+	struct vring_slot slot;
+
+	if (head > vring->mask)
+		return 0;
+	slot = vring_read_slot(&vring->desc[head]);
+	if (slot.flags != (writable ? VRING_SLOT_WRITE : 0) ||
+	    guest_mem_run(vring->mem, slot.addr, slot.len, at) != slot.len)
+		return 0;
+	return slot.len;
+}
 
 /*
  * The pieces of the chain at head, none of them empty, and how many bytes they
@@ -135,24 +147,8 @@ enum reason vring_walk(struct vring *vring, uint16_t head, bool writable,
  * why not: DROP_RING_CHAIN (it loops, leaves its table, or nests),
  * DROP_RING_ADDRESS, DROP_RING_DIRECTION, DROP_RING_PIECES (more than max).
  */
-static inline enum reason
-vring_chain(struct vring *vring, uint16_t head, bool writable,
-    struct iovec *piece, unsigned int max, unsigned int *n, uint64_t *bytes)
-{
-	struct vring_slot slot;
-	uint8_t *at;
-
-	if (head > vring->mask)
-		return DROP_RING_CHAIN;
-	slot = vring_read_slot(&vring->desc[head]);
-	if (slot.flags != (writable ? VRING_SLOT_WRITE : 0) || slot.len == 0 ||
-	    guest_mem_run(vring->mem, slot.addr, slot.len, &at) != slot.len)
-		return vring_walk(vring, head, writable, piece, max, n, bytes);
-	*n = 1;
-	*bytes = slot.len;
-	piece[0] = (struct iovec){ at, slot.len };
-	return DROP_NONE;
-}
+enum reason vring_chain(struct vring *vring, uint16_t head, bool writable,
+    struct iovec *piece, unsigned int max, unsigned int *n, uint64_t *bytes);
 
 static inline void
 vring_take(struct vring *vring, unsigned int k)
