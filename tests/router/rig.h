@@ -240,6 +240,48 @@ rig_wait(struct rig *rig, uint64_t ns)
 	loop_run(rig->loop);
 }
 
+/* Every host there is says where it is, as if it had asked for the router. */
+static inline void
+rig_warm(struct rig *rig)
+{
+	static const struct {
+		int at;
+		uint32_t ip;
+	} hosts[] = {
+		{ INSIDE, ALICE },
+		{ INSIDE, BOB },
+		{ OUTSIDE, SERVER },
+		{ OUTSIDE, SERVER2 },
+		{ OUTSIDE, PROVIDER },
+		{ OTHER, CAROL },
+	};
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		struct peer *peer = &rig->peer[hosts[i].at];
+		struct eth eth = { .dst = mac_broadcast,
+			.src = rig_mac(hosts[i].ip),
+			.type = ETH_ARP };
+		static const uint32_t gw[] = { GW_INSIDE, GW_OUTSIDE,
+			GW_OTHER };
+		struct arp arp = { .op = ARP_REQUEST,
+			.sender_mac = eth.src,
+			.sender_ip = hosts[i].ip,
+			.target_ip = gw[hosts[i].at] };
+		uint8_t out[64];
+		struct writer w = writer(out, sizeof(out));
+		struct burst burst;
+
+		eth_write(&w, &eth);
+		arp_write(&w, &arp);
+		burst_clear(&burst);
+		burst_add(&burst, out, (size_t)(w.at - out));
+		port_send(&peer->port, &burst);
+		assert_int_equal(
+		    burst.frame[0].verdict.reason, REASON_DELIVERED);
+	}
+	rig_clear(rig);
+}
+
 /* ---- frames ---- */
 
 struct pkt {
