@@ -1145,4 +1145,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 		check_event(c, &lab->events[i]);
 	for (unsigned int i = 0; i < lab->nexpects; i++)
 		check_expect(c, &lab->expects[i]);
+	if (lab->nexpects > LAB_NODES_MAX)
+		problem_add(problems, lab_place(&lab->item, "expect"),
+		    "more than %d expectations; use fewer", LAB_NODES_MAX);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -473,6 +474,7 @@ control_new(const struct control_config *config, struct err *err)
 	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->fd < 0 ||
 	    bind(control->fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    chmod(config->path, 0600) < 0 ||
 	    listen(control->fd, CONTROL_CLIENTS_MAX) < 0) {
 		err_sys(err, -errno, NULL, "%s: cannot be listened on",
 		    config->path);

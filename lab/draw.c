@@ -84,15 +84,13 @@ add_host(struct draw_lab *draw, unsigned int i)
 	struct lab_host *host = &draw->lab->hosts[i];
 	struct draw_node *node = add_node(draw, LAB_HOST, &host->item,
 	    i > 0 ? &host[-1].item : NULL, &host->port, 1);
-	char to[IP4_TEXT_BYTES];
 
 	if (node == NULL)
 		return;
 	add_line(node, "host");
 	if (host->send.item.node != NULL)
-		add_line(node, "%s to %s",
-		    host->send.protocol == 0 ? "UDP" : "pings",
-		    ip4_text(to, host->send.to));
+		add_line(node, "sends %s",
+		    host->send.protocol == 0 ? "UDP" : "pings");
 }
 
 static void

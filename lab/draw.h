@@ -12,7 +12,7 @@
 
 #include "lab/model.h"
 
-#define DRAW_WIDTH 100 /* columns, when nobody knows better */
+#define DRAW_WIDTH 120 /* columns, when nobody knows better */
 
 enum draw_format { DRAW_TEXT, DRAW_DOT, DRAW_MERMAID };
 

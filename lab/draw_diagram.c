@@ -370,7 +370,7 @@ put_uplinks(struct diagram *d, bool count_only)
 			    draw_bus_of_switch(d->draw, sw->up[i]);
 			unsigned int c = d->column[b], to = d->column[up];
 			unsigned int low = c < to ? c : to;
-			unsigned int high = most(c, to), y = 0;
+			unsigned int high = most(c, to), y = 1;
 
 			for (unsigned int r = low + 1; r <= high; r++)
 				y = most(y, d->used[r]);

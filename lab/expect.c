@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_NS       (250 * NS_PER_MS) /* between two runs of a command */
-#define LOOK_NS        (50 * NS_PER_MS)  /* at a NAT table */
-#define EVIDENCE_LINES 12
+#define AGAIN_NS        (250 * NS_PER_MS) /* between two runs of a command */
+#define LOOK_NS         (50 * NS_PER_MS)  /* at a NAT table */
+#define EVIDENCE_LINES  12
+#define EVIDENCE_FRAMES 3
+#define EVIDENCE_ALL    20 /* of more expectations, only of those not met */
 
 static void
 decide(struct expectation *e, enum outcome outcome, const char *why)
@@ -326,11 +328,14 @@ print_frames(const struct expectation *e, FILE *out)
 	struct counter_frame kept[COUNTER_KEEP];
 	unsigned int n =
 	    e->counter != NULL ? counter_kept(e->counter, kept) : 0;
+	unsigned int from = 0;
 
-	if (e->count > n)
+	if (n > EVIDENCE_FRAMES)
+		from = n - EVIDENCE_FRAMES;
+	if (e->count > n - from)
 		fprintf(out, "          (%" PRIu64 " frames, the last %u:)\n",
-		    e->count, n);
-	for (unsigned int i = 0; i < n; i++) {
+		    e->count, n - from);
+	for (unsigned int i = from; i < n; i++) {
 		char line[256];
 
 		frame_summary(line, sizeof(line), kept[i].data, kept[i].kept);
@@ -380,7 +385,9 @@ expects_print(const struct expects *all, FILE *out)
 			fprintf(out, "  (%s",
 			    e->outcome == OUTCOME_MET ? "always" : e->why);
 		fprintf(out, "; line %u)\n", e->want->item.node->at.line);
-		print_evidence(e, out);
+		if (e->outcome != OUTCOME_MET ||
+		    all->lab->nexpects <= EVIDENCE_ALL)
+			print_evidence(e, out);
 	}
 }
 

@@ -33,10 +33,27 @@
 #define STOP_MS      3000
 #define READ_BYTES   4096
 
+/* So many VMs start at a time, and each holds up others for so long at most:
+ * a kernel of the user's may have no agent. */
+#define STARTING_MAX 8
+#define STARTING_NS  (2 * NS_PER_S)
+
+static void
+not_busy(struct guest *g)
+{
+	if (!g->busy)
+		return;
+	g->busy = false;
+	g->all->nbusy--;
+	loop_timer_set(&g->all->more, loop_now_ns(g->all->loop));
+}
+
 static void
 set_state(struct guest *g, enum guest_state to)
 {
 	assert(g->state != VM_GONE);
+	if (to != VM_STARTING)
+		not_busy(g);
 	if (to == VM_READY && g->state != VM_READY)
 		g->all->nready++;
 	if (to != VM_READY && g->state == VM_READY)
@@ -244,6 +261,8 @@ retry(void *arg)
 	if (g->fd >= 0 || connect_agent(g) == 0)
 		return;
 	wait += (now - g->started_ns) / 16;
+	if (now - g->started_ns > STARTING_NS)
+		not_busy(g);
 	loop_timer_set(
 	    &g->retry, now + (wait < RETRY_MAX_NS ? wait : RETRY_MAX_NS));
 }
@@ -300,7 +319,41 @@ start(struct guest *g, struct err *err)
 		return err_sys(err, e, "close other programs",
 		    "vm %s: cannot start a process", g->vm->item.name);
 	loop_timer_set(&g->retry, g->started_ns + RETRY_MIN_NS);
+	g->busy = true;
+	g->all->nbusy++;
+	set_state(g, VM_STARTING);
 	return 0;
+}
+
+/* Starts as many as may start now. */
+static int
+start_some(struct guests *all, struct err *err)
+{
+	while (all->next < all->lab->nvms && all->nbusy < STARTING_MAX) {
+		int e = start(&all->guest[all->next], err);
+
+		if (e < 0)
+			return e;
+		all->next++;
+	}
+	return 0;
+}
+
+static void
+start_more(void *arg)
+{
+	struct guests *all = arg;
+	struct err err = { "" };
+	struct guest *g;
+
+	while (start_some(all, &err) < 0) {
+		log_error("%s", err.text);
+		err_clear(&err);
+		g = &all->guest[all->next++];
+		g->status = 127 << 8; /* as if it could not be executed */
+		set_state(g, VM_GONE);
+		fail_all(g);
+	}
 }
 
 static void
@@ -358,13 +411,14 @@ guests_start(struct guests *all, struct loop *loop, const struct lab *lab,
 	all->guest = calloc(lab->nvms, sizeof(all->guest[0]));
 	if (all->guest == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
+	loop_timer_init(&all->more, loop, start_more, all);
 	for (unsigned int i = 0; i < lab->nvms; i++)
 		guest_init(all, i);
 	all->children = loop_signal_new(loop, SIGCHLD, reap, all, err);
 	if (all->children == NULL)
 		e = -ENOMEM;
-	for (unsigned int i = 0; i < lab->nvms && e == 0; i++)
-		e = start(&all->guest[i], err);
+	if (e == 0)
+		e = start_some(all, err);
 	if (e < 0)
 		guests_stop(all);
 	return e;
@@ -402,6 +456,7 @@ guests_stop(struct guests *all)
 	if (all->guest == NULL)
 		return;
 	loop_watch_free(all->children);
+	loop_timer_unset(&all->more);
 	kill_rest(all, SIGTERM);
 	for (unsigned int ms = 0; reap_rest(all) > 0 && ms < STOP_MS; ms += 5)
 		nanosleep(&nap, NULL);
@@ -433,6 +488,7 @@ const char *
 guest_state_name(const struct guest *g)
 {
 	switch (g->state) {
+	case VM_WAITING: return "waiting";
 	case VM_STARTING: return "starting";
 	case VM_READY: return "ready";
 	case VM_GONE:

@@ -1,9 +1,10 @@
 /*
  * guest.h - the VMs of a lab: child processes, and commands inside of them.
  *
- *     STARTING --ready--> READY --exit--> GONE
- *        '-----------------exit-----------^
+ *     WAITING --process--> STARTING --ready--> READY --exit--> GONE
+ *                             '----------------exit-------------^
  *
+ * A few start at a time, so that a hundred do not stand in each other's way.
  * Each VM is "lanyard vm" in a process of its own, which dies with this one.
  * It connects to the vhost-user sockets that the fabric listens on; its
  * console and agent are sockets in the run directory.  Commands of one VM run
@@ -21,7 +22,7 @@
 #include "lab/agent.h"
 #include "lab/model.h"
 
-enum guest_state { VM_STARTING, VM_READY, VM_GONE, VM_NSTATES };
+enum guest_state { VM_WAITING, VM_STARTING, VM_READY, VM_GONE, VM_NSTATES };
 
 #define JOB_GONE (-1) /* a status: the VM has ended or started anew */
 
@@ -53,6 +54,7 @@ struct guest {
 	TAILQ_HEAD(jobs, job) jobs; /* the first one may be running */
 	bool running;               /* ... and is */
 	bool orphan;                /* a job is running that was cancelled */
+	bool busy;                  /* starting, and others wait for that */
 	uint64_t started_ns, ready_ns;
 	unsigned int starts; /* how often it got ready */
 };
@@ -64,6 +66,9 @@ struct guests {
 	const char *program;
 	struct guest *guest; /* one for each of the lab's VMs, in its order */
 	unsigned int nready;
+	unsigned int next;      /* the first one not started yet */
+	unsigned int nbusy;     /* of those started, how many count as busy */
+	struct loop_timer more; /* starts the next ones */
 	struct loop_watch *children; /* SIGCHLD */
 	/* Told of each change of state. */
 	void (*changed)(void *arg, struct guest *guest);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lab/names.h"
 #include "lab/schema.h"
 
 /* ---- ports of all kinds ---- */
@@ -142,9 +143,51 @@ resolve_expect(struct lab_expect *e)
 		e->reason = reason_of_name(e->verdict);
 }
 
+static unsigned long
+count_expects(const struct lab_expect *e)
+{
+	struct names names;
+
+	return e->vm != NULL && names_read(&names, e->vm) ? names_count(&names)
+							  : 1;
+}
+
+/* An expectation of many VMs becomes one of each. */
+static void
+expand_expects(struct lab *lab)
+{
+	unsigned long n = 0;
+	unsigned int done = 0;
+	struct lab_expect *all;
+
+	for (unsigned int i = 0; i < lab->nexpects; i++)
+		n += count_expects(&lab->expects[i]);
+	if (n == lab->nexpects || n > LAB_NODES_MAX)
+		return;
+	all = arena_array(lab->arena, n, sizeof(all[0]));
+	if (all == NULL)
+		return;
+	for (unsigned int i = 0; i < lab->nexpects; i++) {
+		const struct lab_expect *e = &lab->expects[i];
+		unsigned long k = count_expects(e);
+		struct names names;
+
+		for (unsigned long j = 0; j < k; j++) {
+			all[done] = *e;
+			if (k > 1 && names_read(&names, e->vm))
+				all[done].vm =
+				    names_get(lab->arena, &names, e->vm, j);
+			done++;
+		}
+	}
+	lab->expects = all;
+	lab->nexpects = done;
+}
+
 void
 lab_resolve(struct lab *lab)
 {
+	expand_expects(lab);
 	collect_ports(lab);
 	index_ports(lab);
 	for (unsigned int i = 0; i < lab->nswitches; i++)

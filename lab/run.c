@@ -31,8 +31,8 @@
 #include "lab/expect.h"
 #include "lab/fabric.h"
 #include "lab/guest.h"
+#include "lab/results.h"
 #include "lab/rundir.h"
-#include "lab/show.h"
 #include "pcap-tools/capture.h"
 
 #define STACK_BYTES   ((rlim_t)256 << 20)
@@ -55,6 +55,7 @@ struct run {
 	struct loop_timer for_timer, progress;
 	uint64_t start_ns;
 	bool with_guests, terminal, stopped; /* stopped: by a signal or call */
+	bool up;                             /* everything is started */
 	bool line_open; /* a line of progress is on the terminal */
 	unsigned int ndied;
 };
@@ -117,7 +118,7 @@ static void
 check_end(struct run *r)
 {
 	/* Before everything is started, or with nothing to decide. */
-	if (r->events.list == NULL ||
+	if (!r->up ||
 	    (r->lab->nexpects == 0 ||
 		r->expects.nwithin + r->lab->nevents == 0))
 		return;
@@ -155,7 +156,7 @@ decided(void *arg, struct expectation *e)
 	struct run *r = arg;
 	char text[1024];
 
-	if (e->outcome == OUTCOME_FAILED && r->events.list != NULL)
+	if (e->outcome == OUTCOME_FAILED && r->up)
 		say(r, "not met: %s (%s)",
 		    expect_text(e->want, text, sizeof(text)), e->why);
 	check_end(r);
@@ -193,6 +194,7 @@ guest_changed(void *arg, struct guest *g)
 	char text[EPITAPH_BYTES], took[UNITS_TEXT_BYTES];
 
 	switch (g->state) {
+	case VM_WAITING:
 	case VM_STARTING: return;
 	case VM_READY:
 		say(r, "%s is ready, %s after its start", g->vm->item.name,
@@ -365,128 +367,17 @@ bring_up(struct run *r, struct err *err)
 	e = start_control(r, err);
 	if (e < 0)
 		return e;
+	/* Of what is due at once, events come first. */
+	if (events_start(&r->events, r->loop, lab, r->fabric, &r->guests,
+		event_done, r) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	e = expects_start(
 	    &r->expects, r->loop, lab, r->fabric, &r->guests, decided, r, err);
 	if (e < 0)
 		return e;
-	if (events_start(&r->events, r->loop, lab, r->fabric, &r->guests,
-		event_done, r) < 0)
-		return err_set(err, -ENOMEM, "out of memory");
+	r->up = true;
 	start_timers(r);
 	return 0;
-}
-
-/* ---- results ---- */
-
-static const char *
-captures_done(struct run *r, unsigned int i, char *out, size_t len)
-{
-	struct capture_stats stats;
-
-	capture_flush(r->captures[i]);
-	stats = capture_stats(r->captures[i]);
-	snprintf(out, len, "%" PRIu64 " frames at %u ports", stats.frames,
-	    r->lab->captures[i].at.n);
-	if (stats.lost > 0)
-		snprintf(out + strlen(out), len - strlen(out),
-		    ", %" PRIu64 " more were lost: the disk was too slow",
-		    stats.lost);
-	return out;
-}
-
-static void
-print_table(struct run *r, const char *name, const char *title)
-{
-	const struct show show = { r->fabric, &r->guests };
-	const struct table_head *head = show_head(name, NULL);
-	struct table table;
-	json_t *rows;
-
-	if (head == NULL || show_fill(&table, head, &show) < 0)
-		return;
-	rows = table_json(&table);
-	if (title == NULL || json_array_size(rows) > 0) {
-		fprintf(r->options->out, "\n%s%s%s\n",
-		    title == NULL ? name : title, title == NULL ? ": " : "",
-		    title == NULL ? head->help : "");
-		if (json_array_size(rows) > 0)
-			table_print(head, rows, "  ", r->options->out);
-		else
-			fprintf(r->options->out, "  none\n");
-	}
-	json_decref(rows);
-	table_free(&table);
-}
-
-static void
-print_results(struct run *r, uint64_t ns)
-{
-	FILE *out = r->options->out;
-	const struct lab *lab = r->lab;
-	unsigned int failed = expects_failed(&r->expects);
-	char text[200], took[UNITS_TEXT_BYTES];
-	bool drops = false;
-
-	if (lab->nexpects > 0) {
-		fprintf(out, "\nexpectations\n");
-		expects_print(&r->expects, out);
-	}
-	for (unsigned int i = 0; i < lab->show.n; i++) {
-		print_table(r, lab->show.list[i].text, NULL);
-		drops |= strcmp(lab->show.list[i].text, "drops") == 0;
-	}
-	if (!drops)
-		print_table(
-		    r, "drops", "frames that ended on their way, and why");
-	if (lab->ncaptures > 0)
-		fprintf(out, "\ncaptures\n");
-	for (unsigned int i = 0; i < lab->ncaptures; i++)
-		fprintf(out, "  %s: %s\n", lab->captures[i].file,
-		    captures_done(r, i, text, sizeof(text)));
-	fprintf(out, "\n%s: ", lab->name);
-	if (lab->nexpects > 0)
-		fprintf(out, "%u of %u expectations met",
-		    lab->nexpects - failed, lab->nexpects);
-	else
-		fprintf(out, "ended");
-	if (r->ndied > 0)
-		fprintf(out, ", %u VMs died", r->ndied);
-	fprintf(out, ", %s%s\n", duration_about(took, ns),
-	    r->options->virtual_time ? " of virtual time" : "");
-}
-
-static void
-print_json(struct run *r, uint64_t ns)
-{
-	const struct show show = { r->fabric, &r->guests };
-	json_t *tables = json_object(), *captures = json_array(), *all;
-
-	for (unsigned int i = 0; show_heads[i] != NULL; i++) {
-		struct table table;
-
-		if (show_fill(&table, show_heads[i], &show) < 0)
-			continue;
-		json_object_set_new(
-		    tables, show_heads[i]->name, table_json(&table));
-		table_free(&table);
-	}
-	for (unsigned int i = 0; i < r->lab->ncaptures; i++) {
-		struct capture_stats stats;
-
-		capture_flush(r->captures[i]);
-		stats = capture_stats(r->captures[i]);
-		json_array_append_new(captures,
-		    json_pack("{s:s,s:I,s:I}", "file", r->lab->captures[i].file,
-			"frames", (json_int_t)stats.frames, "lost",
-			(json_int_t)stats.lost));
-	}
-	all = json_pack("{s:s,s:b,s:f,s:i,s:o,s:o,s:o}", "lab", r->lab->name,
-	    "met", expects_failed(&r->expects) == 0, "ran_s", (double)ns / 1e9,
-	    "vms_died", (int)r->ndied, "expectations",
-	    expects_json(&r->expects), "captures", captures, "tables", tables);
-	json_dumpf(all, r->options->out, JSON_INDENT(2));
-	fputc('\n', r->options->out);
-	json_decref(all);
 }
 
 /* ---- down ---- */
@@ -554,6 +445,7 @@ run_lab(
 	raise_limits();
 	e = bring_up(&r, err);
 	if (e == 0) {
+		struct results results;
 		uint64_t ns;
 
 		announce(&r);
@@ -562,11 +454,22 @@ run_lab(
 			err_set(err, e, "the event loop failed");
 		ns = loop_now_ns(r.loop) - r.start_ns;
 		wipe_progress(&r);
+		r.up = false;
 		expects_judge(&r.expects);
+		results = (struct results){
+			.lab = lab,
+			.fabric = r.fabric,
+			.guests = &r.guests,
+			.expects = &r.expects,
+			.captures = r.captures,
+			.ran_ns = ns,
+			.ndied = r.ndied,
+			.virtual_time = options->virtual_time,
+		};
 		if (options->json)
-			print_json(&r, ns);
+			results_json(&results, options->out);
 		else
-			print_results(&r, ns);
+			results_print(&results, options->out);
 		fflush(options->out);
 		status = expects_failed(&r.expects) > 0 || r.ndied > 0;
 	}

@@ -280,9 +280,9 @@ const struct schema_key schema_keys[] = {
 	    .help = "Run the command or begin to count only then." },
 	{ KEY("expect[].always", BOOL, lab_expect, always),
 	    .help = "Instead of within: it is judged at the lab's end." },
-	{ KEY("expect[].vm", NAME, lab_expect, vm),
+	{ KEY("expect[].vm", NAME, lab_expect, vm), .ranges = true,
 	    .help = "The VM that runs a command, again and again until it "
-		    "succeeds." },
+		    "succeeds; \"vm[1-9]\" expects it of each." },
 	{ KEY("expect[].run", TEXT, lab_expect, run), .help = "The command." },
 	{ KEY("expect[].status", COUNT, lab_expect, status), .max = 255,
 	    .preset = "0", .help = "The exit status that is success." },

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "lab/names.h"
 #include "lab/nearest.h"
 #include "switch/switch.h"
 
@@ -147,9 +148,13 @@ static bool
 read_name(struct reader *r, const struct schema_key *key,
     const struct yaml *node, void *to)
 {
+	struct names names;
+
 	if (!read_text(r, key, node, to))
 		return false;
-	if (schema_is_name(node->text))
+	if (schema_is_name(node->text) ||
+	    (key->ranges && names_read(&names, node->text) &&
+		names_are_good(&names)))
 		return true;
 	problem_add(r->problems, node->at,
 	    "%s \"%.60s\" is not a name; use a to z, 0 to 9 and - inside, at "
@@ -448,61 +453,10 @@ read_keys(struct reader *r, const char *path, const struct yaml *map,
 
 /* ---- named entries and lists ---- */
 
-/* "vm[001-100]" as prefix, first, last and digits; a plain name has one. */
-struct names {
-	char prefix[LAB_NAME_MAX + 1];
-	const char *suffix;
-	unsigned long first, last;
-	int digits; /* of each number, 0: any */
-	bool plain;
-};
-
-static bool
-names_read(struct names *names, const char *text)
-{
-	const char *open = strchr(text, '['), *p;
-	char *end;
-
-	*names = (struct names){ .plain = open == NULL, .suffix = "" };
-	if (names->plain)
-		return true;
-	if (open - text > LAB_NAME_MAX)
-		return false;
-	memcpy(names->prefix, text, (size_t)(open - text));
-	p = open + 1;
-	if (*p < '0' || *p > '9')
-		return false;
-	names->first = strtoul(p, &end, 10);
-	names->digits = *p == '0' && end - p > 1 ? (int)(end - p) : 0;
-	if (end - p > 6 || *end != '-' || end[1] < '0' || end[1] > '9')
-		return false;
-	p = end + 1;
-	names->last = strtoul(p, &end, 10);
-	if (end - p > 6 || *end != ']' || names->last < names->first)
-		return false;
-	if (names->digits != 0 ? end - p != names->digits
-			       : p[0] == '0' && names->last != 0)
-		return false;
-	names->suffix = end + 1;
-	return strpbrk(names->suffix, "[]") == NULL;
-}
-
-static const char *
-names_get(struct reader *r, const struct names *names, const char *key,
-    unsigned long i)
-{
-	if (names->plain)
-		return key;
-	return arena_printf(r->lab->arena, "%s%0*lu%s", names->prefix,
-	    names->digits, names->first + i, names->suffix);
-}
-
 static bool
 check_names(struct reader *r, const struct schema_key *row,
     const struct yaml *n, struct names *names)
 {
-	const char *example;
-
 	if (!names_read(names, n->key) || (!names->plain && !row->ranges)) {
 		problem_add(r->problems, n->key_at,
 		    row->ranges ? "\"%.60s\" is not a range of names; write it "
@@ -518,8 +472,7 @@ check_names(struct reader *r, const struct schema_key *row,
 		    names->last - names->first + 1, LAB_NODES_MAX);
 		return false;
 	}
-	example = names_get(r, names, n->key, names->last - names->first);
-	if (example != NULL && schema_is_name(example))
+	if (names->plain ? schema_is_name(n->key) : names_are_good(names))
 		return true;
 	problem_add(r->problems, n->key_at,
 	    "\"%.60s\" is not a name; use a to z, 0 to 9 and - inside, at most "
@@ -555,9 +508,9 @@ read_entry(struct reader *r, const char *path, const struct yaml *n,
 	struct reader silent = { r->lab, &quiet };
 
 	for (unsigned long i = 0; i <= names->last - names->first; i++) {
-		const struct lab_item item = {
-			.name = names_get(r, names, n->key, i), .node = n
-		};
+		const struct lab_item item = { .name = names_get(r->lab->arena,
+						   names, n->key, i),
+			.node = n };
 		char what[80];
 
 		memcpy(to, &item, sizeof(item));

@@ -64,7 +64,7 @@ cell_text(char out[CELL_BYTES], const json_t *cell)
 		snprintf(out, CELL_BYTES, "%" JSON_INTEGER_FORMAT,
 		    json_integer_value(cell));
 	else if (json_is_real(cell))
-		snprintf(out, CELL_BYTES, "%.3g", json_real_value(cell));
+		snprintf(out, CELL_BYTES, "%.2f", json_real_value(cell));
 	else if (json_is_boolean(cell))
 		snprintf(
 		    out, CELL_BYTES, "%s", json_is_true(cell) ? "yes" : "no");

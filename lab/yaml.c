@@ -66,6 +66,11 @@ not_yaml(struct reader *r)
 		problem_add(r->problems, at,
 		    "the line before is a key without \":\"; write \"key: "
 		    "value\"");
+	else if (strstr(what, "did not find expected ','") != NULL)
+		problem_add(r->problems, at,
+		    "the brackets or braces before are not closed here; close "
+		    "them, and put quotes around text that contains [, ], {, } "
+		    "or a comma");
 	else
 		problem_add(r->problems, at,
 		    "not YAML: %s%s%s; check indentation, brackets and quotes "
