@@ -34,12 +34,15 @@ struct engine_cpu {
 	unsigned int id; /* also the local APIC's; 0 is the boot CPU */
 };
 
+struct engine_io; /* engine_io.h */
+
 struct engine_config {
 	const struct memory *memory; /* outlives the VM */
 	unsigned int ncpus;          /* that will be made, 1 to the maximum */
 	/* The engine brings the interrupt controllers and the 8254.  Without,
 	 * interrupts are taken by engine->inject(). */
 	bool chips;
+	const struct engine_io *io; /* for engines without chips; outlives */
 };
 
 /* Why engine_run() returned. */

@@ -1,0 +1,534 @@
+/*
+ * The interpreter as an engine.
+ *
+ * CPUs of one machine execute one at a time, in turns of a slice, under the
+ * machine's lock: so that locked instructions are atomic, and blocks of decoded
+ * code are shared, without a word about it in any handler.  Turns are taken in
+ * the order of asking.
+ *
+ * A slice ends when its budget of instructions is used up, which every block
+ * checks at its head; only then, and when a block leaves early, are kicks and
+ * interrupts looked for.  A CPU that may just have become able to take an
+ * interrupt (STI, POPF, IRET) leaves its block.
+ *
+ * A fault in the middle of an instruction jumps out (longjmp) to slice(), which
+ * delivers it; handlers change nothing that counts before their last access to
+ * memory.
+ */
+#include "vmm/emulate/engine_emulate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "vmm/emulate/emu.h"
+#include "vmm/emulate/segment.h"
+
+#define SLICE_INSNS 20000
+#define FX_FCW	    0
+#define FX_MXCSR    24
+#define FX_MASK	    28
+
+static struct emu_vm *
+vm_of(struct engine_vm *vm)
+{
+	return (struct emu_vm *)vm;
+}
+
+static struct emu_cpu *
+cpu_of(struct engine_cpu *cpu)
+{
+	return (struct emu_cpu *)cpu;
+}
+
+/* ---- turns ---- */
+
+static void
+turn_take(struct emu_vm *vm)
+{
+	uint64_t ticket;
+
+	pthread_mutex_lock(&vm->lock);
+	ticket = vm->tickets++;
+	while (vm->serving != ticket)
+		pthread_cond_wait(&vm->turn, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void
+turn_give(struct emu_vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->serving++;
+	pthread_cond_broadcast(&vm->turn);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void
+turn_pass(struct emu_vm *vm)
+{
+	if (vm->ncpus == 1)
+		return;
+	turn_give(vm);
+	turn_take(vm);
+}
+
+/* ---- exceptions ---- */
+
+static bool
+contributory(unsigned int vector)
+{
+	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP);
+}
+
+/* An exception while another one is being delivered (SDM 3, table 6-5). */
+static void
+combine(struct emu_cpu *cpu)
+{
+	unsigned int first = cpu->delivering_vector;
+	unsigned int second = cpu->fault_vector;
+
+	if (first == EXC_DF) {
+		cpu->shutdown = true;
+		return;
+	}
+	if ((contributory(first) && contributory(second)) ||
+	    (first == EXC_PF &&
+		(second == EXC_PF || contributory(second)))) {
+		cpu->fault_vector = EXC_DF;
+		cpu->fault_has_code = true;
+		cpu->fault_code = 0;
+	}
+}
+
+static void
+deliver_exception(struct emu_cpu *cpu)
+{
+	cpu->delivering = true;
+	cpu->delivering_vector = cpu->fault_vector;
+	emu_deliver(cpu, cpu->fault_vector,
+	    cpu->fault_has_code && (cpu->cr0 & CR0_PE), cpu->fault_code,
+	    false);
+	cpu->delivering = false;
+	cpu->faulted = false;
+}
+
+/* Interrupts are nothing that an exception could combine with. */
+#define BENIGN 0xff
+
+static void
+deliver_other(struct emu_cpu *cpu, unsigned int vector, bool software)
+{
+	cpu->delivering = true;
+	cpu->delivering_vector = BENIGN;
+	emu_deliver(cpu, vector, false, 0, software);
+	cpu->delivering = false;
+}
+
+static bool
+interruptible(const struct emu_cpu *cpu)
+{
+	return (cpu->eflags & FLAG_IF) && !cpu->shadow;
+}
+
+/* Delivers what is to be delivered between two blocks. */
+static void
+deliver(struct emu_cpu *cpu)
+{
+	if (cpu->faulted)
+		deliver_exception(cpu);
+	if (cpu->trap) {
+		cpu->trap = false;
+		deliver_other(cpu, cpu->trap_vector, true);
+	}
+	if (cpu->nmi_pending && !cpu->nmi_masked) {
+		cpu->nmi_pending = false;
+		cpu->nmi_masked = true;
+		deliver_other(cpu, 2, false);
+	}
+	if (cpu->pending && interruptible(cpu)) {
+		cpu->pending = false;
+		deliver_other(cpu, cpu->pending_vector, false);
+	}
+}
+
+/* ---- execution ---- */
+
+static bool
+wants_out(const struct emu_cpu *cpu)
+{
+	return cpu->shutdown || cpu->run != CPU_RUNNING ||
+	    (cpu->want_window && !cpu->pending && interruptible(cpu));
+}
+
+/* Executes the block at rip and those linked to it, within the budget.  False:
+ * it does not fit. */
+static bool
+execute(struct emu_cpu *cpu)
+{
+	struct block *block = emu_block(cpu);
+	bool step = cpu->mode & MODE_STEP, shadow = cpu->shadow;
+	int64_t rest = 0;
+	const struct op *op;
+
+	if (cpu->budget < block->ninsns)
+		return false;
+	if (shadow) { /* one block, then look for interrupts again */
+		rest = cpu->budget - block->ninsns;
+		cpu->budget = block->ninsns;
+	}
+	cpu->shadow = false;
+	cpu->smc = false;
+	for (op = block->op; op != NULL;)
+		op = op->fn(cpu, op);
+	cpu->budget += rest;
+	if (step && !cpu->trap) {
+		cpu->dr6 |= 1u << 14;
+		cpu->fault_vector = EXC_DB;
+		cpu->fault_has_code = false;
+		cpu->faulted = true;
+	}
+	return true;
+}
+
+/* A fault within execute() loses rest: the slice is then a little shorter. */
+static void
+slice(struct emu_cpu *cpu)
+{
+	cpu->slice = cpu->budget = SLICE_INSNS;
+	if (setjmp(cpu->fault) != 0) {
+		cpu->faulted = true;
+		cpu->shadow = false;
+		if (cpu->delivering)
+			combine(cpu);
+	}
+	while (!cpu->shutdown) {
+		deliver(cpu);
+		if (wants_out(cpu) || !execute(cpu))
+			break;
+	}
+	cpu->retired += (uint64_t)(cpu->slice - cpu->budget);
+	cpu->slice = cpu->budget = 0;
+}
+
+static void
+run(struct engine_cpu *ecpu, struct engine_exit *exit)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+
+	err_clear(&exit->err);
+	if (cpu->run == CPU_HALTED &&
+	    ((cpu->pending && interruptible(cpu)) || cpu->nmi_pending))
+		cpu->run = CPU_RUNNING;
+	turn_take(cpu->vm);
+	for (;;) {
+		if (atomic_exchange(&cpu->kicked, false)) {
+			exit->kind = EXIT_INTERRUPTED;
+			break;
+		}
+		if (cpu->run != CPU_RUNNING) {
+			exit->kind = EXIT_HALT;
+			break;
+		}
+		slice(cpu);
+		if (cpu->shutdown) {
+			exit->kind = EXIT_SHUTDOWN;
+			break;
+		}
+		if (cpu->run == CPU_RUNNING && wants_out(cpu)) {
+			exit->kind = EXIT_WINDOW;
+			break;
+		}
+		turn_pass(cpu->vm);
+	}
+	turn_give(cpu->vm);
+}
+
+static void
+kick(struct engine_cpu *ecpu)
+{
+	atomic_store(&cpu_of(ecpu)->kicked, true);
+}
+
+static int
+inject(struct engine_cpu *ecpu, uint8_t vector)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+
+	if (cpu->pending || cpu->faulted || cpu->trap || !interruptible(cpu))
+		return -EAGAIN;
+	cpu->pending = true;
+	cpu->pending_vector = vector;
+	if (cpu->run == CPU_HALTED)
+		cpu->run = CPU_RUNNING;
+	return 0;
+}
+
+static void
+want_window(struct engine_cpu *ecpu, bool want)
+{
+	cpu_of(ecpu)->want_window = want;
+}
+
+/* ---- state ---- */
+
+static void
+reset_cpu(struct emu_cpu *cpu)
+{
+	const uint16_t fcw = 0x40;
+	const uint32_t mxcsr = 0x1f80, mask = 0xffff;
+
+	memset(cpu->gpr, 0, sizeof(cpu->gpr));
+	cpu->gpr[CPU_RDX] = 0x6f1; /* as CPUID's leaf 1 */
+	cpu->fl_from = FL_RAW;
+	cpu->eflags = FLAG_ONE;
+	cpu->rip = 0xfff0;
+	for (unsigned int s = CPU_ES; s <= CPU_GS; s++)
+		cpu->seg[s] = (struct cpu_seg){ .limit = 0xffff,
+			.attributes = CPU_SEG_PRESENT | CPU_SEG_CODE |
+			    (s == CPU_CS ? 0xb : 0x3) };
+	cpu->seg[CPU_CS].selector = 0xf000;
+	cpu->seg[CPU_CS].base = 0xffff0000;
+	cpu->seg[CPU_LDTR] = (struct cpu_seg){ .limit = 0xffff,
+		.attributes = CPU_SEG_PRESENT | 2 };
+	cpu->seg[CPU_TR] = (struct cpu_seg){ .limit = 0xffff,
+		.attributes = CPU_SEG_PRESENT | 0xb };
+	cpu->gdt = cpu->idt = (struct cpu_table){ .limit = 0xffff };
+	cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
+	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
+	cpu->dr6 = 0xffff0ff0;
+	cpu->dr7 = 0x400;
+	cpu->msr[CPU_MSR_PAT] = UINT64_C(0x0007040600070406);
+	memset(cpu->fx, 0, sizeof(cpu->fx));
+	memcpy(cpu->fx + FX_FCW, &fcw, sizeof(fcw));
+	memcpy(cpu->fx + FX_MXCSR, &mxcsr, sizeof(mxcsr));
+	memcpy(cpu->fx + FX_MASK, &mask, sizeof(mask));
+	cpu->cpl = 0;
+	cpu->faulted = cpu->trap = cpu->pending = cpu->delivering = false;
+	cpu->shadow = cpu->nmi_pending = cpu->nmi_masked = false;
+	cpu->shutdown = false;
+	cpu->run = cpu->base.id == 0 ? CPU_RUNNING : CPU_WAIT_INIT;
+	emu_flush(cpu);
+	emu_set_mode(cpu);
+}
+
+/* The model-specific registers that stand elsewhere, and those kept as they
+ * are. */
+static void
+msrs_get(const struct emu_cpu *cpu, struct cpu_state *state)
+{
+	memcpy(state->msr, cpu->msr, sizeof(state->msr));
+	state->msr[CPU_MSR_EFER] = cpu->efer;
+	state->msr[CPU_MSR_STAR] = cpu->star;
+	state->msr[CPU_MSR_LSTAR] = cpu->lstar;
+	state->msr[CPU_MSR_CSTAR] = cpu->cstar;
+	state->msr[CPU_MSR_SFMASK] = cpu->sfmask;
+	state->msr[CPU_MSR_KERNEL_GS_BASE] = cpu->kernel_gs;
+	state->msr_valid = (1u << CPU_MSR_MISC_ENABLE) |
+	    (1u << CPU_MSR_PAT) | (1u << CPU_MSR_EFER) |
+	    (1u << CPU_MSR_STAR) | (1u << CPU_MSR_LSTAR) |
+	    (1u << CPU_MSR_CSTAR) | (1u << CPU_MSR_SFMASK) |
+	    (1u << CPU_MSR_KERNEL_GS_BASE) | (1u << CPU_MSR_SYSENTER_CS) |
+	    (1u << CPU_MSR_SYSENTER_ESP) | (1u << CPU_MSR_SYSENTER_EIP) |
+	    (1u << CPU_MSR_TSC_AUX) | (1u << CPU_MSR_MTRR_DEFAULT);
+}
+
+static void
+msrs_set(struct emu_cpu *cpu, const struct cpu_state *state)
+{
+	for (unsigned int i = 0; i < CPU_MSRS; i++)
+		if (state->msr_valid & 1u << i)
+			cpu->msr[i] = state->msr[i];
+	cpu->efer = cpu->msr[CPU_MSR_EFER];
+	cpu->star = cpu->msr[CPU_MSR_STAR];
+	cpu->lstar = cpu->msr[CPU_MSR_LSTAR];
+	cpu->cstar = cpu->msr[CPU_MSR_CSTAR];
+	cpu->sfmask = cpu->msr[CPU_MSR_SFMASK];
+	cpu->kernel_gs = cpu->msr[CPU_MSR_KERNEL_GS_BASE];
+}
+
+static int
+state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+
+	(void)err;
+	memset(state, 0, sizeof(*state));
+	memcpy(state->gpr, cpu->gpr, sizeof(state->gpr));
+	state->rip = cpu->rip;
+	state->rflags = emu_flags(cpu);
+	memcpy(state->seg, cpu->seg, sizeof(state->seg));
+	state->gdt = cpu->gdt;
+	state->idt = cpu->idt;
+	state->cr0 = cpu->cr0;
+	state->cr2 = cpu->cr2;
+	state->cr3 = cpu->cr3;
+	state->cr4 = cpu->cr4;
+	state->cr8 = cpu->cr8;
+	memcpy(state->dr, cpu->dr, sizeof(state->dr));
+	state->dr6 = cpu->dr6;
+	state->dr7 = cpu->dr7;
+	state->xcr0 = 3;
+	msrs_get(cpu, state);
+	memcpy(state->mtrr_fixed, cpu->mtrr_fixed, sizeof(state->mtrr_fixed));
+	memcpy(state->mtrr_base, cpu->mtrr_base, sizeof(state->mtrr_base));
+	memcpy(state->mtrr_mask, cpu->mtrr_mask, sizeof(state->mtrr_mask));
+	memcpy(state->xsave, cpu->fx, sizeof(cpu->fx));
+	state->xsave[512] = 3; /* both parts are there */
+	state->run = cpu->run;
+	state->exception_pending = cpu->faulted;
+	state->exception = cpu->fault_vector;
+	state->exception_has_code = cpu->fault_has_code;
+	state->exception_code = cpu->fault_code;
+	state->interrupt_pending = cpu->pending;
+	state->interrupt = cpu->pending_vector;
+	state->interrupt_shadow = cpu->shadow;
+	state->nmi_pending = cpu->nmi_pending;
+	state->nmi_masked = cpu->nmi_masked;
+	return 0;
+}
+
+static int
+state_set(struct engine_cpu *ecpu, const struct cpu_state *state,
+    struct err *err)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+
+	if ((unsigned int)state->run > CPU_WAIT_SIPI)
+		return err_set(err, -EINVAL,
+		    "CPU %u: run state %u is not known; use another "
+		    "checkpoint",
+		    ecpu->id, (unsigned int)state->run);
+	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
+	cpu->rip = state->rip;
+	memcpy(cpu->seg, state->seg, sizeof(cpu->seg));
+	cpu->gdt = state->gdt;
+	cpu->idt = state->idt;
+	cpu->cr0 = state->cr0 | CR0_ET;
+	cpu->cr2 = state->cr2;
+	cpu->cr3 = state->cr3;
+	cpu->cr4 = state->cr4;
+	cpu->cr8 = state->cr8;
+	memcpy(cpu->dr, state->dr, sizeof(cpu->dr));
+	cpu->dr6 = state->dr6;
+	cpu->dr7 = state->dr7;
+	msrs_set(cpu, state);
+	memcpy(cpu->mtrr_fixed, state->mtrr_fixed, sizeof(cpu->mtrr_fixed));
+	memcpy(cpu->mtrr_base, state->mtrr_base, sizeof(cpu->mtrr_base));
+	memcpy(cpu->mtrr_mask, state->mtrr_mask, sizeof(cpu->mtrr_mask));
+	memcpy(cpu->fx, state->xsave, sizeof(cpu->fx));
+	cpu->run = state->run;
+	cpu->faulted = state->exception_pending;
+	cpu->fault_vector = state->exception;
+	cpu->fault_has_code = state->exception_has_code;
+	cpu->fault_code = state->exception_code;
+	cpu->pending = state->interrupt_pending;
+	cpu->pending_vector = state->interrupt;
+	cpu->shadow = state->interrupt_shadow;
+	cpu->nmi_pending = state->nmi_pending;
+	cpu->nmi_masked = state->nmi_masked;
+	cpu->trap = cpu->delivering = cpu->shutdown = false;
+	cpu->cpl = cpu->cr0 & CR0_PE
+	    ? cpu->seg[CPU_SS].attributes >> 5 & 3
+	    : 0;
+	cpu->mode = 0;
+	emu_set_flags(cpu, (uint32_t)state->rflags);
+	emu_flush(cpu);
+	emu_set_mode(cpu);
+	return 0;
+}
+
+/* ---- machines and CPUs ---- */
+
+static int
+probe(struct err *err)
+{
+	(void)err;
+	return 0; /* it is a program like any other */
+}
+
+static void
+vm_free(struct engine_vm *evm)
+{
+	struct emu_vm *vm = vm_of(evm);
+
+	emu_code_free(vm);
+	pthread_cond_destroy(&vm->turn);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+static struct engine_vm *
+vm_new(const struct engine_config *config, struct err *err)
+{
+	struct emu_vm *vm = calloc(1, sizeof(*vm));
+
+	if (vm == NULL) {
+		err_sys(err, -ENOMEM, NULL, "emulate");
+		return NULL;
+	}
+	vm->base.engine = &engine_emulate;
+	vm->memory = config->memory;
+	vm->io = config->io;
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->turn, NULL);
+	if (emu_code_init(vm) < 0) {
+		err_sys(err, -ENOMEM, "give the VM less memory", "emulate");
+		vm_free(&vm->base);
+		return NULL;
+	}
+	return &vm->base;
+}
+
+static struct engine_cpu *
+cpu_new(struct engine_vm *evm, struct err *err)
+{
+	struct emu_vm *vm = vm_of(evm);
+	struct emu_cpu *cpu;
+
+	if (vm->ncpus == ENGINE_CPUS_MAX) {
+		err_set(err, -E2BIG, "emulate: a machine has at most %d CPUs",
+		    ENGINE_CPUS_MAX);
+		return NULL;
+	}
+	cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~(size_t)63);
+	if (cpu == NULL) {
+		err_sys(err, -ENOMEM, NULL, "emulate");
+		return NULL;
+	}
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->base.vm = evm;
+	cpu->base.id = vm->ncpus;
+	cpu->vm = vm;
+	cpu->generation = 1;
+	emu_tlb_init(cpu);
+	reset_cpu(cpu);
+	vm->cpu[vm->ncpus++] = cpu;
+	return &cpu->base;
+}
+
+static void
+cpu_free(struct engine_cpu *ecpu)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+
+	cpu->vm->cpu[--cpu->vm->ncpus] = NULL; /* they go last made first */
+	free(cpu);
+}
+
+const struct engine engine_emulate = {
+	.name = "emulate",
+	.probe = probe,
+	.has_chips = false,
+	.vm_new = vm_new,
+	.vm_free = vm_free,
+	.cpu_new = cpu_new,
+	.cpu_free = cpu_free,
+	.run = run,
+	.kick = kick,
+	.state_get = state_get,
+	.state_set = state_set,
+	.inject = inject,
+	.want_window = want_window,
+};

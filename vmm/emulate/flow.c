@@ -1,0 +1,420 @@
+/*
+ * The stack, and where execution goes on.
+ *
+ * A jump is followed by one record that links to its target (two if it is
+ * conditional), so that loops run from block to block without a look-up.
+ * Returns and indirect jumps look in a small table of recent targets first.
+ */
+#include "vmm/emulate/handlers.h"
+
+/* ---- stack ---- */
+
+static inline uint64_t
+stack_at(const struct emu_cpu *cpu, uint64_t sp)
+{
+	return (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS];
+}
+
+static inline void
+stack_set(struct emu_cpu *cpu, uint64_t sp)
+{
+	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) |
+	    (sp & cpu->stack_mask);
+}
+
+static void
+push(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+    uint64_t value)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - bytes;
+	uint64_t at = stack_at(cpu, sp);
+
+	switch (bytes) {
+	case 2: store16(cpu, op, at, (uint16_t)value); break;
+	case 4: store32(cpu, op, at, (uint32_t)value); break;
+	default: store64(cpu, op, at, value); break;
+	}
+	stack_set(cpu, sp);
+}
+
+static uint64_t
+peek(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+    uint64_t offset)
+{
+	uint64_t at = stack_at(cpu, cpu->gpr[CPU_RSP] + offset);
+
+	switch (bytes) {
+	case 2: return load16(cpu, op, at);
+	case 4: return load32(cpu, op, at);
+	}
+	return load64(cpu, op, at);
+}
+
+const struct op *
+op_push64_r(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - 8;
+
+	store64(cpu, op, sp, cpu->gpr[op->src]);
+	cpu->gpr[CPU_RSP] = sp;
+	NEXT_STORED;
+}
+
+const struct op *
+op_push64_i(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - 8;
+
+	store64(cpu, op, sp, (uint64_t)op->imm);
+	cpu->gpr[CPU_RSP] = sp;
+	NEXT_STORED;
+}
+
+const struct op *
+op_pop64_r(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t v = load64(cpu, op, cpu->gpr[CPU_RSP]);
+
+	cpu->gpr[CPU_RSP] += 8;
+	cpu->gpr[op->dst] = v;
+	NEXT;
+}
+
+/* gpr[src]; aux is the size as a power of two. */
+const struct op *
+op_push(struct emu_cpu *cpu, const struct op *op)
+{
+	push(cpu, op, 1u << op->aux, cpu->gpr[op->src]);
+	NEXT_STORED;
+}
+
+const struct op *
+op_pop_r(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux;
+	uint64_t v = peek(cpu, op, bytes, 0);
+
+	stack_set(cpu, cpu->gpr[CPU_RSP] + bytes);
+	if (bytes == 2)
+		cpu->gpr[op->dst] =
+		    (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | v;
+	else
+		cpu->gpr[op->dst] = v;
+	NEXT;
+}
+
+/* The address is computed with the new stack pointer (SDM 2, POP). */
+const struct op *
+op_pop_m(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux;
+	uint64_t v = peek(cpu, op, bytes, 0), was = cpu->gpr[CPU_RSP], at;
+
+	stack_set(cpu, was + bytes);
+	at = effective(cpu, op);
+	cpu->gpr[CPU_RSP] = was; /* in case the store faults */
+	switch (bytes) {
+	case 2: store16(cpu, op, at, (uint16_t)v); break;
+	case 4: store32(cpu, op, at, (uint32_t)v); break;
+	default: store64(cpu, op, at, v); break;
+	}
+	stack_set(cpu, was + bytes);
+	NEXT_STORED;
+}
+
+const struct op *
+op_leave(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux;
+	uint64_t was = cpu->gpr[CPU_RSP], sp = cpu->gpr[CPU_RBP], v;
+
+	v = bytes == 2 ? load16(cpu, op, stack_at(cpu, sp))
+	    : bytes == 4
+	    ? load32(cpu, op, stack_at(cpu, sp))
+	    : load64(cpu, op, stack_at(cpu, sp));
+	(void)was;
+	stack_set(cpu, sp + bytes);
+	if (bytes == 2)
+		cpu->gpr[CPU_RBP] =
+		    (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | v;
+	else
+		cpu->gpr[CPU_RBP] = v;
+	NEXT;
+}
+
+/* imm: bytes for the frame, src: nesting level. */
+const struct op *
+op_enter(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux, level = op->src % 32;
+	uint64_t was = cpu->gpr[CPU_RSP], frame, bp = cpu->gpr[CPU_RBP];
+
+	push(cpu, op, bytes, bp);
+	frame = cpu->gpr[CPU_RSP];
+	for (unsigned int i = 1; i < level; i++) {
+		uint64_t v;
+
+		bp -= bytes;
+		v = bytes == 8 ? load64(cpu, op, stack_at(cpu, bp))
+		    : bytes == 4
+		    ? load32(cpu, op, stack_at(cpu, bp))
+		    : load16(cpu, op, stack_at(cpu, bp));
+		push(cpu, op, bytes, v);
+	}
+	if (level > 0)
+		push(cpu, op, bytes, frame);
+	(void)was;
+	cpu->gpr[CPU_RBP] = bytes == 2
+	    ? (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | (uint16_t)frame
+	    : frame;
+	stack_set(cpu, cpu->gpr[CPU_RSP] - (uint64_t)op->imm);
+	NEXT_STORED;
+}
+
+const struct op *
+op_pusha(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP];
+
+	for (unsigned int r = 0; r < 8; r++)
+		push(cpu, op, 1u << op->aux,
+		    r == CPU_RSP ? sp : cpu->gpr[r]);
+	NEXT_STORED;
+}
+
+const struct op *
+op_popa(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux;
+	uint64_t v[8];
+
+	for (unsigned int r = 0; r < 8; r++)
+		v[7 - r] = peek(cpu, op, bytes, r * bytes);
+	for (unsigned int r = 0; r < 8; r++)
+		if (r != CPU_RSP)
+			cpu->gpr[r] = bytes == 2
+			    ? (cpu->gpr[r] & ~UINT64_C(0xffff)) | v[r]
+			    : v[r];
+	stack_set(cpu, cpu->gpr[CPU_RSP] + 8 * bytes);
+	NEXT;
+}
+
+/* ---- jumps ---- */
+
+#define FOLLOW(n)                                                             \
+	do {                                                                  \
+		struct link *l_ = (struct link *)(uintptr_t)(op + 1 + (n));   \
+                                                                              \
+		if (likely(l_->to != NULL &&                                  \
+			(l_->generation == 0 ||                               \
+			    l_->generation == cpu->generation)))              \
+			GO(l_->to);                                           \
+		return emu_follow(cpu, l_);                                   \
+	} while (0)
+
+/* To a place that is known only now. */
+#define GO_TO(target)                                                         \
+	do {                                                                  \
+		uint64_t t_ = (target);                                       \
+		struct jump *j_ = &cpu->jumps[(t_ ^ t_ >> 12) % JUMPS];       \
+		struct block *b_ = j_->block;                                 \
+                                                                              \
+		cpu->rip = t_;                                                \
+		if (likely(b_ != NULL && j_->rip == t_ &&                     \
+			j_->generation == cpu->generation &&                  \
+			b_->mode == cpu->mode && !b_->dead))                  \
+			GO(b_->op);                                           \
+		return NULL;                                                  \
+	} while (0)
+
+const struct op *
+op_jmp(struct emu_cpu *cpu, const struct op *op)
+{
+	FOLLOW(0);
+}
+
+const struct op *
+op_jcc(struct emu_cpu *cpu, const struct op *op)
+{
+	if (condition(cpu, op->aux))
+		FOLLOW(0);
+	FOLLOW(1);
+}
+
+static inline uint64_t
+rip_cut(const struct emu_cpu *cpu, uint64_t rip, unsigned int bytes)
+{
+	(void)cpu;
+	return bytes == 2 ? (uint16_t)rip : bytes == 4 ? (uint32_t)rip : rip;
+}
+
+const struct op *
+op_jmp_r(struct emu_cpu *cpu, const struct op *op)
+{
+	GO_TO(rip_cut(cpu, cpu->gpr[op->src], 1u << op->aux));
+}
+
+/* imm: the return address's offset from the block is known at run time. */
+const struct op *
+op_call64(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - 8;
+
+	store64(cpu, op, sp, next_rip(cpu, op));
+	cpu->gpr[CPU_RSP] = sp;
+	/* If the store hit code, the target's block was looked at, too. */
+	FOLLOW(0);
+}
+
+const struct op *
+op_call(struct emu_cpu *cpu, const struct op *op)
+{
+	push(cpu, op, 1u << op->aux, next_rip(cpu, op));
+	FOLLOW(0);
+}
+
+const struct op *
+op_call_r(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t to = cpu->gpr[op->src];
+
+	push(cpu, op, 1u << op->aux, next_rip(cpu, op));
+	GO_TO(rip_cut(cpu, to, 1u << op->aux));
+}
+
+const struct op *
+op_ret64(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t to = load64(cpu, op, cpu->gpr[CPU_RSP]);
+
+	cpu->gpr[CPU_RSP] += 8;
+	GO_TO(to);
+}
+
+/* imm: bytes of arguments. */
+const struct op *
+op_ret(struct emu_cpu *cpu, const struct op *op)
+{
+	unsigned int bytes = 1u << op->aux;
+	uint64_t to = peek(cpu, op, bytes, 0);
+
+	stack_set(cpu, cpu->gpr[CPU_RSP] + bytes + (uint64_t)op->imm);
+	GO_TO(to);
+}
+
+/* LOOPNE, LOOPE, LOOP, JCXZ: aux 0 to 3; more is the counter's width. */
+const struct op *
+op_loop(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t mask = op->more == 16 ? 0xffff
+	    : op->more == 32
+	    ? 0xffffffff
+	    : ~UINT64_C(0);
+	uint64_t n = cpu->gpr[CPU_RCX] & mask;
+	bool go;
+
+	if (op->aux == 3)
+		go = n == 0;
+	else {
+		n = (n - 1) & mask;
+		cpu->gpr[CPU_RCX] = op->more == 16
+		    ? (cpu->gpr[CPU_RCX] & ~mask) | n
+		    : n;
+		go = n != 0 && (op->aux == 2 || flag_zf(cpu) == op->aux);
+	}
+	if (go)
+		FOLLOW(0);
+	FOLLOW(1);
+}
+
+/* ---- comparison and conditional jump in one ---- */
+
+#define SUB_CONDITION_0	 (((a ^ b) & (a ^ r)) < 0)
+#define SUB_CONDITION_1	 ((uint64_t)a < (uint64_t)b)
+#define SUB_CONDITION_2	 (r == 0)
+#define SUB_CONDITION_3	 ((uint64_t)a <= (uint64_t)b)
+#define SUB_CONDITION_4	 (r < 0)
+#define SUB_CONDITION_5	 parity_even(r)
+#define SUB_CONDITION_6	 (a < b)
+#define SUB_CONDITION_7	 (a <= b)
+#define TEST_CONDITION_0 false
+#define TEST_CONDITION_1 false
+#define TEST_CONDITION_2 (r == 0)
+#define TEST_CONDITION_3 (r == 0)
+#define TEST_CONDITION_4 (r < 0)
+#define TEST_CONDITION_5 parity_even(r)
+#define TEST_CONDITION_6 (r < 0)
+#define TEST_CONDITION_7 (r <= 0)
+
+#define FUSED(kind, form, bits, n, operand, compute, from, not)               \
+	static const struct op *fused_##kind##_##form##bits##_##n##not(       \
+	    struct emu_cpu *cpu, const struct op *op)                         \
+	{                                                                     \
+		int64_t a = (int##bits##_t)cpu->gpr[op->dst];                 \
+		int64_t b = (int##bits##_t)(operand);                         \
+		int64_t r = (int##bits##_t)(compute);                         \
+                                                                              \
+		flags_set(cpu, from, a, b, r);                                \
+		if (kind##_CONDITION_##n != not)                              \
+			FOLLOW(0);                                            \
+		FOLLOW(1);                                                    \
+	}
+#define FUSED_FORMS(bits, n, not)                                             \
+	FUSED(SUB, rr, bits, n, cpu->gpr[op->src],                            \
+	    (uint64_t)a - (uint64_t)b, FL_SUB, not)                           \
+	FUSED(SUB, ri, bits, n, op->imm, (uint64_t)a - (uint64_t)b, FL_SUB,   \
+	    not)                                                              \
+	FUSED(TEST, rr, bits, n, cpu->gpr[op->src], a &b, FL_LOGIC, not)      \
+	FUSED(TEST, ri, bits, n, op->imm, a &b, FL_LOGIC, not)
+#define FUSED_CONDITIONS(bits)                                                \
+	FUSED_FORMS(bits, 0, 0)                                               \
+	FUSED_FORMS(bits, 0, 1)                                               \
+	FUSED_FORMS(bits, 1, 0)                                               \
+	FUSED_FORMS(bits, 1, 1)                                               \
+	FUSED_FORMS(bits, 2, 0)                                               \
+	FUSED_FORMS(bits, 2, 1)                                               \
+	FUSED_FORMS(bits, 3, 0)                                               \
+	FUSED_FORMS(bits, 3, 1)                                               \
+	FUSED_FORMS(bits, 4, 0)                                               \
+	FUSED_FORMS(bits, 4, 1)                                               \
+	FUSED_FORMS(bits, 5, 0)                                               \
+	FUSED_FORMS(bits, 5, 1)                                               \
+	FUSED_FORMS(bits, 6, 0)                                               \
+	FUSED_FORMS(bits, 6, 1)                                               \
+	FUSED_FORMS(bits, 7, 0)                                               \
+	FUSED_FORMS(bits, 7, 1)
+FUSED_CONDITIONS(32)
+FUSED_CONDITIONS(64)
+
+#define ROW(kind, form, bits)                                                 \
+	{                                                                     \
+		fused_##kind##_##form##bits##_00,                             \
+		    fused_##kind##_##form##bits##_01,                         \
+		    fused_##kind##_##form##bits##_10,                         \
+		    fused_##kind##_##form##bits##_11,                         \
+		    fused_##kind##_##form##bits##_20,                         \
+		    fused_##kind##_##form##bits##_21,                         \
+		    fused_##kind##_##form##bits##_30,                         \
+		    fused_##kind##_##form##bits##_31,                         \
+		    fused_##kind##_##form##bits##_40,                         \
+		    fused_##kind##_##form##bits##_41,                         \
+		    fused_##kind##_##form##bits##_50,                         \
+		    fused_##kind##_##form##bits##_51,                         \
+		    fused_##kind##_##form##bits##_60,                         \
+		    fused_##kind##_##form##bits##_61,                         \
+		    fused_##kind##_##form##bits##_70,                         \
+		    fused_##kind##_##form##bits##_71                          \
+	}
+
+op_fn
+fused_op(unsigned int kind, unsigned int size, unsigned int cc)
+{
+	static const op_fn fused[4][2][16] = {
+		{ ROW(SUB, rr, 32), ROW(SUB, rr, 64) },
+		{ ROW(SUB, ri, 32), ROW(SUB, ri, 64) },
+		{ ROW(TEST, rr, 32), ROW(TEST, rr, 64) },
+		{ ROW(TEST, ri, 32), ROW(TEST, ri, 64) },
+	};
+
+	return size < 2 ? NULL : fused[kind][size - 2][cc];
+}

@@ -1,0 +1,414 @@
+/*
+ * Addresses: paging, the software TLB's slow side, and what is not plain RAM.
+ *
+ * An access that its TLB misses, that crosses a page, meets a device or writes
+ * to a page with decoded code comes here.  Page tables are walked with the
+ * accessed and dirty bits kept (SDM 3, 4.8).  Pages with code have no write
+ * entries, so that each store to them is seen (block.c).
+ *
+ * Device registers are read and written by callback in the middle of an
+ * instruction (engine_io).  A read-modify-write instruction reads and writes
+ * once each, as a bus would see it.
+ */
+#include "vmm/emulate/emu.h"
+
+#include <assert.h>
+
+#define PTE_P  UINT64_C(0x001)
+#define PTE_W  UINT64_C(0x002)
+#define PTE_U  UINT64_C(0x004)
+#define PTE_A  UINT64_C(0x020)
+#define PTE_D  UINT64_C(0x040)
+#define PTE_PS UINT64_C(0x080)
+#define PTE_NX (UINT64_C(1) << 63)
+#define PTE_ADDR UINT64_C(0x000ffffffffff000)
+
+#define PF_P  0x01u
+#define PF_W  0x02u
+#define PF_U  0x04u
+#define PF_RSVD 0x08u
+#define PF_I  0x10u
+
+/* ---- physical memory ---- */
+
+static uint64_t
+phys_read(struct emu_cpu *cpu, uint64_t phys, unsigned int bytes)
+{
+	const void *p = memory_at(cpu->vm->memory, phys, bytes);
+	uint64_t value = 0;
+
+	if (p != NULL)
+		memcpy(&value, p, bytes);
+	else
+		value = cpu->vm->io->mmio_read(
+		    cpu->vm->io->arg, cpu->base.id, phys, bytes);
+	return value;
+}
+
+static void
+phys_write(
+    struct emu_cpu *cpu, uint64_t phys, unsigned int bytes, uint64_t value)
+{
+	void *p = memory_at(cpu->vm->memory, phys, bytes);
+
+	if (p == NULL) {
+		cpu->vm->io->mmio_write(
+		    cpu->vm->io->arg, cpu->base.id, phys, bytes, value);
+		return;
+	}
+	memcpy(p, &value, bytes);
+	emu_code_written(cpu->vm, phys, bytes);
+}
+
+/* ---- page tables ---- */
+
+struct walk {
+	uint64_t phys;
+	uint64_t flags; /* P, W, U, NX of all levels; D of the last */
+};
+
+static _Noreturn void
+page_fault(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access, bool user, uint32_t code)
+{
+	cpu->cr2 = addr;
+	if (access == ACCESS_WRITE)
+		code |= PF_W;
+	if (access == ACCESS_FETCH && (cpu->efer & EFER_NXE))
+		code |= PF_I;
+	if (user)
+		code |= PF_U;
+	emu_fault_code(cpu, op, EXC_PF, code);
+}
+
+/* One table of a walk: its entry with the accessed bit set, or a fault. */
+static uint64_t
+table_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
+    unsigned int bytes, uint64_t set, uint64_t addr, enum access access,
+    bool user)
+{
+	void *p = memory_at(cpu->vm->memory, at, bytes);
+	uint64_t entry = 0;
+
+	if (p == NULL) /* a table outside RAM reads as not present */
+		page_fault(cpu, op, addr, access, user, 0);
+	memcpy(&entry, p, bytes);
+	if (!(entry & PTE_P))
+		page_fault(cpu, op, addr, access, user, 0);
+	if ((entry & set) != set) {
+		entry |= set;
+		memcpy(p, &entry, bytes);
+	}
+	return entry;
+}
+
+/* Is access allowed by what the walk found? */
+static bool
+allowed(const struct emu_cpu *cpu, uint64_t flags, enum access access,
+    bool user)
+{
+	if (user && !(flags & PTE_U))
+		return false;
+	if (access == ACCESS_WRITE && !(flags & PTE_W) &&
+	    (user || (cpu->cr0 & CR0_WP)))
+		return false;
+	return access != ACCESS_FETCH || !(flags & PTE_NX) ||
+	    !(cpu->efer & EFER_NXE);
+}
+
+static struct walk
+walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access, bool user)
+{
+	bool wide = cpu->cr4 & CR4_PAE;
+	int level = (cpu->efer & EFER_LMA) ? 4 : wide ? 3 : 2;
+	unsigned int bytes = wide ? 8 : 4, step = wide ? 9 : 10;
+	uint64_t table = cpu->cr3 & (wide ? PTE_ADDR : 0xfffff000);
+	uint64_t rights = PTE_W | PTE_U, nx = 0, entry = 0, mask;
+	uint64_t at = 0;
+
+	if (level == 3)
+		table = cpu->cr3 & 0xffffffe0;
+	for (;; level--) {
+		unsigned int shift = 12 + step * (unsigned int)(level - 1);
+		uint64_t index = addr >> shift & ((1u << step) - 1);
+		bool pdpt = level == 3 && !(cpu->efer & EFER_LMA);
+
+		if (pdpt)
+			index &= 3;
+		at = table + index * bytes;
+		/* A PAE directory pointer has neither rights nor A. */
+		entry = table_entry(cpu, op, at, bytes, pdpt ? 0 : PTE_A, addr,
+		    access, user);
+		if (!pdpt) {
+			rights &= entry;
+			nx |= entry & PTE_NX;
+		}
+		mask = (UINT64_C(1) << shift) - 1;
+		if (level == 1)
+			break;
+		if ((entry & PTE_PS) && level <= 3 && !pdpt &&
+		    (wide || (cpu->cr4 & CR4_PSE)))
+			break;
+		table = entry & (wide ? PTE_ADDR : 0xfffff000);
+	}
+	if (!allowed(cpu, rights | nx, access, user))
+		page_fault(cpu, op, addr, access, user, PF_P);
+	if (access == ACCESS_WRITE && !(entry & PTE_D))
+		entry = table_entry(
+		    cpu, op, at, bytes, PTE_A | PTE_D, addr, access, user);
+	return (struct walk){
+		.phys = (entry & (wide ? PTE_ADDR : 0xfffff000) & ~mask) |
+		    (addr & mask),
+		.flags = rights | nx | (entry & PTE_D),
+	};
+}
+
+static struct walk
+resolve(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access, bool user)
+{
+	if (!(cpu->cr0 & CR0_PG))
+		return (struct walk){ .phys = addr & 0xffffffff,
+			.flags = PTE_W | PTE_U | PTE_D };
+	if (cpu->efer & EFER_LMA) {
+		if ((uint64_t)((int64_t)(addr << 16) >> 16) != addr)
+			emu_fault_code(cpu, op, EXC_GP, 0);
+	} else
+		addr &= 0xffffffff;
+	return walk(cpu, op, addr, access, user);
+}
+
+/* ---- TLB ---- */
+
+static void
+tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend)
+{
+	struct tlb_entry *e =
+	    &tlb_part(tlb, access)[addr >> 12 & (TLB_ENTRIES - 1)];
+
+	if (e->tag == TLB_INVALID)
+		tlb->used[tlb->nused++] = (uint16_t)(e - tlb->entry);
+	e->tag = addr & PAGE_MASK;
+	e->addend = addend;
+}
+
+/* Remembers a translation for the next time, as far as that is allowed. */
+static void
+remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
+    enum access access, bool user)
+{
+	struct tlb *tlb = &cpu->tlb[user];
+	uint64_t page = w->phys & PAGE_MASK;
+	uint8_t *host;
+
+	if (access == ACCESS_FETCH) {
+		tlb_fill(tlb, ACCESS_FETCH, addr,
+		    page - (addr & PAGE_MASK));
+		return;
+	}
+	host = memory_at(cpu->vm->memory, page, PAGE_BYTES);
+	if (host == NULL)
+		return;
+	if (access == ACCESS_WRITE) {
+		uint64_t n = (uint64_t)(host - cpu->vm->memory->base) >> 12;
+
+		if (cpu->vm->pages[n].lines == 0)
+			tlb_fill(tlb, ACCESS_WRITE, addr,
+			    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK));
+		if (!allowed(cpu, w->flags, ACCESS_READ, user))
+			return;
+	}
+	tlb_fill(tlb, ACCESS_READ, addr,
+	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK));
+}
+
+static struct walk
+lookup(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access, bool user)
+{
+	struct walk w = resolve(cpu, op, addr, access, user);
+
+	remember(cpu, addr, &w, access, user);
+	return w;
+}
+
+static void
+tlb_clear(struct tlb *tlb)
+{
+	for (unsigned int i = 0; i < tlb->nused; i++)
+		tlb->entry[tlb->used[i]].tag = TLB_INVALID;
+	tlb->nused = 0;
+}
+
+void
+emu_tlb_init(struct emu_cpu *cpu)
+{
+	for (int user = 0; user < 2; user++) {
+		struct tlb *tlb = &cpu->tlb[user];
+
+		tlb->nused = 0;
+		for (unsigned int i = 0; i < 3 * TLB_ENTRIES; i++)
+			tlb->entry[i].tag = TLB_INVALID;
+	}
+}
+
+void
+emu_flush(struct emu_cpu *cpu)
+{
+	tlb_clear(&cpu->tlb[0]);
+	tlb_clear(&cpu->tlb[1]);
+	cpu->generation++;
+}
+
+void
+emu_flush_page(struct emu_cpu *cpu, uint64_t addr)
+{
+	unsigned int i = addr >> 12 & (TLB_ENTRIES - 1);
+
+	/* The slot stays in used[]: clearing it twice does no harm, but it
+	 * must not be listed twice, so the entry keeps an impossible tag that
+	 * is not TLB_INVALID. */
+	for (int user = 0; user < 2; user++) {
+		struct tlb *tlb = &cpu->tlb[user];
+		struct tlb_entry *e = &tlb->entry[i];
+
+		for (int k = 0; k < 3; k++)
+			if (e[k * TLB_ENTRIES].tag == (addr & PAGE_MASK))
+				e[k * TLB_ENTRIES].tag = TLB_INVALID | 2u;
+	}
+	cpu->generation++;
+}
+
+/* ---- accesses ---- */
+
+/* The rights of an ordinary access. */
+static bool
+is_user(const struct emu_cpu *cpu)
+{
+	return cpu->cpl == 3;
+}
+
+uint64_t
+emu_translate(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access)
+{
+	return lookup(cpu, op, addr, access, is_user(cpu)).phys;
+}
+
+void *
+emu_host(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    enum access access)
+{
+	struct tlb_entry *tlb =
+	    access == ACCESS_WRITE ? cpu->write : cpu->read;
+	void *p = tlb_host(tlb, addr, 1);
+	struct walk w;
+
+	if (p != NULL)
+		return p;
+	w = lookup(cpu, op, addr, access, is_user(cpu));
+	p = memory_at(cpu->vm->memory, w.phys, 1);
+	if (p != NULL && access == ACCESS_WRITE) {
+		uint64_t n =
+		    (uint64_t)((uint8_t *)p - cpu->vm->memory->base) >> 12;
+
+		if (cpu->vm->pages[n].lines != 0)
+			return NULL;
+	}
+	return p;
+}
+
+static bool
+crosses(uint64_t addr, unsigned int bytes)
+{
+	return (addr & ~PAGE_MASK) + bytes > PAGE_BYTES;
+}
+
+/* Reads across two pages, both of which are looked at before a byte is read
+ * from a device. */
+static uint64_t
+read_crossing(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, enum access access, bool user)
+{
+	unsigned int first = (unsigned int)(PAGE_BYTES - (addr & ~PAGE_MASK));
+	struct walk a = lookup(cpu, op, addr, access, user);
+	struct walk b = lookup(cpu, op, addr + first, access, user);
+
+	return phys_read(cpu, a.phys, first) |
+	    phys_read(cpu, b.phys, bytes - first) << 8 * first;
+}
+
+static uint64_t
+read_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, enum access access, bool user)
+{
+	if (crosses(addr, bytes))
+		return read_crossing(cpu, op, addr, bytes, access, user);
+	return phys_read(
+	    cpu, lookup(cpu, op, addr, access, user).phys, bytes);
+}
+
+static void
+write_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, uint64_t value, bool user)
+{
+	unsigned int first;
+	struct walk a, b;
+
+	a = lookup(cpu, op, addr, ACCESS_WRITE, user);
+	if (!crosses(addr, bytes)) {
+		phys_write(cpu, a.phys, bytes, value);
+		return;
+	}
+	first = (unsigned int)(PAGE_BYTES - (addr & ~PAGE_MASK));
+	b = lookup(cpu, op, addr + first, ACCESS_WRITE, user);
+	phys_write(cpu, a.phys, first, value);
+	phys_write(cpu, b.phys, bytes - first, value >> 8 * first);
+}
+
+uint64_t
+emu_read(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes)
+{
+	return read_as(cpu, op, addr, bytes, ACCESS_READ, is_user(cpu));
+}
+
+uint64_t
+emu_read_rmw(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes)
+{
+	return read_as(cpu, op, addr, bytes, ACCESS_WRITE, is_user(cpu));
+}
+
+void
+emu_write(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, uint64_t value)
+{
+	write_as(cpu, op, addr, bytes, value, is_user(cpu));
+}
+
+uint64_t
+emu_read_system(struct emu_cpu *cpu, uint64_t addr, unsigned int bytes)
+{
+	const void *p = tlb_host(
+	    tlb_part(&cpu->tlb[0], ACCESS_READ), addr, bytes);
+	uint64_t value = 0;
+
+	if (p == NULL)
+		return read_as(cpu, NULL, addr, bytes, ACCESS_READ, false);
+	memcpy(&value, p, bytes);
+	return value;
+}
+
+void
+emu_write_system(
+    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes, uint64_t value)
+{
+	void *p = tlb_host(tlb_part(&cpu->tlb[0], ACCESS_WRITE), addr, bytes);
+
+	if (p == NULL)
+		write_as(cpu, NULL, addr, bytes, value, false);
+	else
+		memcpy(p, &value, bytes);
+}

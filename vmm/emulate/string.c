@@ -1,0 +1,355 @@
+/*
+ * String instructions, with REP by pieces of pages.
+ *
+ * A repeated instruction can be interrupted between elements; here it looks up
+ * after each piece of a page, and goes on later where its registers say.
+ */
+#include "vmm/emulate/handlers.h"
+
+#define REP   0xf3 /* and REPE */
+#define REPNE 0xf2
+
+static inline uint64_t
+address_mask(const struct op *op)
+{
+	return op->more == 64 ? ~UINT64_C(0)
+	    : op->more == 32
+	    ? 0xffffffff
+	    : 0xffff;
+}
+
+/* Adds to an index register or counter of the instruction's address size. */
+static inline void
+advance(struct emu_cpu *cpu, const struct op *op, unsigned int reg,
+    uint64_t by)
+{
+	uint64_t mask = address_mask(op), v = cpu->gpr[reg] + by;
+
+	cpu->gpr[reg] = op->more == 16
+	    ? (cpu->gpr[reg] & ~mask) | (v & mask)
+	    : v & mask;
+}
+
+static inline uint64_t
+source_at(const struct emu_cpu *cpu, const struct op *op)
+{
+	return (cpu->gpr[CPU_RSI] & address_mask(op)) +
+	    cpu->seg_base[op->seg];
+}
+
+static inline uint64_t
+destination_at(const struct emu_cpu *cpu, const struct op *op)
+{
+	return (cpu->gpr[CPU_RDI] & address_mask(op)) +
+	    cpu->seg_base[CPU_ES];
+}
+
+static inline uint64_t
+count(const struct emu_cpu *cpu, const struct op *op)
+{
+	return cpu->gpr[CPU_RCX] & address_mask(op);
+}
+
+static uint64_t
+load(struct emu_cpu *cpu, const struct op *op, uint64_t at)
+{
+	switch (op->aux) {
+	case 0: return load8(cpu, op, at);
+	case 1: return load16(cpu, op, at);
+	case 2: return load32(cpu, op, at);
+	}
+	return load64(cpu, op, at);
+}
+
+static void
+store(struct emu_cpu *cpu, const struct op *op, uint64_t at, uint64_t v)
+{
+	switch (op->aux) {
+	case 0: store8(cpu, op, at, (uint8_t)v); break;
+	case 1: store16(cpu, op, at, (uint16_t)v); break;
+	case 2: store32(cpu, op, at, (uint32_t)v); break;
+	default: store64(cpu, op, at, v); break;
+	}
+}
+
+static inline int64_t
+step(const struct emu_cpu *cpu, const struct op *op)
+{
+	int64_t bytes = 1 << op->aux;
+
+	return cpu->eflags & FLAG_DF ? -bytes : bytes;
+}
+
+/* Whole elements from addr to the end of its page, forwards. */
+static inline uint64_t
+to_page_end(const struct op *op, uint64_t addr)
+{
+	return (PAGE_BYTES - (addr & ~PAGE_MASK)) >> op->aux;
+}
+
+/* Is it time to look around?  Pieces count as instructions. */
+static inline bool
+look_around(struct emu_cpu *cpu)
+{
+	cpu->budget -= 16;
+	return cpu->budget < 0 || cpu->smc;
+}
+
+/* Moves what can be moved at once; the number of elements, 0: none. */
+static uint64_t
+move_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
+{
+	uint64_t from = source_at(cpu, op), to = destination_at(cpu, op), n;
+	uint8_t *p, *q;
+
+	n = to_page_end(op, from);
+	if (n > to_page_end(op, to))
+		n = to_page_end(op, to);
+	if (n > most)
+		n = most;
+	if (n == 0 || cpu->eflags & FLAG_DF)
+		return 0;
+	p = emu_host(cpu, op, from, ACCESS_READ);
+	q = emu_host(cpu, op, to, ACCESS_WRITE);
+	if (p == NULL || q == NULL)
+		return 0;
+	if (q > p && q < p + (n << op->aux)) {
+		/* What is written is read again further on: as one element
+		 * after the other would. */
+		uint64_t apart = (uint64_t)(q - p);
+
+		if (apart < (UINT64_C(1) << op->aux))
+			return 0;
+		for (uint64_t done = 0; done < n << op->aux; done += apart) {
+			uint64_t left = (n << op->aux) - done;
+
+			memcpy(q + done, p + done,
+			    left < apart ? left : apart);
+		}
+	} else
+		memmove(q, p, n << op->aux);
+	return n;
+}
+
+const struct op *
+op_movs(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1, n;
+
+	while (left > 0) {
+		n = op->imm != 0 ? move_piece(cpu, op, left) : 0;
+		if (n == 0) {
+			store(cpu, op, destination_at(cpu, op),
+			    load(cpu, op, source_at(cpu, op)));
+			n = 1;
+		}
+		left -= n;
+		advance(cpu, op, CPU_RSI, n * (uint64_t)step(cpu, op));
+		advance(cpu, op, CPU_RDI, n * (uint64_t)step(cpu, op));
+		if (op->imm != 0)
+			advance(cpu, op, CPU_RCX, -n);
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	NEXT_STORED;
+}
+
+static uint64_t
+fill_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
+{
+	uint64_t to = destination_at(cpu, op), n = to_page_end(op, to);
+	uint64_t v = cpu->gpr[CPU_RAX];
+	uint8_t *q;
+
+	if (n > most)
+		n = most;
+	if (n == 0 || cpu->eflags & FLAG_DF)
+		return 0;
+	q = emu_host(cpu, op, to, ACCESS_WRITE);
+	if (q == NULL)
+		return 0;
+	if (v == 0 || op->aux == 0) {
+		memset(q, (int)(v & 0xff), n << op->aux);
+		return n;
+	}
+	for (uint64_t i = 0; i < n; i++)
+		memcpy(q + (i << op->aux), &v, (size_t)1 << op->aux);
+	return n;
+}
+
+const struct op *
+op_stos(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1, n;
+
+	while (left > 0) {
+		n = op->imm != 0 ? fill_piece(cpu, op, left) : 0;
+		if (n == 0) {
+			store(cpu, op, destination_at(cpu, op),
+			    cpu->gpr[CPU_RAX]);
+			n = 1;
+		}
+		left -= n;
+		advance(cpu, op, CPU_RDI, n * (uint64_t)step(cpu, op));
+		if (op->imm != 0)
+			advance(cpu, op, CPU_RCX, -n);
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	NEXT_STORED;
+}
+
+static void
+put_accumulator(struct emu_cpu *cpu, const struct op *op, uint64_t v)
+{
+	uint64_t *a = &cpu->gpr[CPU_RAX];
+
+	switch (op->aux) {
+	case 0: *a = (*a & ~UINT64_C(0xff)) | (uint8_t)v; break;
+	case 1: *a = (*a & ~UINT64_C(0xffff)) | (uint16_t)v; break;
+	case 2: *a = (uint32_t)v; break;
+	default: *a = v; break;
+	}
+}
+
+const struct op *
+op_lods(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+
+	while (left > 0) {
+		put_accumulator(
+		    cpu, op, load(cpu, op, source_at(cpu, op)));
+		left--;
+		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
+		if (op->imm != 0)
+			advance(cpu, op, CPU_RCX, -UINT64_C(1));
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	NEXT;
+}
+
+static int64_t
+extended(const struct op *op, uint64_t v)
+{
+	switch (op->aux) {
+	case 0: return (int8_t)v;
+	case 1: return (int16_t)v;
+	case 2: return (int32_t)v;
+	}
+	return (int64_t)v;
+}
+
+static void
+compare(struct emu_cpu *cpu, const struct op *op, uint64_t a, uint64_t b)
+{
+	flags_set(cpu, FL_SUB, extended(op, a), extended(op, b),
+	    extended(op, a - b));
+}
+
+/* Does a repeated comparison go on after this result? */
+static bool
+goes_on(const struct emu_cpu *cpu, const struct op *op)
+{
+	return flag_zf(cpu) == (op->imm == REP);
+}
+
+const struct op *
+op_cmps(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+
+	while (left > 0) {
+		uint64_t a = load(cpu, op, source_at(cpu, op));
+		uint64_t b = load(cpu, op, destination_at(cpu, op));
+
+		compare(cpu, op, a, b);
+		left--;
+		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
+		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
+		if (op->imm == 0)
+			break;
+		advance(cpu, op, CPU_RCX, -UINT64_C(1));
+		if (!goes_on(cpu, op))
+			break;
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	NEXT;
+}
+
+const struct op *
+op_scas(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+
+	while (left > 0) {
+		compare(cpu, op, cpu->gpr[CPU_RAX],
+		    load(cpu, op, destination_at(cpu, op)));
+		left--;
+		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
+		if (op->imm == 0)
+			break;
+		advance(cpu, op, CPU_RCX, -UINT64_C(1));
+		if (!goes_on(cpu, op))
+			break;
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	NEXT;
+}
+
+static void
+check_port(struct emu_cpu *cpu, const struct op *op)
+{
+	/* Without a permission bitmap: IOPL decides (SDM 1, 19.5). */
+	if ((cpu->cr0 & CR0_PE) && cpu->cpl > ((cpu->eflags >> 12) & 3))
+		emu_fault_code(cpu, op, EXC_GP, 0);
+}
+
+const struct op *
+op_ins(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+
+	check_port(cpu, op);
+	while (left > 0) {
+		uint64_t at = destination_at(cpu, op);
+
+		/* The port is not read if the store would fault. */
+		emu_translate(cpu, op, at, ACCESS_WRITE);
+		store(cpu, op, at,
+		    cpu->vm->io->port_in(cpu->vm->io->arg, cpu->base.id,
+			(uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux));
+		left--;
+		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
+		if (op->imm != 0)
+			advance(cpu, op, CPU_RCX, -UINT64_C(1));
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	return leave_after(cpu, op);
+}
+
+const struct op *
+op_outs(struct emu_cpu *cpu, const struct op *op)
+{
+	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+
+	check_port(cpu, op);
+	while (left > 0) {
+		uint64_t v = load(cpu, op, source_at(cpu, op));
+
+		cpu->vm->io->port_out(cpu->vm->io->arg, cpu->base.id,
+		    (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux,
+		    (uint32_t)v);
+		left--;
+		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
+		if (op->imm != 0)
+			advance(cpu, op, CPU_RCX, -UINT64_C(1));
+		if (left > 0 && look_around(cpu))
+			return leave_before(cpu, op);
+	}
+	return leave_after(cpu, op);
+}
