@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/loop.h"
 
 /* No memory for a hash table's buckets is no reason to end: the entry is then
@@ -525,16 +524,12 @@ on_decline(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
 {
 	struct key key = key_of(m);
 	struct lease *lease = lease_of_addr(server, m->requested);
-	char ip[IP4_TEXT_BYTES], mac[MAC_TEXT_BYTES];
 
 	if (m->server != 0 && m->server != server->own.addr)
 		return DROP_NOT_OURS;
 	if (lease == NULL || !is_of(lease, &key) ||
 	    lease->state == LEASE_DECLINED)
 		return REASON_DELIVERED;
-	log_warn("dhcp: %s says that %s is in use by another host; it is not "
-		 "leased for a day",
-	    mac_text(mac, &m->chaddr), ip4_text(ip, m->requested));
 	HASH_DEL(server->clients, lease);
 	lease->listed = false;
 	lease->key_bytes = 0;

@@ -9,7 +9,9 @@
  * A client is told apart by its client identifier, else by its MAC address; a
  * reservation is for a MAC address.  A new client gets the address it asks for
  * if that is free, else one that nobody ever had, else the one that has been
- * free for longest.  When all are taken there is no answer, DROP_DHCP_FULL.
+ * free for longest.  When all are taken there is no answer, DROP_DHCP_FULL.  An
+ * address that a client declines, because another host has it, is shown as
+ * "declined" and avoided for a day.
  */
 #ifndef ROUTER_DHCP_SERVER_H
 #define ROUTER_DHCP_SERVER_H

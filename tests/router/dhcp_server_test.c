@@ -1,0 +1,633 @@
+/*
+ * The DHCP server by messages in and out: the duties of RFC 2131, 4.1 and 4.3.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "router/dhcp_server.h"
+
+#include "base/loop.h"
+
+#include <errno.h>
+
+#define S      NS_PER_S
+#define SERVER UINT32_C(0x0a000001)
+#define FIRST  UINT32_C(0x0a000064) /* 10.0.0.100 */
+#define LAST   UINT32_C(0x0a000067)
+
+struct bench {
+	struct dhcp_server *server;
+	uint64_t now_ns;
+	struct dhcp_answer answer;
+};
+
+static int
+setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct router_dhcp_options o = { .first = FIRST,
+		.last = LAST,
+		.dns = SERVER,
+		.domain = "lab.test" };
+
+	b->server =
+	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	b->now_ns = 1000 * S;
+	*state = b;
+	return b->server == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	struct bench *b = *state;
+
+	dhcp_server_free(b->server);
+	free(b);
+	return 0;
+}
+
+static struct dhcp
+from(uint8_t client, enum dhcp_type type)
+{
+	return (struct dhcp){ .op = DHCP_BOOTREQUEST,
+		.xid = 0x1000u + client,
+		.chaddr = { { 2, 0, 0, 0, 0, client } },
+		.type = type };
+}
+
+static enum reason
+take(struct bench *b, const struct dhcp *m)
+{
+	memset(&b->answer, 0, sizeof(b->answer));
+	return dhcp_server_take(b->server, m, b->now_ns, &b->answer);
+}
+
+/* The address that is offered; 0: none. */
+static uint32_t
+discover(struct bench *b, uint8_t client, uint32_t requested)
+{
+	struct dhcp m = from(client, DHCP_DISCOVER);
+
+	m.requested = requested;
+	if (take(b, &m) != REASON_DELIVERED || b->answer.to == DHCP_TO_NOBODY)
+		return 0;
+	assert_int_equal(b->answer.message.type, DHCP_OFFER);
+	return b->answer.message.yiaddr;
+}
+
+/* The type of the answer to a request in SELECTING. */
+static enum dhcp_type
+request(struct bench *b, uint8_t client, uint32_t addr)
+{
+	struct dhcp m = from(client, DHCP_REQUEST);
+
+	m.server = SERVER;
+	m.requested = addr;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	return b->answer.message.type;
+}
+
+static uint32_t
+lease(struct bench *b, uint8_t client)
+{
+	uint32_t addr = discover(b, client, 0);
+
+	assert_int_not_equal(addr, 0);
+	assert_int_equal(request(b, client, addr), DHCP_ACK);
+	return addr;
+}
+
+static void
+addresses_are_given_in_order_and_to_one_client_each(void **state)
+{
+	struct bench *b = *state;
+
+	for (uint8_t i = 0; i < 4; i++)
+		assert_int_equal(lease(b, i), FIRST + i);
+}
+
+static void
+d1_the_same_client_gets_the_same_address(void **state)
+{
+	struct bench *b = *state;
+	uint32_t addr = lease(b, 1);
+
+	lease(b, 2);
+	assert_int_equal(discover(b, 1, 0), addr);
+	b->now_ns += 4000 * S; /* expired, and not needed by others */
+	assert_int_equal(discover(b, 1, 0), addr);
+}
+
+static void
+d1_a_new_client_gets_what_it_asks_for_if_that_is_free(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(discover(b, 1, LAST), LAST);
+	assert_int_equal(discover(b, 2, LAST), FIRST);
+	assert_int_equal(discover(b, 3, 0x0a000032), FIRST + 1);
+	assert_int_equal(discover(b, 4, 0xc0a80001), FIRST + 2);
+}
+
+static void
+d2_an_offer_is_not_made_to_another_meanwhile(void **state)
+{
+	struct bench *b = *state;
+	uint32_t one = discover(b, 1, 0), two = discover(b, 2, 0);
+
+	assert_int_not_equal(one, two);
+	assert_int_equal(request(b, 2, two), DHCP_ACK);
+	assert_int_equal(request(b, 1, one), DHCP_ACK);
+}
+
+static void
+d2_an_offer_not_taken_is_free_again(void **state)
+{
+	struct bench *b = *state;
+
+	for (uint8_t i = 0; i < 4; i++)
+		discover(b, i, 0);
+	assert_int_equal(discover(b, 9, 0), 0);
+	b->now_ns += DHCP_OFFER_S * S;
+	assert_int_not_equal(discover(b, 9, 0), 0);
+}
+
+static void
+d3_answers_carry_what_table_3_says(void **state)
+{
+	struct bench *b = *state;
+	const struct dhcp *r = &b->answer.message;
+
+	discover(b, 1, 0);
+	assert_int_equal(r->op, DHCP_BOOTREPLY);
+	assert_int_equal(r->xid, 0x1001);
+	assert_int_equal(r->server, SERVER);
+	assert_int_equal(r->lease_s, DHCP_LEASE_S);
+	assert_int_equal(r->renewal_s, DHCP_LEASE_S / 2);
+	assert_int_equal(r->rebinding_s, DHCP_LEASE_S / 8 * 7);
+	assert_int_equal(r->requested, 0);
+	assert_null(r->client_id);
+	assert_null(r->parameters);
+	assert_int_equal(r->mask, 0xffffff00);
+	assert_int_equal(r->router, SERVER);
+	assert_int_equal(r->dns[0], SERVER);
+	assert_string_equal(r->domain, "lab.test");
+	assert_int_equal(request(b, 2, 0xc0a80001), DHCP_NAK);
+	assert_int_equal(r->lease_s, 0);
+	assert_int_equal(r->yiaddr, 0);
+	assert_int_equal(r->mask, 0);
+	assert_int_equal(r->server, SERVER);
+	assert_non_null(r->message);
+}
+
+static void
+d4_what_is_not_asked_for_is_not_told(void **state)
+{
+	static const uint8_t mask_only[] = { DHCP_OPT_MASK, DHCP_OPT_MTU };
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_DISCOVER);
+
+	m.parameters = mask_only;
+	m.nparameters = 2;
+	take(b, &m);
+	assert_int_equal(b->answer.message.mask, 0xffffff00);
+	assert_int_equal(b->answer.message.mtu, 1500);
+	assert_int_equal(b->answer.message.router, 0);
+	assert_int_equal(b->answer.message.ndns, 0);
+	assert_string_equal(b->answer.message.domain, "");
+	assert_int_not_equal(b->answer.message.lease_s, 0);
+}
+
+static void
+d5_another_servers_offer_taken_frees_ours_silently(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+	uint32_t addr = discover(b, 1, 0);
+
+	m.server = SERVER + 1;
+	m.requested = addr;
+	assert_int_equal(take(b, &m), DROP_NOT_OURS);
+	assert_int_equal(b->answer.to, DHCP_TO_NOBODY);
+	assert_int_equal(discover(b, 2, addr), addr);
+}
+
+static void
+d6_a_rebooting_client_on_the_wrong_net_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.requested = 0xc0a80007;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	assert_int_equal(b->answer.message.type, DHCP_NAK);
+	assert_int_equal(b->answer.to, DHCP_TO_ALL);
+}
+
+static void
+d6_a_rebooting_client_with_anothers_address_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	lease(b, 1);
+	m.requested = lease(b, 2);
+	take(b, &m);
+	assert_int_equal(b->answer.message.type, DHCP_NAK);
+}
+
+static void
+d6_a_rebooting_client_nobody_knows_hears_nothing(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.requested = FIRST;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	assert_int_equal(b->answer.to, DHCP_TO_NOBODY);
+}
+
+static void
+d6_a_rebooting_client_keeps_its_address(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.requested = lease(b, 1);
+	take(b, &m);
+	assert_int_equal(b->answer.message.type, DHCP_ACK);
+	assert_int_equal(b->answer.message.yiaddr, m.requested);
+}
+
+static void
+d7_renewing_and_rebinding_extend(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.ciaddr = lease(b, 1);
+	for (int i = 0; i < 5; i++) {
+		b->now_ns += 1800 * S;
+		take(b, &m);
+		assert_int_equal(b->answer.message.type, DHCP_ACK);
+		assert_int_equal(b->answer.message.ciaddr, m.ciaddr);
+		assert_int_equal(b->answer.to, DHCP_TO_ADDRESS);
+		assert_int_equal(b->answer.addr, m.ciaddr);
+	}
+	for (uint8_t i = 2; i < 5; i++)
+		assert_int_not_equal(lease(b, i), m.ciaddr);
+	assert_int_equal(discover(b, 9, 0), 0);
+}
+
+static void
+d8_a_declined_address_is_avoided_for_a_day(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_DECLINE);
+	uint32_t addr = lease(b, 1);
+
+	m.requested = addr;
+	m.server = SERVER;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	assert_int_equal(b->answer.to, DHCP_TO_NOBODY);
+	assert_int_not_equal(discover(b, 1, addr), addr);
+	for (uint8_t i = 2; i < 4; i++)
+		assert_int_not_equal(lease(b, i), addr);
+	assert_int_equal(discover(b, 9, 0), 0);
+	b->now_ns += DHCP_DECLINED_S * S;
+	assert_int_equal(request(b, 1, addr), DHCP_NAK);
+}
+
+static void
+d8_only_its_client_declines_or_releases_a_lease(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(2, DHCP_DECLINE);
+	uint32_t addr = lease(b, 1);
+
+	m.requested = addr;
+	take(b, &m);
+	m.type = DHCP_RELEASE;
+	m.requested = 0;
+	m.ciaddr = addr;
+	take(b, &m);
+	assert_int_equal(discover(b, 1, 0), addr);
+	assert_int_not_equal(discover(b, 2, addr), addr);
+}
+
+static void
+d8_a_released_address_is_remembered_for_its_client(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_RELEASE);
+
+	m.ciaddr = lease(b, 1);
+	m.server = SERVER;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	assert_int_equal(b->answer.to, DHCP_TO_NOBODY);
+	assert_int_not_equal(discover(b, 2, 0), m.ciaddr);
+	assert_int_equal(discover(b, 1, 0), m.ciaddr);
+	/* And free for who asks for it. */
+	m = from(1, DHCP_RELEASE);
+	m.ciaddr = FIRST;
+	b->now_ns += 20 * S;
+	assert_int_equal(discover(b, 3, FIRST), FIRST);
+}
+
+static void
+d8_inform_is_answered_without_a_lease(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_INFORM);
+
+	m.ciaddr = 0x0a000032;
+	assert_int_equal(take(b, &m), REASON_DELIVERED);
+	assert_int_equal(b->answer.message.type, DHCP_ACK);
+	assert_int_equal(b->answer.message.yiaddr, 0);
+	assert_int_equal(b->answer.message.lease_s, 0);
+	assert_int_equal(b->answer.message.mask, 0xffffff00);
+	assert_int_equal(b->answer.to, DHCP_TO_ADDRESS);
+	assert_int_equal(b->answer.addr, m.ciaddr);
+}
+
+static void
+d9_answers_go_where_4_1_says(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_DISCOVER);
+
+	take(b, &m);
+	assert_int_equal(b->answer.to, DHCP_TO_CLIENT);
+	assert_int_equal(b->answer.addr, FIRST);
+	m.flags = DHCP_BROADCAST;
+	take(b, &m);
+	assert_int_equal(b->answer.to, DHCP_TO_ALL);
+	m.giaddr = 0x0a000032;
+	take(b, &m);
+	assert_int_equal(b->answer.to, DHCP_TO_RELAY);
+	assert_int_equal(b->answer.addr, m.giaddr);
+	assert_int_equal(b->answer.message.giaddr, m.giaddr);
+	m.flags = 0;
+	m.type = DHCP_REQUEST;
+	m.requested = 0xc0a80001;
+	take(b, &m);
+	assert_int_equal(b->answer.message.type, DHCP_NAK);
+	assert_int_equal(b->answer.to, DHCP_TO_RELAY);
+	assert_int_equal(b->answer.message.flags, DHCP_BROADCAST);
+	m.giaddr = 0xc0a80009; /* of a subnet that we do not serve */
+	assert_int_equal(take(b, &m), DROP_NOT_OURS);
+}
+
+static void
+a_client_identifier_comes_before_the_mac_address(void **state)
+{
+	struct bench *b = *state;
+	static const uint8_t id[] = { 255, 1, 2, 3 };
+	struct dhcp m = from(1, DHCP_DISCOVER);
+	uint32_t addr = lease(b, 1);
+
+	m.client_id = id;
+	m.client_id_bytes = sizeof(id);
+	take(b, &m);
+	assert_int_not_equal(b->answer.message.yiaddr, addr);
+	addr = b->answer.message.yiaddr;
+	m.chaddr.b[5] = 99;
+	take(b, &m);
+	assert_int_equal(b->answer.message.yiaddr, addr);
+}
+
+static void
+identifiers_of_each_length_are_told_apart(void **state)
+{
+	struct bench *b = *state;
+	uint8_t id[255] = { 0 };
+	struct dhcp m = from(1, DHCP_DISCOVER);
+
+	m.client_id = id;
+	m.client_id_bytes = 255;
+	take(b, &m);
+	assert_int_equal(b->answer.message.yiaddr, FIRST);
+	m.client_id_bytes = 254;
+	take(b, &m);
+	assert_int_equal(b->answer.message.yiaddr, FIRST + 1);
+	m.client_id_bytes = 255;
+	id[254] = 1;
+	take(b, &m);
+	assert_int_equal(b->answer.message.yiaddr, FIRST + 2);
+	id[254] = 0;
+	take(b, &m);
+	assert_int_equal(b->answer.message.yiaddr, FIRST);
+}
+
+static void
+a_full_range_answers_nobody_new(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(9, DHCP_DISCOVER);
+
+	for (uint8_t i = 0; i < 4; i++)
+		lease(b, i);
+	assert_int_equal(take(b, &m), DROP_DHCP_FULL);
+	assert_int_equal(b->answer.to, DHCP_TO_NOBODY);
+	/* The address that was free for longest is taken first. */
+	b->now_ns += 3000 * S;
+	lease(b, 0);
+	lease(b, 1);
+	b->now_ns += 1000 * S;
+	assert_true(discover(b, 9, 0) >= FIRST + 2);
+}
+
+static void
+a_reservation_is_for_its_mac_address_alone(void **state)
+{
+	struct bench *b = *state;
+	struct mac mac = { { 2, 0, 0, 0, 0, 7 } };
+
+	assert_int_equal(dhcp_server_reserve(b->server, &mac, FIRST, NULL), 0);
+	assert_int_not_equal(discover(b, 1, FIRST), FIRST);
+	assert_int_equal(lease(b, 7), FIRST);
+	mac.b[5] = 8;
+	assert_int_equal(
+	    dhcp_server_reserve(b->server, &mac, 0x0a000032, NULL), 0);
+	assert_int_equal(lease(b, 8), 0x0a000032);
+	assert_int_equal(request(b, 1, 0x0a000032), DHCP_NAK);
+}
+
+static void
+bad_reservations_and_ranges_are_refused_with_a_sentence(void **state)
+{
+	struct bench *b = *state;
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0xc0a80001, 0xc0a80002 },
+		{ 0x0a000000, 0x0a000010 },
+		{ 0x0a000010, 0x0a0000ff },
+		{ 0x0a000020, 0x0a000010 },
+	};
+	struct mac mac = { { 2, 0, 0, 0, 0, 7 } };
+	struct err err = { "" };
+
+	for (size_t i = 0; i < 4; i++) {
+		struct router_dhcp_options o = { .first = ranges[i].first,
+			.last = ranges[i].last };
+
+		err_clear(&err);
+		assert_null(dhcp_server_new(
+		    (struct ip4_net){ SERVER, 24 }, &o, 0, &err));
+		assert_non_null(strstr(err.text, ";"));
+	}
+	err_clear(&err);
+	assert_int_equal(
+	    dhcp_server_reserve(b->server, &mac, SERVER, &err), -EINVAL);
+	assert_int_equal(dhcp_server_reserve(b->server, &mac, FIRST, NULL), 0);
+	err_clear(&err);
+	assert_int_equal(
+	    dhcp_server_reserve(b->server, &mac, FIRST, &err), -EEXIST);
+	assert_string_equal(err.text,
+	    "dhcp: 10.0.0.100 is reserved for 02:00:00:00:00:07 already; "
+	    "use another address");
+}
+
+static void
+what_no_client_sends_is_refused(void **state)
+{
+	struct bench *b = *state;
+	static const enum dhcp_type types[] = { DHCP_NO_TYPE, DHCP_OFFER,
+		DHCP_ACK, DHCP_NAK };
+	struct dhcp m;
+
+	for (size_t i = 0; i < 4; i++) {
+		m = from(1, types[i]);
+		assert_int_equal(take(b, &m), DROP_DHCP);
+	}
+	m = from(1, DHCP_DISCOVER);
+	m.op = DHCP_BOOTREPLY;
+	assert_int_equal(take(b, &m), DROP_DHCP);
+	m = from(1, DHCP_DISCOVER);
+	m.chaddr.b[0] = 1;
+	assert_int_equal(take(b, &m), DROP_DHCP);
+	m = from(1, DHCP_REQUEST);
+	assert_int_equal(take(b, &m), DROP_DHCP);
+	m = from(1, DHCP_INFORM);
+	assert_int_equal(take(b, &m), DROP_NOT_OURS);
+}
+
+struct rows {
+	unsigned int n;
+	struct lease_row row[8];
+};
+
+static void
+each(void *arg, const struct lease_row *row)
+{
+	struct rows *rows = arg;
+
+	rows->row[rows->n++] = *row;
+}
+
+static void
+rows_tell_the_state_of_each_lease(void **state)
+{
+	struct bench *b = *state;
+	struct mac mac = { { 2, 0, 0, 0, 0, 7 } };
+	struct rows rows = { .n = 0 };
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.server = SERVER;
+	m.requested = discover(b, 1, 0);
+	snprintf(m.hostname, sizeof(m.hostname), "alice");
+	take(b, &m);
+	b->now_ns += 100 * S;
+	discover(b, 2, 0);
+	dhcp_server_reserve(b->server, &mac, LAST, NULL);
+	dhcp_server_each(b->server, b->now_ns, each, &rows);
+	assert_int_equal(rows.n, 3);
+	assert_int_equal(rows.row[0].ip, FIRST);
+	assert_string_equal(rows.row[0].state, "leased");
+	assert_string_equal(rows.row[0].hostname, "alice");
+	assert_int_equal(rows.row[0].left_ns, 3500 * S);
+	assert_string_equal(rows.row[1].state, "offered");
+	assert_int_equal(rows.row[2].ip, LAST);
+	assert_string_equal(rows.row[2].state, "reserved");
+	rows.n = 0;
+	dhcp_server_each(b->server, b->now_ns + 5000 * S, each, &rows);
+	assert_string_equal(rows.row[0].state, "expired");
+}
+
+/* Two clients in turn, over and over, on a server of two addresses. */
+static void
+clients_that_come_and_go_never_share_an_address(void **state)
+{
+	struct bench *b = *state;
+	uint64_t x = 1;
+
+	for (int i = 0; i < 20000; i++) {
+		struct dhcp m;
+		uint32_t holder[8] = { 0 };
+		struct rows rows = { .n = 0 };
+
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+		m = from((uint8_t)(x >> 40 & 7),
+		    (enum dhcp_type)(1 + (x >> 50) % 8));
+		m.requested = x >> 33 & 1 ? FIRST + (uint32_t)(x >> 34 & 7) : 0;
+		m.ciaddr = x >> 37 & 1 ? FIRST + (uint32_t)(x >> 38 & 3) : 0;
+		m.server = x >> 44 & 1 ? SERVER : 0;
+		take(b, &m);
+		b->now_ns += (x >> 20 & 1023) * S;
+		dhcp_server_each(b->server, b->now_ns, each, &rows);
+		assert_true(rows.n <= 4);
+		for (unsigned int k = 0; k < rows.n; k++) {
+			uint8_t client = rows.row[k].mac.b[5];
+
+			if (rows.row[k].state[0] != 'l')
+				continue;
+			assert_int_equal(holder[client], 0);
+			holder[client] = rows.row[k].ip;
+		}
+	}
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(addresses_are_given_in_order_and_to_one_client_each),
+		T(d1_the_same_client_gets_the_same_address),
+		T(d1_a_new_client_gets_what_it_asks_for_if_that_is_free),
+		T(d2_an_offer_is_not_made_to_another_meanwhile),
+		T(d2_an_offer_not_taken_is_free_again),
+		T(d3_answers_carry_what_table_3_says),
+		T(d4_what_is_not_asked_for_is_not_told),
+		T(d5_another_servers_offer_taken_frees_ours_silently),
+		T(d6_a_rebooting_client_on_the_wrong_net_is_refused),
+		T(d6_a_rebooting_client_with_anothers_address_is_refused),
+		T(d6_a_rebooting_client_nobody_knows_hears_nothing),
+		T(d6_a_rebooting_client_keeps_its_address),
+		T(d7_renewing_and_rebinding_extend),
+		T(d8_a_declined_address_is_avoided_for_a_day),
+		T(d8_only_its_client_declines_or_releases_a_lease),
+		T(d8_a_released_address_is_remembered_for_its_client),
+		T(d8_inform_is_answered_without_a_lease),
+		T(d9_answers_go_where_4_1_says),
+		T(a_client_identifier_comes_before_the_mac_address),
+		T(identifiers_of_each_length_are_told_apart),
+		T(a_full_range_answers_nobody_new),
+		T(a_reservation_is_for_its_mac_address_alone),
+		T(bad_reservations_and_ranges_are_refused_with_a_sentence),
+		T(what_no_client_sends_is_refused),
+		T(rows_tell_the_state_of_each_lease),
+		T(clients_that_come_and_go_never_share_an_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
