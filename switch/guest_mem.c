@@ -11,14 +11,15 @@
  * pages, so the mapping begins at the block before and the rest is arithmetic.
  *
  * A file that is shared can be shrunk by whoever has it, and a touch of a page
- * that is no more is SIGBUS: a front end could kill the fabric.  We ask for the
- * seal that forbids it; where there is none (files, unsealed memfd), a handler
- * puts a page of zeros in its place and marks the table, whose owner drops the
- * front end.  That is this file's one global, since a signal has no argument.
- * The list changes only on the loop's thread, which is also the only one that
- * touches guest memory, so that the handler never meets a list half changed.
- * Rejected: to copy through process_vm_readv() (a system call per frame), and
- * to insist on the seal (QEMU's memory-backend-file has none).
+ * that is no more is SIGBUS, as is one that the host has no huge page for: a
+ * front end could kill the fabric.  We set the seal that forbids shrinking where
+ * that is possible (not for files); for all else a handler puts a page of zeros
+ * in its place and marks the table, whose owner drops the front end.  That is
+ * this file's one global, since a signal has no argument.  The list changes only
+ * on the loop's thread, which is also the only one that touches guest memory, so
+ * that the handler never meets a list half changed.  Rejected: to copy through
+ * process_vm_readv() (a system call per frame), and to insist on the seal
+ * (QEMU's memory-backend-file has none).
  */
 #include "switch/guest_mem.h"
 
@@ -108,17 +109,6 @@ unguard(struct guest_mem *mem)
 		sigaction(SIGBUS, &before, NULL);
 }
 
-/* The file cannot become shorter any more. */
-static bool
-sealed(int fd)
-{
-	int seals;
-
-	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
-	seals = fcntl(fd, F_GET_SEALS);
-	return seals >= 0 && seals & F_SEAL_SHRINK;
-}
-
 /* ---- the table ---- */
 
 void
@@ -206,9 +196,9 @@ guest_mem_add(struct guest_mem *mem, int fd, uint64_t guest, uint64_t user,
 
 	if (r < 0)
 		return r;
-	/* Before the length is looked at, so that it cannot change. */
-	if (!sealed(fd))
-		guard(mem);
+	/* If it can be sealed it is, before its length is looked at. */
+	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
+	guard(mem);
 	r = map(&region, fd, offset, err);
 	if (r < 0) {
 		if (mem->n == 0)

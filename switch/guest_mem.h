@@ -7,8 +7,8 @@
  * functions return stays good until the table changes.
  *
  * The front end may cut its file short while it is mapped.  A touch beyond its
- * end then finds zeros, and guest_mem_torn() says so (SIGBUS is caught; not for
- * memory that is sealed against shrinking, as memfd's usually is).
+ * end then finds zeros, and guest_mem_torn() says so: SIGBUS is caught.  Tables
+ * belong to one thread, the loop's, which alone touches what they map.
  */
 #ifndef SWITCH_GUEST_MEM_H
 #define SWITCH_GUEST_MEM_H
@@ -30,7 +30,7 @@ struct guest_region {
 
 struct guest_mem {
 	unsigned int n, last; /* last: region of the last hit */
-	bool guarded;         /* on the list of those that SIGBUS looks at */
+	bool guarded;         /* in the list that SIGBUS looks at */
 	volatile bool torn;
 	struct guest_mem *next;                        /* in that list */
 	struct guest_region region[GUEST_REGIONS_MAX]; /* by guest address */

@@ -14,13 +14,15 @@
  * transmit ring that is not is emptied all the same.
  *
  * Notifications.  While a transmit ring is being emptied its kicks are off.  A
- * turn takes about FRAMES_PER_TURN frames; what is left waits for the
- * deferred calls, so that one busy guest does not keep the others waiting.
- * Receive rings never want kicks: a frame for which there is no buffer is
- * refused, not kept.  Calls are made once a round, and only to a guest that
- * wants one.  A front end that gives no kick descriptor is polled, which keeps
- * the loop from sleeping; a turn then looks several times at a ring that is
- * empty, since a round of the loop costs as much as twenty frames.
+ * turn takes about FRAMES_PER_TURN frames; what is left waits for the deferred
+ * calls, so that one busy guest does not keep the others waiting.  Receive
+ * rings never want kicks: a frame for which there is no buffer is refused, not
+ * kept.  A guest that wants calls gets one at the first frames of a round, so
+ * that it wakes while the rest are copied, and one at its end.  A front end
+ * that gives no kick descriptor is polled, which keeps the loop from sleeping;
+ * a turn then looks several times at a ring that is empty, since a round of the
+ * loop costs as much as twenty frames.  Rejected: to go on looking for a while
+ * before each sleep, which would take the processor from the guests.
  *
  * What a front end can still do to us: take O_NONBLOCK off its call descriptor
  * and fill that, so that our write() waits.  Only somebody who runs as us can,
@@ -84,6 +86,7 @@ struct queue {
 	bool started;     /* from SET_VRING_KICK to GET_VRING_BASE */
 	bool enable_said; /* by SET_VRING_ENABLE */
 	bool polled;
+	bool called;                  /* in this round */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	struct loop_watch *kick;
 	struct loop_defer turn;
@@ -200,7 +203,17 @@ refuse(struct vhost_port *vp, enum vhost_refusal refusal, const char *what)
 	disconnect(vp);
 }
 
-/* What the rings have used becomes the guest's to see. */
+/* Publishes what a ring has used, and tells the guest if it wants to know. */
+static void
+publish_queue(struct queue *q)
+{
+	vring_publish(&q->vring);
+	if (vring_wants_call(&q->vring) && q->call_fd >= 0) {
+		q->vp->stats.calls++;
+		signal_fd(q->call_fd);
+	}
+}
+
 static void
 publish(struct vhost_port *vp)
 {
@@ -208,13 +221,9 @@ publish(struct vhost_port *vp)
 		struct queue *q = &vp->queue[__builtin_ctz(vp->dirty)];
 
 		vp->dirty &= vp->dirty - 1;
-		if (!runs(q))
-			continue;
-		vring_publish(&q->vring);
-		if (vring_wants_call(&q->vring) && q->call_fd >= 0) {
-			vp->stats.calls++;
-			signal_fd(q->call_fd);
-		}
+		q->called = false;
+		if (runs(q))
+			publish_queue(q);
 	}
 }
 
@@ -448,14 +457,20 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 	return vp->receiver[(hash >> 32) % vp->nreceivers];
 }
 
-/* Frames were put into a receive queue. */
+/* Frames were put into a receive queue.  The first of a round are announced at
+ * once, so that the guest wakes while the rest are on their way. */
 static void
 received(struct queue *q)
 {
-	if (q->vring.broken)
+	if (q->vring.broken) {
 		queue_broke(q);
-	else
-		touched(q);
+		return;
+	}
+	if (!q->called) {
+		q->called = true;
+		publish_queue(q);
+	}
+	touched(q);
 }
 
 /* One frame at a time, by several queues. */

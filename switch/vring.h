@@ -145,7 +145,8 @@ vring_single(struct vring *vring, uint16_t head, bool writable, uint8_t **at)
  * The pieces of the chain at head, none of them empty, and how many bytes they
  * hold in all.  writable: for the device to write, else to read.  DROP_NONE, or
  * why not: DROP_RING_CHAIN (it loops, leaves its table, or nests),
- * DROP_RING_ADDRESS, DROP_RING_DIRECTION, DROP_RING_PIECES (more than max).
+ * DROP_RING_ADDRESS, DROP_RING_DIRECTION, DROP_RING_PIECES (more than max, in
+ * a loop or not).
  */
 enum reason vring_chain(struct vring *vring, uint16_t head, bool writable,
     struct iovec *piece, unsigned int max, unsigned int *n, uint64_t *bytes);
