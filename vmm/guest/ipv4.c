@@ -34,12 +34,16 @@ ipv4_route(struct stack *stack, uint32_t dst, uint32_t *hop)
 {
 	struct netif *gateway = NULL, *best = NULL;
 
+	if (ip4_is_loopback(dst)) {
+		*hop = dst;
+		return stack->nnifs > 0 ? &stack->nif[0] : NULL;
+	}
 	for (unsigned int i = 0; i < stack->nnifs; i++) {
 		struct netif *nif = &stack->nif[i];
 
 		if (nif->net.addr == 0)
 			continue;
-		if (dst == nif->net.addr || ip4_is_loopback(dst)) {
+		if (dst == nif->net.addr) {
 			*hop = dst;
 			return nif;
 		}

@@ -64,6 +64,7 @@ take_sample(struct tcpconn *conn)
 	uint64_t off;
 
 	conn->timing = false;
+	conn->backoff = 0; /* only now: Karn's algorithm (RFC 6298, 5.7) */
 	if (conn->srtt_us == 0) {
 		conn->srtt_us = r > 0 ? r : 1;
 		conn->rttvar_us = r / 2;
@@ -100,8 +101,12 @@ established(struct tcpconn *conn)
 }
 
 static enum reason
-listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp)
+listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp,
+    const struct tcpconn *before)
 {
+	/* A new life of the same two ends must not begin among the numbers
+	 * of the one before (RFC 9293, 3.4.1). */
+	const uint32_t used = before != NULL ? before->max : 0;
 	struct stack *stack = nif->stack;
 	struct tcplisten *l = tcplisten_find(stack, tcp->dport);
 	struct tcpconn *conn;
@@ -124,6 +129,8 @@ listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp)
 	conn->irs = tcp->seq;
 	conn->rcv_nxt = conn->advertised = tcp->seq + 1;
 	tcpconn_choose_iss(conn);
+	if (before != NULL && seq_before(conn->iss, used + 1))
+		conn->iss = conn->una = conn->nxt = conn->max = used + 1;
 	set_mss(conn, tcp);
 	set_window(conn, tcp);
 	tcpconn_set(conn, TCP_SYN_RECEIVED);
@@ -210,7 +217,6 @@ new_ack(struct tcpconn *conn, uint32_t ack)
 		conn->nxt = ack;
 	if (conn->timing && seq_before(conn->timed, ack))
 		take_sample(conn);
-	conn->backoff = 0;
 	timer_unset(&conn->stack->timers, &conn->timer);
 	if (conn->una != conn->max)
 		tcp_out_arm(conn);
@@ -574,10 +580,10 @@ tcpconn_input(
 	    (tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
 	    seq_before(conn->rcv_nxt, tcp.seq)) {
 		tcpconn_abort(conn);
-		conn = NULL;
+		return listen_input(nif, ip, &tcp, conn);
 	}
 	if (conn == NULL)
-		return listen_input(nif, ip, &tcp);
+		return listen_input(nif, ip, &tcp, NULL);
 	if (conn->state == TCP_SYN_SENT)
 		return syn_sent_input(conn, ip, &tcp);
 	return segment_input(conn, ip, &tcp);

@@ -111,16 +111,18 @@ tcp_out_syn(struct tcpconn *conn)
 	tcp_out_arm(conn);
 }
 
+/* Without text a segment stands behind all that was ever sent: one from where
+ * we went back to would be old to the other side, and not be looked at. */
 void
 tcp_out_ack(struct tcpconn *conn)
 {
-	(void)send(conn, conn->nxt, 0, TCP_ACK);
+	(void)send(conn, conn->max, 0, TCP_ACK);
 }
 
 void
 tcp_out_reset(struct tcpconn *conn)
 {
-	(void)send(conn, conn->nxt, 0, TCP_RST | TCP_ACK);
+	(void)send(conn, conn->max, 0, TCP_RST | TCP_ACK);
 }
 
 /* Is there a FIN to be sent behind byte `end` of out, and not sent yet? */
