@@ -88,18 +88,30 @@ queue_valid(const struct virtio_device *device, const struct virtio_queue *q)
 	    memory_at(m, q->device, DEVICE_BYTES(q->size)) != NULL;
 }
 
-static void
-start(struct virtio_device *device)
+static bool
+queues_valid(struct virtio_device *device)
 {
-	for (unsigned int i = 0; i < device->nqueues; i++)
-		if (device->queue[i].enabled &&
-		    !queue_valid(device, &device->queue[i])) {
+	for (unsigned int i = 0; i < device->nqueues; i++) {
+		if (!device->queue[i].enabled ||
+		    queue_valid(device, &device->queue[i]))
+			continue;
+		if (!device->warned)
 			log_warn("%s: the guest's queue %u is not in its "
 				 "memory or has a bad size; device stopped",
 			    device->ops->name, i);
-			virtio_broken(device);
-			return;
-		}
+		device->warned = true;
+		return false;
+	}
+	return true;
+}
+
+static void
+start(struct virtio_device *device)
+{
+	if (!queues_valid(device)) {
+		virtio_broken(device);
+		return;
+	}
 	if (device->ops->start(device) < 0)
 		virtio_broken(device);
 	else

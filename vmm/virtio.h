@@ -60,6 +60,7 @@ struct virtio_device {
 	uint8_t status;
 	uint8_t generation; /* of the configuration */
 	bool started;
+	bool warned; /* of a bad queue: a guest can bring one each time */
 	/* Set by the transport: the configuration changed. */
 	void (*changed)(void *transport);
 	void *transport;

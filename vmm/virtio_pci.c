@@ -187,10 +187,11 @@ set_queue_register(struct virtio_pci *vp, unsigned int at, uint64_t value)
 {
 	struct virtio_device *d = vp->device;
 	unsigned int i = vp->queue_select;
-	struct virtio_queue *q = &d->queue[i];
+	struct virtio_queue *q;
 
 	if (i >= d->nqueues)
 		return;
+	q = &d->queue[i];
 	if (at == VIRTIO_PCI_COMMON_Q_MSIX)
 		set_queue_vector(vp, i, (uint16_t)value);
 	else if (q->enabled)
