@@ -108,6 +108,8 @@ check_names(struct check *c)
 	size_t k = 0;
 
 	if (n == 0) {
+		if (c->problems->errors > 0)
+			return; /* perhaps those that were refused */
 		problem_add(c->problems, lab->item.node->at,
 		    "the lab has no nodes; add switches and vms, or hosts");
 		return;
@@ -691,8 +693,11 @@ check_nat(struct check *c, const struct lab_router *router)
 		nearest_try(&near, router->ports[k].item.name);
 	if (near.best == NULL && router->nports == 1)
 		near.best = router->ports[0].item.name;
-	missing(c, lab_place(&nat->item, "outside"), "outside port",
-	    nat->outside, &near, "name a port of this router");
+	problem_add(c->problems, lab_place(&nat->item, "outside"),
+	    "outside \"%.40s\" is no port of router \"%s\"; %s%s%s",
+	    nat->outside, router->item.name,
+	    near.best != NULL ? "did you mean \"" : "name one of its ports",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
 }
 
 static void
@@ -1006,7 +1011,7 @@ check_expect_time(struct check *c, const struct lab_expect *e)
 		problem_add(c->problems, lab_place(&e->item, "after"),
 		    "after is not before within; both count from the lab's "
 		    "start");
-	if (!within && e->kind == EXPECT_RUN)
+	if (e->always && e->kind == EXPECT_RUN)
 		problem_add(c->problems, lab_place(&e->item, "always"),
 		    "a command cannot be seen always; use \"within: TIME\"");
 }

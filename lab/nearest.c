@@ -53,7 +53,7 @@ nearest_init(struct nearest *nearest, const char *name)
 	size_t len = strlen(name);
 
 	*nearest = (struct nearest){ .name = name };
-	nearest->distance = (unsigned int)(len < 3 ? 2 : len / 3 + 2);
+	nearest->distance = (unsigned int)(len < 6 ? 2 : len / 3 + 1);
 }
 
 void

@@ -88,6 +88,17 @@ column_width(const struct table_column *column, const json_t *rows)
 	return width;
 }
 
+/* Numbers, and the title above them, stand to the right. */
+static bool
+is_numeric(const struct table_column *column, const json_t *rows)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (json_is_number(
+			json_object_get(json_array_get(rows, i), column->key)))
+			return true;
+	return false;
+}
+
 /* The last column's cells keep their length. */
 static bool
 is_last(const struct table_head *head, size_t c)
@@ -103,11 +114,14 @@ table_print(const struct table_head *head, const json_t *rows,
     const char *indent, FILE *out)
 {
 	size_t width[TABLE_COLUMNS_MAX] = { 0 };
+	bool numeric[TABLE_COLUMNS_MAX] = { false };
 	char text[CELL_BYTES];
 
 	for (size_t c = 0; head->columns[c].key != NULL; c++)
-		if (head->columns[c].title != NULL)
+		if (head->columns[c].title != NULL) {
 			width[c] = column_width(&head->columns[c], rows);
+			numeric[c] = is_numeric(&head->columns[c], rows);
+		}
 	for (size_t i = 0; i <= json_array_size(rows); i++) {
 		const json_t *row = i > 0 ? json_array_get(rows, i - 1) : NULL;
 
@@ -123,7 +137,7 @@ table_print(const struct table_head *head, const json_t *rows,
 				continue;
 			if (is_last(head, c))
 				fputs(shown, out);
-			else if (json_is_number(cell))
+			else if (numeric[c])
 				fprintf(out, "%*s  ", pad, shown);
 			else
 				fprintf(out, "%-*s  ", pad, shown);
