@@ -52,9 +52,9 @@ fuzz: fuzzers
 
 # ---- lint ----
 
-SOURCES := $(sort $(wildcard $(addsuffix /*.[ch],$(FOLDERS) vmm/guest tests/*)))
+SOURCES := $(sort $(wildcard $(addsuffix /*.[ch],$(FOLDERS) vmm/* tests/*)))
 
-lint:
+lint: $(BUILD)/man/lanyard.lab.5
 	@tests/deps.sh build lint
 	clang-format --dry-run --Werror $(SOURCES)
 	@# unmatchedSuppression, missingInclude: system headers are not ours;
@@ -63,7 +63,7 @@ lint:
 	    --enable=warning,portability --suppress=missingIncludeSystem \
 	    --suppress=checkLevelNormal $(addsuffix /,$(FOLDERS))
 	@tests/floors
-	@for p in $(wildcard man/*.[1-9]); do mandoc -T lint -W warning $$p || exit 1; done
+	@for p in $(MANPAGES); do mandoc -T lint -W warning $$p || exit 1; done
 
 format:
 	clang-format -i $(SOURCES)
@@ -80,9 +80,17 @@ demo:
 
 # ---- install ----
 
-MANPAGES := $(sort $(wildcard man/*.[1-9]))
+# The keys of lanyard.lab(5) are printed by the table that reads them.
+MANPAGES := $(sort $(wildcard man/*.[1-9]) $(BUILD)/man/lanyard.lab.5)
 
-install: $(BUILD)/lanyard
+$(BUILD)/man/lanyard.lab.5: man/lanyard.lab.5.in $(BUILD)/lanyard
+	@mkdir -p $(@D)
+	$(BUILD)/lanyard schema --manual | sed 's/\.  */.\n/g' >$@.keys
+	sed -e '/^@KEYS@$$/{r $@.keys' -e 'd}' $< >$@
+
+all: $(BUILD)/man/lanyard.lab.5
+
+install: $(BUILD)/lanyard $(MANPAGES)
 	install -D -m 755 $(BUILD)/lanyard $(DESTDIR)$(PREFIX)/bin/lanyard
 	for p in $(MANPAGES); do \
 	    install -D -m 644 $$p \

@@ -7,7 +7,7 @@ is $? "make install"
 note <"$tmp/log"
 "$tmp/root/opt/lanyard/bin/lanyard" --version >/dev/null
 is $? "the installed program runs"
-for page in man/*.[1-9]; do
+for page in man/*.[1-9] "$BUILD"/man/*.[1-9]; do
 	[ -f "$tmp/root/opt/lanyard/share/man/man${page##*.}/${page##*/}" ]
 	is $? "${page##*/} is installed"
 	mandoc -T lint -W warning "$page" >"$tmp/lint" 2>&1
