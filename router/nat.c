@@ -17,7 +17,8 @@
  * at most once in a tick of 2^30 ns.  So a list is in order of deadlines but
  * for a tick: the first one that has not expired ends the search, what expired
  * behind it is found a tick later, and a look-up in between takes it for what
- * it is, gone.  No heap, no wheel, no scan.
+ * it is, gone.  Only its mapping may live for that tick more.  No heap, no
+ * wheel, no scan.
  *
  * Address-dependent filtering asks whether a mapping has any session with a
  * remote address; that is counted in records of their own, because walking a
