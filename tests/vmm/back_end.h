@@ -24,9 +24,9 @@ enum back_fault {
 	BACK_WRONG_SIZE,
 	BACK_WRONG_VERSION,
 	BACK_NO_REPLY_FLAG,
-	BACK_SHORT, /* half a reply, then hangs up */
+	BACK_SHORT,      /* half a reply, then hangs up */
 	BACK_TWO_PIECES, /* no fault: all of it, but in two writes */
-	BACK_REFUSES, /* acknowledges with an error */
+	BACK_REFUSES,    /* acknowledges with an error */
 	BACK_OTHER_RING, /* gives another ring back */
 };
 
@@ -73,21 +73,21 @@ back_send(struct back_end *b, const uint8_t *bytes, size_t n)
 static inline bool
 back_reply(struct back_end *b, uint32_t request, uint64_t value)
 {
-	enum back_fault fault =
-	    request == b->fault_at ? b->fault : BACK_RIGHT;
+	enum back_fault fault = request == b->fault_at ? b->fault : BACK_RIGHT;
 	uint8_t m[20];
 
 	if (fault == BACK_HANGS_UP)
 		return false;
 	put_le32(m, fault == BACK_WRONG_REQUEST ? request + 1 : request);
-	put_le32(m + 4, fault == BACK_WRONG_VERSION ? 0x6 :
-		fault == BACK_NO_REPLY_FLAG	    ? 0x1 :
-						      0x5);
+	put_le32(m + 4,
+	    fault == BACK_WRONG_VERSION       ? 0x6
+		: fault == BACK_NO_REPLY_FLAG ? 0x1
+					      : 0x5);
 	put_le32(m + 8, fault == BACK_WRONG_SIZE ? 4096 : 8);
 	put_le64(m + 12,
-	    fault == BACK_REFUSES	 ? 1 :
-		fault == BACK_OTHER_RING ? value ^ 1 :
-					   value);
+	    fault == BACK_REFUSES          ? 1
+		: fault == BACK_OTHER_RING ? value ^ 1
+					   : value);
 	if (fault == BACK_SHORT) {
 		back_send(b, m, 15);
 		return false;
@@ -104,10 +104,10 @@ back_reply(struct back_end *b, uint32_t request, uint64_t value)
 static inline void
 back_keep_fd(struct back_end *b, uint32_t request, unsigned int ring, int fd)
 {
-	int *keep = request == 12 && ring < BACK_RINGS ? &b->kick_fd[ring] :
-	    request == 13 && ring < BACK_RINGS	       ? &b->call_fd[ring] :
-	    request == 5			       ? &b->memory_fd :
-							 NULL;
+	int *keep = request == 12 && ring < BACK_RINGS ? &b->kick_fd[ring]
+	    : request == 13 && ring < BACK_RINGS       ? &b->call_fd[ring]
+	    : request == 5                             ? &b->memory_fd
+						       : NULL;
 
 	if (keep == NULL) {
 		close(fd);
@@ -130,8 +130,8 @@ back_answer(struct back_end *b, uint32_t request, const uint8_t *payload,
 	case 11:
 		return back_reply(b, request,
 		    ring |
-			(ring < BACK_RINGS ? (uint64_t)b->base[ring] << 32 :
-					     0));
+			(ring < BACK_RINGS ? (uint64_t)b->base[ring] << 32
+					   : 0));
 	default: return !need_reply || back_reply(b, request, 0);
 	}
 }
@@ -163,7 +163,8 @@ back_step(struct back_end *b)
 	    !back_read(b->fd, payload, bytes))
 		return false;
 	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
-		nfds = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		nfds =
+		    (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		for (unsigned int k = 0; k < nfds; k++) {
 			int fd;
 
@@ -177,8 +178,8 @@ back_step(struct back_end *b)
 	memcpy(b->got[i].payload, payload, sizeof(payload));
 	b->got[i].nfds = nfds;
 	b->n = i + 1;
-	return back_answer(b, get_le32(header), payload,
-	    get_le32(header + 4) & 0x8);
+	return back_answer(
+	    b, get_le32(header), payload, get_le32(header + 4) & 0x8);
 }
 
 static inline void *

@@ -12,9 +12,9 @@
 #include "vmm/pci.h"
 
 #define BAR_BYTES 0x4000
-#define TABLE	  0x1000
-#define PENDING	  0x2000
-#define VECTORS	  3
+#define TABLE     0x1000
+#define PENDING   0x2000
+#define VECTORS   3
 
 /* A function with a BAR of nothing but MSI-X, and another BAR. */
 struct card {
@@ -59,7 +59,8 @@ bar_read(void *arg, uint64_t offset, unsigned int bytes)
 	struct card *card = arg;
 
 	if (offset >= PENDING)
-		return pci_msix_pending_read(&card->fn, offset - PENDING, bytes);
+		return pci_msix_pending_read(
+		    &card->fn, offset - PENDING, bytes);
 	if (offset >= TABLE)
 		return pci_msix_table_read(&card->fn, offset - TABLE, bytes);
 	return 0x1122334455667788;
@@ -252,7 +253,8 @@ bars_have_addresses_from_the_start(void **state)
 	assert_int_equal(config(rig, 1, 0x18, 4), 0xe0004004);
 	assert_int_equal(bar0(rig, 2), 0xe0008000); /* aligned */
 	assert_true(rig->card.mapped[0]);
-	assert_int_equal(bus_read(&rig->machine.mmio, 0xe0000000, 4), 0x55667788);
+	assert_int_equal(
+	    bus_read(&rig->machine.mmio, 0xe0000000, 4), 0x55667788);
 }
 
 static void
@@ -282,8 +284,7 @@ a_bar_moves_above_four_gib(void **state)
 	set_config(rig, 1, 4, 2, 2);
 	assert_true(rig->card.mapped[0]);
 	assert_int_equal(rig->card.at[0], 0x1200008000);
-	assert_int_equal(
-	    bus_read(&rig->machine.mmio, 0x1200008000, 1), 0x88);
+	assert_int_equal(bus_read(&rig->machine.mmio, 0x1200008000, 1), 0x88);
 	assert_int_equal(bus_read(&rig->machine.mmio, 0xe0000000, 1), 0xff);
 }
 
@@ -431,11 +432,9 @@ table_entries_read_back(void **state)
 	assert_int_equal(bus_read(&rig->machine.mmio, at + 12, 4), 0);
 	bus_write(&rig->machine.mmio, at + 12, 4, 0xffffffff);
 	assert_int_equal(bus_read(&rig->machine.mmio, at + 12, 4), 1);
-	assert_int_equal(
-	    bus_read(&rig->machine.mmio, at + 16 * VECTORS, 8), 0);
+	assert_int_equal(bus_read(&rig->machine.mmio, at + 16 * VECTORS, 8), 0);
 	bus_write(&rig->machine.mmio, at + 16 * VECTORS, 8, UINT64_MAX);
-	assert_int_equal(
-	    bus_read(&rig->machine.mmio, at + 16 * VECTORS, 8), 0);
+	assert_int_equal(bus_read(&rig->machine.mmio, at + 16 * VECTORS, 8), 0);
 }
 
 static void

@@ -11,12 +11,12 @@
 #include "tests/vmm/back_end.h"
 #include "vmm/vhost_front.h"
 
-#define VERSION_1      (UINT64_C(1) << 32)
-#define PROTOCOL_BIT   (UINT64_C(1) << 30)
-#define REPLY_ACK      0x8u
-#define MIB(n)	       ((uint64_t)(n) << 20)
-#define RING_AT(n)     (0x10000 + (n) * 0x4000)
-#define NEED_REPLY(m)  (((m).flags & 0x8) != 0)
+#define VERSION_1     (UINT64_C(1) << 32)
+#define PROTOCOL_BIT  (UINT64_C(1) << 30)
+#define REPLY_ACK     0x8u
+#define MIB(n)        ((uint64_t)(n) << 20)
+#define RING_AT(n)    (0x10000 + (n)*0x4000)
+#define NEED_REPLY(m) (((m).flags & 0x8) != 0)
 
 struct rig {
 	struct back_end back;
@@ -161,8 +161,8 @@ a_start_hands_over_memory_and_rings(void **state)
 	assert_int_equal(get_le64(p + 24), base);
 	assert_int_equal(get_le64(p + 32), 0);
 	/* Ring 1. */
-	assert_int_equal(get_le64(rig->back.got[11].payload),
-	    1 | UINT64_C(256) << 32);
+	assert_int_equal(
+	    get_le64(rig->back.got[11].payload), 1 | UINT64_C(256) << 32);
 	assert_int_equal(
 	    get_le64(rig->back.got[12].payload), 1 | UINT64_C(8) << 32);
 	p = rig->back.got[13].payload;
@@ -212,8 +212,7 @@ a_stop_brings_the_bases_back(void **state)
 	assert_int_equal(start(rig, VERSION_1, NULL), 0);
 	rig->back.base[0] = 100;
 	rig->back.base[1] = 65535;
-	assert_int_equal(
-	    vhost_front_stop(&rig->front, rig->ring, 2, NULL), 0);
+	assert_int_equal(vhost_front_stop(&rig->front, rig->ring, 2, NULL), 0);
 	assert_int_equal(rig->ring[0].base, 100);
 	assert_int_equal(rig->ring[1].base, 65535);
 	assert_true(vhost_front_alive(&rig->front));
@@ -338,8 +337,7 @@ connecting_says_why_not(void **state)
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(vhost_front_connect(path), -ENAMETOOLONG);
-	assert_int_equal(
-	    vhost_front_connect("/nonexistent/lanyard"), -ENOENT);
+	assert_int_equal(vhost_front_connect("/nonexistent/lanyard"), -ENOENT);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

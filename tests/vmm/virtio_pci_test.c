@@ -13,11 +13,11 @@
 #include "vmm/le.h"
 #include "vmm/virtio_pci.h"
 
-#define MIB(n)	   ((uint64_t)(n) << 20)
-#define OFFERED	   (VIRTIO_BIT(VIRTIO_F_VERSION_1) | 0x21)
-#define QUEUES	   2
+#define MIB(n)     ((uint64_t)(n) << 20)
+#define OFFERED    (VIRTIO_BIT(VIRTIO_F_VERSION_1) | 0x21)
+#define QUEUES     2
 #define QUEUE_SIZE 256
-#define RING_AT(n) (0x10000 + (n) * 0x4000)
+#define RING_AT(n) (0x10000 + (n)*0x4000)
 
 /* The common configuration's registers. */
 enum {
@@ -364,8 +364,7 @@ queues_outside_of_memory_break_the_device(void **state)
 		set(rig, STATUS, 1, 0xf);
 		assert_int_equal(get(rig, STATUS, 1), 0x4f);
 		assert_int_equal(rig->starts, 0);
-		assert_int_equal(
-		    bus_read(&rig->machine.mmio, rig->isr, 1), 2);
+		assert_int_equal(bus_read(&rig->machine.mmio, rig->isr, 1), 2);
 	}
 }
 
@@ -425,8 +424,7 @@ a_kick_writes_its_queues_eventfd(void **state)
 	set(rig, QUEUE_SELECT, 2, 1);
 	bus_write(&rig->machine.mmio, rig->notify + 4 * get(rig, NOTIFY_OFF, 2),
 	    2, 1);
-	assert_int_equal(
-	    read(rig->device.queue[0].kick_fd, &count, 8), -1);
+	assert_int_equal(read(rig->device.queue[0].kick_fd, &count, 8), -1);
 	assert_int_equal(read(rig->device.queue[1].kick_fd, &count, 8), 8);
 	bus_write(&rig->machine.mmio, rig->notify + 4 * QUEUES, 2, 9);
 	bus_write(&rig->machine.mmio, rig->notify + 1, 1, 9);
@@ -459,8 +457,7 @@ the_device_configuration_is_read_at_any_width(void **state)
 	    bus_read(&rig->machine.mmio, rig->config + 6, 2), 0x0807);
 	assert_int_equal(
 	    bus_read(&rig->machine.mmio, rig->config + 8, 4), 0x0c0b0a09);
-	assert_int_equal(
-	    bus_read(&rig->machine.mmio, rig->config + 64, 4), 0);
+	assert_int_equal(bus_read(&rig->machine.mmio, rig->config + 64, 4), 0);
 }
 
 static void
