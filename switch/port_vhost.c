@@ -43,6 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -569,6 +570,16 @@ change_mem_slot(struct vhost_port *vp, struct vhost_msg *msg)
 	return refusal;
 }
 
+/* A file is nothing to notify by. */
+static bool
+has_file(const struct vhost_msg *msg)
+{
+	struct stat st;
+
+	return msg->nfds > 0 &&
+	    (fstat(msg->fd[0], &st) < 0 || S_ISREG(st.st_mode));
+}
+
 /* Takes the descriptor of a message about a ring; -1 if there is none. */
 static int
 take_fd(struct vhost_msg *msg)
@@ -595,6 +606,8 @@ set_ring_fd(struct vhost_port *vp, struct vhost_msg *msg)
 		return VHOST_BAD_VALUE;
 	if (index >= QUEUES_MAX)
 		return VHOST_BAD_RING;
+	if (has_file(msg))
+		return VHOST_BAD_FDS;
 	q = &vp->queue[index];
 	if (msg->request == VHOST_SET_VRING_KICK)
 		return queue_start(q, take_fd(msg));

@@ -16,8 +16,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum payload { PAY_NONE, PAY_U64, PAY_STATE, PAY_ADDR, PAY_TABLE, PAY_REGION };
@@ -306,8 +308,35 @@ vhost_msg_close_fds(struct vhost_msg *msg)
 	msg->nfds = 0;
 }
 
+/*
+ * Messages carry files (memory), and eventfds or pipes (notifications).  Other
+ * kinds are not even kept until their message is whole: a front end that sends
+ * us its own end of the connection, or what holds that, would stay connected
+ * when it is gone.
+ */
+static bool
+is_of_use(int fd)
+{
+	static const char eventfd[] = "anon_inode:[eventfd]";
+	char link[40], name[sizeof(eventfd) + 1];
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	if (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))
+		return true;
+	if (st.st_mode & S_IFMT) /* anonymous ones have no type */
+		return false;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, name, sizeof(name));
+	return n < 0 || /* no /proc: anything anonymous */
+	    ((size_t)n == strlen(eventfd) &&
+		memcmp(name, eventfd, (size_t)n) == 0);
+}
+
 /* Keeps the descriptors that came with some bytes.  False: there are more than
- * any message has; those are closed. */
+ * any message has, or useless ones; those are closed. */
 static bool
 keep_fds(struct vhost_msg *msg, struct msghdr *from)
 {
@@ -323,7 +352,7 @@ keep_fds(struct vhost_msg *msg, struct msghdr *from)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (msg->nfds < VHOST_FDS_MAX) {
+			if (msg->nfds < VHOST_FDS_MAX && is_of_use(fd)) {
 				msg->fd[msg->nfds++] = fd;
 			} else {
 				close(fd);

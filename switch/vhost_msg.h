@@ -70,7 +70,7 @@ enum vhost_refusal {
 	VHOST_BAD_FLAGS,       /* a reply, or unknown flags */
 	VHOST_BAD_REQUEST,     /* unknown, or not offered */
 	VHOST_BAD_SIZE,        /* payload not as long as the request's */
-	VHOST_BAD_FDS,         /* more or fewer descriptors than belong to it */
+	VHOST_BAD_FDS,         /* descriptors that do not belong to it */
 	VHOST_BAD_VALUE,       /* a payload that contradicts itself */
 	VHOST_BAD_FEATURES,    /* features that were not offered */
 	VHOST_BAD_RING,        /* a ring that does not exist, or of bad size */

@@ -248,7 +248,8 @@ vhost_net_return(struct vring *vring, struct vhost_gather *gather)
 
 /* ---- into a receive ring ---- */
 
-/* Copies n bytes into the pieces, which have room, and goes on behind them. */
+/* Copies n bytes into the pieces, which have room, and goes on behind them.  A
+ * guest's frame may come back to it, into the buffer that it lies in. */
 static void
 copy_in(struct rest *rest, const uint8_t *from, size_t n)
 {
@@ -256,7 +257,7 @@ copy_in(struct rest *rest, const uint8_t *from, size_t n)
 		struct iovec *p = rest->piece;
 		size_t part = p->iov_len < n ? p->iov_len : n;
 
-		memcpy(p->iov_base, from, part);
+		memmove(p->iov_base, from, part);
 		from += part;
 		n -= part;
 		p->iov_base = (uint8_t *)p->iov_base + part;
@@ -437,7 +438,7 @@ vhost_net_deliver(struct vring *vring, const struct vhost_rules *rules,
 			continue;
 		}
 		write_plain_header(ahead[k].at, skip);
-		memcpy(ahead[k].at + skip, frame->data, frame->len);
+		memmove(ahead[k].at + skip, frame->data, frame->len);
 		vring_put(vring, ahead[k].head, need);
 		vring_take(vring, 1);
 		node_judge(node, frame, REASON_DELIVERED);

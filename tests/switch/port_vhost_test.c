@@ -1105,13 +1105,35 @@ rings_outside_memory_or_unaligned_are_refused(void **state)
 }
 
 static void
-a_kick_descriptor_that_cannot_be_watched_is_refused(void **state)
+a_descriptor_that_cannot_notify_is_refused(void **state)
 {
+	static const uint32_t requests[] = { VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR };
 	struct world *w = *state;
 	struct front *front = &w->a.front;
 
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(front_connect(front, w->a.path), 0);
+		assert_false(front_fd(front, requests[i], 1, front->memfd));
+		front_disconnect(front);
+		assert_int_equal(
+		    port_vhost_stats(w->a.port).refused[VHOST_BAD_FDS], i + 1);
+	}
+}
+
+static void
+a_kick_pipe_that_ends_costs_the_front_end_its_place(void **state)
+{
+	struct world *w = *state;
+	struct front *front = &w->a.front;
+	int ends[2];
+
 	start(&w->a, MODERN);
-	assert_false(front_fd(front, VHOST_SET_VRING_KICK, 1, front->memfd));
+	assert_int_equal(pipe(ends), 0);
+	assert_true(front_fd(front, VHOST_SET_VRING_KICK, 1, ends[0]));
+	close(ends[0]);
+	close(ends[1]);
+	assert_true(front_is_closed(front));
 	front_disconnect(front);
 	assert_int_equal(
 	    port_vhost_stats(w->a.port).refused[VHOST_BAD_KICK], 1);
@@ -1252,7 +1274,8 @@ main(void)
 		WORLD(a_message_may_come_byte_by_byte_and_be_cut_off),
 		WORLD(bad_memory_is_refused_with_its_reason),
 		WORLD(rings_outside_memory_or_unaligned_are_refused),
-		WORLD(a_kick_descriptor_that_cannot_be_watched_is_refused),
+		WORLD(a_descriptor_that_cannot_notify_is_refused),
+		WORLD(a_kick_pipe_that_ends_costs_the_front_end_its_place),
 		WORLD(a_front_end_that_reads_no_replies_is_dropped),
 		WORLD(the_socket_is_private_and_a_live_one_is_not_replaced),
 		WORLD(a_socket_left_by_the_dead_is_replaced_and_a_file_is_not),

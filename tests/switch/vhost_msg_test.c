@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -288,6 +289,7 @@ static void
 a_message_that_ends_early_is_cut_off(void **state)
 {
 	static const uint32_t set[] = { 2, 1, 8, 0, 0 };
+	int event = eventfd(0, EFD_CLOEXEC);
 	enum vhost_refusal refusal;
 
 	(void)state;
@@ -298,7 +300,7 @@ a_message_that_ends_early_is_cut_off(void **state)
 		assert_int_equal(
 		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
 		    0);
-		put(pair[0], set, n, 0, n % 3);
+		put(pair[0], set, n, event, n % 3);
 		close(pair[0]);
 		assert_int_equal(
 		    vhost_reader_next(&reader, pair[1], &refusal), -EPROTO);
@@ -307,6 +309,7 @@ a_message_that_ends_early_is_cut_off(void **state)
 		close(pair[1]);
 		assert_int_equal(lowest_free(), before);
 	}
+	close(event);
 }
 
 static void
@@ -314,13 +317,13 @@ descriptors_beyond_any_message_are_closed(void **state)
 {
 	static const uint32_t kick[] = { 12, 1, 8, 1, 0 };
 	struct vhost_reader reader = { .have = 0 };
-	int pair[2], before = lowest_free();
+	int pair[2], event = eventfd(0, EFD_CLOEXEC), before = lowest_free();
 	enum vhost_refusal refusal;
 
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	put(pair[0], kick, sizeof(kick), 0, 12);
+	put(pair[0], kick, sizeof(kick), event, 12);
 	assert_int_equal(
 	    vhost_reader_next(&reader, pair[1], &refusal), -EPROTO);
 	assert_int_equal(refusal, VHOST_BAD_FDS);
@@ -330,8 +333,8 @@ descriptors_beyond_any_message_are_closed(void **state)
 	/* And those that come in several parts. */
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	put(pair[0], kick, 4, 0, 6);
-	put(pair[0], (const uint8_t *)kick + 4, 4, 0, 6);
+	put(pair[0], kick, 4, event, 6);
+	put(pair[0], (const uint8_t *)kick + 4, 4, event, 6);
 	assert_int_equal(
 	    vhost_reader_next(&reader, pair[1], &refusal), -EPROTO);
 	assert_int_equal(refusal, VHOST_BAD_FDS);
@@ -339,6 +342,37 @@ descriptors_beyond_any_message_are_closed(void **state)
 	close(pair[0]);
 	close(pair[1]);
 	assert_int_equal(lowest_free(), before);
+	close(event);
+}
+
+static void
+a_connection_that_is_passed_through_itself_still_ends(void **state)
+{
+	static const uint32_t call[] = { 13, 1, 8, 1, 0 };
+	struct vhost_reader reader = { .have = 0 };
+	int pair[2], epoll = epoll_create1(EPOLL_CLOEXEC);
+	enum vhost_refusal refusal;
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	put(pair[0], call, 5, pair[0], 1);
+	close(pair[0]);
+	assert_int_equal(
+	    vhost_reader_next(&reader, pair[1], &refusal), -EPROTO);
+	assert_int_equal(refusal, VHOST_BAD_FDS);
+	close(pair[1]);
+	/* Nor is anything else of use but what messages carry. */
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	put(pair[0], call, sizeof(call), epoll, 1);
+	vhost_reader_clear(&reader);
+	assert_int_equal(
+	    vhost_reader_next(&reader, pair[1], &refusal), -EPROTO);
+	assert_int_equal(refusal, VHOST_BAD_FDS);
+	close(pair[0]);
+	close(pair[1]);
+	close(epoll);
 }
 
 int
@@ -358,6 +392,8 @@ main(void)
 		    messages_in_one_piece_and_in_many_are_read_alike),
 		cmocka_unit_test(a_message_that_ends_early_is_cut_off),
 		cmocka_unit_test(descriptors_beyond_any_message_are_closed),
+		cmocka_unit_test(
+		    a_connection_that_is_passed_through_itself_still_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
