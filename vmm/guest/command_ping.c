@@ -369,7 +369,7 @@ trace_hop(struct tracing *t, uint8_t ttl)
 	uint64_t us;
 	enum hop hop = HOP_ON;
 
-	shell_printf(t->sh, "%2u ", ttl);
+	shell_printf(t->sh, "%2u", ttl);
 	for (uint32_t i = 0; i < t->probes && !t->sh->interrupted; i++) {
 		const uint64_t sent_us = t->sh->stack->now_us;
 
@@ -382,7 +382,7 @@ trace_hop(struct tracing *t, uint8_t ttl)
 		last = note.from;
 		us = note.at_us - sent_us;
 		shell_printf(
-		    t->sh, " " MS_FORMAT " ms%s", MS(us), trace_mark(&note));
+		    t->sh, "  " MS_FORMAT " ms%s", MS(us), trace_mark(&note));
 		if (note.type == ICMP_TIME_EXCEEDED)
 			continue;
 		if (note.from == t->addr)
@@ -428,7 +428,7 @@ traceroute(struct shell *sh, int argc, char **argv)
 		.sh = sh,
 		.max_ttl = 30,
 		.probes = TRACE_PROBES,
-		.wait_us = US_PER_S,
+		.wait_us = 2 * US_PER_S,
 	};
 	int status = trace_options(&t, argc, argv);
 	char addr[IP4_TEXT_BYTES];
