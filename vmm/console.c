@@ -38,7 +38,6 @@
 
 #define COPY_BYTES  4096
 #define ESCAPE_BYTE 0x1d /* Ctrl-] */
-#define RETRY_NS    (10 * NS_PER_MS)
 
 /* One direction of what the serial port is connected to. */
 struct end {
@@ -316,7 +315,7 @@ send_output(struct console *c)
 			if (!c->stalled && !loop_timer_is_set(&c->patience))
 				loop_timer_set(&c->patience,
 				    loop_now_ns(c->config.loop) +
-					CONSOLE_PATIENCE_NS);
+					c->config.patience_ns);
 			return;
 		}
 		if (n <= 0) {
@@ -431,7 +430,7 @@ open_socket(struct console *c, const char *path, struct err *err)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct stat st;
 	mode_t mask;
-	int r;
+	int fd, r;
 
 	if (strlen(path) >= sizeof(at.sun_path))
 		return err_set(err, -ENAMETOOLONG,
@@ -442,18 +441,20 @@ open_socket(struct console *c, const char *path, struct err *err)
 	/* A socket left behind is in the way; any other file is not ours. */
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(path);
-	c->listen_fd =
-	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->listen_fd < 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
 		return err_sys(err, -errno, NULL, "%s", path);
 	mask = umask(0177);
-	r = bind(c->listen_fd, (struct sockaddr *)&at, sizeof(at));
+	r = bind(fd, (struct sockaddr *)&at, sizeof(at));
 	if (r < 0)
 		r = -errno;
 	umask(mask);
-	if (r < 0 || listen(c->listen_fd, 8) < 0)
-		return err_sys(err, r < 0 ? r : -errno, "use another path",
+	if (r < 0 || listen(fd, 8) < 0) {
+		close(fd);
+		return err_sys(err, r < 0 ? r : -EIO, "use another path",
 		    "%s: cannot listen", path);
+	}
+	c->listen_fd = fd; /* from now on the path is ours to remove */
 	c->listen_watch = loop_watch_new(
 	    c->config.loop, c->listen_fd, LOOP_READ, client_comes, c, err);
 	return c->listen_watch != NULL ? 0 : -ENOMEM;

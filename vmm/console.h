@@ -7,7 +7,7 @@
  * bytes of a long one.  Further clients wait until the first one leaves.
  *
  * The guest is held back (console_room) while the log or a client is behind by
- * more than half a ring; a client that takes nothing for CONSOLE_PATIENCE_NS
+ * more than half a ring; a client that takes nothing for patience_ns
  * counts as absent until it does.
  *
  * put, get and room: any thread that holds the machine's lock.  The rest
@@ -26,7 +26,7 @@
 
 #define CONSOLE_RING_BYTES  65536
 #define CONSOLE_INPUT_BYTES 4096
-#define CONSOLE_PATIENCE_NS NS_PER_S
+#define CONSOLE_PATIENCE_NS NS_PER_S /* what others than tests should use */
 
 struct console;
 
@@ -35,7 +35,8 @@ struct console_config {
 	pthread_mutex_t *lock;
 	const char *socket; /* path to listen on, or NULL */
 	bool stdio;         /* else: standard input and output */
-	const char *log;    /* file that all output is appended to, or NULL */
+	const char *log;    /* file that all output goes to as well, or NULL */
+	uint64_t patience_ns;
 	/* Called with the lock held: there is input, there is room again. */
 	void (*input)(void *arg);
 	void (*drained)(void *arg);
