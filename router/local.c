@@ -46,10 +46,9 @@ defend(struct router *router, struct iface *in, uint64_t now_ns)
 		.sender_ip = in->address.addr,
 		.target_ip = in->address.addr };
 
-	if (in->defended_ns != 0 &&
-	    now_ns - in->defended_ns < DEFEND_S * NS_PER_S)
+	if (now_ns < in->defend_again_ns)
 		return;
-	in->defended_ns = now_ns != 0 ? now_ns : 1;
+	in->defend_again_ns = now_ns + DEFEND_S * NS_PER_S;
 	send_arp(router, in, &mac_broadcast, &arp);
 }
 

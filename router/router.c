@@ -64,13 +64,15 @@ router_free(struct router *router)
 {
 	if (router == NULL)
 		return;
+	/* Nobody is told about what is kept: it is all gone. */
+	neigh_free(router->neighbours);
+	router->neighbours = NULL;
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_server_free(router->ifaces[i]->dhcp);
 	}
 	loop_timer_unset(&router->nat_timer);
 	loop_timer_unset(&router->fragment_timer);
-	neigh_free(router->neighbours);
 	for (unsigned int i = 0; i < router->nifaces; i++)
 		free(router->ifaces[i]);
 	fragment_table_free(router->fragments);

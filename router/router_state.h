@@ -34,7 +34,7 @@ struct iface {
 	struct ip4_net address;
 	uint32_t mtu_bytes;
 	struct dhcp_server *dhcp; /* NULL: none */
-	uint64_t defended_ns;     /* its address, last (RFC 5227 2.4) */
+	uint64_t defend_again_ns; /* its address (RFC 5227 2.4) */
 };
 
 struct router {

@@ -164,7 +164,7 @@ rig_clear(struct rig *rig)
 }
 
 static inline struct rig *
-rig_new(uint32_t outside_mtu)
+rig_make(uint32_t outside_mtu, bool has_default)
 {
 	static const struct {
 		const char *name, *peer;
@@ -194,10 +194,23 @@ rig_new(uint32_t outside_mtu)
 		peer->gw_mac = o.mac;
 		cable_join(&peer->port, peer->gw);
 	}
-	assert_int_equal(router_add_route(rig->router, (struct ip4_net){ 0, 0 },
-			     PROVIDER, &err),
-	    0);
+	if (has_default)
+		assert_int_equal(router_add_route(rig->router,
+				     (struct ip4_net){ 0, 0 }, PROVIDER, &err),
+		    0);
 	return rig;
+}
+
+static inline struct rig *
+rig_new(uint32_t outside_mtu)
+{
+	return rig_make(outside_mtu, true);
+}
+
+static inline struct rig *
+rig_new_without_default(void)
+{
+	return rig_make(0, false);
 }
 
 static inline void
