@@ -293,6 +293,26 @@ a_long_frame_is_spread_over_merged_buffers(void **state)
 }
 
 static void
+a_frame_for_too_many_buffers_is_refused(void **state)
+{
+	struct world *w = *state;
+	uint8_t frame[9000], got[2000], header[12];
+
+	start_with(&w->a, MODERN | MERGE, SIZE, 16384);
+	start_with(&w->b, MODERN | MERGE, 1024, 16);
+	make_frame(frame, sizeof(frame), 3);
+	front_transmit(&w->a.front, 1, NULL, frame, sizeof(frame));
+	pump(w);
+	assert_int_equal(w->b.node.count[DROP_RING_PIECES], 1);
+	assert_int_equal(
+	    front_receive(&w->b.front, 0, header, got, sizeof(got)), 0);
+	passes(&w->a, &w->b, 2000, 4); /* 126 of them */
+	front_transmit(&w->a.front, 1, NULL, frame, 16 * 129 - 12);
+	pump(w);
+	assert_int_equal(w->b.node.count[DROP_RING_PIECES], 2);
+}
+
+static void
 a_long_frame_without_merged_buffers_is_too_long(void **state)
 {
 	struct world *w = *state;
@@ -552,6 +572,13 @@ frames_beyond_the_mtu_are_refused(void **state)
 	assert_true(front_ask(&w->b.front, &msg, true, &ack));
 	assert_int_not_equal(ack, 0);
 	passes(&w->a, &w->b, 1014, 2);
+	/* The next front end has its own. */
+	front_disconnect(&w->b.front);
+	pump(w);
+	w->b.front.used = 0;
+	memset(w->b.front.mem, 0, MEMORY);
+	start(&w->b, MODERN);
+	passes(&w->a, &w->b, 1514, 3);
 }
 
 static void
@@ -813,6 +840,24 @@ the_next_front_end_may_come_when_one_left(void **state)
 	assert_int_equal(port_vhost_stats(w->a.port).connections, 5);
 	assert_false(port_vhost_stats(w->a.port).connected);
 	/* The listening socket stays; the front end's, kick and call go. */
+}
+
+static void
+a_front_end_that_comes_just_before_the_last_left_may_stay(void **state)
+{
+	struct world *w = *state;
+	struct front second;
+
+	start(&w->a, MODERN);
+	front_init(&second, MEMORY);
+	second.pump = pump;
+	second.arg = w;
+	assert_int_equal(front_connect(&second, w->a.path), 0);
+	front_disconnect(&w->a.front);
+	assert_false(front_is_closed(&second));
+	assert_int_equal(port_vhost_stats(w->a.port).connections, 2);
+	assert_int_equal(port_vhost_stats(w->a.port).turned_away, 0);
+	front_free(&second);
 }
 
 static void
@@ -1249,6 +1294,7 @@ main(void)
 		WORLD(no_call_for_a_guest_that_polls),
 		WORLD(a_ring_without_kick_descriptor_is_polled),
 		WORLD(a_long_frame_is_spread_over_merged_buffers),
+		WORLD(a_frame_for_too_many_buffers_is_refused),
 		WORLD(a_long_frame_without_merged_buffers_is_too_long),
 		WORLD(a_frame_may_be_in_pieces_of_any_size),
 		WORLD(offloads_travel_from_guest_to_guest),
@@ -1265,6 +1311,8 @@ main(void)
 		WORLD(an_index_that_runs_ahead_stops_the_ring),
 		WORLD(noise_in_rings_harms_nobody),
 		WORLD(the_next_front_end_may_come_when_one_left),
+		WORLD(
+		    a_front_end_that_comes_just_before_the_last_left_may_stay),
 		WORLD(a_second_front_end_is_turned_away),
 		WORLD(
 		    a_stopped_ring_says_where_it_stands_and_goes_on_from_there),
