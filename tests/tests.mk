@@ -24,7 +24,7 @@ bench: $(BENCHES) $(BUILD)/lanyard
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
-# names the folders that it needs, highest first ----
+# names the folders, or single .c files, that it needs, highest first ----
 
 FUZZERS := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZBIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZERS))
@@ -32,13 +32,15 @@ FUZZFLAGS := -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined \
 	     -fno-sanitize-recover=undefined -pthread
 
 libs_of = $(shell sed -n '1s|^/\* libs: \(.*\) \*/|\1|p' $(1))
+files_of = $(foreach f,$(1),$(if $(filter %.c,$(f)),$(f),$(wildcard $(f)/*.c)))
+folders_of = $(sort $(foreach f,$(1),$(firstword $(subst /, ,$(f)))))
 
 define fuzzer
-$$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(wildcard $$(f)/*.[ch]))
+$$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call folders_of,$$(call libs_of,tests/fuzz/$(1).c)),$$(wildcard $$(f)/*.[ch]))
 	@mkdir -p $$(@D)
 	$$(CLANG) $$(CPPFLAGS) $$(FUZZFLAGS) -o $$@ $$< \
-	    $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(wildcard $$(f)/*.c)) \
-	    $$(foreach f,$$(call libs_of,tests/fuzz/$(1).c),$$(NEEDS_$$(f)))
+	    $$(call files_of,$$(call libs_of,tests/fuzz/$(1).c)) \
+	    $$(foreach f,$$(call folders_of,$$(call libs_of,tests/fuzz/$(1).c)),$$(NEEDS_$$(f)))
 endef
 $(foreach z,$(patsubst tests/fuzz/%.c,%,$(FUZZERS)),$(eval $(call fuzzer,$(z))))
 
