@@ -45,10 +45,13 @@ lower_bound(const struct route *routes, unsigned int n, uint32_t addr)
 static const struct route *
 find_exact(const struct route_table *table, uint8_t prefix, uint32_t addr)
 {
-	const struct route *routes = table->routes + table->first[prefix];
-	unsigned int n = table->number[prefix];
-	unsigned int at = lower_bound(routes, n, addr);
+	const struct route *routes;
+	unsigned int n = table->number[prefix], at;
 
+	if (n == 0)
+		return NULL;
+	routes = table->routes + table->first[prefix];
+	at = lower_bound(routes, n, addr);
 	return at < n && routes[at].to.addr == addr ? &routes[at] : NULL;
 }
 

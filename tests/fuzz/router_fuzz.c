@@ -1,0 +1,533 @@
+/* libs: router switch net base */
+/*
+ * A router with NAT, hairpin and DHCP between two links, fed frames that are
+ * random, or nearly right: templates of each protocol with random fields and a
+ * few random bytes, some in fragments, some with offloads.  Time goes on by
+ * random steps; neighbours answer ARP or not.
+ *
+ * What must hold: each frame gets one verdict, which is counted; whatever
+ * leaves is whole and its network checksum right; nothing leaves by the outer
+ * port with an inside address; no packet is translated to where nobody is.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "net/arp.h"
+#include "net/checksum.h"
+#include "net/dhcp.h"
+#include "net/eth.h"
+#include "net/icmp.h"
+#include "net/ip4.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "router/router.h"
+#include "switch/offload.h"
+
+#define IP(a, b, c, d)                                                    \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | \
+	    (uint32_t)(d))
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { INSIDE, OUTSIDE, NLINKS };
+
+static const struct mac gw_mac[NLINKS] = { { { 2, 0, 0, 0, 0, 1 } },
+	{ { 2, 0, 0, 0, 0, 2 } } };
+static const uint32_t gw_ip[NLINKS] = { IP(10, 0, 0, 1), IP(203, 0, 113, 1) };
+
+struct link {
+	struct port port; /* first */
+	int number;
+};
+
+static struct {
+	struct cursor in;
+	struct loop *loop;
+	struct router *router;
+	struct node peers;
+	struct link link[NLINKS];
+	uint64_t tally[REASON_COUNT]; /* of the frames that went in */
+	unsigned int out;
+	/* The packet that left last, to answer or quote it. */
+	uint8_t last[2048];
+	size_t last_len;
+	bool answer_arp;
+} f;
+
+static uint8_t
+byte(void)
+{
+	return cur_u8(&f.in);
+}
+
+static void
+check_frame(const struct link *link, const struct frame *frame)
+{
+	static uint8_t bytes[FRAME_MAX_BYTES];
+	struct cursor c;
+	struct eth eth;
+	struct ip4 ip;
+
+	assert(frame->len <= sizeof(bytes));
+	assert(frame->cause != NULL && frame->cause->node != NULL);
+	assert(frame->cause->reason != REASON_NONE);
+	frame_copy(bytes, frame, 0, frame->len);
+	c = cursor(bytes, frame->len);
+	assert(eth_parse(&eth, &c) == REASON_NONE);
+	assert(mac_equal(&eth.src, &gw_mac[link->number]));
+	if (eth.type == ETH_ARP)
+		return;
+	assert(eth.type == ETH_IPV4);
+	assert(ip4_parse(&ip, &c) == REASON_NONE);
+	assert(frame->len == (size_t)ETH_HEADER_BYTES + ip.total_bytes);
+	if (link->number == OUTSIDE)
+		assert(ip.src >> 8 != IP(10, 0, 0, 0) >> 8);
+	if (frame->flags & FRAME_CSUM)
+		assert(frame->csum_start ==
+		    ETH_HEADER_BYTES + (size_t)ip.header_bytes);
+	f.last_len = frame->len < sizeof(f.last) ? frame->len : sizeof(f.last);
+	memcpy(f.last, bytes, f.last_len);
+}
+
+static void send_frame(int from, struct frame frame);
+
+static void
+answer_arp(const struct link *link, const struct frame *frame)
+{
+	struct cursor c = cursor(frame->data + 14, frame->len - 14);
+	struct arp arp;
+	uint8_t out[42];
+	struct writer w = writer(out, sizeof(out));
+	struct eth eth = { .dst = gw_mac[link->number], .type = ETH_ARP };
+	struct frame reply = { .data = out, .len = 42, .head = 42 };
+	uint32_t ip;
+
+	assert(arp_parse(&arp, &c) == REASON_NONE);
+	if (arp.op != ARP_REQUEST || arp.sender_ip == arp.target_ip)
+		return;
+	ip = arp.sender_ip;
+	arp.op = ARP_REPLY;
+	arp.target_mac = arp.sender_mac;
+	arp.sender_mac =
+	    (struct mac){ { 2, 1, 0, 0, 0, (uint8_t)arp.target_ip } };
+	arp.sender_ip = arp.target_ip;
+	arp.target_ip = ip;
+	eth.src = arp.sender_mac;
+	eth_write(&w, &eth);
+	arp_write(&w, &arp);
+	send_frame(link->number, reply);
+}
+
+static void
+take(struct port *port, struct burst *burst)
+{
+	struct link *link = (struct link *)port;
+
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct frame *frame = &burst->frame[i];
+
+		node_judge(&f.peers, frame, REASON_DELIVERED);
+		f.out++;
+		check_frame(link, frame);
+		if (get_be16(frame->data + 12) == ETH_ARP && f.answer_arp)
+			answer_arp(link, frame);
+	}
+}
+
+static const struct port_ops ops = { .take = take };
+
+/* ---- frames in ---- */
+
+static void
+send_frame(int from, struct frame frame)
+{
+	struct burst burst;
+	const struct verdict *v = &burst.frame[0].verdict;
+
+	burst_clear(&burst);
+	burst.n = 1;
+	burst.flags = frame.flags;
+	burst.frame[0] = frame;
+	port_send(&f.link[from].port, &burst);
+	assert(v->node == router_node(f.router));
+	assert(v->reason != REASON_NONE && v->reason < REASON_COUNT);
+	assert((v->out != NULL) == (v->nout > 0));
+	if (reason_is_drop((enum reason)v->reason))
+		assert(v->out == NULL);
+	f.tally[v->reason]++;
+}
+
+static uint32_t
+address(void)
+{
+	static const uint32_t known[] = { IP(10, 0, 0, 10), IP(10, 0, 0, 11),
+		IP(203, 0, 113, 10), IP(203, 0, 113, 11), IP(10, 0, 0, 1),
+		IP(203, 0, 113, 1), IP(10, 0, 0, 255), IP(255, 255, 255, 255),
+		IP(198, 51, 100, 7), IP(224, 0, 0, 1), 0, IP(127, 0, 0, 1) };
+	uint8_t b = byte();
+
+	if (b < 240)
+		return known[b % (b < 160 ? 6 : 12)];
+	return cur_be32(&f.in);
+}
+
+static uint16_t
+port_number(void)
+{
+	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 80, 9, 0 };
+	uint8_t b = byte();
+
+	return b < 240 ? known[b % 8] : cur_be16(&f.in);
+}
+
+static void
+write_transport(struct writer *w, const struct ip4 *ip, size_t bytes)
+{
+	static uint8_t zeros[3000];
+	struct udp udp = { .data = zeros, .data_bytes = bytes };
+	struct tcp tcp = { .data = zeros, .data_bytes = bytes };
+	struct icmp icmp = { .data = zeros, .data_bytes = bytes };
+
+	switch (ip->protocol) {
+	case IP_UDP:
+		udp.sport = port_number();
+		udp.dport = port_number();
+		udp_write(w, &udp, ip->src, ip->dst);
+		break;
+	case IP_TCP:
+		tcp.sport = port_number();
+		tcp.dport = port_number();
+		tcp.flags = byte();
+		tcp.seq = byte();
+		tcp.ack = byte();
+		tcp.window = 100;
+		tcp_write(w, &tcp, ip->src, ip->dst);
+		break;
+	case IP_ICMP:
+		icmp.type = byte() % 16;
+		icmp.code = byte() % 16;
+		icmp.echo.id = byte() % 4;
+		if (icmp_is_error(icmp.type) && f.last_len > 14) {
+			icmp.data = f.last + 14;
+			icmp.data_bytes = f.last_len - 14;
+		}
+		icmp_write(w, &icmp);
+		break;
+	default: wr_zeros(w, bytes); break;
+	}
+}
+
+/* A packet with fields at random, whole and with right checksums. */
+static size_t
+make_packet(uint8_t *out, size_t room, int from)
+{
+	static const uint8_t protocols[] = { IP_UDP, IP_TCP, IP_ICMP, IP_UDP,
+		IP_TCP, IP_ICMP, 47, IP_UDP };
+	struct writer w = writer(out, room);
+	struct eth eth = { .dst = gw_mac[from], .type = ETH_IPV4 };
+	uint8_t shape = byte();
+	uint8_t options[40] = { 1, 7, 7, 4 };
+	struct ip4 ip = { .ttl = shape & 1 ? 64 : byte() % 4,
+		.protocol = protocols[byte() % 8],
+		.src = address(),
+		.dst = address(),
+		.id = byte() % 4,
+		.options = options };
+	size_t bytes = shape & 2 ? byte() : (size_t)byte() * 11;
+	uint8_t transport[4096];
+	struct writer t = writer(transport, sizeof(transport));
+
+	eth.src = (struct mac){ { 2, 1, 0, 0, 0, (uint8_t)ip.src } };
+	if (shape & 4)
+		ip.fragment = IP4_DF;
+	ip.header_bytes = 20;
+	if ((shape & 0x18) == 0x18)
+		ip.header_bytes = (uint8_t)(20 + byte() % 11 * 4);
+	if (ip.dst == IP4_BROADCAST)
+		eth.dst = mac_broadcast;
+	write_transport(&t, &ip, bytes);
+	bytes = (size_t)(t.at - transport);
+	if ((shape & 0xe0) == 0xe0) { /* a piece of it */
+		size_t at = (size_t)(byte() & 7) * 8;
+
+		if (at > bytes)
+			at = 0;
+		ip.offset_bytes = (uint16_t)at;
+		bytes -= at;
+		memmove(transport, transport + at, bytes);
+		if (byte() & 1 && bytes >= 8) {
+			ip.fragment |= IP4_MF;
+			bytes = (bytes / 2) & ~(size_t)7;
+			if (bytes == 0)
+				bytes = 8;
+		}
+	}
+	ip.total_bytes = (uint16_t)(ip.header_bytes + bytes);
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	wr_bytes(&w, transport, bytes);
+	return w.overrun ? 0 : (size_t)(w.at - out);
+}
+
+static void
+offload(struct frame *frame)
+{
+	uint8_t b = byte();
+	const uint8_t *ip = frame->data + 14;
+
+	if (b >= 64 || frame->len < 60)
+		return;
+	frame->flags = FRAME_CSUM;
+	frame->csum_start = (uint16_t)(14 + (ip[0] & 0xf) * 4);
+	frame->csum_offset = ip[IP4_OFF_PROTOCOL] == IP_TCP ? 16 : 6;
+	if (b & 1) { /* any others that lie within the frame */
+		frame->csum_start = (uint16_t)(byte() % (frame->len - 2));
+		frame->csum_offset =
+		    (uint16_t)(byte() % (frame->len - 1 - frame->csum_start));
+	}
+	if (frame->csum_start + frame->csum_offset + 2u > frame->len) {
+		frame->flags = 0;
+		return;
+	}
+	if (b & 2) {
+		frame->flags |= FRAME_TSO4;
+		frame->gso_bytes = (uint16_t)(byte() * 6);
+		frame->header_bytes = (uint16_t)(b & 4 ? frame->csum_start + 20u
+						       : byte() % frame->len);
+		if (frame->header_bytes > frame->len)
+			frame->flags = 0;
+	}
+}
+
+static void
+packet_in(int from)
+{
+	uint8_t bytes[5000];
+	size_t len = make_packet(bytes, sizeof(bytes), from);
+	uint8_t flips = byte();
+	struct frame frame = { .data = NULL };
+	struct iovec tail[1];
+	uint8_t *copy;
+
+	if (len == 0)
+		return;
+	for (; flips >= 250 && flips < 255; flips++)
+		bytes[cur_be16(&f.in) % len] ^= byte();
+	/* Its own memory, so that a read beyond it is found. */
+	copy = malloc(len);
+	memcpy(copy, bytes, len);
+	frame = (struct frame){
+		.data = copy, .len = (uint32_t)len, .head = (uint32_t)len
+	};
+	offload(&frame);
+	if (len > 300 && byte() & 1) {
+		frame.head = 256;
+		frame.ntail = 1;
+		frame.tail = tail;
+		tail[0] = (struct iovec){ copy + 256, len - 256 };
+	}
+	send_frame(from, frame);
+	free(copy);
+}
+
+static void
+raw_in(int from)
+{
+	size_t len = (size_t)byte() + 1;
+	const uint8_t *bytes = cur_bytes(&f.in, len);
+	uint8_t *copy;
+
+	if (bytes == NULL)
+		return;
+	copy = malloc(len);
+	memcpy(copy, bytes, len);
+	if (byte() & 1 && len >= 6)
+		memcpy(copy, gw_mac[from].b, 6);
+	send_frame(from,
+	    (struct frame){
+		.data = copy, .len = (uint32_t)len, .head = (uint32_t)len });
+	free(copy);
+}
+
+static void
+dhcp_in(void)
+{
+	uint8_t message[600], out[700];
+	struct writer w = writer(message, sizeof(message));
+	struct dhcp m = { .op = DHCP_BOOTREQUEST,
+		.chaddr = { { 2, 1, 0, 0, 0, byte() % 8 } },
+		.type = (enum dhcp_type)(byte() % 9),
+		.requested = byte() & 1 ? IP(10, 0, 0, 100 + byte() % 4) : 0,
+		.server = byte() & 1 ? gw_ip[INSIDE] : 0,
+		.ciaddr = byte() & 1 ? IP(10, 0, 0, 100 + byte() % 4) : 0,
+		.giaddr = byte() < 20 ? IP(10, 0, 0, 50) : 0,
+		.flags = byte() & 1 ? DHCP_BROADCAST : 0 };
+	struct udp udp = { .sport = 68, .dport = 67, .data = message };
+	struct eth eth = {
+		.dst = mac_broadcast, .src = m.chaddr, .type = ETH_IPV4
+	};
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = m.ciaddr,
+		.dst = IP4_BROADCAST };
+	size_t len;
+
+	dhcp_write(&w, &m);
+	udp.data_bytes = (size_t)(w.at - message);
+	ip.total_bytes = (uint16_t)(28 + udp.data_bytes);
+	w = writer(out, sizeof(out));
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	udp_write(&w, &udp, ip.src, ip.dst);
+	len = (size_t)(w.at - out);
+	send_frame(INSIDE,
+	    (struct frame){
+		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
+}
+
+static void
+arp_in(int from)
+{
+	uint8_t out[42];
+	struct writer w = writer(out, sizeof(out));
+	uint32_t ip = address();
+	struct arp arp = { .op = (uint16_t)(1 + byte() % 2),
+		.sender_mac = { { 2, 1, 0, 0, 0, (uint8_t)ip } },
+		.sender_ip = ip,
+		.target_ip = address() };
+	struct eth eth = {
+		.dst = mac_broadcast, .src = arp.sender_mac, .type = ETH_ARP
+	};
+
+	eth_write(&w, &eth);
+	arp_write(&w, &arp);
+	send_frame(from, (struct frame){ .data = out, .len = 42, .head = 42 });
+}
+
+static void
+stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+wait_ms(uint64_t ms)
+{
+	struct loop_timer timer;
+
+	loop_timer_init(&timer, f.loop, stop, f.loop);
+	loop_timer_set(&timer, loop_now_ns(f.loop) + ms * NS_PER_MS);
+	loop_run(f.loop);
+}
+
+/* ---- before and after ---- */
+
+static void
+start(uint8_t options)
+{
+	struct router_nat_options nat = { .mapping = options % 3,
+		.filtering = options / 3 % 3,
+		.max_entries = 20,
+		.hairpin = options & 0x40 };
+	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
+		.last = IP(10, 0, 0, 103),
+		.lease_s = 60 };
+
+	memset(f.tally, 0, sizeof(f.tally));
+	f.last_len = 0;
+	f.answer_arp = true;
+	f.loop = loop_new(LOOP_VIRTUAL, NULL);
+	f.router = router_new(f.loop, "gw", 1, NULL);
+	assert(f.loop != NULL && f.router != NULL);
+	node_init(&f.peers, "peers");
+	for (int i = 0; i < NLINKS; i++) {
+		struct router_port_options o = { .mac = gw_mac[i],
+			.address = { gw_ip[i], 24 },
+			.mtu_bytes = i == OUTSIDE && options & 0x80 ? 300 : 0 };
+		struct port *port = router_add_port(
+		    f.router, i == INSIDE ? "gw.in" : "gw.out", &o, NULL);
+
+		assert(port != NULL);
+		port_init(&f.link[i].port, &ops, &f.peers, "peer");
+		f.link[i].number = i;
+		cable_join(&f.link[i].port, port);
+		if (i == OUTSIDE)
+			nat.outside = port;
+		else
+			router_set_dhcp(f.router, port, &dhcp, NULL);
+	}
+	router_add_route(
+	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
+	assert(router_set_nat(f.router, &nat, NULL) == 0);
+}
+
+/* A kept frame may be lost later, and what the router sends itself may not
+ * leave: both are counted, too. */
+static bool
+is_late(int reason)
+{
+	return reason == DROP_ARP_FAILED || reason == DROP_ARP_QUEUE ||
+	    reason == DROP_PORT_FULL || reason == DROP_FRAGMENT ||
+	    reason == DROP_TTL || reason == DROP_MTU ||
+	    reason == DROP_LINK_DOWN || reason == REASON_SENT;
+}
+
+static void
+check_counts(void)
+{
+	const struct node *node = router_node(f.router);
+
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (is_late(r))
+			assert(node->count[r] >= f.tally[r]);
+		else
+			assert(node->count[r] == f.tally[r]);
+}
+
+static void
+check_row(void *arg, const struct nat_row *row)
+{
+	unsigned int *n = arg;
+
+	assert(row->id != 0 && row->inside_ip >> 8 == IP(10, 0, 0, 0) >> 8);
+	assert(row->outside_ip == gw_ip[OUTSIDE]);
+	assert(row->left_ns > 0);
+	++*n;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	unsigned int rows = 0;
+
+	f.in = cursor(data, size);
+	start(byte());
+	while (cur_left(&f.in) > 0) {
+		uint8_t op = byte();
+		int from = op >> 7;
+
+		switch (op & 15) {
+		case 0: raw_in(from); break;
+		case 1: dhcp_in(); break;
+		case 2: arp_in(from); break;
+		case 3: wait_ms((uint64_t)byte() * 10); break;
+		case 4: wait_ms((uint64_t)byte() * 2000); break;
+		case 5: f.answer_arp = !f.answer_arp; break;
+		case 6:
+			port_set_down(&f.link[from].port, true);
+			port_set_down(&f.link[from].port, false);
+			break;
+		default: packet_in(from); break;
+		}
+	}
+	check_counts();
+	router_each_nat(f.router, check_row, &rows);
+	assert(rows <= 20);
+	loop_run(f.loop); /* all timers run out */
+	rows = 0;
+	router_each_nat(f.router, check_row, &rows);
+	assert(rows == 0);
+	router_free(f.router);
+	loop_free(f.loop);
+	return 0;
+}
