@@ -1,5 +1,5 @@
 /*
- * port_vhost.h - "vhost-user:PATH", a guest's NIC (or any vhost-user front end).
+ * port_vhost.h - "vhost-user:PATH", the NIC of a guest behind a front end.
  *
  * Listens at PATH.  One front end at a time; when it leaves, all it set up is
  * dropped and the next may come.  Frames for a guest that is not ready are

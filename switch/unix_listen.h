@@ -18,8 +18,8 @@ struct unix_listener {
 
 /*
  * Listens at path, with mode 0600, non-blocking.  A socket there on which
- * nobody listens any more is replaced; one with somebody behind it, and anything
- * that is no socket, is left alone: -EADDRINUSE.
+ * nobody listens any more is replaced; one with somebody behind it, and
+ * anything that is no socket, is left alone: -EADDRINUSE.
  */
 int unix_listen(
     struct unix_listener *listener, const char *path, struct err *err);

@@ -9,7 +9,7 @@
  *
  * With VIRTIO_RING_F_EVENT_IDX there is no flag that switches kicks off.  The
  * index at which we want one is simply left behind: the guest does not cross it
- * again before 65536 chains have passed, and one kick in vain then does no harm.
+ * again before 65536 chains have passed, and a kick in vain then does no harm.
  *
  * What a guest does wrong is answered as far as it reaches: a bad chain costs
  * that chain, which is given back empty.  An index that runs ahead of the ring

@@ -75,8 +75,8 @@ struct vring {
 void vring_init(struct vring *vring, struct guest_mem *mem);
 
 /* Finds size, desc_user, avail_user and used_user in memory: at the start, and
- * whenever the memory table changed.  False, and the ring is not mapped, if they
- * do not lie there, aligned. */
+ * whenever the memory table changed.  False, and the ring is not mapped, if
+ * they do not lie there, aligned. */
 bool vring_map(struct vring *vring);
 void vring_unmap(struct vring *vring);
 

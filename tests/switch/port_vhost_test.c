@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -860,6 +861,29 @@ a_front_end_that_comes_just_before_the_last_left_may_stay(void **state)
 	front_free(&second);
 }
 
+/* One round of the loop costs little; a listener that cannot accept must not
+ * make it run for ever. */
+static void
+without_descriptors_the_listener_waits(void **state)
+{
+	struct world *w = *state;
+	struct front *front = &w->a.front;
+	struct rlimit was, none;
+	int lowest = dup(0);
+
+	close(lowest);
+	assert_int_equal(front_connect(front, w->a.path), 0);
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = was;
+	none.rlim_cur = (rlim_t)lowest + 1; /* the front end's own */
+	setrlimit(RLIMIT_NOFILE, &none);
+	pump(w);
+	setrlimit(RLIMIT_NOFILE, &was);
+	assert_int_equal(port_vhost_stats(w->a.port).connections, 0);
+	pump(w); /* it does not even look before a second is over */
+	assert_int_equal(port_vhost_stats(w->a.port).connections, 0);
+}
+
 static void
 a_second_front_end_is_turned_away(void **state)
 {
@@ -1313,6 +1337,7 @@ main(void)
 		WORLD(the_next_front_end_may_come_when_one_left),
 		WORLD(
 		    a_front_end_that_comes_just_before_the_last_left_may_stay),
+		WORLD(without_descriptors_the_listener_waits),
 		WORLD(a_second_front_end_is_turned_away),
 		WORLD(
 		    a_stopped_ring_says_where_it_stands_and_goes_on_from_there),
