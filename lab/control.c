@@ -38,7 +38,7 @@ struct control {
 	struct control_config config;
 	int fd;
 	struct loop_watch *watch;
-	LIST_HEAD(, client) clients;
+	LIST_HEAD(client_list, client) clients;
 	unsigned int nclients;
 };
 
@@ -75,7 +75,7 @@ flush_out(struct client *c)
 static void
 reply(struct client *c, json_t *reply)
 {
-	char *line = json_dumps(reply, JSON_COMPACT);
+	char *line = c->broken ? NULL : json_dumps(reply, JSON_COMPACT);
 	size_t len = line != NULL ? strlen(line) : 0;
 
 	json_decref(reply);

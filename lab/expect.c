@@ -18,7 +18,7 @@ decide(struct expectation *e, enum outcome outcome, const char *why)
 	assert(e->outcome == OUTCOME_OPEN && outcome != OUTCOME_OPEN);
 	e->outcome = outcome;
 	e->why = why;
-	e->decided_ns = loop_now_ns(e->all->loop);
+	e->decided_ns = loop_now_ns(e->all->loop) - e->all->start_ns;
 	loop_timer_unset(&e->next);
 	loop_timer_unset(&e->deadline);
 	job_cancel(&e->job);
@@ -223,6 +223,7 @@ expects_start(struct expects *all, struct loop *loop, const struct lab *lab,
 
 	*all = (struct expects){
 		.loop = loop,
+		.start_ns = loop_now_ns(loop),
 		.lab = lab,
 		.fabric = fabric,
 		.guests = guests,
@@ -340,7 +341,7 @@ print_frames(const struct expectation *e, FILE *out)
 
 		frame_summary(line, sizeof(line), kept[i].data, kept[i].kept);
 		fprintf(out, "          %9.6f s %-3s %s%s%s\n",
-		    (double)kept[i].at_ns / 1e9,
+		    (double)(kept[i].at_ns - e->all->start_ns) / 1e9,
 		    kept[i].dir == DIR_IN ? "in" : "out", line,
 		    kept[i].reason != REASON_NONE ? ": " : "",
 		    kept[i].reason != REASON_NONE ? reason_name(kept[i].reason)

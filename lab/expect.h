@@ -26,8 +26,8 @@ struct expectation {
 	struct expects *all;
 	const struct lab_expect *want;
 	enum outcome outcome;
-	uint64_t decided_ns;
-	const char *why; /* FAILED: a few words */
+	uint64_t decided_ns; /* since the start */
+	const char *why;     /* FAILED: a few words */
 	struct loop_timer next, deadline;
 	/* EXPECT_RUN */
 	struct job job;
@@ -46,7 +46,8 @@ struct expects {
 	const struct lab *lab;
 	struct fabric *fabric;
 	struct guests *guests;
-	struct expectation *list;    /* in the lab's order */
+	struct expectation *list; /* in the lab's order */
+	uint64_t start_ns;
 	unsigned int nwithin, nopen; /* of all, and still open, with within */
 	void (*decided)(void *arg, struct expectation *e);
 	void *arg;

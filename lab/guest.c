@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -32,6 +33,7 @@
 #define RETRY_MAX_NS (50 * NS_PER_MS)
 #define STOP_MS      3000
 #define READ_BYTES   4096
+#define STACK_BYTES  ((rlim_t)8 << 20)
 
 /* So many VMs start at a time, and each holds up others for so long at most:
  * a kernel of the user's may have no agent. */
@@ -272,6 +274,7 @@ retry(void *arg)
 static void
 child(const struct guest *g, char *const *argv, const char *log, pid_t parent)
 {
+	struct rlimit stack;
 	sigset_t none;
 	int fd;
 
@@ -283,6 +286,12 @@ child(const struct guest *g, char *const *argv, const char *log, pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	/* The fabric's is large; threads of the VM would each get as much. */
+	if (getrlimit(RLIMIT_STACK, &stack) == 0 &&
+	    stack.rlim_cur > STACK_BYTES) {
+		stack.rlim_cur = STACK_BYTES;
+		setrlimit(RLIMIT_STACK, &stack);
+	}
 	fd = open("/dev/null", O_RDONLY);
 	if (fd >= 0)
 		dup2(fd, 0);

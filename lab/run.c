@@ -215,7 +215,7 @@ guest_changed(void *arg, struct guest *g)
 
 /* ---- up ---- */
 
-/* Files for a hundred VMs, stack for long ways; children get what was. */
+/* Files for a hundred VMs, stack for long ways. */
 static void
 raise_limits(void)
 {
