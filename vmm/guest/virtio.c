@@ -1,8 +1,8 @@
 /*
  * virtio.c - the PCI transport and the split queue.
  *
- * Descriptor i always points to buffer i, so that giving a buffer is two
- * stores.  x86 keeps stores in order and loads in order; only "publish, then
+ * Descriptor i always points to buffer i, and is written when it is given:
+ * a guest that is to answer soon does not fill tables in advance.  x86 keeps stores in order and loads in order; only "publish, then
  * ask whether the device wants to be told" and "ask for interrupts, then look
  * again" need a fence.
  */
@@ -217,20 +217,14 @@ virtio_queue(struct virtio *dev, struct virtqueue *q, uint16_t index,
 	volatile uint8_t *common = dev->common;
 	uint64_t doorbell;
 
-	*q = (struct virtqueue){
-		.index = index, .buffer_bytes = buffer_bytes, .to_us = to_us
-	};
+	*q = (struct virtqueue){ .index = index,
+		.buffers = buffers,
+		.buffer_bytes = buffer_bytes,
+		.to_us = to_us };
 	q->size = virtio_queue_size(
 	    dev, index, most < VIRTQUEUE_MAX ? most : VIRTQUEUE_MAX);
 	if (q->size == 0 || !queue_memory(q))
 		return false;
-	for (uint16_t i = 0; i < q->size; i++) {
-		q->desc[i] = (struct virtqueue_desc){
-			.at = (uint64_t)buffers + (uint64_t)i * buffer_bytes,
-			.len = buffer_bytes,
-			.flags = to_us ? DESC_WRITE : 0,
-		};
-	}
 	*reg16(common, COMMON_QUEUE_SIZE) = q->size;
 	write64(common, COMMON_QUEUE_DESC, (uint64_t)q->desc);
 	write64(common, COMMON_QUEUE_AVAIL, (uint64_t)q->avail);
@@ -320,7 +314,11 @@ compiler_fence(void)
 void
 virtqueue_give(struct virtqueue *q, uint16_t id, uint32_t len)
 {
-	q->desc[id].len = len;
+	q->desc[id] = (struct virtqueue_desc){
+		.at = (uint64_t)q->buffers + (uint64_t)id * q->buffer_bytes,
+		.len = len,
+		.flags = q->to_us ? DESC_WRITE : 0,
+	};
 	q->given[id] = true;
 	q->avail[2 + (q->avail_idx++ & (q->size - 1))] = id;
 }

@@ -45,6 +45,7 @@ struct virtqueue {
 	volatile uint16_t *used;  /* flags, idx, then id and len as le32 */
 	volatile uint16_t *doorbell;
 	uint16_t index;
+	uint8_t *buffers; /* one behind the other */
 	uint32_t buffer_bytes;
 	bool given[VIRTQUEUE_MAX]; /* descriptors that the device holds */
 };

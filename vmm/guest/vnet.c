@@ -42,7 +42,7 @@
 #define FLAG_DATA_VALID 2
 
 #define RX_BUFFERS   64
-#define TX_BUFFERS   64
+#define TX_BUFFERS   32
 #define RX_BYTES     2048
 #define JOINED_BYTES 65568
 #define RX_BURST     64 /* frames per card and round */
@@ -113,9 +113,10 @@ static void
 send(struct netif *nif, size_t len_bytes)
 {
 	struct vnet *v = nif->driver;
+	const uint16_t id = v->tx_free[--v->tx_nfree];
 
-	virtqueue_give(&v->tx, v->tx_free[--v->tx_nfree],
-	    (uint32_t)(HDR_BYTES + len_bytes));
+	memset(v->tx_buffers + id * v->tx_bytes, 0, HDR_BYTES);
+	virtqueue_give(&v->tx, id, (uint32_t)(HDR_BYTES + len_bytes));
 }
 
 static void
@@ -330,10 +331,8 @@ set_queues(struct vnet *v, uint16_t mtu)
 	    !virtio_queue(
 		&v->dev, &v->tx, 1, ntx, v->tx_buffers, v->tx_bytes, false))
 		return "there is not enough memory for its queues";
-	for (uint16_t i = 0; i < ntx; i++) {
+	for (uint16_t i = 0; i < ntx; i++)
 		v->tx_free[v->tx_nfree++] = (uint16_t)(ntx - 1 - i);
-		memset(v->tx_buffers + i * v->tx_bytes, 0, HDR_BYTES);
-	}
 	virtqueue_quiet(&v->rx, true);
 	virtqueue_quiet(&v->tx, true);
 	for (uint16_t i = 0; i < nrx; i++)
