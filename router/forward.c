@@ -29,7 +29,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 
-#define OUTBOX_SPARE (192 * 1024) /* what one frame may cause, and then some */
+#define OUTBOX_SPARE (256 * 1024) /* what one frame may cause, and then some */
 
 /* ---- where to ---- */
 

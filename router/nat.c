@@ -79,7 +79,6 @@ struct mapping {
 	uint32_t remote_ip; /* what the mapping depends on, or 0 */
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
-	uint8_t unused;
 	uint32_t sessions;
 	uint32_t next; /* free one */
 };
