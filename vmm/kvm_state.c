@@ -50,17 +50,17 @@ static const uint32_t msr_index[CPU_MSRS] = {
 static const uint32_t mtrr_fixed_index[CPU_MTRR_FIXED] = { 0x250, 0x258, 0x259,
 	0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
 
-/* KVM_GET_MSRS and KVM_SET_MSRS take a list; a CPU has these, which we read
- * and write in one go where we can. */
-struct msr_list {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry[CPU_MSRS + MTRRS];
+/* KVM_GET_MSRS and KVM_SET_MSRS take a list, with its entries behind it. */
+union msr_list {
+	struct kvm_msrs msrs;
+	uint8_t room[sizeof(struct kvm_msrs) +
+	    (CPU_MSRS + MTRRS) * sizeof(struct kvm_msr_entry)];
 };
 
 static void
-msr_add(struct msr_list *list, uint32_t index, uint64_t value)
+msr_add(union msr_list *list, uint32_t index, uint64_t value)
 {
-	list->entry[list->head.nmsrs++] =
+	list->msrs.entries[list->msrs.nmsrs++] =
 	    (struct kvm_msr_entry){ .index = index, .data = value };
 }
 
@@ -259,12 +259,12 @@ xsave_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 static bool
 msr_one_get(struct kvm_cpu *cpu, uint32_t index, uint64_t *value)
 {
-	struct msr_list list = { .head = { 0 } };
+	union msr_list list = { .room = { 0 } };
 
 	msr_add(&list, index, 0);
 	if (ioctl(cpu->fd, KVM_GET_MSRS, &list) != 1)
 		return false;
-	*value = list.entry[0].data;
+	*value = list.msrs.entries[0].data;
 	return true;
 }
 
@@ -287,7 +287,7 @@ msrs_get(struct kvm_cpu *cpu, struct cpu_state *state)
 static int
 msrs_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 {
-	struct msr_list list = { .head = { 0 } };
+	union msr_list list = { .room = { 0 } };
 	int n;
 
 	for (unsigned int i = 0; i < CPU_MSRS; i++)
@@ -306,7 +306,7 @@ msrs_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 	n = ioctl(cpu->fd, KVM_SET_MSRS, &list);
 	if (n < 0)
 		return -errno;
-	return n == (int)list.head.nmsrs ? 0 : -EINVAL;
+	return n == (int)list.msrs.nmsrs ? 0 : -EINVAL;
 }
 
 /* ---- the local APIC, pending events, what it waits for ---- */
