@@ -9,6 +9,7 @@
 #define AGAIN_NS        (250 * NS_PER_MS) /* between two runs of a command */
 #define LOOK_NS         (50 * NS_PER_MS)  /* at a NAT table */
 #define EVIDENCE_LINES  12
+#define EVIDENCE_PROOF  3
 #define EVIDENCE_FRAMES 3
 #define EVIDENCE_ALL    20 /* of more expectations, only of those not met */
 
@@ -349,12 +350,36 @@ print_frames(const struct expectation *e, FILE *out)
 	}
 }
 
+static bool
+matches(void *arg, const char *line)
+{
+	return regexec(arg, line, 0, NULL, 0) == 0;
+}
+
+/* Of success the lines that prove it, of failure more. */
+static void
+print_output(const struct expectation *e, FILE *out)
+{
+	static const char indent[] = "          ";
+	regex_t regex = e->regex;
+
+	if (e->outcome != OUTCOME_MET)
+		output_print(
+		    &e->latest, indent, EVIDENCE_LINES, NULL, NULL, out);
+	else if (e->has_regex)
+		output_print(
+		    &e->latest, indent, EVIDENCE_PROOF, matches, &regex, out);
+	else
+		output_print(
+		    &e->latest, indent, EVIDENCE_PROOF, NULL, NULL, out);
+}
+
 static void
 print_evidence(const struct expectation *e, FILE *out)
 {
 	switch (e->want->kind) {
 	case EXPECT_RUN:
-		output_print(&e->latest, "          ", EVIDENCE_LINES, out);
+		print_output(e, out);
 		if (e->runs > 0 && e->status > 0)
 			fprintf(out, "          (exit status %d)\n", e->status);
 		return;

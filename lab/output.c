@@ -109,30 +109,45 @@ output_whole(const char *bytes, size_t len)
 	return len;
 }
 
+/* Cuts off the next line of *text.  NULL: there is none. */
+static char *
+next_line(char **text)
+{
+	char *line = *text, *end;
+
+	if (line == NULL || *line == '\0')
+		return NULL;
+	end = strchr(line, '\n');
+	*text = end != NULL ? end + 1 : NULL;
+	if (end != NULL)
+		*end = '\0';
+	return line;
+}
+
 void
 output_print(const struct output *output, const char *indent,
-    unsigned int max_lines, FILE *out)
+    unsigned int max_lines, bool (*wanted)(void *arg, const char *line),
+    void *arg, FILE *out)
 {
-	char text[OUTPUT_MAX_BYTES + 1];
-	unsigned int lines = 0, skip;
-	const char *p = text, *end;
+	char text[OUTPUT_MAX_BYTES + 1], *rest, *line;
+	unsigned int lines = 0;
 
-	memcpy(text, output->text, output->len + 1);
-	output_clean(text, output->len);
-	for (size_t i = 0; i < output->len; i++)
-		lines += text[i] == '\n' || i + 1 == output->len;
-	skip = lines > max_lines ? lines - max_lines : 0;
-	if (output->dropped > 0)
-		fprintf(out, "%s(%zu bytes are left out)\n", indent,
-		    output->dropped);
-	for (; p < text + output->len; p = end + 1) {
-		end = strchr(p, '\n');
-		if (end == NULL)
-			end = text + output->len;
-		if (skip > 0) {
-			skip--;
-			continue;
+	/* Once to count, once to print. */
+	for (int pass = 0; pass < 2; pass++) {
+		memcpy(text, output->text, output->len + 1);
+		output_clean(text, output->len);
+		if (pass == 1 && output->dropped > 0)
+			fprintf(out, "%s(%zu bytes are left out)\n", indent,
+			    output->dropped);
+		rest = text;
+		while ((line = next_line(&rest)) != NULL) {
+			if (wanted != NULL && !wanted(arg, line))
+				continue;
+			if (pass == 0)
+				lines++;
+			else if (lines-- <= max_lines)
+				fprintf(out, "%s%s\n",
+				    line[0] != '\0' ? indent : "", line);
 		}
-		fprintf(out, "%s%.*s\n", indent, (int)(end - p), p);
 	}
 }

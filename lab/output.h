@@ -7,6 +7,7 @@
 #ifndef LAB_OUTPUT_H
 #define LAB_OUTPUT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define OUTPUT_MAX_BYTES 8192
@@ -20,9 +21,11 @@ struct output {
 void output_clear(struct output *output);
 void output_add(struct output *output, const char *bytes, size_t len);
 
-/* Each line behind indent; at most max_lines, the last ones. */
+/* Each line behind indent, but those that wanted does not want (NULL: all);
+ * at most max_lines, the last ones. */
 void output_print(const struct output *output, const char *indent,
-    unsigned int max_lines, FILE *out);
+    unsigned int max_lines, bool (*wanted)(void *arg, const char *line),
+    void *arg, FILE *out);
 
 /* Makes bytes fit to show, in place: tabs and line breaks stay, what is no
  * UTF-8 or controls a terminal becomes '?'. */

@@ -182,7 +182,7 @@ event_done(void *arg, struct event *event, int status)
 			    what->run, status, took);
 		if (!r->options->json)
 			output_print(&event->output, "           ",
-			    OUTPUT_LINES, r->options->out);
+			    OUTPUT_LINES, NULL, NULL, r->options->out);
 	}
 	check_end(r);
 }

@@ -18,7 +18,7 @@ printed(const struct output *output, unsigned int lines)
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
-	output_print(output, "> ", lines, out);
+	output_print(output, "> ", lines, NULL, NULL, out);
 	fclose(out);
 	return text;
 }
@@ -77,10 +77,10 @@ only_the_last_lines_are_printed(void **state)
 	(void)state;
 	output_add(o, "a\nb\n\nc", 6);
 	text = printed(o, 10);
-	assert_string_equal(text, "> a\n> b\n> \n> c\n");
+	assert_string_equal(text, "> a\n> b\n\n> c\n");
 	free(text);
 	text = printed(o, 2);
-	assert_string_equal(text, "> \n> c\n");
+	assert_string_equal(text, "\n> c\n");
 	free(text);
 	free(o);
 }
