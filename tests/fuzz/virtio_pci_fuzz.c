@@ -108,6 +108,33 @@ check(struct rig *rig)
 	    (rig->vp.fn.bar[0].mapped ? (unsigned int)QUEUES : 0));
 }
 
+static void
+set(struct rig *rig, unsigned int reg, unsigned int bytes, uint64_t value)
+{
+	bus_write(&rig->machine.mmio, rig->vp.fn.bar[0].range.start + reg,
+	    bytes, value);
+}
+
+/* A driver that does all in order, with queues at a place of the input's, and
+ * one step left out. */
+static void
+drive(struct rig *rig, uint64_t at, unsigned int skip)
+{
+	set(rig, 0x14, 1, skip == 0 ? 0xf : 0);
+	set(rig, 0x14, 1, 0x3);
+	set(rig, 0x08, 4, 1);
+	set(rig, 0x0c, 4, skip == 1 ? 0x80000001 : 1);
+	set(rig, 0x14, 1, 0xb);
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		set(rig, 0x16, 2, i);
+		set(rig, 0x20, 8, at);
+		set(rig, 0x28, 8, at + 0x1000);
+		set(rig, 0x30, 8, at + 0x2000);
+		set(rig, 0x1c, 2, skip != 2 + i);
+	}
+	set(rig, 0x14, 1, skip == 4 ? 0xb : 0xf);
+}
+
 /* One access or event: eight bytes say which. */
 static void
 step(struct rig *rig, const uint8_t *d)
@@ -146,7 +173,10 @@ step(struct rig *rig, const uint8_t *d)
 		else
 			virtio_config_changed(&rig->device);
 		break;
-	default: rig->refuses = d[1] & 1; break;
+	default:
+		rig->refuses = (d[1] & 3) == 0;
+		drive(rig, value, d[2] & 7);
+		break;
 	}
 }
 
