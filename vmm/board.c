@@ -259,6 +259,15 @@ board_stop(struct board *board)
 }
 
 void
+board_leave(struct board *board)
+{
+	pthread_mutex_lock(&board->machine.lock);
+	for (unsigned int i = 0; i < board->nnics; i++)
+		virtio_net_leave(&board->nic[i].net);
+	pthread_mutex_unlock(&board->machine.lock);
+}
+
+void
 board_work(struct board *board)
 {
 	for (unsigned int i = 0; i < BOARD_COMS; i++)

@@ -68,6 +68,9 @@ void board_fini(struct board *board);
 void board_start(struct board *board);
 void board_stop(struct board *board);
 
+/* Before the last stop: back ends need not give anything back. */
+void board_leave(struct board *board);
+
 /* What the devices left to the loop's thread.  Without the lock. */
 void board_work(struct board *board);
 

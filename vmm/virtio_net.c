@@ -324,6 +324,13 @@ virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
 }
 
 void
+virtio_net_leave(struct virtio_net *net)
+{
+	if (virtio_net_link(net))
+		hang_up(net);
+}
+
+void
 virtio_net_fini(struct virtio_net *net)
 {
 	if (net->loop != NULL)

@@ -56,6 +56,10 @@ int virtio_net_init(struct virtio_net *net,
     const struct virtio_net_setup *setup, struct err *err);
 void virtio_net_fini(struct virtio_net *net);
 
+/* The machine ends: the back end is left as it is, rings and all, without
+ * waiting for it.  With the lock. */
+void virtio_net_leave(struct virtio_net *net);
+
 bool virtio_net_link(const struct virtio_net *net);
 
 #endif

@@ -250,7 +250,7 @@ make_cpus(struct vm *vm, const struct boot_entry *entry, struct err *err)
 }
 
 static void
-stop(struct vm *vm)
+stop_cpus(struct vm *vm)
 {
 	for (unsigned int i = 0; i < vm->ncpus; i++)
 		if (vm->cpu[i].running)
@@ -258,6 +258,14 @@ stop(struct vm *vm)
 	for (unsigned int i = 0; i < vm->ncpus; i++)
 		if (vm->cpu[i].running)
 			pthread_join(vm->cpu[i].thread, NULL);
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		vm->cpu[i].running = false;
+}
+
+static void
+stop(struct vm *vm)
+{
+	stop_cpus(vm);
 	if (vm->has_board)
 		board_stop(&vm->board);
 	vm->board.machine.vm = NULL;
@@ -444,6 +452,9 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 static void
 vm_close(struct vm *vm)
 {
+	stop_cpus(vm);
+	if (vm->has_board)
+		board_leave(&vm->board);
 	stop(vm);
 	if (vm->has_board)
 		board_fini(&vm->board);
