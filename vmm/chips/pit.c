@@ -160,7 +160,7 @@ out(const struct pit_counter *c, uint64_t tick)
 	case PIT_EMPTY:
 	case PIT_READY: return c->mode != 0;
 	case PIT_LOADING: return c->mode != 0 && c->out;
-	case PIT_HELD: return is_periodic(c) || out_after(c, c->elapsed);
+	case PIT_HELD: return c->mode != 0 || c->elapsed >= c->count;
 	case PIT_COUNTING: break;
 	}
 	return out_after(c, tick - c->start);
@@ -187,6 +187,27 @@ load(struct pit_counter *c, uint64_t tick)
 	}
 }
 
+/* Modes 0 and 4 stand still ... */
+static void
+hold(struct pit_counter *c, uint64_t tick)
+{
+	c->elapsed = c->state == PIT_COUNTING ? tick - c->start : 0;
+	if (c->mode == 4 && c->elapsed == c->count)
+		c->elapsed++; /* the strobe is not held */
+	rest(c, PIT_HELD, tick);
+}
+
+/* ... and go on, behind the tick that takes the count. */
+static void
+go_on(struct pit_counter *c, uint64_t tick)
+{
+	if (c->elapsed != 0 || reached(tick, c->start))
+		c->start = tick - c->elapsed;
+	c->state = PIT_COUNTING;
+	if (!reached(tick, c->start))
+		c->state = PIT_LOADING;
+}
+
 static void
 gate(struct pit_counter *c, bool level, uint64_t tick)
 {
@@ -199,15 +220,12 @@ gate(struct pit_counter *c, bool level, uint64_t tick)
 		if (level && c->state != PIT_EMPTY)
 			load(c, tick);
 	} else if (!level && counts) {
-		c->elapsed = c->state == PIT_COUNTING ? tick - c->start : 0;
-		rest(c, PIT_HELD, tick);
+		hold(c, tick);
 	} else if (level && c->state == PIT_HELD) {
-		if (is_periodic(c)) {
+		if (is_periodic(c))
 			load(c, tick);
-		} else {
-			c->start = tick - c->elapsed;
-			c->state = PIT_COUNTING;
-		}
+		else
+			go_on(c, tick);
 	}
 }
 
@@ -238,15 +256,17 @@ write_count(struct pit_counter *c, uint16_t value, uint64_t tick)
 	if (is_triggered(c)) {
 		if (c->state == PIT_EMPTY)
 			c->state = PIT_READY;
+		else if (c->state == PIT_LOADING)
+			load(c, tick); /* the trigger's tick is yet to come */
 	} else if (is_periodic(c) && c->state == PIT_COUNTING) {
 		c->take_at = cycle_end(c, tick);
-	} else {
+	} else if (!is_periodic(c) || c->state != PIT_HELD) {
 		load(c, tick);
-		if (!c->gate) { /* taken, but not counted */
-			c->state = PIT_HELD;
-			c->elapsed = 0;
-			c->shown = c->count;
-		}
+		if (c->gate)
+			return;
+		c->state = PIT_HELD; /* taken, but not counted */
+		c->elapsed = 0;
+		c->shown = c->mode == 3 ? c->count & ~1u : c->count;
 	}
 }
 
