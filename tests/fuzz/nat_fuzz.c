@@ -1,0 +1,157 @@
+/* libs: router switch net base */
+/*
+ * The connection table under any order of packets, errors and time, in each
+ * kind of mapping and filtering.
+ *
+ * What must hold: what goes out gets a way back to exactly where it came from,
+ * no matter what else happened; two inside ends never have one outside port;
+ * nothing comes in without a mapping; the table never holds more than it may,
+ * and nothing at all when all has expired.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "net/cursor.h"
+#include "net/ip4.h"
+#include "router/nat.h"
+
+#define MAX 24
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct {
+	struct nat *nat;
+	struct cursor in;
+	uint64_t now_ns;
+	unsigned int rows;
+	struct nat_row row[MAX];
+} f;
+
+static struct nat_flow
+random_flow(uint8_t *flags)
+{
+	static const uint8_t protocols[] = { IP_TCP, IP_UDP, IP_ICMP, IP_TCP };
+	uint8_t a = cur_u8(&f.in), b = cur_u8(&f.in), c = cur_u8(&f.in);
+	struct nat_flow flow = { .protocol = protocols[a & 3] };
+
+	flow.ip = 0x0a000001 + (a >> 2 & 3);
+	flow.port = (uint16_t)(a & 0x10 ? a >> 5 : 5000 + (a >> 5));
+	flow.remote_ip = 0x08080801 + (b & 7);
+	flow.remote_port = flow.protocol == IP_ICMP ? 0 : b >> 4;
+	*flags = c & 0x3f;
+	return flow;
+}
+
+static void
+collect(void *arg, const struct nat_row *row)
+{
+	(void)arg;
+	assert(f.rows < MAX);
+	f.row[f.rows++] = *row;
+}
+
+static void
+check_table(void)
+{
+	f.rows = 0;
+	nat_each(f.nat, f.now_ns, collect, NULL);
+	assert(nat_stats(f.nat).sessions <= MAX);
+	assert(nat_stats(f.nat).sessions >= f.rows);
+	assert(nat_stats(f.nat).mappings <= nat_stats(f.nat).sessions);
+	for (unsigned int i = 0; i < f.rows; i++) {
+		const struct nat_row *a = &f.row[i];
+
+		assert(nat_has_port(f.nat, a->protocol, a->outside_port));
+		for (unsigned int k = 0; k < i; k++) {
+			const struct nat_row *b = &f.row[k];
+
+			assert(a->protocol != b->protocol ||
+			    a->outside_port != b->outside_port ||
+			    (a->inside_ip == b->inside_ip &&
+				a->inside_port == b->inside_port));
+		}
+	}
+}
+
+static void
+out(void)
+{
+	struct nat_segment segment = { .window = 100 };
+	struct nat_hit hit, back;
+	enum reason reason;
+	struct nat_flow flow = random_flow(&segment.flags), in;
+
+	reason = nat_out(f.nat, &flow,
+	    flow.protocol == IP_TCP ? &segment : NULL, 60, f.now_ns, &hit);
+	if (reason_is_drop(reason))
+		return;
+	in = flow;
+	in.ip = 0;
+	in.port = hit.port;
+	assert(hit.id != 0 && hit.ip == nat_outside_ip(f.nat));
+	assert(nat_find_in(f.nat, &in, f.now_ns, &back));
+	assert(back.ip == flow.ip && back.port == flow.port);
+	assert(back.id == hit.id);
+	assert(nat_find_out(f.nat, &flow, f.now_ns, &back));
+	assert(back.port == hit.port && back.id == hit.id);
+}
+
+static void
+in(void)
+{
+	struct nat_segment segment = { .window = 100 };
+	struct nat_hit hit, back;
+	enum reason reason;
+	struct nat_flow flow = random_flow(&segment.flags), reply;
+	bool mapped = nat_has_port(f.nat, flow.protocol, flow.port);
+
+	reason = nat_in(f.nat, &flow, flow.protocol == IP_TCP ? &segment : NULL,
+	    60, f.now_ns, &hit);
+	if (reason == DROP_NAT_UNSOLICITED)
+		assert(!nat_has_port(f.nat, flow.protocol, flow.port));
+	if (reason_is_drop(reason))
+		return;
+	assert(mapped && hit.id != 0);
+	reply = flow;
+	reply.ip = hit.ip;
+	reply.port = hit.port;
+	assert(nat_find_out(f.nat, &reply, f.now_ns, &back));
+	assert(back.port == flow.port && back.id == hit.id);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct nat_options o = {
+		.outside_ip = 0xcb007101, .max_entries = MAX, .seed = 1
+	};
+	uint8_t kind;
+
+	f.in = cursor(data, size);
+	f.now_ns = 0;
+	kind = cur_u8(&f.in);
+	o.mapping = kind % 3;
+	o.filtering = kind / 3 % 3;
+	f.nat = nat_new(&o, NULL);
+	assert(f.nat != NULL);
+	while (cur_left(&f.in) > 0) {
+		uint8_t op = cur_u8(&f.in);
+
+		switch (op & 7) {
+		case 0: f.now_ns += (uint64_t)(op >> 3) * 20 * NS_PER_S; break;
+		case 1: f.now_ns += (uint64_t)op * NS_PER_MS; break;
+		case 2: nat_expire(f.nat, f.now_ns); break;
+		case 3:
+		case 4: in(); break;
+		default: out(); break;
+		}
+		check_table();
+	}
+	f.now_ns += 10000 * NS_PER_S;
+	assert(nat_expire(f.nat, f.now_ns) == UINT64_MAX);
+	assert(nat_stats(f.nat).sessions == 0);
+	assert(nat_stats(f.nat).mappings == 0);
+	nat_free(f.nat);
+	return 0;
+}
