@@ -14,3 +14,6 @@ echo
 "$lanyard" draw "$lab"
 echo
 "$lanyard" run "$lab"
+
+echo
+echo "nat.pcapng opens in Wireshark; the comment of each frame is its verdict."
