@@ -5,6 +5,15 @@
  * by longest prefix (RFC 1812), answered with ICMP errors where that is asked
  * for, and, when NAT is set, translated at the outer port (RFC 4787, 5382,
  * 5508).  Loop thread only; all time is the loop's.
+ *
+ * With NAT, nothing leaves by the outer port with another source than that
+ * port's address, and nothing from there reaches the other ports but through
+ * an entry of the table.  Between the other ports packets are routed as they
+ * are.  A packet whose source is not where its route leads is refused.
+ *
+ * A frame that is kept until its next hop is resolved, or until its other
+ * fragments come, is counted with that verdict, and once more if it is lost in
+ * the end.  IPv6 and tagged frames are refused as DROP_ETH_TYPE.
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
@@ -25,13 +34,13 @@ struct router_port_options {
 	uint32_t mtu_bytes; /* IP MTU; 0: 1500 */
 };
 
-/* A new interface named "gw.inside", the router's own.  NULL: *err says why
- * (an address that is no host address, a subnet another port has). */
+/* A new interface named "gw.inside", the router's own, up to 64.  NULL: *err
+ * says why (an address that is no host address, a subnet another port has). */
 struct port *router_add_port(struct router *router, const char *name,
     const struct router_port_options *options, struct err *err);
 
 /* A static route; 0.0.0.0/0 is the default route.  The next hop must be on a
- * connected subnet.  0 or -Exxx. */
+ * connected subnet.  Up to 4096 with the connected ones.  0 or -Exxx. */
 int router_add_route(
     struct router *router, struct ip4_net to, uint32_t via, struct err *err);
 
@@ -74,9 +83,11 @@ int router_set_nat(struct router *router,
 /* ---- what `show` prints; each calls each() for every row ---- */
 
 struct nat_row {
-	uint32_t id;       /* as in verdicts; never 0 */
-	uint8_t protocol;  /* IP_TCP, IP_UDP, IP_ICMP */
-	const char *state; /* "established", "opening", "-" ... */
+	uint32_t id;      /* as in verdicts; never 0 */
+	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
+	/* TCP: "opening", "opening-in", "established", "closing",
+	 * "closing-in", "finished", "reset"; else "one-way", "two-way". */
+	const char *state;
 	uint32_t inside_ip, outside_ip, remote_ip;
 	uint16_t inside_port, outside_port, remote_port; /* ICMP: id, id, 0 */
 	uint64_t left_ns;                                /* until it expires */
@@ -114,7 +125,8 @@ struct lease_row {
 	uint32_t ip;
 	struct mac mac;
 	char hostname[64];
-	const char *state; /* "offered", "leased", "reserved", "declined" ... */
+	/* "offered", "leased", "expired", "declined", "reserved" */
+	const char *state;
 	uint64_t left_ns;
 };
 
