@@ -171,6 +171,8 @@ map(struct guest_region *region, int fd, uint64_t offset, struct err *err)
 	if ((uint64_t)st.st_blksize > block &&
 	    ((uint64_t)st.st_blksize & ((uint64_t)st.st_blksize - 1)) == 0)
 		block = (uint64_t)st.st_blksize; /* huge pages */
+	region->dev = st.st_dev;
+	region->ino = st.st_ino;
 	from = offset & ~(block - 1);
 	to = (offset + region->bytes + block - 1) & ~(block - 1);
 	region->map_bytes = (size_t)(to - from);
@@ -184,16 +186,50 @@ map(struct guest_region *region, int fd, uint64_t offset, struct err *err)
 	return 0;
 }
 
+/* The region that is exactly this, or NULL. */
+static struct guest_region *
+find(struct guest_mem *mem, uint64_t guest, uint64_t user, uint64_t bytes)
+{
+	for (unsigned int i = 0; i < mem->n; i++) {
+		struct guest_region *r = &mem->region[i];
+
+		if (r->guest == guest && r->user == user && r->bytes == bytes)
+			return r;
+	}
+	return NULL;
+}
+
+/* Whether a region that is there is added again. */
+static bool
+is_same(const struct guest_region *region, int fd, uint64_t offset)
+{
+	struct stat st;
+
+	return region != NULL && region->offset == offset &&
+	    fstat(fd, &st) == 0 && st.st_dev == region->dev &&
+	    st.st_ino == region->ino;
+}
+
 int
 guest_mem_add(struct guest_mem *mem, int fd, uint64_t guest, uint64_t user,
     uint64_t bytes, uint64_t offset, struct err *err)
 {
 	struct guest_region region = {
-		.guest = guest, .user = user, .bytes = bytes
+		.guest = guest,
+		.user = user,
+		.bytes = bytes,
+		.offset = offset,
+		.times = 1,
 	};
+	struct guest_region *same = find(mem, guest, user, bytes);
 	unsigned int at = 0;
-	int r = check(mem, guest, user, bytes, offset, err);
+	int r;
 
+	if (is_same(same, fd, offset)) {
+		same->times++;
+		return 0;
+	}
+	r = check(mem, guest, user, bytes, offset, err);
 	if (r < 0)
 		return r;
 	/* If it can be sealed it is, before its length is looked at. */
@@ -219,19 +255,18 @@ int
 guest_mem_remove(
     struct guest_mem *mem, uint64_t guest, uint64_t user, uint64_t bytes)
 {
-	for (unsigned int i = 0; i < mem->n; i++) {
-		struct guest_region *r = &mem->region[i];
+	struct guest_region *r = find(mem, guest, user, bytes);
 
-		if (r->guest != guest || r->user != user || r->bytes != bytes)
-			continue;
-		munmap(r->map, r->map_bytes);
-		mem->n--;
-		memmove(r, r + 1, (mem->n - i) * sizeof(*r));
-		mem->region[mem->n].bytes = 0;
-		mem->last = 0;
+	if (r == NULL)
+		return -ENOENT;
+	if (--r->times > 0)
 		return 0;
-	}
-	return -ENOENT;
+	munmap(r->map, r->map_bytes);
+	mem->n--;
+	memmove(r, r + 1, (size_t)(&mem->region[mem->n] - r) * sizeof(*r));
+	mem->region[mem->n].bytes = 0;
+	mem->last = 0;
+	return 0;
 }
 
 void

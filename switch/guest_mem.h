@@ -16,15 +16,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
 #define GUEST_REGIONS_MAX 64
 
 struct guest_region {
-	uint64_t guest, user, bytes;
-	uint8_t *at; /* of guest and user */
-	void *map;   /* what was mapped, a page or more around it */
+	uint64_t guest, user, bytes, offset;
+	dev_t dev; /* its file */
+	ino_t ino;
+	unsigned int times; /* it was added */
+	uint8_t *at;        /* of guest and user */
+	void *map;          /* what was mapped, a page or more around it */
 	size_t map_bytes;
 };
 
@@ -40,7 +44,9 @@ struct guest_mem {
 void guest_mem_init(struct guest_mem *mem);
 
 /*
- * Maps bytes of fd from offset on as a region; fd stays the caller's.  0;
+ * Maps bytes of fd from offset on as a region; fd stays the caller's.  The very
+ * same again is counted, and has to be removed as often (QEMU 7.2 adds a region
+ * for each pair of queues).  0;
  * -EEXIST if it overlaps a region, -EINVAL if it is empty, overflows or ends
  * beyond its file, -ENOSPC if the table is full, else why it cannot be mapped.
  */

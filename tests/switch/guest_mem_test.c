@@ -252,6 +252,32 @@ a_region_is_removed_by_exactly_what_it_was_added_by(void **state)
 }
 
 static void
+the_very_same_region_may_be_added_again(void **state)
+{
+	struct fixture *f = *state;
+	int other = make_file(0);
+	uint8_t *at;
+
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(f, 0x1000, 0x5000, PAGE, PAGE), 0);
+	assert_int_equal(f->mem.n, 1);
+	/* Of another file, or elsewhere in it, it is another. */
+	assert_int_equal(
+	    guest_mem_add(&f->mem, other, 0x1000, 0x5000, PAGE, PAGE, NULL),
+	    -EEXIST);
+	assert_int_equal(add(f, 0x1000, 0x5000, PAGE, 0), -EEXIST);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(guest_mem_run(&f->mem, 0x1000, 1, &at), 1);
+		assert_int_equal(
+		    guest_mem_remove(&f->mem, 0x1000, 0x5000, PAGE), 0);
+	}
+	assert_int_equal(guest_mem_run(&f->mem, 0x1000, 1, &at), 0);
+	assert_int_equal(
+	    guest_mem_remove(&f->mem, 0x1000, 0x5000, PAGE), -ENOENT);
+	close(other);
+}
+
+static void
 sealable_memory_cannot_be_cut_short(void **state)
 {
 	struct fixture *f = *state;
@@ -329,6 +355,7 @@ main(void)
 		FIXTURE(only_files_are_mapped),
 		FIXTURE(the_table_holds_so_many_and_no_more),
 		FIXTURE(a_region_is_removed_by_exactly_what_it_was_added_by),
+		FIXTURE(the_very_same_region_may_be_added_again),
 		FIXTURE(sealable_memory_cannot_be_cut_short),
 		FIXTURE(memory_cut_short_reads_as_zeros_and_is_noticed),
 		FIXTURE(several_tables_are_guarded_at_once),
