@@ -13,13 +13,13 @@
  * A file that is shared can be shrunk by whoever has it, and a touch of a page
  * that is no more is SIGBUS, as is one that the host has no huge page for: a
  * front end could kill the fabric.  We set the seal that forbids shrinking
- * where that is possible (not for files); for all else a handler puts a page of
- * zeros in its place and marks the table, whose owner drops the front end.  That
- * is this file's one global, since a signal has no argument.  The list changes
- * only on the loop's thread, which is also the only one that touches guest
- * memory, so that the handler never meets a list half changed.  Rejected: to copy through
- * process_vm_readv() (a system call per frame), and to insist on the seal
- * (QEMU's memory-backend-file has none).
+ * where that is possible (not for files); for all else a handler puts a page
+ * of zeros in its place and marks the table, whose owner drops the front end.
+ * That is this file's one global, since a signal has no argument.  The list
+ * changes only on the loop's thread, which is also the only one that touches
+ * guest memory, so that the handler never meets a list half changed.
+ * Rejected: to copy through process_vm_readv() (a system call per frame), and
+ * to insist on the seal (QEMU's memory-backend-file has none).
  */
 #include "switch/guest_mem.h"
 
