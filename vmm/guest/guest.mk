@@ -1,6 +1,7 @@
-# The tiny guest: $(BUILD)/guest/tiny.elf, from vmm/guest and net, without a C
-# library and with general registers only.  Its portable half is also built for
-# the host, as $(BUILD)/libguest.a, for tests/guest.
+# The tiny guest: $(BUILD)/guest/tiny.elf, from vmm/guest, vmm/guest/bare and
+# net, without a C library and with general registers only.  vmm/guest alone,
+# which does not know the machine, is also built for the host: it is
+# $(BUILD)/libguest.a, for tests/guest.
 
 GUEST_CC ?= $(CC)
 GUEST_OBJCOPY ?= objcopy
@@ -8,7 +9,7 @@ GUEST_CFLAGS := -std=c17 -O2 -g $(WARN) -ffreestanding -fno-strict-aliasing \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-pic \
 	-fno-pie -mcmodel=small -fcf-protection=none -fno-common \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer \
-	-ffunction-sections -fdata-sections -include vmm/guest/freestanding.h
+	-ffunction-sections -fdata-sections -include vmm/guest/bare/freestanding.h
 
 comma := ,
 # A REP prefix costs an emulating engine more than a loop.
@@ -18,10 +19,7 @@ GUEST_CFLAGS += $(call guest_flag,-mmemcpy-strategy=unrolled_loop:64:noalign$(co
 GUEST_CFLAGS += $(call guest_flag,-mmemset-strategy=unrolled_loop:64:noalign$(comma)libcall:-1:noalign)
 GUEST_CFLAGS += $(call guest_flag,-fno-tree-loop-distribute-patterns)
 
-# What knows the bare machine; the rest is the portable half.
-GUEST_BARE := start.S boot.c cpu.c main.c memory.c pci.c serial.c string.c \
-	virtio.c vnet.c
-GUEST_SOURCES := $(sort $(wildcard vmm/guest/*.c vmm/guest/*.S net/*.c))
+GUEST_SOURCES := $(sort $(wildcard vmm/guest/*.c vmm/guest/bare/*.[cS] net/*.c))
 GUEST_OBJECTS := $(patsubst %,$(BUILD)/guest/%.o,$(GUEST_SOURCES))
 
 $(BUILD)/guest/%.c.o: %.c
@@ -33,10 +31,10 @@ $(BUILD)/guest/%.S.o: %.S
 	$(GUEST_CC) -I. -g -MMD -MP -c -o $@ $<
 
 # tiny.full has symbols, for a debugger; tiny.elf is what machines carry.
-$(BUILD)/guest/tiny.full: $(GUEST_OBJECTS) vmm/guest/tiny.ld
+$(BUILD)/guest/tiny.full: $(GUEST_OBJECTS) vmm/guest/bare/tiny.ld
 	$(GUEST_CC) -nostdlib -static -Wl,--build-id=none \
 	    -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
-	    -Wl,-T,vmm/guest/tiny.ld -o $@ $(GUEST_OBJECTS)
+	    -Wl,-T,vmm/guest/bare/tiny.ld -o $@ $(GUEST_OBJECTS)
 
 $(BUILD)/guest/tiny.elf: $(BUILD)/guest/tiny.full
 	$(GUEST_OBJCOPY) --strip-all $< $@
@@ -48,8 +46,7 @@ $(BUILD)/obj/vmm/tiny_image.S.o: $(BUILD)/guest/tiny.elf
 
 # ---- the portable half on the host, and its tests ----
 
-GUEST_HOST := $(filter-out $(addprefix vmm/guest/,$(GUEST_BARE)), \
-	$(filter vmm/guest/%,$(GUEST_SOURCES)))
+GUEST_HOST := $(sort $(wildcard vmm/guest/*.c))
 
 $(BUILD)/libguest.a: $(patsubst %,$(BUILD)/obj/%.o,$(GUEST_HOST))
 	@rm -f $@

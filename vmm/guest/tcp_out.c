@@ -15,7 +15,7 @@
 #define BACKOFF_MAX 6
 #define SYN_TRIES   8  /* 3 minutes (RFC 9293, 3.8.3) */
 #define DATA_TRIES  12 /* more than 100 s */
-#define STUCK_US    (50 * US_PER_MS)
+#define STUCK_US    (5 * US_PER_MS)
 
 static uint16_t
 window_to_tell(const struct tcpconn *conn)

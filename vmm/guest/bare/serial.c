@@ -7,9 +7,9 @@
  * goes on until the port says that nothing is pending, or the next edge would
  * never come.
  */
-#include "vmm/guest/serial.h"
+#include "vmm/guest/bare/serial.h"
 
-#include "vmm/guest/cpu.h"
+#include "vmm/guest/bare/cpu.h"
 
 #define UART_DATA    0
 #define UART_IER     1 /* interrupt enable */

@@ -16,16 +16,16 @@
  */
 #include <string.h>
 
-#include "vmm/guest/boot.h"
-#include "vmm/guest/cpu.h"
+#include "vmm/guest/bare/boot.h"
+#include "vmm/guest/bare/cpu.h"
 #include "vmm/guest/line.h"
-#include "vmm/guest/memory.h"
-#include "vmm/guest/serial.h"
+#include "vmm/guest/bare/memory.h"
+#include "vmm/guest/bare/serial.h"
 #include "vmm/guest/services.h"
 #include "vmm/guest/shell.h"
 #include "vmm/guest/stack.h"
 #include "vmm/guest/text.h"
-#include "vmm/guest/vnet.h"
+#include "vmm/guest/bare/vnet.h"
 
 #define CONSOLE     0
 #define AGENT       1

@@ -6,10 +6,10 @@
  * ask whether the device wants to be told" and "ask for interrupts, then look
  * again" need a fence.
  */
-#include "vmm/guest/virtio.h"
+#include "vmm/guest/bare/virtio.h"
 
-#include "vmm/guest/cpu.h"
-#include "vmm/guest/memory.h"
+#include "vmm/guest/bare/cpu.h"
+#include "vmm/guest/bare/memory.h"
 
 #define PCI_CAP_VENDOR 0x09
 #define PCI_CAP_MSIX   0x11

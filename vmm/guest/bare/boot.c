@@ -1,8 +1,8 @@
-#include "vmm/guest/boot.h"
+#include "vmm/guest/bare/boot.h"
 
 #include <stddef.h>
 
-#include "vmm/guest/memory.h"
+#include "vmm/guest/bare/memory.h"
 
 /* boot_params: the Linux/x86 boot protocol's "zero page". */
 #define BP_CMDLINE_HIGH 0x0c8

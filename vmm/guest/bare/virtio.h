@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/guest/pci.h"
+#include "vmm/guest/bare/pci.h"
 
 #define VIRTIO_VENDOR     0x1af4
 #define VIRTIO_MODERN     0x1040 /* device id: this plus the type */

@@ -1,6 +1,6 @@
-#include "vmm/guest/pci.h"
+#include "vmm/guest/bare/pci.h"
 
-#include "vmm/guest/cpu.h"
+#include "vmm/guest/bare/cpu.h"
 
 #define PCI_COMMAND      0x04
 #define COMMAND_MEMORY   0x0002

@@ -1,4 +1,4 @@
-#include "vmm/guest/memory.h"
+#include "vmm/guest/bare/memory.h"
 
 extern const uint8_t image_end[];
 

@@ -10,11 +10,11 @@
  * The local APIC is reached by MMIO, or by MSR if whoever started us left it
  * in x2APIC mode.
  */
-#include "vmm/guest/cpu.h"
+#include "vmm/guest/bare/cpu.h"
 
 #include <stdarg.h>
 
-#include "vmm/guest/serial.h"
+#include "vmm/guest/bare/serial.h"
 #include "vmm/guest/text.h"
 
 #define MSR_APIC_BASE    0x1b

@@ -14,15 +14,15 @@
  * emulates us spends more on a frame's way than on its sum.  On receiving,
  * GUEST_CSUM saves the sum of what comes from a neighbour that offloads.
  */
-#include "vmm/guest/vnet.h"
+#include "vmm/guest/bare/vnet.h"
 
 #include <string.h>
 
-#include "vmm/guest/cpu.h"
-#include "vmm/guest/memory.h"
+#include "vmm/guest/bare/cpu.h"
+#include "vmm/guest/bare/memory.h"
 #include "vmm/guest/stack.h"
 #include "vmm/guest/text.h"
-#include "vmm/guest/virtio.h"
+#include "vmm/guest/bare/virtio.h"
 
 #define F_GUEST_CSUM (UINT64_C(1) << 1)
 #define F_MTU        (UINT64_C(1) << 3)
@@ -42,11 +42,12 @@
 #define FLAG_DATA_VALID 2
 
 #define RX_BUFFERS   64
-#define TX_BUFFERS   32
+#define TX_BUFFERS   64
 #define RX_BYTES     2048
 #define JOINED_BYTES 65568
 #define RX_BURST     64 /* frames per card and round */
 #define POLL_US      (10 * US_PER_MS)
+#define TX_WAIT_US   (2 * US_PER_MS)
 
 #define NO_LINE 0xff
 
@@ -60,7 +61,7 @@ struct vnet {
 	uint16_t tx_free[TX_BUFFERS], tx_nfree;
 	uint8_t line; /* of the PCI interrupt; NO_LINE */
 	uint8_t isr;  /* what the line's interrupts said */
-	bool mergeable, polled, config_shared;
+	bool mergeable, polled, config_shared, tx_stalled;
 	/* A frame being joined: how many of its buffers are still to come. */
 	unsigned int joining;
 	uint32_t joined_bytes;
@@ -81,14 +82,34 @@ static struct {
 
 /* ---- out ---- */
 
-static void
+/* Takes back what the device has sent.  False: nothing. */
+static bool
 reclaim(struct vnet *v)
 {
+	const uint16_t before = v->tx_nfree;
 	uint16_t id;
 	uint32_t len;
 
 	while (virtqueue_take(&v->tx, &id, &len))
 		v->tx_free[v->tx_nfree++] = id;
+	return v->tx_nfree != before;
+}
+
+/* The ring is full: tells the device and gives it a moment.  One that let us
+ * wait in vain is not waited for again until it has moved. */
+static void
+wait_for_room(struct vnet *v)
+{
+	const uint64_t until_us = cpu_now_us() + TX_WAIT_US;
+
+	virtqueue_publish(&v->tx);
+	if (reclaim(v) || v->tx_stalled)
+		return;
+	do {
+		if (reclaim(v))
+			return;
+	} while (cpu_now_us() < until_us);
+	v->tx_stalled = true;
 }
 
 static uint8_t *
@@ -96,14 +117,11 @@ room(struct netif *nif, size_t len_bytes)
 {
 	struct vnet *v = nif->driver;
 
-	reclaim(v);
-	if (v->tx_nfree == 0) {
-		/* Perhaps the device was not told of what fills the ring. */
-		virtqueue_publish(&v->tx);
-		reclaim(v);
-	}
-	if (v->tx_nfree == 0 || HDR_BYTES + len_bytes > v->tx_bytes ||
-	    v->tx.broken)
+	if (reclaim(v))
+		v->tx_stalled = false;
+	if (v->tx_nfree == 0)
+		wait_for_room(v);
+	if (v->tx_nfree == 0 || HDR_BYTES + len_bytes > v->tx_bytes)
 		return NULL;
 	return v->tx_buffers + v->tx_free[v->tx_nfree - 1] * v->tx_bytes +
 	    HDR_BYTES;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/guest/pci.h"
+#include "vmm/guest/bare/pci.h"
 
 struct stack;
 struct vnet;
