@@ -461,6 +461,21 @@ a_reservation_is_for_its_mac_address_alone(void **state)
 }
 
 static void
+an_address_that_was_reserved_meanwhile_is_not_renewed(void **state)
+{
+	struct bench *b = *state;
+	struct mac mac = { { 2, 0, 0, 0, 0, 7 } };
+	struct dhcp m = from(1, DHCP_REQUEST);
+
+	m.ciaddr = lease(b, 1);
+	assert_int_equal(
+	    dhcp_server_reserve(b->server, &mac, m.ciaddr, NULL), 0);
+	take(b, &m);
+	assert_int_equal(b->answer.message.type, DHCP_NAK);
+	assert_int_not_equal(discover(b, 1, 0), m.ciaddr);
+}
+
+static void
 bad_reservations_and_ranges_are_refused_with_a_sentence(void **state)
 {
 	struct bench *b = *state;
@@ -623,6 +638,7 @@ main(void)
 		T(identifiers_of_each_length_are_told_apart),
 		T(a_full_range_answers_nobody_new),
 		T(a_reservation_is_for_its_mac_address_alone),
+		T(an_address_that_was_reserved_meanwhile_is_not_renewed),
 		T(bad_reservations_and_ranges_are_refused_with_a_sentence),
 		T(what_no_client_sends_is_refused),
 		T(rows_tell_the_state_of_each_lease),

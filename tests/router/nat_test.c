@@ -369,6 +369,31 @@ udp_without_a_checksum_stays_without(void **state)
 }
 
 static void
+a_udp_checksum_that_comes_to_zero_is_sent_as_ones(void **state)
+{
+	struct rig *rig = start(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt pkt;
+	uint16_t checksum;
+	uint8_t *udp = pkt.bytes + 34;
+
+	/* With this word instead of 0 the sum comes to 0xffff. */
+	f.data_bytes = 2;
+	for (int i = 0; i < 2; i++) {
+		pkt_make(&pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+		put_be16(udp + 8, i == 0 ? 0 : checksum);
+		put_be16(udp + UDP_OFF_CHECKSUM, 0);
+		put_be16(udp + UDP_OFF_CHECKSUM,
+		    csum_finish(csum_add_bytes(
+			csum_pseudo4(ALICE, SERVER, IP_UDP, 10), udp, 10)));
+		rig_clear(rig);
+		rig_send(rig, INSIDE, pkt.bytes, pkt.len);
+		checksum = rig_got(rig, OUTSIDE).udp.checksum;
+	}
+	assert_int_equal(checksum, 0xffff);
+}
+
+static void
 a_wrong_checksum_stays_wrong(void **state)
 {
 	struct rig *rig = start(state, EI, APD, 0);
@@ -798,6 +823,54 @@ rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags(void **state)
 }
 
 static void
+rfc3128_nor_does_one_that_comes_first(void **state)
+{
+	struct rig *rig = start(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(4 * sizeof(*part));
+
+	f.flags = TCP_SYN;
+	f.data_bytes = 4;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_TCP, 0);
+	cut(pkt, 3, part);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), DROP_FRAGMENT);
+	free(pkt);
+	free(part);
+}
+
+static void
+rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others(void **state)
+{
+	struct rig *rig = start(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct form flood = form(BOB, 1, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+	struct pkt *bad = malloc(3 * sizeof(*bad));
+
+	f.data_bytes = flood.data_bytes = 3000;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+	cut(pkt, 3, part);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[0].bytes, part[0].len), REASON_NAT_NEW);
+	for (uint16_t i = 0; i < 5000; i++) {
+		flood.id = i;
+		pkt_make(pkt, &rig->peer[INSIDE], &flood, IP_UDP, 0);
+		cut(pkt, 3, bad);
+		rig_send(rig, INSIDE, bad[1].bytes, bad[1].len);
+	}
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), REASON_NAT_OUT);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[2].bytes, part[2].len), REASON_NAT_OUT);
+	free(pkt);
+	free(part);
+	free(bad);
+}
+
+static void
 rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside(void **state)
 {
 	struct rig *rig = start(state, EI, APD, 0);
@@ -1122,6 +1195,26 @@ rfc7857_s2_2_data_after_a_reset_establishes_again(void **state)
 	assert_string_equal(state_of(rig), "established");
 	rig_wait(rig, 7000 * S);
 	assert_string_equal(state_of(rig), "established");
+}
+
+static void
+rfc7857_s2_what_follows_a_close_or_a_reset_does_not_keep_it(void **state)
+{
+	struct rig *rig = start(state, EI, APD, 0);
+
+	connect_tcp(rig);
+	tcp_in(rig, TCP_FIN | TCP_ACK, 901, 101);
+	tcp_out(rig, TCP_FIN | TCP_ACK, 101, 902);
+	rig_wait(rig, 200 * S);
+	assert_int_equal(tcp_in(rig, TCP_ACK, 902, 102), REASON_NAT_IN);
+	rig_wait(rig, 41 * S);
+	assert_null(state_of(rig));
+	connect_tcp(rig);
+	tcp_in(rig, TCP_RST, 901, 0);
+	rig_wait(rig, 200 * S);
+	assert_int_equal(tcp_in(rig, TCP_RST, 901, 0), REASON_NAT_IN);
+	rig_wait(rig, 41 * S);
+	assert_null(state_of(rig));
 }
 
 static void
@@ -1605,6 +1698,21 @@ no_source_that_is_not_of_the_link_is_translated(void **state)
 	assert_null(state_of(rig));
 }
 
+static void
+behind_a_nat_a_source_needs_a_route_back(void **state)
+{
+	struct rig *rig = rig_new_without_default();
+
+	*state = rig;
+	rig_nat(rig, EI, EI, 0);
+	rig_warm(rig);
+	udp_port(rig, ALICE, 5000, SERVER, 1);
+	assert_int_equal(
+	    rig_udp(rig, INSIDE, FAR, 5000, SERVER, 1), DROP_MARTIAN);
+	/* From outside anybody may come. */
+	expect_in(rig, FAR, 9, 5000, ALICE, 5000);
+}
+
 struct refusals {
 	unsigned int n;
 	struct refusal_row row[64];
@@ -1728,6 +1836,7 @@ main(void)
 		T(hairpin_to_a_port_without_a_mapping_is_the_routers_own_business),
 		T(rfc4787_req10_no_payload_is_touched),
 		T(udp_without_a_checksum_stays_without),
+		T(a_udp_checksum_that_comes_to_zero_is_sent_as_ones),
 		T(a_wrong_checksum_stays_wrong),
 		T(rfc4787_req11_mapping_stays_the_same_when_the_table_is_full),
 		T(rfc4787_req12_no_icmp_ends_a_mapping),
@@ -1740,6 +1849,8 @@ main(void)
 		T(rfc4787_req14a_a_flood_of_fragments_hurts_only_itself),
 		T(overlapping_fragments_are_refused),
 		T(rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags),
+		T(rfc3128_nor_does_one_that_comes_first),
+		T(rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others),
 		T(rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside),
 		T(rfc5382_req1_mapping_is_endpoint_independent),
 		T(rfc5382_req2_a_connection_opens_and_closes_from_both_sides),
@@ -1755,6 +1866,7 @@ main(void)
 		T(rfc7857_s2_2_a_reset_ends_a_connection_after_four_minutes),
 		T(rfc7857_s2_2_a_reset_outside_the_window_shortens_nothing),
 		T(rfc7857_s2_2_data_after_a_reset_establishes_again),
+		T(rfc7857_s2_what_follows_a_close_or_a_reset_does_not_keep_it),
 		T(the_same_ports_connect_again_after_a_close),
 		T(rfc7857_s5_udp_and_tcp_mappings_are_apart),
 		T(rfc7857_s7_what_is_refused_refreshes_nothing),
@@ -1777,6 +1889,7 @@ main(void)
 		T(packets_to_inside_addresses_from_outside_are_refused),
 		T(inside_links_are_routed_without_translation),
 		T(no_source_that_is_not_of_the_link_is_translated),
+		T(behind_a_nat_a_source_needs_a_route_back),
 		T(refusals_are_remembered_with_their_reason),
 		T(a_row_tells_all_ends_and_counts),
 		T(two_runs_with_one_seed_give_the_same_ports),

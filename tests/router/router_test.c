@@ -1031,6 +1031,33 @@ unfinished_checksums_are_finished_before_a_packet_is_cut(void **state)
 }
 
 static void
+fragments_carry_the_options_that_are_to_be_copied(void **state)
+{
+	/* Record route is not to be copied, option 130 is. */
+	static const uint8_t options[12] = { 7, 7, 8, 1, 2, 3, 4, 1, 130, 4, 9,
+		9 };
+	struct rig *rig = rig_new(576);
+	struct form f = form(ALICE, 5000, SERVER, 9);
+	struct got g;
+
+	*state = rig;
+	rig_warm(rig);
+	f.options = options;
+	f.option_bytes = sizeof(options);
+	f.data_bytes = 1200;
+	rig_form(rig, INSIDE, &f, IP_UDP, 0);
+	assert_int_equal(rig->peer[OUTSIDE].n, 3);
+	g = got_of(&rig->peer[OUTSIDE].seen[0]);
+	assert_int_equal(g.ip.header_bytes, 32);
+	assert_memory_equal(g.ip.options, options, sizeof(options));
+	for (int i = 1; i < 3; i++) {
+		g = got_of(&rig->peer[OUTSIDE].seen[i]);
+		assert_int_equal(g.ip.header_bytes, 24);
+		assert_memory_equal(g.ip.options, options + 8, 4);
+	}
+}
+
+static void
 offloads_that_contradict_the_frame_are_refused(void **state)
 {
 	struct rig *rig = start_nat(state);
@@ -1215,6 +1242,51 @@ hosts_that_answer_at_once_play_ping_pong_through_the_nat(void **state)
 	rig->peer[INSIDE].n = rig->peer[OUTSIDE].n = 0;
 }
 
+/* Sends one long frame in pieces while it is sent to, and then overwrites it. */
+static void
+pieces_take(struct port *port, struct burst *burst)
+{
+	static struct pkt pkt;
+	struct iovec tail;
+	struct burst back;
+	struct frame frame;
+
+	node_judge_all(&echo_rig->node, burst, REASON_DELIVERED);
+	if (((struct peer *)port)->n++ > 0)
+		return;
+	struct form f = form(SERVER, 9, ALICE, 5000);
+
+	f.data_bytes = 1000;
+	pkt_make(&pkt, (struct peer *)port, &f, IP_UDP, 0);
+	tail = (struct iovec){ pkt.bytes + 256, pkt.len - 256 };
+	frame = (struct frame){ .data = pkt.bytes,
+		.len = (uint32_t)pkt.len,
+		.head = 256,
+		.tail = &tail,
+		.ntail = 1 };
+	burst_clear(&back);
+	back.n = 1;
+	back.frame[0] = frame;
+	port_send(port, &back);
+	assert_int_equal(back.frame[0].verdict.reason, REASON_ROUTED);
+	memset(pkt.bytes, 0xee, pkt.len);
+}
+
+static void
+what_is_sent_later_was_copied(void **state)
+{
+	struct rig *rig = start(state);
+	static const struct port_ops pieces_ops = { .take = pieces_take };
+	struct got g;
+
+	echo_rig = rig;
+	rig->peer[OUTSIDE].port.ops = &pieces_ops;
+	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 9);
+	g = rig_got(rig, INSIDE); /* verifies the checksum */
+	assert_int_equal(g.udp.data_bytes, 1000);
+	rig->peer[OUTSIDE].n = 0;
+}
+
 /* ---- making and looking ---- */
 
 static void
@@ -1350,11 +1422,13 @@ main(void)
 		T(large_segments_pass_whole_and_are_right_when_cut),
 		T(large_segments_are_measured_by_what_they_become),
 		T(unfinished_checksums_are_finished_before_a_packet_is_cut),
+		T(fragments_carry_the_options_that_are_to_be_copied),
 		T(offloads_that_contradict_the_frame_are_refused),
 		T(frames_in_many_pieces_pass),
 		T(a_burst_of_64_to_several_ports_leaves_in_order),
 		T(two_routers_that_point_at_each_other_end_at_the_ttl),
 		T(hosts_that_answer_at_once_play_ping_pong_through_the_nat),
+		T(what_is_sent_later_was_copied),
 		T(ports_that_make_no_sense_are_refused_with_a_sentence),
 		T(routes_and_nat_that_make_no_sense_are_refused_with_a_sentence),
 		T(rows_tell_neighbours_and_routes),
