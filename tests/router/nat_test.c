@@ -871,6 +871,34 @@ rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others(void **state)
 }
 
 static void
+a_full_table_of_fragments_forgets_first_who_waits(void **state)
+{
+	struct rig *rig = start(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(2 * sizeof(*part));
+	struct pkt *other = malloc(2 * sizeof(*other));
+
+	f.data_bytes = 2000;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+	cut(pkt, 2, part);
+	rig_send(rig, INSIDE, part[0].bytes, part[0].len);
+	for (uint16_t id = 1; id < 1025; id++) {
+		f.id = id;
+		pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+		cut(pkt, 2, other);
+		rig_send(rig, INSIDE, other[id == 1].bytes, other[id == 1].len);
+	}
+	/* 1024 packets pass; the one that waited was the 1025th. */
+	assert_int_equal(router_node(rig->router)->count[DROP_FRAGMENT], 1);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), REASON_NAT_OUT);
+	free(pkt);
+	free(part);
+	free(other);
+}
+
+static void
 rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside(void **state)
 {
 	struct rig *rig = start(state, EI, APD, 0);
@@ -1851,6 +1879,7 @@ main(void)
 		T(rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags),
 		T(rfc3128_nor_does_one_that_comes_first),
 		T(rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others),
+		T(a_full_table_of_fragments_forgets_first_who_waits),
 		T(rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside),
 		T(rfc5382_req1_mapping_is_endpoint_independent),
 		T(rfc5382_req2_a_connection_opens_and_closes_from_both_sides),
