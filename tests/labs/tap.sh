@@ -41,6 +41,15 @@ namespace() {
 }
 
 need_root() { [ "$(id -u)" = 0 ] || skip_all "$1: needs root"; }
+# The Linux guest, in $BUILD/guest/linux.  Only a package archive that cannot
+# be reached is a reason to skip.
+make_guest() {
+	make BUILD="$BUILD" guest >"$tmp/make" 2>&1 && return
+	why=$(grep -m 1 '^make guest: cannot get' "$tmp/make") && skip_all "$1: $why"
+	not_ok "make guest makes the Linux guest"
+	note <"$tmp/make"
+	exit 1
+}
 need_kvm() {
 	[ -w /dev/kvm ] || skip_all "$1: needs /dev/kvm, which cannot be opened"
 }
