@@ -30,6 +30,7 @@ struct maker {
 	/* of each record, for the flags */
 	op_fn without[BLOCK_OPS];
 	bool reads[BLOCK_OPS], writes[BLOCK_OPS];
+	bool reads_without[BLOCK_OPS]; /* the handler without flags, too */
 };
 
 static ZydisDecoder decoders[3];
@@ -78,6 +79,7 @@ emit(struct maker *m, op_fn fn)
 		.nth = m->nth };
 	m->without[n] = NULL;
 	m->reads[n] = false;
+	m->reads_without[n] = false;
 	m->writes[n] = false;
 	return op;
 }
@@ -304,6 +306,7 @@ two_operands(struct maker *m, const op_fn table[FORMS][4][2], bool reads,
 	if (is_imm(m, 1))
 		op->imm = imm_of(m, 1);
 	flags_of(m, reads, writes, table[form][size][0]);
+	m->reads_without[m->nops - 1] = reads; /* ADC and SBB */
 }
 
 static void
@@ -968,6 +971,9 @@ vector(struct maker *m)
 	for (unsigned int n = 0; n < visible; n++)
 		if (is_mem(m, n))
 			mem = (int)n;
+	if (m->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
+	    m->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU)
+		mem = 2; /* hidden */
 	op = mem >= 0 ? emit_mem(m, op_sse, (unsigned int)mem)
 		      : emit(m, op_sse);
 	op->more = (uint16_t)m->in.mnemonic;
@@ -996,6 +1002,13 @@ vector(struct maker *m)
 			    m->in.mnemonic == ZYDIS_MNEMONIC_CVTSI2SS ||
 			    m->in.mnemonic == ZYDIS_MNEMONIC_MOVNTI)))
 			op->aux |= FPU_GPR64;
+	if (m->in.raw.rex.W)
+		op->aux |= FPU_GPR64;
+	if (visible == 2 && is_imm(m, 1))
+		op->aux |= FPU_IMM;
+	if (m->in.mnemonic == ZYDIS_MNEMONIC_CRC32)
+		op->imm = m->o[1].size;
+	op->fn = sse_handler(op);
 	flags_of(m, true, false, NULL);
 }
 
@@ -1018,6 +1031,8 @@ x87(struct maker *m)
 	if (visible > 0 && is_class(m, 0, ZYDIS_REGCLASS_GPR16))
 		op->aux = FPU_DST_GPR;
 	op->disp = mem ? op->disp : (int32_t)visible;
+	op->imm |= (int64_t)(m->in.opcode << 24 | m->in.raw.modrm.mod << 22 |
+	    m->in.raw.modrm.reg << 19 | m->in.raw.modrm.rm << 16);
 	flags_of(m, true, false, NULL);
 }
 
@@ -1357,7 +1372,8 @@ drop_dead_flags(struct maker *m)
 	for (unsigned int n = m->nops; n-- > 1;) {
 		if (!live && m->without[n] != NULL) {
 			m->block->op[n].fn = m->without[n];
-			continue; /* now it neither writes nor reads them */
+			live = m->reads_without[n];
+			continue;
 		}
 		if (m->writes[n])
 			live = false;

@@ -158,15 +158,25 @@ const struct op *op_ret_far(struct emu_cpu *cpu, const struct op *op);
 #define FPU_DST_GPR 0x08
 #define FPU_SRC_MMX 0x10
 #define FPU_DST_MMX 0x20
-#define FPU_GPR64   0x40 /* the general register is 64 bits wide */
+#define FPU_GPR64   0x40 /* the general register is 64 bits wide, or REX.W */
+#define FPU_IMM     0x80 /* the second of two operands is the immediate */
 const struct op *op_sse(struct emu_cpu *cpu, const struct op *op);
 bool sse_known(unsigned int mnemonic);
+/* What op_sse() will call for op, which is otherwise complete; op_undefined if
+ * there is no such form. */
+op_fn sse_handler(const struct op *op);
+/* Which of SSE3, PCLMULQDQ, SSSE3, SSE4.1, SSE4.2 and AES are known, which is
+ * what the host has: bits of CPUID's leaf 1, ECX. */
+uint32_t sse_features(void);
 /* For x87, dst and src are stack positions, len8 of the memory operand stands
- * in imm: its bits. */
+ * in imm: its bits; from bit 16 on ModRM, from bit 24 on the opcode. */
 const struct op *op_x87(struct emu_cpu *cpu, const struct op *op);
 bool x87_known(unsigned int mnemonic);
 /* FXSAVE and FXRSTOR; aux: with REX.W. */
 const struct op *op_fxsave(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_fxrstor(struct emu_cpu *cpu, const struct op *op);
+/* cpu->fx as after power-up; as an FXSAVE64 image says, reserved bits apart. */
+void emu_fpu_reset(struct emu_cpu *cpu);
+void emu_fpu_put(struct emu_cpu *cpu, const void *image);
 
 #endif

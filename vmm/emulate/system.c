@@ -319,7 +319,7 @@ op_mov_to_dr(struct emu_cpu *cpu, const struct op *op)
 	case 7: cpu->dr7 = (v & 0xffff2fff) | 0x400; break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
-	NEXT;
+	return leave_after(cpu, op);
 }
 
 const struct op *
