@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
-extern const uint8_t tiny_image[], tiny_image_end[]; /* an ELF file */
+extern const uint8_t tiny_image[]; /* an ELF file */
+extern const uint64_t tiny_image_bytes;
 
 #endif

@@ -149,7 +149,7 @@ read_kernel(
 	if (vm->kernel_fd < 0) {
 		boot->kernel_name = "tiny";
 		boot->kernel = tiny_image;
-		boot->kernel_bytes = (size_t)(tiny_image_end - tiny_image);
+		boot->kernel_bytes = tiny_image_bytes;
 		return 0;
 	}
 	boot->kernel_name = vm->config->kernel;

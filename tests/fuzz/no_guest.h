@@ -7,6 +7,7 @@
 
 #include "vmm/tiny_image.h"
 
-const uint8_t tiny_image[1] = { 0 }, tiny_image_end[1] = { 0 };
+const uint8_t tiny_image[1] = { 0 };
+const uint64_t tiny_image_bytes = 0;
 
 #endif
