@@ -10,6 +10,11 @@ make_guest linux-guest
 first=$(stat -c %Y "$guest/initrd")
 make BUILD="$BUILD" guest >"$tmp/make" 2>&1 && [ "$(stat -c %Y "$guest/initrd")" = "$first" ]
 is $? "make guest makes nothing twice"
+make -s install BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX=/opt >"$tmp/make" 2>&1 &&
+    cmp "$guest/vmlinuz" "$tmp/root/opt/share/lanyard/linux/vmlinuz" &&
+    cmp "$guest/initrd" "$tmp/root/opt/share/lanyard/linux/initrd" &&
+    cmp "$guest/cmdline" "$tmp/root/opt/share/lanyard/linux/cmdline"
+is $? "make install installs it"
 figure "initrd: $(($(stat -c %s "$guest/initrd") / 1024)) KiB"
 
 # start CMDLINE QEMU-OPTION...: a guest, until its agent is ready

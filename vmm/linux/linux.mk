@@ -17,6 +17,16 @@ $(LINUX_GUEST)/vmlinuz $(LINUX_GUEST)/initrd $(LINUX_GUEST)/cmdline &: \
 
 guest: $(LINUX_GUEST)/vmlinuz $(LINUX_GUEST)/initrd $(LINUX_GUEST)/cmdline
 
+# Installed when it has been made.
+.PHONY: install-guest
+install: install-guest
+install-guest:
+	for f in vmlinuz initrd cmdline; do \
+	    [ ! -f $(LINUX_GUEST)/$$f ] || \
+		install -D -m 644 $(LINUX_GUEST)/$$f \
+		    $(DESTDIR)$(PREFIX)/share/lanyard/linux/$$f || exit 1; \
+	done
+
 # ---- its agent on the host, for tests/linux ----
 
 $(BUILD)/tests/linux/%_test: $(BUILD)/obj/tests/linux/%_test.c.o \
