@@ -1,6 +1,7 @@
 # lanyard: a network-first virtual LAN simulator with attached virtual machines.
 #
 #   make            the program, build/lanyard
+#   make guest      kernel and initrd of the guests tiny and linux
 #   make demo       installs what is missing, runs topologies/nat.yaml
 #   make test       installs what is missing, runs all tests
 #   make lint fuzz bench install
@@ -82,6 +83,10 @@ $(BUILD)/lanyard: $(call archives,lab)
 # ---- the tiny guest: freestanding, embedded by vmm/tiny_image.S ----
 
 -include vmm/guest/guest.mk
+
+# ---- the Linux guest, of Debian packages ----
+
+-include vmm/linux/linux.mk
 
 # ---- tests: tests/FOLDER/NAME_test.c ----
 
