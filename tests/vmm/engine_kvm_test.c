@@ -332,10 +332,11 @@ a_triple_fault_is_a_shutdown(void **state)
 {
 	struct rig rig = { 0 };
 	struct engine_exit exit = { 0 };
-	struct cpu_state *s = malloc(sizeof(*s));
+	struct cpu_state *s;
 
 	(void)state;
 	rig_make(&rig, 1, true);
+	s = malloc(sizeof(*s));
 	LOAD(&rig, triple);
 	assert_int_equal(kvm->state_get(rig.cpu[0], s, NULL), 0);
 	s->idt.limit = 0;
@@ -593,11 +594,13 @@ static void
 a_state_moves_into_another_machine(void **state)
 {
 	struct rig one = { 0 }, two = { 0 };
-	struct cpu_state *a = malloc(sizeof(*a)), *b = malloc(sizeof(*b));
+	struct cpu_state *a, *b;
 	struct err err = { "" };
 
 	(void)state;
 	rig_make(&one, 1, true);
+	a = malloc(sizeof(*a));
+	b = malloc(sizeof(*b));
 	LOAD(&one, registers);
 	expect_out(one.cpu[0], 0x10, 1, 'R');
 	settle(one.cpu[0]);
@@ -632,11 +635,12 @@ static void
 an_impossible_state_is_refused(void **state)
 {
 	struct rig rig = { 0 };
-	struct cpu_state *s = malloc(sizeof(*s));
+	struct cpu_state *s;
 	struct err err = { "" };
 
 	(void)state;
 	rig_make(&rig, 1, true);
+	s = malloc(sizeof(*s));
 	assert_int_equal(kvm->state_get(rig.cpu[0], s, NULL), 0);
 	s->run = 9;
 	assert_int_equal(kvm->state_set(rig.cpu[0], s, &err), -EINVAL);
