@@ -36,6 +36,9 @@ endif
 
 FOLDERS := base net switch router bridge disk vmm pcap-tools lab
 
+# Folders within them, whose sources belong to the same library.
+PARTS_vmm := vmm/chips
+
 # What each folder stands on, lowest last, and the libraries of each.
 UNDER_base       :=
 UNDER_net        :=
@@ -51,7 +54,7 @@ NEEDS_vmm        := -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap
 NEEDS_lab        := -lyaml -ljansson -lpcap
 
-sources  = $(sort $(wildcard $(1)/*.c $(1)/*.S))
+sources  = $(sort $(foreach f,$(1) $(PARTS_$(1)),$(wildcard $(f)/*.c $(f)/*.S)))
 objects  = $(patsubst %,$(BUILD)/obj/%.o,$(call sources,$(1)))
 archives = $(foreach f,$(1) $(UNDER_$(1)),$(if $(call sources,$(f)),$(BUILD)/lib$(f).a))
 needs    = $(foreach f,$(1) $(UNDER_$(1)),$(NEEDS_$(f)))
