@@ -6,7 +6,8 @@
 
 #include "vmm/guest/stack.h"
 
-#define QUOTE_BYTES 548 /* an error's packet is 576 bytes at most (RFC 1812) */
+#define PATTERN_BYTES 256u /* of an echo request's data, which counts up */
+#define QUOTE_BYTES   548 /* an error's packet is 576 bytes at most (RFC 1812) */
 
 void
 icmp_notes_add(struct icmp_notes *notes, const struct icmp_note *note)
@@ -95,8 +96,14 @@ pingsock_send(
 		memcpy(at + 8, &ping->stamp, sizeof(ping->stamp));
 		i = sizeof(ping->stamp);
 	}
-	for (; i < ping->data_bytes; i++)
+	for (; i < ping->data_bytes && i < PATTERN_BYTES + sizeof(ping->stamp);
+	     i++)
 		at[8 + i] = (uint8_t)i;
+	/* The pattern repeats: the rest is a copy of what stands there. */
+	for (; i < ping->data_bytes; i += PATTERN_BYTES)
+		memcpy(at + 8 + i, at + 8 + i - PATTERN_BYTES,
+		    ping->data_bytes - i < PATTERN_BYTES ? ping->data_bytes - i
+							 : PATTERN_BYTES);
 	put_be16(
 	    at + ICMP_OFF_CHECKSUM, csum_finish(csum_add_bytes(0, at, bytes)));
 	ipv4_end(stack, &out);
