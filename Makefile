@@ -37,7 +37,7 @@ endif
 FOLDERS := base net switch router bridge disk vmm pcap-tools lab
 
 # Folders within them, whose sources belong to the same library.
-PARTS_vmm := vmm/chips
+PARTS_vmm := vmm/chips vmm/emulate
 
 # What each folder stands on, lowest last, and the libraries of each.
 UNDER_base       :=
@@ -50,9 +50,18 @@ UNDER_vmm        := disk net base
 UNDER_pcap-tools := switch net base
 UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
-NEEDS_vmm        := -llz4 -llzma -lzstd -lz
+NEEDS_vmm        := -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap
 NEEDS_lab        := -lyaml -ljansson -lpcap
+
+# Says what is made; V=1 shows how.
+ifdef V
+Q :=
+say = @:
+else
+Q := @
+say = @echo '$(1)$(2:$(BUILD)/%=%)'
+endif
 
 sources  = $(sort $(foreach f,$(1) $(PARTS_$(1)),$(wildcard $(f)/*.c $(f)/*.S)))
 objects  = $(patsubst %,$(BUILD)/obj/%.o,$(call sources,$(1)))
@@ -64,23 +73,26 @@ all: $(BUILD)/lanyard
 
 $(BUILD)/obj/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,  CC   ,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -MMD -MP -Wa,-I$(BUILD) -c -o $@ $<
+	$(call say,  AS   ,$<)
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP -Wa,-I$(BUILD) -c -o $@ $<
 
 define folder
 ifneq ($$(call sources,$(1)),)
 $$(BUILD)/lib$(1).a: $$(call objects,$(1))
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(Q)$$(AR) rcs $$@ $$^
 endif
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 
 $(BUILD)/lanyard: $(call archives,lab)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group \
+	$(call say,  LINK ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group \
 	    $(call needs,lab)
 
 # ---- the tiny guest: freestanding, embedded by vmm/tiny_image.S ----
@@ -99,11 +111,13 @@ TESTBIN := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 define folder_tests
 $$(BUILD)/tests/$(1)/%_test: $$(BUILD)/obj/tests/$(1)/%_test.c.o $$(call archives,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
+	$$(call say,  LINK ,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
 	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1)) -lcmocka
 $$(BUILD)/tests/bench/$(1)_bench: $$(BUILD)/obj/tests/bench/$(1)_bench.c.o $$(call archives,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
+	$$(call say,  LINK ,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group \
 	    $$(filter %.a,$$^) -Wl,--end-group $$(call needs,$(1))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_tests,$(f))))

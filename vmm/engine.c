@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/chips/engine_chips.h"
 #include "vmm/engine_kvm.h"
 
-const struct engine *const engines[] = { &engine_kvm, NULL };
+const struct engine *const engines[] = { &engine_kvm, &engine_emulate_pc,
+	NULL };
 
 const struct engine *
 engine_find(const char *name, struct err *err)
@@ -22,8 +24,8 @@ engine_find(const char *name, struct err *err)
 	for (unsigned int i = 0; engines[i] != NULL; i++)
 		if (strcmp(engines[i]->name, name) == 0)
 			return engines[i];
-	err_set(
-	    err, -EINVAL, "engine \"%s\" is not known; use auto or kvm", name);
+	err_set(err, -EINVAL,
+	    "engine \"%s\" is not known; use auto, kvm or emulate", name);
 	return NULL;
 }
 

@@ -42,7 +42,8 @@ struct engine_config {
 	/* The engine brings the interrupt controllers and the 8254.  Without,
 	 * interrupts are taken by engine->inject(). */
 	bool chips;
-	const struct engine_io *io; /* for engines without chips; outlives */
+	/* The machine's registers, for engines that call back; outlives. */
+	const struct engine_io *io;
 };
 
 /* Why engine_run() returned. */

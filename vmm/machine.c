@@ -1,8 +1,5 @@
 /*
  * The machine as its devices see it: mostly wires to the engine.
- *
- * Engines without interrupt controllers of their own will be served by ours,
- * here, where all lines and messages pass.
  */
 #include "vmm/machine.h"
 
@@ -13,6 +10,58 @@
 
 #include "vmm/le.h"
 
+/* ---- for engines that call back ---- */
+
+static uint32_t
+port_in(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes)
+{
+	struct machine *machine = arg;
+	uint32_t v;
+
+	(void)cpu;
+	pthread_mutex_lock(&machine->lock);
+	v = (uint32_t)bus_read(&machine->ports, port, bytes);
+	pthread_mutex_unlock(&machine->lock);
+	return v;
+}
+
+static void
+port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
+    uint32_t value)
+{
+	struct machine *machine = arg;
+
+	(void)cpu;
+	pthread_mutex_lock(&machine->lock);
+	bus_write(&machine->ports, port, bytes, value);
+	pthread_mutex_unlock(&machine->lock);
+}
+
+static uint64_t
+mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
+{
+	struct machine *machine = arg;
+	uint64_t v;
+
+	(void)cpu;
+	pthread_mutex_lock(&machine->lock);
+	v = bus_read(&machine->mmio, address, bytes);
+	pthread_mutex_unlock(&machine->lock);
+	return v;
+}
+
+static void
+mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
+    uint64_t value)
+{
+	struct machine *machine = arg;
+
+	(void)cpu;
+	pthread_mutex_lock(&machine->lock);
+	bus_write(&machine->mmio, address, bytes, value);
+	pthread_mutex_unlock(&machine->lock);
+}
+
 void
 machine_init(struct machine *machine, struct memory *memory,
     void (*ask)(void *arg), void *arg)
@@ -21,6 +70,11 @@ machine_init(struct machine *machine, struct memory *memory,
 	machine->memory = memory;
 	machine->ask = ask;
 	machine->arg = arg;
+	machine->io = (struct engine_io){ .arg = machine,
+		.port_in = port_in,
+		.port_out = port_out,
+		.mmio_read = mmio_read,
+		.mmio_write = mmio_write };
 	pthread_mutex_init(&machine->lock, NULL);
 }
 

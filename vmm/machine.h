@@ -13,6 +13,7 @@
 
 #include "vmm/bus.h"
 #include "vmm/engine.h"
+#include "vmm/engine_io.h"
 #include "vmm/memory.h"
 
 /* What a guest, or the outside, may ask for.  The first one counts. */
@@ -35,6 +36,7 @@ struct machine {
 	void (*ask)(void *arg);
 	void *arg;
 	uint64_t slots[ENGINE_MSI_SLOTS / 64]; /* in use */
+	struct engine_io io; /* the buses, for engines that call back */
 };
 
 /* ask may be NULL. */

@@ -282,9 +282,10 @@ stop(struct vm *vm)
 static int
 start(struct vm *vm, struct err *err)
 {
-	struct engine_config config = {
-		.memory = &vm->memory, .ncpus = vm->ncpus, .chips = true
-	};
+	struct engine_config config = { .memory = &vm->memory,
+		.ncpus = vm->ncpus,
+		.chips = true,
+		.io = &vm->board.machine.io };
 	struct boot_entry entry;
 	int r = load_guest(vm, &entry, err);
 

@@ -46,40 +46,40 @@ emu_flags(struct emu_cpu *cpu)
 
 /* ---- widening ---- */
 
-#define EXTEND(from, to, write)                                               \
-	static const struct op *movzx_r##from##_##to(                         \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		uint64_t v = REG##from(op->src);                              \
-		write(op->dst, v);                                            \
-		NEXT;                                                         \
-	}                                                                     \
-	static const struct op *movzx_m##from##_##to(                         \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		uint64_t v = load##from(cpu, op, effective(cpu, op));         \
-		write(op->dst, v);                                            \
-		NEXT;                                                         \
-	}                                                                     \
-	static const struct op *movsx_r##from##_##to(                         \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		uint64_t v =                                                  \
-		    (uint64_t)(int64_t)(int##from##_t)REG##from(op->src);     \
-		write(op->dst, v);                                            \
-		NEXT;                                                         \
-	}                                                                     \
-	static const struct op *movsx_m##from##_##to(                         \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		uint64_t v = (uint64_t)(int64_t)(int##from##_t)               \
-		    load##from(cpu, op, effective(cpu, op));                  \
-		write(op->dst, v);                                            \
-		NEXT;                                                         \
+#define EXTEND(from, to, write)                                            \
+	static const struct op *movzx_r##from##_##to(                      \
+	    struct emu_cpu *cpu, const struct op *op)                      \
+	{                                                                  \
+		uint64_t v = REG##from(op->src);                           \
+		write(op->dst, v);                                         \
+		NEXT;                                                      \
+	}                                                                  \
+	static const struct op *movzx_m##from##_##to(                      \
+	    struct emu_cpu *cpu, const struct op *op)                      \
+	{                                                                  \
+		uint64_t v = load##from(cpu, op, effective(cpu, op));      \
+		write(op->dst, v);                                         \
+		NEXT;                                                      \
+	}                                                                  \
+	static const struct op *movsx_r##from##_##to(                      \
+	    struct emu_cpu *cpu, const struct op *op)                      \
+	{                                                                  \
+		uint64_t v =                                               \
+		    (uint64_t)(int64_t)(int##from##_t)REG##from(op->src);  \
+		write(op->dst, v);                                         \
+		NEXT;                                                      \
+	}                                                                  \
+	static const struct op *movsx_m##from##_##to(                      \
+	    struct emu_cpu *cpu, const struct op *op)                      \
+	{                                                                  \
+		uint64_t v = (uint64_t)(int64_t)(int##from##_t)load##from( \
+		    cpu, op, effective(cpu, op));                          \
+		write(op->dst, v);                                         \
+		NEXT;                                                      \
 	}
-#define REG8(r)	   (((const uint8_t *)cpu->gpr)[r])
-#define REG16(r)   ((uint16_t)cpu->gpr[r])
-#define REG32(r)   ((uint32_t)cpu->gpr[r])
+#define REG8(r)  (((const uint8_t *)cpu->gpr)[r])
+#define REG16(r) ((uint16_t)cpu->gpr[r])
+#define REG32(r) ((uint32_t)cpu->gpr[r])
 #define PUT16(r, v) \
 	(cpu->gpr[r] = (cpu->gpr[r] & ~UINT64_C(0xffff)) | (uint16_t)(v))
 #define PUT32(r, v) (cpu->gpr[r] = (uint32_t)(v))
@@ -93,39 +93,55 @@ EXTEND(16, 64, PUT64)
 EXTEND(32, 32, PUT32)
 EXTEND(32, 64, PUT64)
 
-#define PAIR(from, m, to)                                                     \
-	{ movzx_##m##from##_##to, movsx_##m##from##_##to }
+#define PAIR(from, m, to)                                      \
+	{                                                      \
+		movzx_##m##from##_##to, movsx_##m##from##_##to \
+	}
 const op_fn extend_ops[3][2][4][2] = {
 	{ { { NULL, NULL }, PAIR(8, r, 16), PAIR(8, r, 32), PAIR(8, r, 64) },
 	    { { NULL, NULL }, PAIR(8, m, 16), PAIR(8, m, 32),
 		PAIR(8, m, 64) } },
-	{ { { NULL, NULL }, PAIR(16, r, 16), PAIR(16, r, 32),
-	      PAIR(16, r, 64) },
+	{ { { NULL, NULL }, PAIR(16, r, 16), PAIR(16, r, 32), PAIR(16, r, 64) },
 	    { { NULL, NULL }, PAIR(16, m, 16), PAIR(16, m, 32),
 		PAIR(16, m, 64) } },
-	{ { { NULL, NULL }, { NULL, NULL }, PAIR(32, r, 32),
-	      PAIR(32, r, 64) },
+	{ { { NULL, NULL }, { NULL, NULL }, PAIR(32, r, 32), PAIR(32, r, 64) },
 	    { { NULL, NULL }, { NULL, NULL }, PAIR(32, m, 32),
 		PAIR(32, m, 64) } },
 };
 
 /* ---- the tables ---- */
 
-#define SIZES(f)      { f##8, f##16, f##32, f##64 }
-#define SIZES_NOT8(f) { NULL, f##16, f##32, f##64 }
-#define BOTH(f)                                                               \
-	{                                                                     \
-		{ f##8_n, f##8 }, { f##16_n, f##16 }, { f##32_n, f##32 },     \
-		    { f##64_n, f##64 }                                        \
+#define SIZES(f)                          \
+	{                                 \
+		f##8, f##16, f##32, f##64 \
 	}
-#define ALWAYS(f)                                                             \
-	{ { f##8, f##8 }, { f##16, f##16 }, { f##32, f##32 }, { f##64, f##64 } }
-#define TWO_FORMS(f)                                                          \
-	{ BOTH(f##_rr), BOTH(f##_ri), BOTH(f##_rm), BOTH(f##_mr), BOTH(f##_mi) }
-#define COMPARE_FORMS(f)                                                      \
-	{                                                                     \
-		ALWAYS(f##_rr), ALWAYS(f##_ri), ALWAYS(f##_rm),               \
-		    ALWAYS(f##_mr), ALWAYS(f##_mi)                            \
+#define SIZES_NOT8(f)                     \
+	{                                 \
+		NULL, f##16, f##32, f##64 \
+	}
+#define BOTH(f)                                                           \
+	{                                                                 \
+		{ f##8_n, f##8 }, { f##16_n, f##16 }, { f##32_n, f##32 }, \
+		{                                                         \
+			f##64_n, f##64                                    \
+		}                                                         \
+	}
+#define ALWAYS(f)                                                   \
+	{                                                           \
+		{ f##8, f##8 }, { f##16, f##16 }, { f##32, f##32 }, \
+		{                                                   \
+			f##64, f##64                                \
+		}                                                   \
+	}
+#define TWO_FORMS(f)                                                    \
+	{                                                               \
+		BOTH(f##_rr), BOTH(f##_ri), BOTH(f##_rm), BOTH(f##_mr), \
+		    BOTH(f##_mi)                                        \
+	}
+#define COMPARE_FORMS(f)                                        \
+	{                                                       \
+		ALWAYS(f##_rr), ALWAYS(f##_ri), ALWAYS(f##_rm), \
+		    ALWAYS(f##_mr), ALWAYS(f##_mi)              \
 	}
 
 const op_fn two_ops[TWO_OPS][FORMS][4][2] = {
@@ -147,8 +163,10 @@ const op_fn one_ops[ONE_OPS][2][4][2] = {
 	[ONE_NEG] = { BOTH(neg_r), BOTH(neg_m) },
 };
 
-#define SHIFT_FORMS(f)                                                        \
-	{ SIZES(f##_ri), SIZES(f##_rc), SIZES(f##_mi), SIZES(f##_mc) }
+#define SHIFT_FORMS(f)                                                     \
+	{                                                                  \
+		SIZES(f##_ri), SIZES(f##_rc), SIZES(f##_mi), SIZES(f##_mc) \
+	}
 const op_fn shift_ops[SHIFT_OPS][4][4] = {
 	[SHIFT_ROL] = SHIFT_FORMS(rol),
 	[SHIFT_ROR] = SHIFT_FORMS(ror),
@@ -158,7 +176,10 @@ const op_fn shift_ops[SHIFT_OPS][4][4] = {
 	[SHIFT_SHR] = SHIFT_FORMS(shr),
 	[SHIFT_SAR] = SHIFT_FORMS(sar),
 };
-#define SIZES_N(f) { f##8_n, f##16_n, f##32_n, f##64_n }
+#define SIZES_N(f)                                \
+	{                                         \
+		f##8_n, f##16_n, f##32_n, f##64_n \
+	}
 const op_fn shift_n_ops[SHIFT_OPS][4] = {
 	[SHIFT_SHL] = SIZES_N(shl_ri),
 	[SHIFT_SHR] = SIZES_N(shr_ri),
@@ -184,19 +205,19 @@ const op_fn cmov_ops[2][4] = { SIZES_NOT8(cmov_rr), SIZES_NOT8(cmov_rm) };
 
 /* ---- through REG_VALUE ---- */
 
-#define LOAD_TEMP(bits)                                                       \
-	static const struct op *load_temp##bits(                              \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
+#define LOAD_TEMP(bits)                                                        \
+	static const struct op *load_temp##bits(                               \
+	    struct emu_cpu *cpu, const struct op *op)                          \
+	{                                                                      \
 		cpu->gpr[REG_VALUE] = load##bits(cpu, op, effective(cpu, op)); \
-		NEXT;                                                         \
-	}                                                                     \
-	static const struct op *store_temp##bits(                             \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		store##bits(cpu, op, effective(cpu, op),                      \
+		NEXT;                                                          \
+	}                                                                      \
+	static const struct op *store_temp##bits(                              \
+	    struct emu_cpu *cpu, const struct op *op)                          \
+	{                                                                      \
+		store##bits(cpu, op, effective(cpu, op),                       \
 		    (uint##bits##_t)cpu->gpr[REG_VALUE]);                      \
-		NEXT_STORED;                                                  \
+		NEXT_STORED;                                                   \
 	}
 LOAD_TEMP(8)
 LOAD_TEMP(16)
@@ -342,8 +363,8 @@ const struct op *
 op_xlat(struct emu_cpu *cpu, const struct op *op)
 {
 	/* base and disp were set up as for [rBX], AL comes on top */
-	((uint8_t *)cpu->gpr)[0] = load8(
-	    cpu, op, effective(cpu, op) + (uint8_t)cpu->gpr[CPU_RAX]);
+	((uint8_t *)cpu->gpr)[0] =
+	    load8(cpu, op, effective(cpu, op) + (uint8_t)cpu->gpr[CPU_RAX]);
 	NEXT;
 }
 

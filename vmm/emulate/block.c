@@ -88,8 +88,7 @@ block_lines(const struct emu_vm *vm, const struct block *block, uint64_t n)
 	if ((uint64_t)(host - vm->memory->base) >> 12 == n) {
 		uint64_t end = at + block->bytes;
 
-		return lines_of(
-		    at, (end > PAGE_BYTES ? PAGE_BYTES : end) - at);
+		return lines_of(at, (end > PAGE_BYTES ? PAGE_BYTES : end) - at);
 	}
 	return lines_of(0, at + block->bytes - PAGE_BYTES);
 }
@@ -149,13 +148,12 @@ emu_code_written(struct emu_vm *vm, uint64_t phys, uint64_t bytes)
 {
 	while (bytes > 0) {
 		uint64_t in = phys & ~PAGE_MASK;
-		uint64_t part = PAGE_BYTES - in < bytes ? PAGE_BYTES - in
-							: bytes;
+		uint64_t part =
+		    PAGE_BYTES - in < bytes ? PAGE_BYTES - in : bytes;
 		const uint8_t *host = memory_at(vm->memory, phys, part);
 
 		if (host != NULL) {
-			uint64_t n =
-			    (uint64_t)(host - vm->memory->base) >> 12;
+			uint64_t n = (uint64_t)(host - vm->memory->base) >> 12;
 
 			if (vm->pages[n].lines != 0)
 				page_written(vm, n, lines_of(in, part));
@@ -176,8 +174,7 @@ withhold_writes(struct emu_vm *vm, uint64_t n)
 			struct tlb *tlb = &vm->cpu[i]->tlb[user];
 
 			for (unsigned int k = 0; k < tlb->nused; k++) {
-				struct tlb_entry *e =
-				    &tlb->entry[tlb->used[k]];
+				struct tlb_entry *e = &tlb->entry[tlb->used[k]];
 
 				if (tlb->used[k] / TLB_ENTRIES == 1 &&
 				    e->tag + e->addend == host)
@@ -293,8 +290,8 @@ page_number(const struct emu_vm *vm, uint64_t phys)
 /* Decodes an instruction that begins in the page at host and ends in the page
  * that is mapped behind it; *second is where that lies. */
 static unsigned int
-decode_straddling(struct emu_cpu *cpu, struct block *block,
-    const uint8_t *host, size_t have, uint64_t *second)
+decode_straddling(struct emu_cpu *cpu, struct block *block, const uint8_t *host,
+    size_t have, uint64_t *second)
 {
 	uint8_t code[32];
 	const uint8_t *rest;
@@ -312,8 +309,8 @@ decode_straddling(struct emu_cpu *cpu, struct block *block,
 static struct block *
 make_block(struct emu_cpu *cpu, uint64_t phys)
 {
-	const size_t most = sizeof(struct block) +
-	    BLOCK_OPS * sizeof(struct op);
+	const size_t most =
+	    sizeof(struct block) + BLOCK_OPS * sizeof(struct op);
 	struct emu_vm *vm = cpu->vm;
 	size_t have = PAGE_BYTES - (phys & ~PAGE_MASK);
 	const uint8_t *host = memory_at(vm->memory, phys, have);
@@ -326,9 +323,9 @@ make_block(struct emu_cpu *cpu, uint64_t phys)
 	if (vm->arena_used + most > ARENA_BYTES)
 		emu_code_flush(vm);
 	block = (struct block *)(void *)(vm->arena + vm->arena_used);
-	*block = (struct block){ .rip = cpu->rip,
-		.phys = phys,
-		.mode = (uint16_t)cpu->mode };
+	*block = (struct block){
+		.rip = cpu->rip, .phys = phys, .mode = (uint16_t)cpu->mode
+	};
 	nops = emu_decode(block, host, have, false);
 	if (nops == 0)
 		nops = decode_straddling(cpu, block, host, have, &second);
@@ -363,8 +360,8 @@ second_page_holds(struct emu_cpu *cpu, const struct block *block)
 static bool
 is_block(struct emu_cpu *cpu, const struct block *block, uint64_t phys)
 {
-	return !block->dead && block->phys == phys &&
-	    block->rip == cpu->rip && block->mode == cpu->mode &&
+	return !block->dead && block->phys == phys && block->rip == cpu->rip &&
+	    block->mode == cpu->mode &&
 	    (!straddles(block) || second_page_holds(cpu, block));
 }
 
@@ -390,9 +387,9 @@ emu_block(struct emu_cpu *cpu)
 		block = block->next_hash;
 	if (block == NULL)
 		block = make_block(cpu, phys);
-	*jump = (struct jump){ .rip = cpu->rip,
-		.generation = cpu->generation,
-		.block = block };
+	*jump = (struct jump){
+		.rip = cpu->rip, .generation = cpu->generation, .block = block
+	};
 	return block;
 }
 

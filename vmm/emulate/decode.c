@@ -96,8 +96,7 @@ flags_of(struct maker *m, bool reads, bool writes, op_fn without)
 static void
 emit_link(struct maker *m, uint64_t rip)
 {
-	struct link *link =
-	    (struct link *)(void *)&m->block->op[m->nops];
+	struct link *link = (struct link *)(void *)&m->block->op[m->nops];
 
 	emit(m, NULL);
 	*link = (struct link){ .rip = rip };
@@ -220,8 +219,8 @@ place_of(struct maker *m, unsigned int n)
 		.scale = shift_of_scale(mem->scale),
 		.seg = segment_of(m, mem->segment) };
 	int64_t disp = mem->disp.has_displacement ? mem->disp.value : 0;
-	bool relative = mem->base == ZYDIS_REGISTER_RIP ||
-	    mem->base == ZYDIS_REGISTER_EIP;
+	bool relative =
+	    mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP;
 	struct op *op;
 
 	if (relative)
@@ -241,9 +240,8 @@ place_of(struct maker *m, unsigned int n)
 		op->disp = (int32_t)disp;
 		op->aux = (uint8_t)m->in.address_width;
 	}
-	return (struct place){ .base = REG_TEMP,
-		.index = REG_ZERO,
-		.seg = p.seg };
+	return (
+	    struct place){ .base = REG_TEMP, .index = REG_ZERO, .seg = p.seg };
 }
 
 static void
@@ -279,8 +277,8 @@ source(struct maker *m, unsigned int n)
 /* ---- kinds of instructions ---- */
 
 static void
-two_operands(struct maker *m, const op_fn table[FORMS][4][2], bool reads,
-    bool writes)
+two_operands(
+    struct maker *m, const op_fn table[FORMS][4][2], bool reads, bool writes)
 {
 	unsigned int size = operand_size(m, 0);
 	enum form form;
@@ -288,9 +286,8 @@ two_operands(struct maker *m, const op_fn table[FORMS][4][2], bool reads,
 
 	if (is_reg(m, 0))
 		form = is_reg(m, 1) ? FORM_RR
-		    : is_imm(m, 1)
-		    ? FORM_RI
-		    : FORM_RM;
+		    : is_imm(m, 1)  ? FORM_RI
+				    : FORM_RM;
 	else
 		form = is_imm(m, 1) ? FORM_MI : FORM_MR;
 	if (form == FORM_RM)
@@ -316,8 +313,8 @@ move(struct maker *m)
 	struct op *op;
 
 	if (is_mem(m, 0)) {
-		op = emit_mem(m,
-		    mov_ops[is_imm(m, 1) ? FORM_MI : FORM_MR][size], 0);
+		op = emit_mem(
+		    m, mov_ops[is_imm(m, 1) ? FORM_MI : FORM_MR][size], 0);
 	} else if (is_mem(m, 1))
 		op = emit_mem(m, mov_ops[FORM_RM][size], 1);
 	else
@@ -339,10 +336,10 @@ is_segment(ZydisRegister reg)
 static void
 move_special(struct maker *m)
 {
-	ZydisRegister to = is_reg(m, 0) ? m->o[0].reg.value
-					: ZYDIS_REGISTER_NONE;
-	ZydisRegister from = is_reg(m, 1) ? m->o[1].reg.value
-					  : ZYDIS_REGISTER_NONE;
+	ZydisRegister to =
+	    is_reg(m, 0) ? m->o[0].reg.value : ZYDIS_REGISTER_NONE;
+	ZydisRegister from =
+	    is_reg(m, 1) ? m->o[1].reg.value : ZYDIS_REGISTER_NONE;
 	ZydisRegisterClass to_class = ZydisRegisterGetClass(to);
 	ZydisRegisterClass from_class = ZydisRegisterGetClass(from);
 	struct op *op;
@@ -421,8 +418,9 @@ shift(struct maker *m, enum shift_op which)
 		op->dst = reg_of(m, 0);
 	/* Some leave the flags, or some of them: they count as readers. */
 	flags_of(m, !all, all,
-	    all && is_reg(m, 0) && count < (8u << size) ? shift_n_ops[which][size]
-							: NULL);
+	    all && is_reg(m, 0) && count < (8u << size)
+		? shift_n_ops[which][size]
+		: NULL);
 }
 
 static void
@@ -452,7 +450,9 @@ lea(struct maker *m)
 	if (m->in.address_width == 64 || size == 1) {
 		p = place_of(m, 1);
 		op = emit(m,
-		    size == 1 ? op_lea16 : size == 2 ? op_lea32 : op_lea64);
+		    size == 1       ? op_lea16
+			: size == 2 ? op_lea32
+				    : op_lea64);
 	} else {
 		p = place_of(m, 1); /* REG_TEMP holds it, cut */
 		op = emit(m, op_lea64);
@@ -578,8 +578,8 @@ conditional_move(struct maker *m)
 static void
 set_condition(struct maker *m)
 {
-	struct op *op = is_mem(m, 0) ? emit_mem(m, op_setcc_m, 0)
-				     : emit(m, op_setcc_r);
+	struct op *op =
+	    is_mem(m, 0) ? emit_mem(m, op_setcc_m, 0) : emit(m, op_setcc_r);
 
 	if (is_reg(m, 0))
 		op->dst = reg_of(m, 0);
@@ -668,10 +668,7 @@ jump_or_call(struct maker *m, bool call)
 	}
 	m->ended = true;
 	if (is_imm(m, 0)) {
-		op = emit(m,
-		    !call	  ? op_jmp
-			: m->code64 ? op_call64
-				    : op_call);
+		op = emit(m, !call ? op_jmp : m->code64 ? op_call64 : op_call);
 		op->aux = (uint8_t)size;
 		emit_link(m, target(m));
 		return;
@@ -974,8 +971,8 @@ vector(struct maker *m)
 	if (m->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
 	    m->in.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU)
 		mem = 2; /* hidden */
-	op = mem >= 0 ? emit_mem(m, op_sse, (unsigned int)mem)
-		      : emit(m, op_sse);
+	op =
+	    mem >= 0 ? emit_mem(m, op_sse, (unsigned int)mem) : emit(m, op_sse);
 	op->more = (uint16_t)m->in.mnemonic;
 	if (visible > 0 && is_reg(m, 0))
 		op->dst = reg_of(m, 0);
@@ -1031,8 +1028,8 @@ x87(struct maker *m)
 	if (visible > 0 && is_class(m, 0, ZYDIS_REGCLASS_GPR16))
 		op->aux = FPU_DST_GPR;
 	op->disp = mem ? op->disp : (int32_t)visible;
-	op->imm |= (int64_t)(m->in.opcode << 24 | m->in.raw.modrm.mod << 22 |
-	    m->in.raw.modrm.reg << 19 | m->in.raw.modrm.rm << 16);
+	op->imm |= (int64_t)m->in.opcode << 24 | m->in.raw.modrm.mod << 22 |
+	    m->in.raw.modrm.reg << 19 | m->in.raw.modrm.rm << 16;
 	flags_of(m, true, false, NULL);
 }
 
@@ -1285,16 +1282,11 @@ make_system(struct maker *m)
 	case ZYDIS_MNEMONIC_IRET: plain(m, op_iret, 1, true); return true;
 	case ZYDIS_MNEMONIC_IRETD: plain(m, op_iret, 2, true); return true;
 	case ZYDIS_MNEMONIC_IRETQ: plain(m, op_iret, 3, true); return true;
-	case ZYDIS_MNEMONIC_SYSCALL:
-		plain(m, op_syscall, 0, true);
-		return true;
+	case ZYDIS_MNEMONIC_SYSCALL: plain(m, op_syscall, 0, true); return true;
 	case ZYDIS_MNEMONIC_SYSRET:
-		plain(m, op_sysret,
-		    m->in.raw.rex.W ? 3 : 2, true);
+		plain(m, op_sysret, m->in.raw.rex.W ? 3 : 2, true);
 		return true;
-	case ZYDIS_MNEMONIC_SWAPGS:
-		plain(m, op_swapgs, 0, false);
-		return true;
+	case ZYDIS_MNEMONIC_SWAPGS: plain(m, op_swapgs, 0, false); return true;
 	case ZYDIS_MNEMONIC_CPUID: plain(m, op_cpuid, 0, false); return true;
 	case ZYDIS_MNEMONIC_RDTSC: plain(m, op_rdtsc, 0, false); return true;
 	case ZYDIS_MNEMONIC_RDTSCP: plain(m, op_rdtsc, 1, false); return true;
@@ -1345,8 +1337,7 @@ make_system(struct maker *m)
 static void
 make(struct maker *m)
 {
-	if (make_integer(m) || make_flow(m) || make_string(m) ||
-	    make_system(m))
+	if (make_integer(m) || make_flow(m) || make_string(m) || make_system(m))
 		return;
 	if (m->in.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
 		if (x87_known(m->in.mnemonic)) {
@@ -1383,8 +1374,8 @@ drop_dead_flags(struct maker *m)
 }
 
 unsigned int
-emu_decode(struct block *block, const uint8_t *code, size_t bytes,
-    bool straddles)
+emu_decode(
+    struct block *block, const uint8_t *code, size_t bytes, bool straddles)
 {
 	unsigned int size = block->mode & MODE_SIZE;
 	unsigned int most =
@@ -1401,10 +1392,10 @@ emu_decode(struct block *block, const uint8_t *code, size_t bytes,
 	m.in.length = 0;
 	head = emit(&m, block_head);
 	head->imm = (int64_t)(uintptr_t)block;
-	while (!m.ended && m.nth < most && m.nops + 8 < BLOCK_OPS &&
-	    m.pc < 240) {
-		ZyanStatus status = ZydisDecoderDecodeFull(&decoders[size],
-		    code + m.pc, bytes - m.pc, &m.in, m.o);
+	while (
+	    !m.ended && m.nth < most && m.nops + 8 < BLOCK_OPS && m.pc < 240) {
+		ZyanStatus status = ZydisDecoderDecodeFull(
+		    &decoders[size], code + m.pc, bytes - m.pc, &m.in, m.o);
 
 		if (ZYAN_FAILED(status)) {
 			if (status == ZYDIS_STATUS_NO_MORE_DATA) {

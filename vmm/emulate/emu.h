@@ -32,26 +32,25 @@
 #define PAGE_MASK  (~(PAGE_BYTES - 1))
 
 /* EFLAGS */
-#define FLAG_CF	  0x00000001u
-#define FLAG_ONE  0x00000002u
-#define FLAG_PF	  0x00000004u
-#define FLAG_AF	  0x00000010u
-#define FLAG_ZF	  0x00000040u
-#define FLAG_SF	  0x00000080u
-#define FLAG_TF	  0x00000100u
-#define FLAG_IF	  0x00000200u
-#define FLAG_DF	  0x00000400u
-#define FLAG_OF	  0x00000800u
-#define FLAG_IOPL 0x00003000u
-#define FLAG_NT	  0x00004000u
-#define FLAG_RF	  0x00010000u
-#define FLAG_VM	  0x00020000u
-#define FLAG_AC	  0x00040000u
-#define FLAG_VIF  0x00080000u
-#define FLAG_VIP  0x00100000u
-#define FLAG_ID	  0x00200000u
-#define FLAGS_ARITH \
-	(FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+#define FLAG_CF     0x00000001u
+#define FLAG_ONE    0x00000002u
+#define FLAG_PF     0x00000004u
+#define FLAG_AF     0x00000010u
+#define FLAG_ZF     0x00000040u
+#define FLAG_SF     0x00000080u
+#define FLAG_TF     0x00000100u
+#define FLAG_IF     0x00000200u
+#define FLAG_DF     0x00000400u
+#define FLAG_OF     0x00000800u
+#define FLAG_IOPL   0x00003000u
+#define FLAG_NT     0x00004000u
+#define FLAG_RF     0x00010000u
+#define FLAG_VM     0x00020000u
+#define FLAG_AC     0x00040000u
+#define FLAG_VIF    0x00080000u
+#define FLAG_VIP    0x00100000u
+#define FLAG_ID     0x00200000u
+#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 #define CR0_PE 0x00000001u
 #define CR0_MP 0x00000002u
@@ -65,12 +64,12 @@
 #define CR0_CD 0x40000000u
 #define CR0_PG 0x80000000u
 
-#define CR4_TSD	       0x00000004u
-#define CR4_DE	       0x00000008u
-#define CR4_PSE	       0x00000010u
-#define CR4_PAE	       0x00000020u
-#define CR4_MCE	       0x00000040u
-#define CR4_PGE	       0x00000080u
+#define CR4_TSD        0x00000004u
+#define CR4_DE         0x00000008u
+#define CR4_PSE        0x00000010u
+#define CR4_PAE        0x00000020u
+#define CR4_MCE        0x00000040u
+#define CR4_PGE        0x00000080u
 #define CR4_OSFXSR     0x00000200u
 #define CR4_OSXMMEXCPT 0x00000400u
 
@@ -81,9 +80,22 @@
 
 /* Exceptions */
 enum {
-	EXC_DE = 0, EXC_DB = 1, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6,
-	EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12,
-	EXC_GP = 13, EXC_PF = 14, EXC_MF = 16, EXC_AC = 17, EXC_XM = 19,
+	EXC_DE = 0,
+	EXC_DB = 1,
+	EXC_BP = 3,
+	EXC_OF = 4,
+	EXC_BR = 5,
+	EXC_UD = 6,
+	EXC_NM = 7,
+	EXC_DF = 8,
+	EXC_TS = 10,
+	EXC_NP = 11,
+	EXC_SS = 12,
+	EXC_GP = 13,
+	EXC_PF = 14,
+	EXC_MF = 16,
+	EXC_AC = 17,
+	EXC_XM = 19,
 };
 
 /* Registers that no instruction names: always zero, and the address that a
@@ -98,9 +110,9 @@ enum {
 /* What the flags follow from, until somebody asks.  Values are sign-extended
  * from the operation's size, so that one comparison serves all sizes. */
 enum flags_from {
-	FL_RAW,	  /* they stand in eflags */
-	FL_ADD,	  /* res = a + b */
-	FL_SUB,	  /* res = a - b */
+	FL_RAW,   /* they stand in eflags */
+	FL_ADD,   /* res = a + b */
+	FL_SUB,   /* res = a - b */
 	FL_LOGIC, /* res; no carry, no overflow */
 	FL_GIVEN, /* res; CF, AF and OF stand in a */
 };
@@ -152,7 +164,7 @@ struct link {
 
 struct block {
 	uint64_t rip;
-	uint64_t phys;	       /* of its first byte */
+	uint64_t phys; /* of its first byte */
 	uint32_t bytes;
 	uint16_t ninsns;
 	uint16_t mode;
@@ -173,7 +185,7 @@ struct code_page {
 #define TLB_INVALID 1u /* no page has this tag */
 
 struct tlb_entry {
-	uint64_t tag;	 /* virtual page */
+	uint64_t tag;    /* virtual page */
 	uint64_t addend; /* host address - virtual address */
 };
 
@@ -213,16 +225,16 @@ struct emu_cpu {
 	int64_t fl_res, fl_a, fl_b;
 	uint32_t fl_from;
 	uint32_t eflags; /* arithmetic flags only with FL_RAW */
-	uint64_t rip;	 /* good between blocks only */
+	uint64_t rip;    /* good between blocks only */
 	const struct block *block;
 	struct tlb_entry *read, *write, *fetch; /* of the present privilege */
-	uint64_t seg_base[7]; /* ES CS SS DS FS GS none */
-	uint64_t generation;  /* of the mapping; never 0 */
-	uint64_t stack_mask;  /* how much of RSP counts */
-	uint32_t mode;	      /* key of blocks */
+	uint64_t seg_base[7];                   /* ES CS SS DS FS GS none */
+	uint64_t generation;                    /* of the mapping; never 0 */
+	uint64_t stack_mask;                    /* how much of RSP counts */
+	uint32_t mode;                          /* key of blocks */
 	uint8_t cpl;
-	bool smc;	/* the code was written to: leave the block */
-	bool shadow;	/* no interrupt before the next instruction */
+	bool smc;    /* the code was written to: leave the block */
+	bool shadow; /* no interrupt before the next instruction */
 	struct emu_vm *vm;
 
 	/* system state */
@@ -241,14 +253,14 @@ struct emu_cpu {
 	/* FXSAVE's image is the state. */
 	_Alignas(16) uint8_t fx[512];
 
-	int64_t slice;	  /* budget at the start of the slice */
+	int64_t slice;    /* budget at the start of the slice */
 	uint64_t retired; /* instructions in finished slices */
 	jmp_buf fault;
 	uint8_t fault_vector;
 	bool fault_has_code;
 	uint32_t fault_code;
 	bool faulted; /* deliver fault_vector */
-	bool trap; /* INT n: deliver trap_vector */
+	bool trap;    /* INT n: deliver trap_vector */
 	uint8_t trap_vector;
 	bool delivering; /* an exception, while delivering_vector */
 	uint8_t delivering_vector;
@@ -295,10 +307,10 @@ uint64_t emu_read_rmw(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
     unsigned int bytes);
 
 /* The same with supervisor's rights, for tables and stacks of the system. */
-uint64_t emu_read_system(struct emu_cpu *cpu, uint64_t addr,
-    unsigned int bytes);
-void emu_write_system(struct emu_cpu *cpu, uint64_t addr, unsigned int bytes,
-    uint64_t value);
+uint64_t emu_read_system(
+    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes);
+void emu_write_system(
+    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes, uint64_t value);
 
 /* Physical address of virtual addr for an access with the present rights;
  * faults. */
@@ -333,9 +345,9 @@ void emu_code_free(struct emu_vm *vm);
 /* ---- decode.c ---- */
 
 /* Bits of a block's mode. */
-#define MODE_16	  0u
-#define MODE_32	  1u
-#define MODE_64	  2u
+#define MODE_16   0u
+#define MODE_32   1u
+#define MODE_64   2u
 #define MODE_SIZE 3u
 #define MODE_USER 4u /* CPL 3 */
 #define MODE_STEP 8u /* TF: one instruction a block */
@@ -343,15 +355,18 @@ void emu_code_free(struct emu_vm *vm);
 
 /* Decodes from code (bytes of it) into block->op.  Returns how many records.
  * At least one instruction, or one that raises #UD. */
-unsigned int emu_decode(struct block *block, const uint8_t *code, size_t bytes,
-    bool straddles);
+unsigned int emu_decode(
+    struct block *block, const uint8_t *code, size_t bytes, bool straddles);
 
 /* ---- system.c ---- */
 
-_Noreturn void emu_fault(struct emu_cpu *cpu, const struct op *op,
-    unsigned int vector);
+_Noreturn void emu_fault(
+    struct emu_cpu *cpu, const struct op *op, unsigned int vector);
 _Noreturn void emu_fault_code(struct emu_cpu *cpu, const struct op *op,
     unsigned int vector, uint32_t code);
+/* May the program use these ports?  Faults. */
+void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,
+    unsigned int bytes);
 /* Delivers an exception or interrupt by the IDT. */
 void emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
     uint32_t code, bool software);
@@ -484,28 +499,28 @@ tlb_host(const struct tlb_entry *tlb, uint64_t addr, unsigned int bytes)
 	return (void *)(uintptr_t)(addr + e->addend);
 }
 
-#define DEFINE_ACCESS(bits)                                                   \
-	static inline uint##bits##_t load##bits(                              \
-	    struct emu_cpu *cpu, const struct op *op, uint64_t addr)          \
-	{                                                                     \
-		void *p = tlb_host(cpu->read, addr, (bits) / 8);              \
-		uint##bits##_t v;                                             \
-                                                                              \
-		if (unlikely(p == NULL))                                      \
-			return (uint##bits##_t)emu_read(                      \
-			    cpu, op, addr, (bits) / 8);                       \
-		memcpy(&v, p, sizeof(v));                                     \
-		return v;                                                     \
-	}                                                                     \
-	static inline void store##bits(struct emu_cpu *cpu,                   \
-	    const struct op *op, uint64_t addr, uint##bits##_t v)             \
-	{                                                                     \
-		void *p = tlb_host(cpu->write, addr, (bits) / 8);             \
-                                                                              \
-		if (unlikely(p == NULL))                                      \
-			emu_write(cpu, op, addr, (bits) / 8, v);              \
-		else                                                          \
-			memcpy(p, &v, sizeof(v));                             \
+#define DEFINE_ACCESS(bits)                                          \
+	static inline uint##bits##_t load##bits(                     \
+	    struct emu_cpu *cpu, const struct op *op, uint64_t addr) \
+	{                                                            \
+		void *p = tlb_host(cpu->read, addr, (bits) / 8);     \
+		uint##bits##_t v;                                    \
+                                                                     \
+		if (unlikely(p == NULL))                             \
+			return (uint##bits##_t)emu_read(             \
+			    cpu, op, addr, (bits) / 8);              \
+		memcpy(&v, p, sizeof(v));                            \
+		return v;                                            \
+	}                                                            \
+	static inline void store##bits(struct emu_cpu *cpu,          \
+	    const struct op *op, uint64_t addr, uint##bits##_t v)    \
+	{                                                            \
+		void *p = tlb_host(cpu->write, addr, (bits) / 8);    \
+                                                                     \
+		if (unlikely(p == NULL))                             \
+			emu_write(cpu, op, addr, (bits) / 8, v);     \
+		else                                                 \
+			memcpy(p, &v, sizeof(v));                    \
 	}
 DEFINE_ACCESS(8)
 DEFINE_ACCESS(16)
@@ -539,11 +554,11 @@ next_rip(const struct emu_cpu *cpu, const struct op *op)
 }
 
 /* The end of an operation that stored to memory. */
-#define NEXT_STORED                                                           \
-	do {                                                                  \
-		if (unlikely(cpu->smc))                                       \
-			return leave_after(cpu, op);                          \
-		NEXT;                                                         \
+#define NEXT_STORED                                  \
+	do {                                         \
+		if (unlikely(cpu->smc))              \
+			return leave_after(cpu, op); \
+		NEXT;                                \
 	} while (0)
 
 #endif

@@ -26,9 +26,9 @@
 #include "vmm/emulate/segment.h"
 
 #define SLICE_INSNS 20000
-#define FX_FCW	    0
+#define FX_FCW      0
 #define FX_MXCSR    24
-#define FX_MASK	    28
+#define FX_MASK     28
 
 static struct emu_vm *
 vm_of(struct engine_vm *vm)
@@ -94,8 +94,7 @@ combine(struct emu_cpu *cpu)
 		return;
 	}
 	if ((contributory(first) && contributory(second)) ||
-	    (first == EXC_PF &&
-		(second == EXC_PF || contributory(second)))) {
+	    (first == EXC_PF && (second == EXC_PF || contributory(second)))) {
 		cpu->fault_vector = EXC_DF;
 		cpu->fault_has_code = true;
 		cpu->fault_code = 0;
@@ -108,8 +107,7 @@ deliver_exception(struct emu_cpu *cpu)
 	cpu->delivering = true;
 	cpu->delivering_vector = cpu->fault_vector;
 	emu_deliver(cpu, cpu->fault_vector,
-	    cpu->fault_has_code && (cpu->cr0 & CR0_PE), cpu->fault_code,
-	    false);
+	    cpu->fault_has_code && (cpu->cr0 & CR0_PE), cpu->fault_code, false);
 	cpu->delivering = false;
 	cpu->faulted = false;
 }
@@ -325,13 +323,13 @@ msrs_get(const struct emu_cpu *cpu, struct cpu_state *state)
 	state->msr[CPU_MSR_CSTAR] = cpu->cstar;
 	state->msr[CPU_MSR_SFMASK] = cpu->sfmask;
 	state->msr[CPU_MSR_KERNEL_GS_BASE] = cpu->kernel_gs;
-	state->msr_valid = (1u << CPU_MSR_MISC_ENABLE) |
-	    (1u << CPU_MSR_PAT) | (1u << CPU_MSR_EFER) |
-	    (1u << CPU_MSR_STAR) | (1u << CPU_MSR_LSTAR) |
-	    (1u << CPU_MSR_CSTAR) | (1u << CPU_MSR_SFMASK) |
-	    (1u << CPU_MSR_KERNEL_GS_BASE) | (1u << CPU_MSR_SYSENTER_CS) |
-	    (1u << CPU_MSR_SYSENTER_ESP) | (1u << CPU_MSR_SYSENTER_EIP) |
-	    (1u << CPU_MSR_TSC_AUX) | (1u << CPU_MSR_MTRR_DEFAULT);
+	state->msr_valid = (1u << CPU_MSR_MISC_ENABLE) | (1u << CPU_MSR_PAT) |
+	    (1u << CPU_MSR_EFER) | (1u << CPU_MSR_STAR) |
+	    (1u << CPU_MSR_LSTAR) | (1u << CPU_MSR_CSTAR) |
+	    (1u << CPU_MSR_SFMASK) | (1u << CPU_MSR_KERNEL_GS_BASE) |
+	    (1u << CPU_MSR_SYSENTER_CS) | (1u << CPU_MSR_SYSENTER_ESP) |
+	    (1u << CPU_MSR_SYSENTER_EIP) | (1u << CPU_MSR_TSC_AUX) |
+	    (1u << CPU_MSR_MTRR_DEFAULT);
 }
 
 static void
@@ -390,8 +388,8 @@ state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 }
 
 static int
-state_set(struct engine_cpu *ecpu, const struct cpu_state *state,
-    struct err *err)
+state_set(
+    struct engine_cpu *ecpu, const struct cpu_state *state, struct err *err)
 {
 	struct emu_cpu *cpu = cpu_of(ecpu);
 
@@ -429,9 +427,7 @@ state_set(struct engine_cpu *ecpu, const struct cpu_state *state,
 	cpu->nmi_pending = state->nmi_pending;
 	cpu->nmi_masked = state->nmi_masked;
 	cpu->trap = cpu->delivering = cpu->shutdown = false;
-	cpu->cpl = cpu->cr0 & CR0_PE
-	    ? cpu->seg[CPU_SS].attributes >> 5 & 3
-	    : 0;
+	cpu->cpl = cpu->cr0 & CR0_PE ? cpu->seg[CPU_SS].attributes >> 5 & 3 : 0;
 	cpu->mode = 0;
 	emu_set_flags(cpu, (uint32_t)state->rflags);
 	emu_flush(cpu);

@@ -18,8 +18,8 @@ stack_at(const struct emu_cpu *cpu, uint64_t sp)
 static inline void
 stack_set(struct emu_cpu *cpu, uint64_t sp)
 {
-	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) |
-	    (sp & cpu->stack_mask);
+	cpu->gpr[CPU_RSP] =
+	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 }
 
 static void
@@ -96,8 +96,7 @@ op_pop_r(struct emu_cpu *cpu, const struct op *op)
 
 	stack_set(cpu, cpu->gpr[CPU_RSP] + bytes);
 	if (bytes == 2)
-		cpu->gpr[op->dst] =
-		    (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | v;
+		cpu->gpr[op->dst] = (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | v;
 	else
 		cpu->gpr[op->dst] = v;
 	NEXT;
@@ -128,15 +127,13 @@ op_leave(struct emu_cpu *cpu, const struct op *op)
 	unsigned int bytes = 1u << op->aux;
 	uint64_t was = cpu->gpr[CPU_RSP], sp = cpu->gpr[CPU_RBP], v;
 
-	v = bytes == 2 ? load16(cpu, op, stack_at(cpu, sp))
-	    : bytes == 4
-	    ? load32(cpu, op, stack_at(cpu, sp))
-	    : load64(cpu, op, stack_at(cpu, sp));
+	v = bytes == 2   ? load16(cpu, op, stack_at(cpu, sp))
+	    : bytes == 4 ? load32(cpu, op, stack_at(cpu, sp))
+			 : load64(cpu, op, stack_at(cpu, sp));
 	(void)was;
 	stack_set(cpu, sp + bytes);
 	if (bytes == 2)
-		cpu->gpr[CPU_RBP] =
-		    (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | v;
+		cpu->gpr[CPU_RBP] = (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | v;
 	else
 		cpu->gpr[CPU_RBP] = v;
 	NEXT;
@@ -155,10 +152,9 @@ op_enter(struct emu_cpu *cpu, const struct op *op)
 		uint64_t v;
 
 		bp -= bytes;
-		v = bytes == 8 ? load64(cpu, op, stack_at(cpu, bp))
-		    : bytes == 4
-		    ? load32(cpu, op, stack_at(cpu, bp))
-		    : load16(cpu, op, stack_at(cpu, bp));
+		v = bytes == 8   ? load64(cpu, op, stack_at(cpu, bp))
+		    : bytes == 4 ? load32(cpu, op, stack_at(cpu, bp))
+				 : load16(cpu, op, stack_at(cpu, bp));
 		push(cpu, op, bytes, v);
 	}
 	if (level > 0)
@@ -177,8 +173,7 @@ op_pusha(struct emu_cpu *cpu, const struct op *op)
 	uint64_t sp = cpu->gpr[CPU_RSP];
 
 	for (unsigned int r = 0; r < 8; r++)
-		push(cpu, op, 1u << op->aux,
-		    r == CPU_RSP ? sp : cpu->gpr[r]);
+		push(cpu, op, 1u << op->aux, r == CPU_RSP ? sp : cpu->gpr[r]);
 	NEXT_STORED;
 }
 
@@ -201,30 +196,30 @@ op_popa(struct emu_cpu *cpu, const struct op *op)
 
 /* ---- jumps ---- */
 
-#define FOLLOW(n)                                                             \
-	do {                                                                  \
-		struct link *l_ = (struct link *)(uintptr_t)(op + 1 + (n));   \
-                                                                              \
-		if (likely(l_->to != NULL &&                                  \
-			(l_->generation == 0 ||                               \
-			    l_->generation == cpu->generation)))              \
-			GO(l_->to);                                           \
-		return emu_follow(cpu, l_);                                   \
+#define FOLLOW(n)                                                           \
+	do {                                                                \
+		struct link *l_ = (struct link *)(uintptr_t)(op + 1 + (n)); \
+                                                                            \
+		if (likely(l_->to != NULL &&                                \
+			(l_->generation == 0 ||                             \
+			    l_->generation == cpu->generation)))            \
+			GO(l_->to);                                         \
+		return emu_follow(cpu, l_);                                 \
 	} while (0)
 
 /* To a place that is known only now. */
-#define GO_TO(target)                                                         \
-	do {                                                                  \
-		uint64_t t_ = (target);                                       \
-		struct jump *j_ = &cpu->jumps[(t_ ^ t_ >> 12) % JUMPS];       \
-		struct block *b_ = j_->block;                                 \
-                                                                              \
-		cpu->rip = t_;                                                \
-		if (likely(b_ != NULL && j_->rip == t_ &&                     \
-			j_->generation == cpu->generation &&                  \
-			b_->mode == cpu->mode && !b_->dead))                  \
-			GO(b_->op);                                           \
-		return NULL;                                                  \
+#define GO_TO(target)                                                   \
+	do {                                                            \
+		uint64_t t_ = (target);                                 \
+		struct jump *j_ = &cpu->jumps[(t_ ^ t_ >> 12) % JUMPS]; \
+		struct block *b_ = j_->block;                           \
+                                                                        \
+		cpu->rip = t_;                                          \
+		if (likely(b_ != NULL && j_->rip == t_ &&               \
+			j_->generation == cpu->generation &&            \
+			b_->mode == cpu->mode && !b_->dead))            \
+			GO(b_->op);                                     \
+		return NULL;                                            \
 	} while (0)
 
 const struct op *
@@ -307,9 +302,8 @@ const struct op *
 op_loop(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t mask = op->more == 16 ? 0xffff
-	    : op->more == 32
-	    ? 0xffffffff
-	    : ~UINT64_C(0);
+	    : op->more == 32           ? 0xffffffff
+				       : ~UINT64_C(0);
 	uint64_t n = cpu->gpr[CPU_RCX] & mask;
 	bool go;
 
@@ -317,9 +311,8 @@ op_loop(struct emu_cpu *cpu, const struct op *op)
 		go = n == 0;
 	else {
 		n = (n - 1) & mask;
-		cpu->gpr[CPU_RCX] = op->more == 16
-		    ? (cpu->gpr[CPU_RCX] & ~mask) | n
-		    : n;
+		cpu->gpr[CPU_RCX] =
+		    op->more == 16 ? (cpu->gpr[CPU_RCX] & ~mask) | n : n;
 		go = n != 0 && (op->aux == 2 || flag_zf(cpu) == op->aux);
 	}
 	if (go)
@@ -329,14 +322,14 @@ op_loop(struct emu_cpu *cpu, const struct op *op)
 
 /* ---- comparison and conditional jump in one ---- */
 
-#define SUB_CONDITION_0	 (((a ^ b) & (a ^ r)) < 0)
-#define SUB_CONDITION_1	 ((uint64_t)a < (uint64_t)b)
-#define SUB_CONDITION_2	 (r == 0)
-#define SUB_CONDITION_3	 ((uint64_t)a <= (uint64_t)b)
-#define SUB_CONDITION_4	 (r < 0)
-#define SUB_CONDITION_5	 parity_even(r)
-#define SUB_CONDITION_6	 (a < b)
-#define SUB_CONDITION_7	 (a <= b)
+#define SUB_CONDITION_0  (((a ^ b) & (a ^ r)) < 0)
+#define SUB_CONDITION_1  ((uint64_t)a < (uint64_t)b)
+#define SUB_CONDITION_2  (r == 0)
+#define SUB_CONDITION_3  ((uint64_t)a <= (uint64_t)b)
+#define SUB_CONDITION_4  (r < 0)
+#define SUB_CONDITION_5  parity_even(r)
+#define SUB_CONDITION_6  (a < b)
+#define SUB_CONDITION_7  (a <= b)
 #define TEST_CONDITION_0 false
 #define TEST_CONDITION_1 false
 #define TEST_CONDITION_2 (r == 0)
@@ -346,64 +339,64 @@ op_loop(struct emu_cpu *cpu, const struct op *op)
 #define TEST_CONDITION_6 (r < 0)
 #define TEST_CONDITION_7 (r <= 0)
 
-#define FUSED(kind, form, bits, n, operand, compute, from, not)               \
-	static const struct op *fused_##kind##_##form##bits##_##n##not(       \
-	    struct emu_cpu *cpu, const struct op *op)                         \
-	{                                                                     \
-		int64_t a = (int##bits##_t)cpu->gpr[op->dst];                 \
-		int64_t b = (int##bits##_t)(operand);                         \
-		int64_t r = (int##bits##_t)(compute);                         \
-                                                                              \
-		flags_set(cpu, from, a, b, r);                                \
-		if (kind##_CONDITION_##n != not)                              \
-			FOLLOW(0);                                            \
-		FOLLOW(1);                                                    \
+#define FUSED(kind, form, bits, n, operand, compute, from, not )        \
+	static const struct op *fused_##kind##_##form##bits##_##n##not( \
+	    struct emu_cpu * cpu, const struct op *op)                  \
+	{                                                               \
+		int64_t a = (int##bits##_t)cpu->gpr[op->dst];           \
+		int64_t b = (int##bits##_t)(operand);                   \
+		int64_t r = (int##bits##_t)(compute);                   \
+                                                                        \
+		flags_set(cpu, from, a, b, r);                          \
+		if (kind##_CONDITION_##n != not )                       \
+			FOLLOW(0);                                      \
+		FOLLOW(1);                                              \
 	}
-#define FUSED_FORMS(bits, n, not)                                             \
-	FUSED(SUB, rr, bits, n, cpu->gpr[op->src],                            \
-	    (uint64_t)a - (uint64_t)b, FL_SUB, not)                           \
+#define FUSED_FORMS(bits, n, not )                                            \
+	FUSED(SUB, rr, bits, n, cpu->gpr[op->src], (uint64_t)a - (uint64_t)b, \
+	    FL_SUB, not )                                                     \
 	FUSED(SUB, ri, bits, n, op->imm, (uint64_t)a - (uint64_t)b, FL_SUB,   \
-	    not)                                                              \
-	FUSED(TEST, rr, bits, n, cpu->gpr[op->src], a &b, FL_LOGIC, not)      \
-	FUSED(TEST, ri, bits, n, op->imm, a &b, FL_LOGIC, not)
-#define FUSED_CONDITIONS(bits)                                                \
-	FUSED_FORMS(bits, 0, 0)                                               \
-	FUSED_FORMS(bits, 0, 1)                                               \
-	FUSED_FORMS(bits, 1, 0)                                               \
-	FUSED_FORMS(bits, 1, 1)                                               \
-	FUSED_FORMS(bits, 2, 0)                                               \
-	FUSED_FORMS(bits, 2, 1)                                               \
-	FUSED_FORMS(bits, 3, 0)                                               \
-	FUSED_FORMS(bits, 3, 1)                                               \
-	FUSED_FORMS(bits, 4, 0)                                               \
-	FUSED_FORMS(bits, 4, 1)                                               \
-	FUSED_FORMS(bits, 5, 0)                                               \
-	FUSED_FORMS(bits, 5, 1)                                               \
-	FUSED_FORMS(bits, 6, 0)                                               \
-	FUSED_FORMS(bits, 6, 1)                                               \
-	FUSED_FORMS(bits, 7, 0)                                               \
+	    not )                                                             \
+	FUSED(TEST, rr, bits, n, cpu->gpr[op->src], a &b, FL_LOGIC, not )     \
+	FUSED(TEST, ri, bits, n, op->imm, a &b, FL_LOGIC, not )
+#define FUSED_CONDITIONS(bits)  \
+	FUSED_FORMS(bits, 0, 0) \
+	FUSED_FORMS(bits, 0, 1) \
+	FUSED_FORMS(bits, 1, 0) \
+	FUSED_FORMS(bits, 1, 1) \
+	FUSED_FORMS(bits, 2, 0) \
+	FUSED_FORMS(bits, 2, 1) \
+	FUSED_FORMS(bits, 3, 0) \
+	FUSED_FORMS(bits, 3, 1) \
+	FUSED_FORMS(bits, 4, 0) \
+	FUSED_FORMS(bits, 4, 1) \
+	FUSED_FORMS(bits, 5, 0) \
+	FUSED_FORMS(bits, 5, 1) \
+	FUSED_FORMS(bits, 6, 0) \
+	FUSED_FORMS(bits, 6, 1) \
+	FUSED_FORMS(bits, 7, 0) \
 	FUSED_FORMS(bits, 7, 1)
 FUSED_CONDITIONS(32)
 FUSED_CONDITIONS(64)
 
-#define ROW(kind, form, bits)                                                 \
-	{                                                                     \
-		fused_##kind##_##form##bits##_00,                             \
-		    fused_##kind##_##form##bits##_01,                         \
-		    fused_##kind##_##form##bits##_10,                         \
-		    fused_##kind##_##form##bits##_11,                         \
-		    fused_##kind##_##form##bits##_20,                         \
-		    fused_##kind##_##form##bits##_21,                         \
-		    fused_##kind##_##form##bits##_30,                         \
-		    fused_##kind##_##form##bits##_31,                         \
-		    fused_##kind##_##form##bits##_40,                         \
-		    fused_##kind##_##form##bits##_41,                         \
-		    fused_##kind##_##form##bits##_50,                         \
-		    fused_##kind##_##form##bits##_51,                         \
-		    fused_##kind##_##form##bits##_60,                         \
-		    fused_##kind##_##form##bits##_61,                         \
-		    fused_##kind##_##form##bits##_70,                         \
-		    fused_##kind##_##form##bits##_71                          \
+#define ROW(kind, form, bits)                         \
+	{                                             \
+		fused_##kind##_##form##bits##_00,     \
+		    fused_##kind##_##form##bits##_01, \
+		    fused_##kind##_##form##bits##_10, \
+		    fused_##kind##_##form##bits##_11, \
+		    fused_##kind##_##form##bits##_20, \
+		    fused_##kind##_##form##bits##_21, \
+		    fused_##kind##_##form##bits##_30, \
+		    fused_##kind##_##form##bits##_31, \
+		    fused_##kind##_##form##bits##_40, \
+		    fused_##kind##_##form##bits##_41, \
+		    fused_##kind##_##form##bits##_50, \
+		    fused_##kind##_##form##bits##_51, \
+		    fused_##kind##_##form##bits##_60, \
+		    fused_##kind##_##form##bits##_61, \
+		    fused_##kind##_##form##bits##_70, \
+		    fused_##kind##_##form##bits##_71  \
 	}
 
 op_fn

@@ -12,8 +12,16 @@
 enum form { FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI, FORMS };
 
 enum two_op {
-	TWO_ADD, TWO_OR, TWO_ADC, TWO_SBB, TWO_AND, TWO_SUB, TWO_XOR, TWO_CMP,
-	TWO_TEST, TWO_OPS
+	TWO_ADD,
+	TWO_OR,
+	TWO_ADC,
+	TWO_SBB,
+	TWO_AND,
+	TWO_SUB,
+	TWO_XOR,
+	TWO_CMP,
+	TWO_TEST,
+	TWO_OPS
 };
 extern const op_fn two_ops[TWO_OPS][FORMS][4][2];
 
@@ -21,8 +29,14 @@ enum one_op { ONE_INC, ONE_DEC, ONE_NOT, ONE_NEG, ONE_OPS };
 extern const op_fn one_ops[ONE_OPS][2][4][2]; /* register, memory */
 
 enum shift_op {
-	SHIFT_ROL, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR, SHIFT_SHL, SHIFT_SHR,
-	SHIFT_SAR, SHIFT_OPS
+	SHIFT_ROL,
+	SHIFT_ROR,
+	SHIFT_RCL,
+	SHIFT_RCR,
+	SHIFT_SHL,
+	SHIFT_SHR,
+	SHIFT_SAR,
+	SHIFT_OPS
 };
 /* register by immediate, register by CL, memory by either */
 extern const op_fn shift_ops[SHIFT_OPS][4][4];
@@ -32,8 +46,8 @@ extern const op_fn mov_ops[FORMS][4];
 extern const op_fn xchg_ops[2][4];    /* register, memory */
 extern const op_fn cmpxchg_ops[2][4]; /* of the destination */
 extern const op_fn xadd_ops[2][4];
-extern const op_fn muldiv_ops[4][4];  /* mul, imul, div, idiv by src */
-extern const op_fn imul_ops[4][4];    /* rr, rm, rri, rmi */
+extern const op_fn muldiv_ops[4][4];    /* mul, imul, div, idiv by src */
+extern const op_fn imul_ops[4][4];      /* rr, rm, rri, rmi */
 extern const op_fn double_ops[2][2][4]; /* shld, shrd; register, memory */
 extern const op_fn bit_ops[2][4];
 extern const op_fn scan_ops[4];

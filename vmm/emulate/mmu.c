@@ -14,20 +14,20 @@
 
 #include <assert.h>
 
-#define PTE_P  UINT64_C(0x001)
-#define PTE_W  UINT64_C(0x002)
-#define PTE_U  UINT64_C(0x004)
-#define PTE_A  UINT64_C(0x020)
-#define PTE_D  UINT64_C(0x040)
-#define PTE_PS UINT64_C(0x080)
-#define PTE_NX (UINT64_C(1) << 63)
+#define PTE_P    UINT64_C(0x001)
+#define PTE_W    UINT64_C(0x002)
+#define PTE_U    UINT64_C(0x004)
+#define PTE_A    UINT64_C(0x020)
+#define PTE_D    UINT64_C(0x040)
+#define PTE_PS   UINT64_C(0x080)
+#define PTE_NX   (UINT64_C(1) << 63)
 #define PTE_ADDR UINT64_C(0x000ffffffffff000)
 
-#define PF_P  0x01u
-#define PF_W  0x02u
-#define PF_U  0x04u
+#define PF_P    0x01u
+#define PF_W    0x02u
+#define PF_U    0x04u
 #define PF_RSVD 0x08u
-#define PF_I  0x10u
+#define PF_I    0x10u
 
 /* ---- physical memory ---- */
 
@@ -104,8 +104,8 @@ table_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
 
 /* Is access allowed by what the walk found? */
 static bool
-allowed(const struct emu_cpu *cpu, uint64_t flags, enum access access,
-    bool user)
+allowed(
+    const struct emu_cpu *cpu, uint64_t flags, enum access access, bool user)
 {
 	if (user && !(flags & PTE_U))
 		return false;
@@ -138,8 +138,8 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 			index &= 3;
 		at = table + index * bytes;
 		/* A PAE directory pointer has neither rights nor A. */
-		entry = table_entry(cpu, op, at, bytes, pdpt ? 0 : PTE_A, addr,
-		    access, user);
+		entry = table_entry(
+		    cpu, op, at, bytes, pdpt ? 0 : PTE_A, addr, access, user);
 		if (!pdpt) {
 			rights &= entry;
 			nx |= entry & PTE_NX;
@@ -203,8 +203,7 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 	uint8_t *host;
 
 	if (access == ACCESS_FETCH) {
-		tlb_fill(tlb, ACCESS_FETCH, addr,
-		    page - (addr & PAGE_MASK));
+		tlb_fill(tlb, ACCESS_FETCH, addr, page - (addr & PAGE_MASK));
 		return;
 	}
 	host = memory_at(cpu->vm->memory, page, PAGE_BYTES);
@@ -290,18 +289,17 @@ is_user(const struct emu_cpu *cpu)
 }
 
 uint64_t
-emu_translate(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    enum access access)
+emu_translate(
+    struct emu_cpu *cpu, const struct op *op, uint64_t addr, enum access access)
 {
 	return lookup(cpu, op, addr, access, is_user(cpu)).phys;
 }
 
 void *
-emu_host(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    enum access access)
+emu_host(
+    struct emu_cpu *cpu, const struct op *op, uint64_t addr, enum access access)
 {
-	struct tlb_entry *tlb =
-	    access == ACCESS_WRITE ? cpu->write : cpu->read;
+	struct tlb_entry *tlb = access == ACCESS_WRITE ? cpu->write : cpu->read;
 	void *p = tlb_host(tlb, addr, 1);
 	struct walk w;
 
@@ -345,8 +343,7 @@ read_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 {
 	if (crosses(addr, bytes))
 		return read_crossing(cpu, op, addr, bytes, access, user);
-	return phys_read(
-	    cpu, lookup(cpu, op, addr, access, user).phys, bytes);
+	return phys_read(cpu, lookup(cpu, op, addr, access, user).phys, bytes);
 }
 
 static void
@@ -368,15 +365,15 @@ write_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 }
 
 uint64_t
-emu_read(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    unsigned int bytes)
+emu_read(
+    struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
 	return read_as(cpu, op, addr, bytes, ACCESS_READ, is_user(cpu));
 }
 
 uint64_t
-emu_read_rmw(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    unsigned int bytes)
+emu_read_rmw(
+    struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
 	return read_as(cpu, op, addr, bytes, ACCESS_WRITE, is_user(cpu));
 }
@@ -391,8 +388,8 @@ emu_write(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 uint64_t
 emu_read_system(struct emu_cpu *cpu, uint64_t addr, unsigned int bytes)
 {
-	const void *p = tlb_host(
-	    tlb_part(&cpu->tlb[0], ACCESS_READ), addr, bytes);
+	const void *p =
+	    tlb_host(tlb_part(&cpu->tlb[0], ACCESS_READ), addr, bytes);
 	uint64_t value = 0;
 
 	if (p == NULL)

@@ -70,16 +70,15 @@ struct descriptor {
 	uint32_t low, high;
 };
 
-#define DESC_TYPE(d)	 ((d).high >> 8 & 15)
-#define DESC_IS_USER(d)	 ((d).high & 0x1000) /* code or data */
-#define DESC_DPL(d)	 ((d).high >> 13 & 3)
-#define DESC_PRESENT(d)	 ((d).high & 0x8000)
-#define DESC_IS_CODE(d)	 ((d).high & 0x800)
+#define DESC_TYPE(d)     ((d).high >> 8 & 15)
+#define DESC_IS_USER(d)  ((d).high & 0x1000) /* code or data */
+#define DESC_DPL(d)      ((d).high >> 13 & 3)
+#define DESC_PRESENT(d)  ((d).high & 0x8000)
+#define DESC_IS_CODE(d)  ((d).high & 0x800)
 #define DESC_CONFORMS(d) ((d).high & 0x400)
 
 static bool
-find_descriptor(
-    struct emu_cpu *cpu, uint16_t selector, struct descriptor *d)
+find_descriptor(struct emu_cpu *cpu, uint16_t selector, struct descriptor *d)
 {
 	uint64_t base = cpu->gdt.base, limit = cpu->gdt.limit;
 
@@ -131,8 +130,8 @@ load_real(struct emu_cpu *cpu, unsigned int s, uint16_t selector)
 
 /* ES, SS, DS, FS, GS from a selector. */
 void
-emu_load_segment(struct emu_cpu *cpu, const struct op *op, unsigned int s,
-    uint16_t selector)
+emu_load_segment(
+    struct emu_cpu *cpu, const struct op *op, unsigned int s, uint16_t selector)
 {
 	struct descriptor d;
 	unsigned int rpl = selector & 3, code = selector & ~3u;
@@ -165,8 +164,7 @@ emu_load_segment(struct emu_cpu *cpu, const struct op *op, unsigned int s,
 			emu_fault_code(cpu, op, EXC_SS, code);
 	} else {
 		/* data, or code that may be read */
-		if (!DESC_IS_USER(d) ||
-		    (DESC_IS_CODE(d) && !(d.high & 0x200)))
+		if (!DESC_IS_USER(d) || (DESC_IS_CODE(d) && !(d.high & 0x200)))
 			emu_fault_code(cpu, op, EXC_GP, code);
 		if ((data || !DESC_CONFORMS(d)) &&
 		    (rpl > DESC_DPL(d) || cpu->cpl > DESC_DPL(d)))
@@ -220,8 +218,7 @@ set_flat(struct emu_cpu *cpu, unsigned int s, uint16_t selector,
 
 /* Where an inner privilege's stack begins, by the TSS. */
 static uint64_t
-tss_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist,
-    uint16_t *ss)
+tss_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist, uint16_t *ss)
 {
 	uint64_t base = cpu->seg[CPU_TR].base;
 
@@ -230,8 +227,8 @@ tss_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist,
 		uint64_t at = ist > 0 ? 36 + 8 * (ist - 1) : 4 + 8 * cpl;
 
 		if (at + 7 > cpu->seg[CPU_TR].limit)
-			emu_fault_code(cpu, NULL, EXC_TS,
-			    cpu->seg[CPU_TR].selector & ~3u);
+			emu_fault_code(
+			    cpu, NULL, EXC_TS, cpu->seg[CPU_TR].selector & ~3u);
 		return emu_read_system(cpu, base + at, 8);
 	}
 	if (4 + 8 * cpl + 5 > cpu->seg[CPU_TR].limit)
@@ -253,8 +250,7 @@ deliver_real(struct emu_cpu *cpu, unsigned int vector)
 
 	for (int i = 0; i < 3; i++) {
 		sp = (uint16_t)(sp - 2);
-		emu_write_system(
-		    cpu, cpu->seg[CPU_SS].base + sp, 2, words[i]);
+		emu_write_system(cpu, cpu->seg[CPU_SS].base + sp, 2, words[i]);
 	}
 	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~UINT64_C(0xffff)) | sp;
 	cpu->eflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC);
@@ -341,11 +337,9 @@ handler_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist)
 		}
 		stack.sp &= ~UINT64_C(15);
 		if (stack.changed)
-			stack.seg = (struct cpu_seg){
-				.selector = (uint16_t)cpl,
+			stack.seg = (struct cpu_seg){ .selector = (uint16_t)cpl,
 				.attributes =
-				    CPU_SEG_UNUSABLE | CPU_SEG_DPL(cpl)
-			};
+				    CPU_SEG_UNUSABLE | CPU_SEG_DPL(cpl) };
 		return stack;
 	}
 	if (cpl >= cpu->cpl)
@@ -356,8 +350,7 @@ handler_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist)
 		emu_fault_code(cpu, NULL, EXC_TS, stack.ss & ~3u);
 	stack.seg = seg_of(&d, stack.ss);
 	stack.base = stack.seg.base;
-	stack.mask =
-	    stack.seg.attributes & CPU_SEG_32 ? 0xffffffff : 0xffff;
+	stack.mask = stack.seg.attributes & CPU_SEG_32 ? 0xffffffff : 0xffff;
 	stack.changed = true;
 	return stack;
 }
@@ -404,9 +397,9 @@ emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
 		cpu->eflags &= ~FLAG_IF;
 	if (stack.changed)
 		cpu->seg[CPU_SS] = stack.seg;
-	cpu->gpr[CPU_RSP] = lma ? stack.sp
-				: (cpu->gpr[CPU_RSP] & ~stack.mask) |
-		(stack.sp & stack.mask);
+	cpu->gpr[CPU_RSP] = lma
+	    ? stack.sp
+	    : (cpu->gpr[CPU_RSP] & ~stack.mask) | (stack.sp & stack.mask);
 	set_code(cpu, &d, gate.selector, cpl);
 	cpu->rip = gate.offset;
 	emu_set_mode(cpu);
@@ -420,21 +413,20 @@ pop_at(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
 {
 	uint64_t sp = cpu->gpr[CPU_RSP] + (uint64_t)bytes * nth;
 
-	return emu_read(cpu, op,
-	    (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS], bytes);
+	return emu_read(
+	    cpu, op, (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS], bytes);
 }
 
 static void
 set_sp(struct emu_cpu *cpu, uint64_t sp)
 {
-	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) |
-	    (sp & cpu->stack_mask);
+	cpu->gpr[CPU_RSP] =
+	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 }
 
 /* Which flags a return to new_flags from privilege cpl may change. */
 static uint32_t
-returned_flags(
-    const struct emu_cpu *cpu, uint32_t value, unsigned int bytes)
+returned_flags(const struct emu_cpu *cpu, uint32_t value, unsigned int bytes)
 {
 	uint32_t may = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
 
@@ -460,8 +452,8 @@ drop_inner_segments(struct emu_cpu *cpu)
 		struct cpu_seg *seg = &cpu->seg[data[i]];
 		unsigned int dpl = seg->attributes >> 5 & 3;
 
-		if (!(seg->attributes & CPU_SEG_UNUSABLE) &&
-		    dpl < cpu->cpl && (seg->attributes & 0xc) != 0xc) {
+		if (!(seg->attributes & CPU_SEG_UNUSABLE) && dpl < cpu->cpl &&
+		    (seg->attributes & 0xc) != 0xc) {
 			/* Its base stays: FS and GS have MSRs. */
 			seg->selector = 0;
 			seg->attributes = CPU_SEG_UNUSABLE;
@@ -582,8 +574,7 @@ op_syscall(struct emu_cpu *cpu, const struct op *op)
 	leave_after(cpu, op);
 	cpu->gpr[CPU_RCX] = cpu->rip;
 	cpu->gpr[CPU_R11] = emu_flags(cpu) & ~FLAG_RF;
-	cpu->rip = (cpu->mode & MODE_SIZE) == MODE_64 ? cpu->lstar
-						      : cpu->cstar;
+	cpu->rip = (cpu->mode & MODE_SIZE) == MODE_64 ? cpu->lstar : cpu->cstar;
 	cpu->eflags &= ~((uint32_t)cpu->sfmask | FLAG_RF);
 	set_flat(cpu, CPU_CS, cs, 0, CPU_SEG_LONG | 0xb);
 	set_flat(cpu, CPU_SS, (uint16_t)(cs + 8), 0, CPU_SEG_32 | 0x3);
@@ -608,8 +599,8 @@ op_sysret(struct emu_cpu *cpu, const struct op *op)
 		emu_fault_code(cpu, op, EXC_GP, 0);
 	leave_after(cpu, op);
 	if (op->aux == 3) {
-		set_flat(cpu, CPU_CS, (uint16_t)(cs + 16), 3,
-		    CPU_SEG_LONG | 0xb);
+		set_flat(
+		    cpu, CPU_CS, (uint16_t)(cs + 16), 3, CPU_SEG_LONG | 0xb);
 		cpu->rip = cpu->gpr[CPU_RCX];
 	} else {
 		set_flat(cpu, CPU_CS, cs, 3, CPU_SEG_32 | 0xb);
@@ -651,8 +642,7 @@ struct far {
 static struct far
 far_target(struct emu_cpu *cpu, const struct op *op)
 {
-	struct far far = { .offset = (uint64_t)op->imm,
-		.selector = op->more };
+	struct far far = { .offset = (uint64_t)op->imm, .selector = op->more };
 	unsigned int bytes = 1u << op->aux;
 	uint64_t at;
 
@@ -744,8 +734,7 @@ op_ret_far(struct emu_cpu *cpu, const struct op *op)
 	bool outer;
 
 	if (!(cpu->cr0 & CR0_PE)) {
-		set_sp(cpu,
-		    cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm);
+		set_sp(cpu, cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm);
 		far_go(cpu, op, &far, &d);
 		return NULL;
 	}
@@ -755,8 +744,7 @@ op_ret_far(struct emu_cpu *cpu, const struct op *op)
 	check_code(cpu, op, far.selector, &d, cpl);
 	outer = cpl > cpu->cpl;
 	if (outer) {
-		uint64_t at = cpu->gpr[CPU_RSP] + 2 * bytes +
-		    (uint64_t)op->imm;
+		uint64_t at = cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm;
 
 		at = (at & cpu->stack_mask) + cpu->seg_base[CPU_SS];
 		sp = emu_read(cpu, op, at, bytes);
@@ -771,8 +759,7 @@ op_ret_far(struct emu_cpu *cpu, const struct op *op)
 	if (outer)
 		cpu->gpr[CPU_RSP] = sp + (uint64_t)op->imm;
 	else
-		set_sp(cpu,
-		    cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm);
+		set_sp(cpu, cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm);
 	emu_set_mode(cpu);
 	return NULL;
 }
@@ -808,8 +795,7 @@ op_pop_seg(struct emu_cpu *cpu, const struct op *op)
 {
 	unsigned int bytes = 1u << op->aux;
 
-	emu_load_segment(
-	    cpu, op, op->dst, (uint16_t)pop_at(cpu, op, bytes, 0));
+	emu_load_segment(cpu, op, op->dst, (uint16_t)pop_at(cpu, op, bytes, 0));
 	set_sp(cpu, cpu->gpr[CPU_RSP] + bytes);
 	cpu->shadow = op->dst == CPU_SS;
 	return leave_after(cpu, op);
@@ -823,11 +809,10 @@ op_load_far(struct emu_cpu *cpu, const struct op *op)
 	uint64_t at = effective(cpu, op), v;
 
 	v = emu_read(cpu, op, at, bytes);
-	emu_load_segment(cpu, op, op->src,
-	    (uint16_t)emu_read(cpu, op, at + bytes, 2));
-	cpu->gpr[op->dst] = bytes == 2
-	    ? (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | v
-	    : v;
+	emu_load_segment(
+	    cpu, op, op->src, (uint16_t)emu_read(cpu, op, at + bytes, 2));
+	cpu->gpr[op->dst] =
+	    bytes == 2 ? (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | v : v;
 	return leave_after(cpu, op);
 }
 
@@ -868,8 +853,8 @@ op_lidt(struct emu_cpu *cpu, const struct op *op)
 }
 
 static const struct op *
-store_table(struct emu_cpu *cpu, const struct op *op,
-    const struct cpu_table *table)
+store_table(
+    struct emu_cpu *cpu, const struct op *op, const struct cpu_table *table)
 {
 	uint64_t at = effective(cpu, op);
 	bool wide = (cpu->mode & MODE_SIZE) == MODE_64;
@@ -894,8 +879,8 @@ op_sidt(struct emu_cpu *cpu, const struct op *op)
 /* A system segment: LDT (type 2) or an available TSS (9, in legacy mode also
  * 1), whose descriptor has 16 bytes in long mode. */
 static struct cpu_seg
-system_segment(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
-    bool tss)
+system_segment(
+    struct emu_cpu *cpu, const struct op *op, uint16_t selector, bool tss)
 {
 	unsigned int code = selector & ~3u, type;
 	struct cpu_seg seg;
@@ -907,8 +892,7 @@ system_segment(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
 	if (code == 0 && !tss)
 		return (struct cpu_seg){ .selector = selector,
 			.attributes = CPU_SEG_UNUSABLE };
-	if (code == 0 || selector & 4 ||
-	    !find_descriptor(cpu, selector, &d))
+	if (code == 0 || selector & 4 || !find_descriptor(cpu, selector, &d))
 		emu_fault_code(cpu, op, EXC_GP, code);
 	type = d.high >> 8 & 0x1f;
 	if (tss ? type != 9 && (type != 1 || cpu->efer & EFER_LMA) : type != 2)
@@ -929,16 +913,16 @@ system_segment(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
 const struct op *
 op_lldt(struct emu_cpu *cpu, const struct op *op)
 {
-	cpu->seg[CPU_LDTR] = system_segment(
-	    cpu, op, (uint16_t)cpu->gpr[op->src], false);
+	cpu->seg[CPU_LDTR] =
+	    system_segment(cpu, op, (uint16_t)cpu->gpr[op->src], false);
 	return leave_after(cpu, op);
 }
 
 const struct op *
 op_ltr(struct emu_cpu *cpu, const struct op *op)
 {
-	cpu->seg[CPU_TR] = system_segment(
-	    cpu, op, (uint16_t)cpu->gpr[op->src], true);
+	cpu->seg[CPU_TR] =
+	    system_segment(cpu, op, (uint16_t)cpu->gpr[op->src], true);
 	return leave_after(cpu, op);
 }
 
@@ -1000,8 +984,7 @@ op_lar_lsl(struct emu_cpu *cpu, const struct op *op)
 
 		good = DESC_IS_USER(d) || type == 2 || type == 9 ||
 		    type == 11 || (op->more == 0 && type == 12);
-		if (!DESC_IS_USER(d) || !DESC_IS_CODE(d) ||
-		    !DESC_CONFORMS(d))
+		if (!DESC_IS_USER(d) || !DESC_IS_CODE(d) || !DESC_CONFORMS(d))
 			good = good && rpl <= DESC_DPL(d) &&
 			    cpu->cpl <= DESC_DPL(d);
 	}

@@ -13,35 +13,30 @@ static inline uint64_t
 address_mask(const struct op *op)
 {
 	return op->more == 64 ? ~UINT64_C(0)
-	    : op->more == 32
-	    ? 0xffffffff
-	    : 0xffff;
+	    : op->more == 32  ? 0xffffffff
+			      : 0xffff;
 }
 
 /* Adds to an index register or counter of the instruction's address size. */
 static inline void
-advance(struct emu_cpu *cpu, const struct op *op, unsigned int reg,
-    uint64_t by)
+advance(struct emu_cpu *cpu, const struct op *op, unsigned int reg, uint64_t by)
 {
 	uint64_t mask = address_mask(op), v = cpu->gpr[reg] + by;
 
-	cpu->gpr[reg] = op->more == 16
-	    ? (cpu->gpr[reg] & ~mask) | (v & mask)
-	    : v & mask;
+	cpu->gpr[reg] =
+	    op->more == 16 ? (cpu->gpr[reg] & ~mask) | (v & mask) : v & mask;
 }
 
 static inline uint64_t
 source_at(const struct emu_cpu *cpu, const struct op *op)
 {
-	return (cpu->gpr[CPU_RSI] & address_mask(op)) +
-	    cpu->seg_base[op->seg];
+	return (cpu->gpr[CPU_RSI] & address_mask(op)) + cpu->seg_base[op->seg];
 }
 
 static inline uint64_t
 destination_at(const struct emu_cpu *cpu, const struct op *op)
 {
-	return (cpu->gpr[CPU_RDI] & address_mask(op)) +
-	    cpu->seg_base[CPU_ES];
+	return (cpu->gpr[CPU_RDI] & address_mask(op)) + cpu->seg_base[CPU_ES];
 }
 
 static inline uint64_t
@@ -123,8 +118,7 @@ move_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 		for (uint64_t done = 0; done < n << op->aux; done += apart) {
 			uint64_t left = (n << op->aux) - done;
 
-			memcpy(q + done, p + done,
-			    left < apart ? left : apart);
+			memcpy(q + done, p + done, left < apart ? left : apart);
 		}
 	} else
 		memmove(q, p, n << op->aux);
@@ -218,8 +212,7 @@ op_lods(struct emu_cpu *cpu, const struct op *op)
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
 
 	while (left > 0) {
-		put_accumulator(
-		    cpu, op, load(cpu, op, source_at(cpu, op)));
+		put_accumulator(cpu, op, load(cpu, op, source_at(cpu, op)));
 		left--;
 		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)
@@ -244,8 +237,8 @@ extended(const struct op *op, uint64_t v)
 static void
 compare(struct emu_cpu *cpu, const struct op *op, uint64_t a, uint64_t b)
 {
-	flags_set(cpu, FL_SUB, extended(op, a), extended(op, b),
-	    extended(op, a - b));
+	flags_set(
+	    cpu, FL_SUB, extended(op, a), extended(op, b), extended(op, a - b));
 }
 
 /* Does a repeated comparison go on after this result? */
@@ -300,20 +293,12 @@ op_scas(struct emu_cpu *cpu, const struct op *op)
 	NEXT;
 }
 
-static void
-check_port(struct emu_cpu *cpu, const struct op *op)
-{
-	/* Without a permission bitmap: IOPL decides (SDM 1, 19.5). */
-	if ((cpu->cr0 & CR0_PE) && cpu->cpl > ((cpu->eflags >> 12) & 3))
-		emu_fault_code(cpu, op, EXC_GP, 0);
-}
-
 const struct op *
 op_ins(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
 
-	check_port(cpu, op);
+	emu_check_port(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux);
 	while (left > 0) {
 		uint64_t at = destination_at(cpu, op);
 
@@ -337,13 +322,12 @@ op_outs(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
 
-	check_port(cpu, op);
+	emu_check_port(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux);
 	while (left > 0) {
 		uint64_t v = load(cpu, op, source_at(cpu, op));
 
 		cpu->vm->io->port_out(cpu->vm->io->arg, cpu->base.id,
-		    (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux,
-		    (uint32_t)v);
+		    (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux, (uint32_t)v);
 		left--;
 		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)

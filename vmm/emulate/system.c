@@ -9,30 +9,30 @@
 
 #include "vmm/emulate/segment.h"
 
-#define MSR_TSC		   0x10
-#define MSR_APIC_BASE	   0x1b
-#define MSR_MTRR_CAP	   0xfe
-#define MSR_SYSENTER_CS	   0x174
+#define MSR_TSC            0x10
+#define MSR_APIC_BASE      0x1b
+#define MSR_MTRR_CAP       0xfe
+#define MSR_SYSENTER_CS    0x174
 #define MSR_SYSENTER_ESP   0x175
 #define MSR_SYSENTER_EIP   0x176
-#define MSR_MCG_CAP	   0x179
-#define MSR_MCG_STATUS	   0x17a
-#define MSR_MISC_ENABLE	   0x1a0
+#define MSR_MCG_CAP        0x179
+#define MSR_MCG_STATUS     0x17a
+#define MSR_MISC_ENABLE    0x1a0
 #define MSR_MTRR_VARIABLE  0x200
-#define MSR_PAT		   0x277
+#define MSR_PAT            0x277
 #define MSR_MTRR_DEFAULT   0x2ff
 #define MSR_TSC_DEADLINE   0x6e0
-#define MSR_X2APIC	   0x800
-#define MSR_X2APIC_END	   0x8ff
-#define MSR_EFER	   0xc0000080
-#define MSR_STAR	   0xc0000081
-#define MSR_LSTAR	   0xc0000082
-#define MSR_CSTAR	   0xc0000083
-#define MSR_SFMASK	   0xc0000084
-#define MSR_FS_BASE	   0xc0000100
-#define MSR_GS_BASE	   0xc0000101
+#define MSR_X2APIC         0x800
+#define MSR_X2APIC_END     0x8ff
+#define MSR_EFER           0xc0000080
+#define MSR_STAR           0xc0000081
+#define MSR_LSTAR          0xc0000082
+#define MSR_CSTAR          0xc0000083
+#define MSR_SFMASK         0xc0000084
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
-#define MSR_TSC_AUX	   0xc0000103
+#define MSR_TSC_AUX        0xc0000103
 
 /* ---- faults ---- */
 
@@ -111,8 +111,8 @@ op_pushf(struct emu_cpu *cpu, const struct op *op)
 		store32(cpu, op, at, flags);
 	else
 		store16(cpu, op, at, (uint16_t)flags);
-	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) |
-	    (sp & cpu->stack_mask);
+	cpu->gpr[CPU_RSP] =
+	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 	NEXT_STORED;
 }
 
@@ -121,8 +121,8 @@ op_popf(struct emu_cpu *cpu, const struct op *op)
 {
 	unsigned int bytes = 1u << op->aux;
 	uint64_t sp = cpu->gpr[CPU_RSP];
-	uint32_t v = (uint32_t)emu_read(cpu, op,
-	    (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS], bytes);
+	uint32_t v = (uint32_t)emu_read(
+	    cpu, op, (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS], bytes);
 	uint32_t may = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
 	uint32_t was;
 
@@ -133,8 +133,8 @@ op_popf(struct emu_cpu *cpu, const struct op *op)
 	if (cpu->cpl <= (cpu->eflags >> 12 & 3) || !(cpu->cr0 & CR0_PE))
 		may |= FLAG_IF;
 	sp += bytes;
-	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) |
-	    (sp & cpu->stack_mask);
+	cpu->gpr[CPU_RSP] =
+	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 	cpu->fl_from = FL_RAW;
 	was = cpu->eflags;
 	cpu->eflags =
@@ -173,11 +173,37 @@ op_hlt(struct emu_cpu *cpu, const struct op *op)
 
 /* ---- ports: number in imm or, negative, in DX; aux is the size ---- */
 
+/* Beyond its I/O privilege a program may use the ports that the task's bitmap
+ * has clear (SDM 1, 19.5.2). */
+void
+emu_check_port(
+    struct emu_cpu *cpu, const struct op *op, uint16_t port, unsigned int bytes)
+{
+	const struct cpu_seg *tss = &cpu->seg[CPU_TR];
+	uint64_t map, at;
+	uint32_t bits;
+
+	if (!(cpu->cr0 & CR0_PE) || cpu->cpl <= (cpu->eflags >> 12 & 3))
+		return;
+	if (tss->attributes & CPU_SEG_UNUSABLE || tss->limit < 103)
+		emu_fault_code(cpu, op, EXC_GP, 0);
+	map = emu_read_system(cpu, tss->base + 102, 2);
+	at = map + port / 8;
+	if (at + 1 > tss->limit) /* two bytes are read, whatever the port */
+		emu_fault_code(cpu, op, EXC_GP, 0);
+	bits = (uint32_t)emu_read_system(cpu, tss->base + at, 2);
+	if (bits >> port % 8 & ((1u << bytes) - 1))
+		emu_fault_code(cpu, op, EXC_GP, 0);
+}
+
 static uint16_t
 port_of(struct emu_cpu *cpu, const struct op *op)
 {
-	need_iopl(cpu, op);
-	return (uint16_t)(op->imm < 0 ? (int64_t)cpu->gpr[CPU_RDX] : op->imm);
+	uint16_t port =
+	    (uint16_t)(op->imm < 0 ? (int64_t)cpu->gpr[CPU_RDX] : op->imm);
+
+	emu_check_port(cpu, op, port, 1u << op->aux);
+	return port;
 }
 
 const struct op *
@@ -235,8 +261,8 @@ write_cr0(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 		emu_flush(cpu);
 }
 
-#define CR4_KNOWN                                                             \
-	(0x3u | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |    \
+#define CR4_KNOWN                                                          \
+	(0x3u | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | \
 	    0x100u | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 static void
@@ -292,9 +318,7 @@ op_mov_from_cr(struct emu_cpu *cpu, const struct op *op)
 	case 2: v = cpu->cr2; break;
 	case 3: v = cpu->cr3; break;
 	case 4: v = cpu->cr4; break;
-	case 8:
-		v = cpu->vm->io->get_tpr(cpu->vm->io->arg, cpu->base.id);
-		break;
+	case 8: v = cpu->vm->io->get_tpr(cpu->vm->io->arg, cpu->base.id); break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
 	cpu->gpr[op->dst] =
@@ -371,9 +395,8 @@ op_smsw(struct emu_cpu *cpu, const struct op *op)
 {
 	cpu->gpr[op->dst] = op->aux == 1 && op->dst != REG_VALUE
 	    ? (cpu->gpr[op->dst] & ~UINT64_C(0xffff)) | (uint16_t)cpu->cr0
-	    : op->aux == 3
-	    ? cpu->cr0
-	    : (uint32_t)cpu->cr0;
+	    : op->aux == 3 ? cpu->cr0
+			   : (uint32_t)cpu->cr0;
 	NEXT;
 }
 
@@ -475,8 +498,7 @@ is_machines(uint32_t index)
 }
 
 static bool
-read_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index,
-    uint64_t *v)
+read_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index, uint64_t *v)
 {
 	const uint64_t *plain = plain_msr(cpu, index);
 
@@ -526,8 +548,7 @@ write_address(uint64_t *to, uint64_t v)
 }
 
 static bool
-write_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index,
-    uint64_t v)
+write_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index, uint64_t v)
 {
 	uint64_t *plain = plain_msr(cpu, index);
 
@@ -602,8 +623,8 @@ leaf_1(const struct emu_cpu *cpu)
 		    BIT(16) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26),
 	};
 
-	if (cpu->vm->io->msr_read(cpu->vm->io->arg, cpu->base.id,
-		MSR_APIC_BASE, &apic_base) &&
+	if (cpu->vm->io->msr_read(
+		cpu->vm->io->arg, cpu->base.id, MSR_APIC_BASE, &apic_base) &&
 	    (apic_base & BIT(11)))
 		leaf.edx |= BIT(9); /* APIC */
 	return leaf;

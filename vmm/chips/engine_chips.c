@@ -1,0 +1,635 @@
+/*
+ * An engine without chips, and our chips, as one engine.
+ *
+ *     CPU thread:  chips --inject--> inner engine --ports, MMIO, MSRs--> chips
+ *     clock thread: sleeps until the chips' next event, lets it happen
+ *     any thread:  lines and messages --> chips --wake--> CPU
+ *
+ * What the inner engine asks for (engine_io) is answered by the chips if it is
+ * theirs, else by the machine.  One lock guards the chips; it is never held
+ * while the guest runs or the machine is asked.  A CPU that halts waits for a
+ * condition; one that runs is kicked out of the guest.
+ *
+ * The time-stamp counter is nanoseconds since the VM was made, on all CPUs: it
+ * needs no calibration, and kvmclock's factor is 1.
+ */
+#include "vmm/chips/engine_chips.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/chips/chips.h"
+#include "vmm/chips/clock_kvm.h"
+#include "vmm/chips/lapic.h"
+#include "vmm/emulate/engine_emulate.h"
+#include "vmm/engine_io.h"
+
+#define TSC_KHZ  1000000
+#define NS_PER_S UINT64_C(1000000000)
+
+struct chips_cpu {
+	struct engine_cpu base;
+	struct engine_cpu *inner;
+	struct cpu_state reset; /* as it was made */
+	atomic_bool kicked;
+	bool init, nmi; /* under the lock: on their way */
+	bool sipi;
+	uint8_t sipi_vector;
+};
+
+struct chips_vm {
+	struct engine_vm base;
+	const struct engine *engine; /* the inner one */
+	struct engine_vm *inner;
+	const struct engine_io *machine;
+	struct engine_io io;
+	struct chips *chips;
+	struct clock_kvm clock;
+	uint64_t start_ns; /* CLOCK_MONOTONIC at instant 0 */
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* for halted CPUs */
+	pthread_cond_t sooner;  /* for the clock thread */
+	uint64_t armed_ns;      /* what that one sleeps until */
+	pthread_t thread;
+	bool has_thread, quit;
+	struct chips_cpu *cpu[ENGINE_CPUS_MAX];
+	unsigned int ncpus;
+};
+
+static struct chips_vm *
+vm_of(struct engine_vm *vm)
+{
+	return (struct chips_vm *)vm;
+}
+
+static struct chips_cpu *
+cpu_of(struct engine_cpu *cpu)
+{
+	return (struct chips_cpu *)cpu;
+}
+
+/* ---- time ---- */
+
+static uint64_t
+clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t
+now_ns(const struct chips_vm *vm)
+{
+	return clock_ns(CLOCK_MONOTONIC) - vm->start_ns;
+}
+
+/* Takes the lock; the chips' time is the present. */
+static void
+enter(struct chips_vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	chips_advance(vm->chips, now_ns(vm));
+}
+
+/* Gives the lock back; the clock thread hears of earlier events. */
+static void
+leave(struct chips_vm *vm)
+{
+	if (chips_next_event_ns(vm->chips) < vm->armed_ns)
+		pthread_cond_signal(&vm->sooner);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void *
+clock_thread(void *arg)
+{
+	struct chips_vm *vm = arg;
+
+	pthread_mutex_lock(&vm->lock);
+	while (!vm->quit) {
+		uint64_t at;
+		struct timespec ts;
+
+		chips_advance(vm->chips, now_ns(vm));
+		vm->armed_ns = chips_next_event_ns(vm->chips);
+		if (vm->armed_ns == CHIPS_NEVER) {
+			pthread_cond_wait(&vm->sooner, &vm->lock);
+			continue;
+		}
+		at = vm->start_ns + vm->armed_ns;
+		ts.tv_sec = (time_t)(at / NS_PER_S);
+		ts.tv_nsec = (long)(at % NS_PER_S);
+		pthread_cond_timedwait(&vm->sooner, &vm->lock, &ts);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return NULL;
+}
+
+/* ---- what the chips do to CPUs; the lock is held ---- */
+
+static void
+rouse(struct chips_vm *vm, unsigned int cpu)
+{
+	if (cpu >= vm->ncpus)
+		return;
+	vm->engine->kick(vm->cpu[cpu]->inner);
+	pthread_cond_broadcast(&vm->changed);
+}
+
+static void
+on_wake(void *arg, unsigned int cpu)
+{
+	rouse(arg, cpu);
+}
+
+static void
+on_nmi(void *arg, unsigned int cpu)
+{
+	struct chips_vm *vm = arg;
+
+	if (cpu < vm->ncpus)
+		vm->cpu[cpu]->nmi = true;
+	rouse(vm, cpu);
+}
+
+static void
+on_init(void *arg, unsigned int cpu)
+{
+	struct chips_vm *vm = arg;
+
+	if (cpu < vm->ncpus) {
+		vm->cpu[cpu]->init = true;
+		vm->cpu[cpu]->sipi = false;
+	}
+	rouse(vm, cpu);
+}
+
+static void
+on_sipi(void *arg, unsigned int cpu, uint8_t vector)
+{
+	struct chips_vm *vm = arg;
+
+	if (cpu < vm->ncpus) {
+		vm->cpu[cpu]->sipi = true;
+		vm->cpu[cpu]->sipi_vector = vector;
+	}
+	rouse(vm, cpu);
+}
+
+static const struct chips_ops ops = {
+	.wake = on_wake, .nmi = on_nmi, .init = on_init, .sipi = on_sipi
+};
+
+/* ---- what the inner engine asks for ---- */
+
+static bool
+is_chips_port(uint16_t port)
+{
+	for (unsigned int i = 0; i < CHIPS_PORT_RANGES; i++)
+		if (port >= chips_ports[i].first &&
+		    port - chips_ports[i].first < chips_ports[i].count)
+			return true;
+	return false;
+}
+
+static uint32_t
+port_in(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes)
+{
+	struct chips_vm *vm = arg;
+	uint32_t v = 0;
+
+	if (!is_chips_port(port))
+		return vm->machine->port_in(vm->machine->arg, cpu, port, bytes);
+	enter(vm);
+	for (unsigned int i = 0; i < bytes; i++) {
+		uint16_t at = (uint16_t)(port + i);
+
+		v |= (uint32_t)(is_chips_port(at)
+			     ? chips_port_read(vm->chips, at)
+			     : 0xff)
+		    << 8 * i;
+	}
+	leave(vm);
+	return v;
+}
+
+static void
+port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
+    uint32_t value)
+{
+	struct chips_vm *vm = arg;
+
+	if (!is_chips_port(port)) {
+		vm->machine->port_out(
+		    vm->machine->arg, cpu, port, bytes, value);
+		return;
+	}
+	enter(vm);
+	for (unsigned int i = 0; i < bytes; i++) {
+		uint16_t at = (uint16_t)(port + i);
+
+		if (is_chips_port(at))
+			chips_port_write(
+			    vm->chips, at, (uint8_t)(value >> 8 * i));
+	}
+	leave(vm);
+}
+
+static uint64_t
+mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
+{
+	struct chips_vm *vm = arg;
+	uint64_t v = 0;
+	bool ours;
+
+	enter(vm);
+	ours = chips_mmio_read(vm->chips, cpu, address, bytes, &v);
+	leave(vm);
+	return ours
+	    ? v
+	    : vm->machine->mmio_read(vm->machine->arg, cpu, address, bytes);
+}
+
+static void
+mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
+    uint64_t value)
+{
+	struct chips_vm *vm = arg;
+	bool ours;
+
+	enter(vm);
+	ours = chips_mmio_write(vm->chips, cpu, address, bytes, value);
+	leave(vm);
+	if (!ours)
+		vm->machine->mmio_write(
+		    vm->machine->arg, cpu, address, bytes, value);
+}
+
+static bool
+msr_read(void *arg, unsigned int cpu, uint32_t index, uint64_t *value)
+{
+	struct chips_vm *vm = arg;
+	bool good = true;
+
+	enter(vm);
+	if (clock_kvm_has(index))
+		*value = clock_kvm_read(&vm->clock, cpu, index);
+	else
+		good = chips_msr_read(vm->chips, cpu, index, value);
+	leave(vm);
+	return good;
+}
+
+static bool
+msr_write(void *arg, unsigned int cpu, uint32_t index, uint64_t value)
+{
+	struct chips_vm *vm = arg;
+	uint64_t now;
+	bool good;
+
+	enter(vm);
+	now = now_ns(vm);
+	good = clock_kvm_has(index)
+	    ? clock_kvm_write(&vm->clock, cpu, index, value, now, now)
+	    : chips_msr_write(vm->chips, cpu, index, value);
+	leave(vm);
+	return good;
+}
+
+static uint8_t
+get_tpr(void *arg, unsigned int cpu)
+{
+	struct chips_vm *vm = arg;
+	uint8_t v;
+
+	enter(vm);
+	v = chips_cr8(vm->chips, cpu);
+	leave(vm);
+	return v;
+}
+
+static void
+set_tpr(void *arg, unsigned int cpu, uint8_t priority)
+{
+	struct chips_vm *vm = arg;
+
+	enter(vm);
+	chips_set_cr8(vm->chips, cpu, priority);
+	leave(vm);
+}
+
+static uint64_t
+tsc(void *arg, uint64_t retired)
+{
+	(void)retired;
+	return now_ns(arg); /* TSC_KHZ counts it */
+}
+
+/* ---- CPUs ---- */
+
+/* INIT, SIPI and NMI that have come; the lock is held. */
+static int
+take_signals(struct chips_vm *vm, struct chips_cpu *cpu, struct err *err)
+{
+	struct cpu_state *state;
+	int r = 0;
+
+	if (!cpu->init && !cpu->sipi && !cpu->nmi)
+		return 0;
+	state = malloc(sizeof(*state));
+	if (state == NULL)
+		return err_sys(err, -ENOMEM, NULL, "CPU state");
+	r = vm->engine->state_get(cpu->inner, state, err);
+	if (r == 0 && cpu->init) {
+		*state = cpu->reset;
+		/* The boot CPU would begin at its reset vector. */
+		state->run = cpu->base.id == 0 ? CPU_RUNNING : CPU_WAIT_SIPI;
+	}
+	if (r == 0 && cpu->sipi && state->run == CPU_WAIT_SIPI) {
+		state->seg[CPU_CS].selector = (uint16_t)(cpu->sipi_vector << 8);
+		state->seg[CPU_CS].base = (uint64_t)cpu->sipi_vector << 12;
+		state->rip = 0;
+		state->run = CPU_RUNNING;
+	}
+	if (r == 0 && cpu->nmi)
+		state->nmi_pending = true;
+	if (r == 0)
+		r = vm->engine->state_set(cpu->inner, state, err);
+	cpu->init = cpu->sipi = cpu->nmi = false;
+	free(state);
+	return r;
+}
+
+/* Gives the CPU the interrupt that is due, or has it say when it can take it.
+ * The lock is held. */
+static void
+give_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
+{
+	int vector = chips_pending(vm->chips, cpu->base.id);
+	bool wait = false;
+
+	if (vector >= 0) {
+		wait = vm->engine->inject(cpu->inner, (uint8_t)vector) < 0;
+		if (!wait) {
+			int taken = chips_interrupt(vm->chips, cpu->base.id);
+
+			assert(taken == vector);
+			(void)taken;
+			wait = chips_pending(vm->chips, cpu->base.id) >= 0;
+		}
+	}
+	vm->engine->want_window(cpu->inner, wait);
+}
+
+static void
+wait_for_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
+{
+	while (!atomic_load(&cpu->kicked) && !cpu->init && !cpu->sipi &&
+	    !cpu->nmi && chips_pending(vm->chips, cpu->base.id) < 0)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+}
+
+static void
+run(struct engine_cpu *ecpu, struct engine_exit *exit)
+{
+	struct chips_cpu *cpu = cpu_of(ecpu);
+	struct chips_vm *vm = vm_of(ecpu->vm);
+
+	enter(vm);
+	for (;;) {
+		if (atomic_exchange(&cpu->kicked, false)) {
+			exit->kind = EXIT_INTERRUPTED;
+			break;
+		}
+		err_clear(&exit->err);
+		if (take_signals(vm, cpu, &exit->err) < 0) {
+			exit->kind = EXIT_FAILED;
+			break;
+		}
+		give_interrupt(vm, cpu);
+		leave(vm);
+		vm->engine->run(cpu->inner, exit);
+		enter(vm);
+		if (exit->kind == EXIT_HALT)
+			wait_for_interrupt(vm, cpu);
+		else if (exit->kind != EXIT_INTERRUPTED &&
+		    exit->kind != EXIT_WINDOW)
+			break;
+	}
+	leave(vm);
+}
+
+static void
+kick(struct engine_cpu *ecpu)
+{
+	struct chips_cpu *cpu = cpu_of(ecpu);
+	struct chips_vm *vm = vm_of(ecpu->vm);
+
+	pthread_mutex_lock(&vm->lock);
+	atomic_store(&cpu->kicked, true);
+	rouse(vm, cpu->base.id);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static int
+state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
+{
+	return vm_of(ecpu->vm)->engine->state_get(
+	    cpu_of(ecpu)->inner, state, err);
+}
+
+static int
+state_set(
+    struct engine_cpu *ecpu, const struct cpu_state *state, struct err *err)
+{
+	return vm_of(ecpu->vm)->engine->state_set(
+	    cpu_of(ecpu)->inner, state, err);
+}
+
+static void
+line(struct engine_vm *evm, unsigned int number, bool level)
+{
+	struct chips_vm *vm = vm_of(evm);
+
+	enter(vm);
+	chips_line(vm->chips, number, level);
+	leave(vm);
+}
+
+static void
+message(struct engine_vm *evm, const struct msi *msi)
+{
+	struct chips_vm *vm = vm_of(evm);
+
+	enter(vm);
+	chips_msi(vm->chips, msi->address, msi->data);
+	leave(vm);
+}
+
+/* ---- making and freeing ---- */
+
+static void
+vm_free(struct engine_vm *evm)
+{
+	struct chips_vm *vm = vm_of(evm);
+
+	if (vm->has_thread) {
+		pthread_mutex_lock(&vm->lock);
+		vm->quit = true;
+		pthread_cond_signal(&vm->sooner);
+		pthread_mutex_unlock(&vm->lock);
+		pthread_join(vm->thread, NULL);
+	}
+	if (vm->inner != NULL)
+		vm->engine->vm_free(vm->inner);
+	chips_free(vm->chips);
+	pthread_cond_destroy(&vm->changed);
+	pthread_cond_destroy(&vm->sooner);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+static void
+init_sync(struct chips_vm *vm)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&vm->sooner, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static struct engine_vm *
+vm_new(const struct engine *engine, const struct engine *inner,
+    const struct engine_config *config, struct err *err)
+{
+	struct chips_vm *vm = calloc(1, sizeof(*vm));
+	struct chips_config chips = { .ncpus = config->ncpus,
+		.tsc_khz = TSC_KHZ,
+		.ops = &ops,
+		.arg = vm };
+	struct engine_config mine = *config;
+
+	if (vm == NULL) {
+		err_sys(err, -ENOMEM, NULL, "%s", engine->name);
+		return NULL;
+	}
+	vm->base.engine = engine;
+	vm->engine = inner;
+	vm->machine = config->io;
+	vm->start_ns = clock_ns(CLOCK_MONOTONIC);
+	vm->armed_ns = CHIPS_NEVER;
+	init_sync(vm);
+	vm->io = (struct engine_io){ .arg = vm,
+		.port_in = port_in,
+		.port_out = port_out,
+		.mmio_read = mmio_read,
+		.mmio_write = mmio_write,
+		.msr_read = msr_read,
+		.msr_write = msr_write,
+		.get_tpr = get_tpr,
+		.set_tpr = set_tpr,
+		.tsc = tsc,
+		.tsc_khz = TSC_KHZ,
+		.apic_khz = LAPIC_BUS_KHZ };
+	clock_kvm_init(
+	    &vm->clock, config->memory, TSC_KHZ, clock_ns(CLOCK_REALTIME));
+	vm->chips = chips_new(&chips);
+	mine.chips = false;
+	mine.io = &vm->io;
+	if (vm->chips == NULL)
+		err_sys(err, -ENOMEM, NULL, "%s", engine->name);
+	else
+		vm->inner = inner->vm_new(&mine, err);
+	if (vm->inner != NULL) {
+		int r = pthread_create(&vm->thread, NULL, clock_thread, vm);
+
+		vm->has_thread = r == 0;
+		if (r != 0)
+			err_sys(
+			    err, -r, NULL, "%s: clock thread", engine->name);
+	}
+	if (!vm->has_thread) {
+		vm_free(&vm->base);
+		return NULL;
+	}
+	return &vm->base;
+}
+
+static struct engine_cpu *
+cpu_new(struct engine_vm *evm, struct err *err)
+{
+	struct chips_vm *vm = vm_of(evm);
+	struct chips_cpu *cpu = calloc(1, sizeof(*cpu));
+
+	if (cpu == NULL) {
+		err_sys(err, -ENOMEM, NULL, "%s", evm->engine->name);
+		return NULL;
+	}
+	cpu->base.vm = evm;
+	cpu->base.id = vm->ncpus;
+	cpu->inner = vm->engine->cpu_new(vm->inner, err);
+	if (cpu->inner == NULL ||
+	    vm->engine->state_get(cpu->inner, &cpu->reset, err) < 0) {
+		if (cpu->inner != NULL)
+			vm->engine->cpu_free(cpu->inner);
+		free(cpu);
+		return NULL;
+	}
+	pthread_mutex_lock(&vm->lock);
+	vm->cpu[vm->ncpus++] = cpu;
+	pthread_mutex_unlock(&vm->lock);
+	return &cpu->base;
+}
+
+static void
+cpu_free(struct engine_cpu *ecpu)
+{
+	struct chips_cpu *cpu = cpu_of(ecpu);
+	struct chips_vm *vm = vm_of(ecpu->vm);
+
+	/* Nobody runs any more; whoever is freed first, all go. */
+	pthread_mutex_lock(&vm->lock);
+	vm->ncpus--;
+	pthread_mutex_unlock(&vm->lock);
+	vm->engine->cpu_free(cpu->inner);
+	free(cpu);
+}
+
+static struct engine_vm *
+emulate_vm_new(const struct engine_config *config, struct err *err)
+{
+	return vm_new(&engine_emulate_pc, &engine_emulate, config, err);
+}
+
+static int
+emulate_probe(struct err *err)
+{
+	return engine_emulate.probe(err);
+}
+
+const struct engine engine_emulate_pc = {
+	.name = "emulate",
+	.probe = emulate_probe,
+	.has_chips = true,
+	.vm_new = emulate_vm_new,
+	.vm_free = vm_free,
+	.cpu_new = cpu_new,
+	.cpu_free = cpu_free,
+	.run = run,
+	.kick = kick,
+	.state_get = state_get,
+	.state_set = state_set,
+	.line = line,
+	.msi = message,
+};
