@@ -39,8 +39,8 @@ $(BUILD)/guest/tiny.full: $(GUEST_OBJECTS) vmm/guest/bare/tiny.ld
 $(BUILD)/guest/tiny.elf: $(BUILD)/guest/tiny.full
 	$(GUEST_OBJCOPY) --strip-all $< $@
 
-.PHONY: guest
-guest: $(BUILD)/guest/tiny.elf
+.PHONY: tiny
+tiny: $(BUILD)/guest/tiny.elf
 
 $(BUILD)/obj/vmm/tiny_image.S.o: $(BUILD)/guest/tiny.elf
 
