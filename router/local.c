@@ -141,7 +141,7 @@ take_dhcp(struct router *router, struct packet *p, const struct udp *udp)
 {
 	struct cursor c = cursor(udp->data, udp->data_bytes);
 	struct dhcp message;
-	struct dhcp_answer answer;
+	struct dhcp_answer answer = { .to = DHCP_TO_NOBODY };
 	enum reason reason = dhcp_parse(&message, &c);
 
 	if (reason == REASON_NONE)

@@ -360,9 +360,9 @@ unsigned int emu_decode(
 
 /* ---- system.c ---- */
 
-_Noreturn void emu_fault(
+__attribute__((noreturn)) void emu_fault(
     struct emu_cpu *cpu, const struct op *op, unsigned int vector);
-_Noreturn void emu_fault_code(struct emu_cpu *cpu, const struct op *op,
+__attribute__((noreturn)) void emu_fault_code(struct emu_cpu *cpu, const struct op *op,
     unsigned int vector, uint32_t code);
 /* May the program use these ports?  Faults. */
 void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,

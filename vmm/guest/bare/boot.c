@@ -70,7 +70,7 @@ boot_read(struct boot *boot, enum boot_kind kind, uint64_t info)
 			    at32(info + PVH_MAP_COUNT), PVH_ENTRY_BYTES);
 	}
 	if (cmdline != NULL) {
-		for (; cmdline[n] != '\0' && n < sizeof(boot->cmdline) - 1; n++)
+		for (; n < sizeof(boot->cmdline) - 1 && cmdline[n] != '\0'; n++)
 			boot->cmdline[n] = cmdline[n];
 	}
 	boot->cmdline[n] = '\0';
