@@ -10,6 +10,9 @@
  * while the guest runs or the machine is asked.  A CPU that halts waits for a
  * condition; one that runs is kicked out of the guest.
  *
+ * A guest may set its timers to any rate.  The clock thread rests between two
+ * looks, so that such a guest slows itself down and nobody else.
+ *
  * The time-stamp counter is nanoseconds since the VM was made, on all CPUs: it
  * needs no calibration, and kvmclock's factor is 1.
  */
@@ -31,6 +34,7 @@
 
 #define TSC_KHZ  1000000
 #define NS_PER_S UINT64_C(1000000000)
+#define REST_NS  20000
 
 struct chips_cpu {
 	struct engine_cpu base;
@@ -54,11 +58,11 @@ struct chips_vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* for halted CPUs */
 	pthread_cond_t sooner;  /* for the clock thread */
-	uint64_t armed_ns;      /* what that one sleeps until */
+	uint64_t armed_ns;      /* the event that that one waits for */
 	pthread_t thread;
 	bool has_thread, quit;
-	struct chips_cpu *cpu[ENGINE_CPUS_MAX];
-	unsigned int ncpus;
+	struct chips_cpu *cpu[ENGINE_CPUS_MAX]; /* NULL: gone */
+	unsigned int ncpus;                     /* made */
 };
 
 static struct chips_vm *
@@ -102,8 +106,12 @@ enter(struct chips_vm *vm)
 static void
 leave(struct chips_vm *vm)
 {
-	if (chips_next_event_ns(vm->chips) < vm->armed_ns)
+	uint64_t next_ns = chips_next_event_ns(vm->chips);
+
+	if (next_ns < vm->armed_ns) {
+		vm->armed_ns = next_ns;
 		pthread_cond_signal(&vm->sooner);
+	}
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -114,16 +122,18 @@ clock_thread(void *arg)
 
 	pthread_mutex_lock(&vm->lock);
 	while (!vm->quit) {
-		uint64_t at;
+		uint64_t now = now_ns(vm), at;
 		struct timespec ts;
 
-		chips_advance(vm->chips, now_ns(vm));
+		chips_advance(vm->chips, now);
 		vm->armed_ns = chips_next_event_ns(vm->chips);
 		if (vm->armed_ns == CHIPS_NEVER) {
 			pthread_cond_wait(&vm->sooner, &vm->lock);
 			continue;
 		}
-		at = vm->start_ns + vm->armed_ns;
+		at =
+		    vm->armed_ns > now + REST_NS ? vm->armed_ns : now + REST_NS;
+		at += vm->start_ns;
 		ts.tv_sec = (time_t)(at / NS_PER_S);
 		ts.tv_nsec = (long)(at % NS_PER_S);
 		pthread_cond_timedwait(&vm->sooner, &vm->lock, &ts);
@@ -135,51 +145,56 @@ clock_thread(void *arg)
 /* ---- what the chips do to CPUs; the lock is held ---- */
 
 static void
-rouse(struct chips_vm *vm, unsigned int cpu)
+rouse(struct chips_vm *vm, struct chips_cpu *cpu)
 {
-	if (cpu >= vm->ncpus)
-		return;
-	vm->engine->kick(vm->cpu[cpu]->inner);
+	vm->engine->kick(cpu->inner);
 	pthread_cond_broadcast(&vm->changed);
 }
 
 static void
-on_wake(void *arg, unsigned int cpu)
-{
-	rouse(arg, cpu);
-}
-
-static void
-on_nmi(void *arg, unsigned int cpu)
+on_wake(void *arg, unsigned int id)
 {
 	struct chips_vm *vm = arg;
 
-	if (cpu < vm->ncpus)
-		vm->cpu[cpu]->nmi = true;
+	if (vm->cpu[id] != NULL)
+		rouse(vm, vm->cpu[id]);
+}
+
+static void
+on_nmi(void *arg, unsigned int id)
+{
+	struct chips_vm *vm = arg;
+	struct chips_cpu *cpu = vm->cpu[id];
+
+	if (cpu == NULL)
+		return;
+	cpu->nmi = true;
 	rouse(vm, cpu);
 }
 
 static void
-on_init(void *arg, unsigned int cpu)
+on_init(void *arg, unsigned int id)
 {
 	struct chips_vm *vm = arg;
+	struct chips_cpu *cpu = vm->cpu[id];
 
-	if (cpu < vm->ncpus) {
-		vm->cpu[cpu]->init = true;
-		vm->cpu[cpu]->sipi = false;
-	}
+	if (cpu == NULL)
+		return;
+	cpu->init = true;
+	cpu->sipi = false;
 	rouse(vm, cpu);
 }
 
 static void
-on_sipi(void *arg, unsigned int cpu, uint8_t vector)
+on_sipi(void *arg, unsigned int id, uint8_t vector)
 {
 	struct chips_vm *vm = arg;
+	struct chips_cpu *cpu = vm->cpu[id];
 
-	if (cpu < vm->ncpus) {
-		vm->cpu[cpu]->sipi = true;
-		vm->cpu[cpu]->sipi_vector = vector;
-	}
+	if (cpu == NULL)
+		return;
+	cpu->sipi = true;
+	cpu->sipi_vector = vector;
 	rouse(vm, cpu);
 }
 
@@ -367,32 +382,33 @@ take_signals(struct chips_vm *vm, struct chips_cpu *cpu, struct err *err)
 	return r;
 }
 
-/* Gives the CPU the interrupt that is due, or has it say when it can take it.
- * The lock is held. */
-static void
+/* Gives the CPU the interrupt that is due, or has it say when it can take it
+ * (or the next one).  True: it has got one.  The lock is held. */
+static bool
 give_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
 {
 	int vector = chips_pending(vm->chips, cpu->base.id);
-	bool wait = false;
+	bool given =
+	    vector >= 0 && vm->engine->inject(cpu->inner, (uint8_t)vector) == 0;
 
-	if (vector >= 0) {
-		wait = vm->engine->inject(cpu->inner, (uint8_t)vector) < 0;
-		if (!wait) {
-			int taken = chips_interrupt(vm->chips, cpu->base.id);
+	if (given) {
+		int taken = chips_interrupt(vm->chips, cpu->base.id);
 
-			assert(taken == vector);
-			(void)taken;
-			wait = chips_pending(vm->chips, cpu->base.id) >= 0;
-		}
+		assert(taken == vector);
+		(void)taken;
 	}
-	vm->engine->want_window(cpu->inner, wait);
+	vm->engine->want_window(
+	    cpu->inner, chips_pending(vm->chips, cpu->base.id) >= 0);
+	return given;
 }
 
+/* An interrupt that waits is not enough: a CPU that halts with interrupts off
+ * does not take it. */
 static void
 wait_for_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
 {
 	while (!atomic_load(&cpu->kicked) && !cpu->init && !cpu->sipi &&
-	    !cpu->nmi && chips_pending(vm->chips, cpu->base.id) < 0)
+	    !cpu->nmi && !give_interrupt(vm, cpu))
 		pthread_cond_wait(&vm->changed, &vm->lock);
 }
 
@@ -434,7 +450,7 @@ kick(struct engine_cpu *ecpu)
 
 	pthread_mutex_lock(&vm->lock);
 	atomic_store(&cpu->kicked, true);
-	rouse(vm, cpu->base.id);
+	rouse(vm, cpu);
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -598,9 +614,9 @@ cpu_free(struct engine_cpu *ecpu)
 	struct chips_cpu *cpu = cpu_of(ecpu);
 	struct chips_vm *vm = vm_of(ecpu->vm);
 
-	/* Nobody runs any more; whoever is freed first, all go. */
+	/* The clock goes on, and so do lines and messages. */
 	pthread_mutex_lock(&vm->lock);
-	vm->ncpus--;
+	vm->cpu[ecpu->id] = NULL;
 	pthread_mutex_unlock(&vm->lock);
 	vm->engine->cpu_free(cpu->inner);
 	free(cpu);
