@@ -128,8 +128,16 @@ struct op;
  */
 typedef const struct op *(*op_fn)(struct emu_cpu *cpu, const struct op *op);
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EMU_CALL_LOOP /* clang's name for it */
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
-#define GO(o) return (o)
+#define EMU_CALL_LOOP
+#endif
+#ifdef EMU_CALL_LOOP
+#define GO(o) return ((void)cpu, (o))
 #else
 #define GO(o) return (o)->fn(cpu, (o))
 #endif
@@ -362,8 +370,8 @@ unsigned int emu_decode(
 
 __attribute__((noreturn)) void emu_fault(
     struct emu_cpu *cpu, const struct op *op, unsigned int vector);
-__attribute__((noreturn)) void emu_fault_code(struct emu_cpu *cpu, const struct op *op,
-    unsigned int vector, uint32_t code);
+__attribute__((noreturn)) void emu_fault_code(struct emu_cpu *cpu,
+    const struct op *op, unsigned int vector, uint32_t code);
 /* May the program use these ports?  Faults. */
 void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,
     unsigned int bytes);

@@ -23,12 +23,10 @@
 #include <sys/mman.h>
 
 #include "vmm/emulate/emu.h"
+#include "vmm/emulate/handlers.h"
 #include "vmm/emulate/segment.h"
 
 #define SLICE_INSNS 20000
-#define FX_FCW      0
-#define FX_MXCSR    24
-#define FX_MASK     28
 
 static struct emu_vm *
 vm_of(struct engine_vm *vm)
@@ -274,9 +272,6 @@ want_window(struct engine_cpu *ecpu, bool want)
 static void
 reset_cpu(struct emu_cpu *cpu)
 {
-	const uint16_t fcw = 0x40;
-	const uint32_t mxcsr = 0x1f80, mask = 0xffff;
-
 	memset(cpu->gpr, 0, sizeof(cpu->gpr));
 	cpu->gpr[CPU_RDX] = 0x6f1; /* as CPUID's leaf 1 */
 	cpu->fl_from = FL_RAW;
@@ -298,10 +293,7 @@ reset_cpu(struct emu_cpu *cpu)
 	cpu->dr6 = 0xffff0ff0;
 	cpu->dr7 = 0x400;
 	cpu->msr[CPU_MSR_PAT] = UINT64_C(0x0007040600070406);
-	memset(cpu->fx, 0, sizeof(cpu->fx));
-	memcpy(cpu->fx + FX_FCW, &fcw, sizeof(fcw));
-	memcpy(cpu->fx + FX_MXCSR, &mxcsr, sizeof(mxcsr));
-	memcpy(cpu->fx + FX_MASK, &mask, sizeof(mask));
+	emu_fpu_reset(cpu);
 	cpu->cpl = 0;
 	cpu->faulted = cpu->trap = cpu->pending = cpu->delivering = false;
 	cpu->shadow = cpu->nmi_pending = cpu->nmi_masked = false;
@@ -415,7 +407,7 @@ state_set(
 	memcpy(cpu->mtrr_fixed, state->mtrr_fixed, sizeof(cpu->mtrr_fixed));
 	memcpy(cpu->mtrr_base, state->mtrr_base, sizeof(cpu->mtrr_base));
 	memcpy(cpu->mtrr_mask, state->mtrr_mask, sizeof(cpu->mtrr_mask));
-	memcpy(cpu->fx, state->xsave, sizeof(cpu->fx));
+	emu_fpu_put(cpu, state->xsave);
 	cpu->run = state->run;
 	cpu->faulted = state->exception_pending;
 	cpu->fault_vector = state->exception;

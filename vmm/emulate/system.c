@@ -614,8 +614,8 @@ leaf_1(const struct emu_cpu *cpu)
 	struct leaf leaf = {
 		.eax = 0x000006f1, /* family 6, model 15: a plain x86-64 */
 		.ebx = cpu->base.id << 24 | 1u << 16 | 8u << 8,
-		/* CX16, POPCNT, TSC-deadline, hypervisor */
-		.ecx = BIT(13) | BIT(23) | BIT(24) | BIT(31),
+		/* CX16, POPCNT, TSC-deadline, hypervisor, and vectors */
+		.ecx = BIT(13) | BIT(23) | BIT(24) | BIT(31) | sse_features(),
 		/* FPU VME DE PSE TSC MSR PAE MCE CX8 MTRR PGE MCA CMOV PAT
 		 * CLFSH MMX FXSR SSE SSE2 */
 		.edx = BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) |
