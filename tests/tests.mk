@@ -32,11 +32,12 @@ FUZZFLAGS := -std=c17 -g -O1 -fsanitize=fuzzer,address,undefined \
 	     -fno-sanitize-recover=undefined -pthread
 
 libs_of = $(shell sed -n '1s|^/\* libs: \(.*\) \*/|\1|p' $(1))
-files_of = $(foreach f,$(1),$(if $(filter %.c,$(f)),$(f),$(wildcard $(f)/*.c)))
+files_of = $(foreach f,$(1),$(if $(filter %.c,$(f)),$(f),$(wildcard $(f)/*.c) \
+	   $(foreach p,$(PARTS_$(f)),$(wildcard $(p)/*.c $(p)/*.S))))
 folders_of = $(sort $(foreach f,$(1),$(firstword $(subst /, ,$(f)))))
 
 define fuzzer
-$$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call folders_of,$$(call libs_of,tests/fuzz/$(1).c)),$$(wildcard $$(f)/*.[ch]))
+$$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $$(foreach f,$$(call folders_of,$$(call libs_of,tests/fuzz/$(1).c)),$$(wildcard $$(addsuffix /*.[ch],$$(f) $$(PARTS_$$(f)))))
 	@mkdir -p $$(@D)
 	$$(CLANG) $$(CPPFLAGS) $$(FUZZFLAGS) -o $$@ $$< \
 	    $$(call files_of,$$(call libs_of,tests/fuzz/$(1).c)) \
