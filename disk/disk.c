@@ -1,0 +1,733 @@
+/*
+ * Reading through the map, and everything else of disk.h that is not writing
+ * qcow2's tables (writer.c) or making files (create.c).
+ *
+ * A read finds runs of pieces that are adjacent in one file and reads each run
+ * with one preadv.  The shared lock is held until the data is there: a cluster
+ * that a discard frees is not reused while a reader that found it in the map is
+ * under way.
+ */
+#include "disk/disk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk/file.h"
+#include "disk/lock.h"
+#include "disk/map.h"
+#include "disk/node.h"
+
+struct disk_set *
+disk_set_new(void)
+{
+	struct disk_set *set = calloc(1, sizeof(*set));
+
+	if (set == NULL)
+		return NULL;
+	pthread_mutex_init(&set->lock, NULL);
+	LIST_INIT(&set->layers);
+	return set;
+}
+
+void
+disk_set_free(struct disk_set *set)
+{
+	if (set == NULL)
+		return;
+	assert(LIST_EMPTY(&set->layers));
+	pthread_mutex_destroy(&set->lock);
+	free(set);
+}
+
+/* ---- opening ---- */
+
+/* Lists the layers of the chain, and how much of each is seen: a child hides
+ * what its parent has past the child's end, and the parent's end hides what is
+ * below it. */
+static int
+list_layers(struct disk *disk, struct err *err)
+{
+	size_t n = disk->top->number + 1;
+	struct layer **layers = calloc(n, sizeof(struct layer *));
+	uint64_t *visible = calloc(n, sizeof(uint64_t));
+	uint64_t least = disk->top->size;
+
+	if (layers == NULL || visible == NULL) {
+		free(layers);
+		free(visible);
+		return err_set(
+		    err, -ENOMEM, "%s: out of memory", disk->top->path);
+	}
+	for (struct layer *l = disk->top; l != NULL; l = l->parent) {
+		if (l->size < least)
+			least = l->size;
+		layers[l->number] = l;
+		visible[l->number] = least;
+	}
+	free(disk->layers);
+	free(disk->visible);
+	disk->layers = layers;
+	disk->visible = visible;
+	return 0;
+}
+
+static void
+free_disk(struct disk *disk)
+{
+	if (disk->writer != NULL)
+		writer_close(disk);
+	layer_release(disk->set, disk->top);
+	pthread_rwlock_destroy(&disk->lock);
+	pthread_mutex_destroy(&disk->flushing);
+	pthread_mutex_destroy(&disk->inflating);
+	free(disk->inflated);
+	free(disk->layers);
+	free(disk->visible);
+	free(disk);
+}
+
+static int
+set_up(struct disk *disk, struct err *err)
+{
+	int error = list_layers(disk, err);
+
+	if (error == 0) {
+		pthread_mutex_lock(&disk->set->lock);
+		error = map_prepare(disk->top, err);
+		pthread_mutex_unlock(&disk->set->lock);
+	}
+	if (error == 0 && disk->top->writable && disk->top->qcow2)
+		error = writer_open(disk, err);
+	return error;
+}
+
+static unsigned int
+layer_flags(unsigned int flags)
+{
+	return ((flags & DISK_WRITE) != 0 ? LAYER_WRITE : 0) |
+	    ((flags & DISK_NO_LOCK) != 0 ? LAYER_NO_LOCK : 0) |
+	    ((flags & DISK_OUTSIDE) != 0 ? LAYER_OUTSIDE : 0) |
+	    ((flags & DISK_ALONE) != 0 ? LAYER_ALONE : 0);
+}
+
+struct disk *
+disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
+    struct err *err)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+
+	assert((flags & (DISK_WRITE | DISK_NO_LOCK)) !=
+	    (DISK_WRITE | DISK_NO_LOCK));
+	if (disk == NULL) {
+		*code = err_set(err, -ENOMEM, "%s: out of memory", path);
+		return NULL;
+	}
+	disk->set = set;
+	disk->flags = flags;
+	pthread_rwlock_init(&disk->lock, NULL);
+	pthread_mutex_init(&disk->flushing, NULL);
+	pthread_mutex_init(&disk->inflating, NULL);
+	disk->top =
+	    layer_open(set, path, (flags & DISK_RAW) != 0 ? "raw" : NULL,
+		layer_flags(flags), code, err);
+	if (disk->top != NULL)
+		*code = set_up(disk, err);
+	if (*code == 0)
+		return disk;
+	free_disk(disk);
+	return NULL;
+}
+
+int
+disk_close(struct disk *disk, struct err *err)
+{
+	int error = 0;
+
+	if (disk == NULL)
+		return 0;
+	/* The second one writes what the first has given back. */
+	if (disk->top->writable && !disk->failed) {
+		error = disk_flush(disk, err);
+		if (error == 0)
+			error = disk_flush(disk, err);
+	}
+	free_disk(disk);
+	return error;
+}
+
+void
+disk_info(const struct disk *disk, struct disk_info *info)
+{
+	const struct layer *top = disk->top;
+	struct stat st;
+
+	*info = (struct disk_info){ .size = top->size,
+		.depth = top->number,
+		.cluster_bits = top->qcow2 ? top->header.cluster_bits : 0,
+		.writable = top->writable,
+		.path = top->path,
+		.backing = top->header.backing };
+	if (fstat(top->fd, &st) == 0)
+		info->file_bytes = (uint64_t)st.st_blocks * 512;
+}
+
+uint64_t
+disk_size(const struct disk *disk)
+{
+	return disk->top->size;
+}
+
+/* ---- iovecs ---- */
+
+size_t
+iov_total(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
+size_t
+iov_part(const struct iovec *iov, int count, size_t skip, size_t len,
+    struct iovec *part, int *n)
+{
+	size_t placed = 0;
+
+	*n = 0;
+	for (int i = 0; i < count && placed < len && *n < FILE_MAX_IOV; i++) {
+		size_t bytes = iov[i].iov_len;
+
+		if (skip >= bytes) {
+			skip -= bytes;
+			continue;
+		}
+		bytes -= skip;
+		if (bytes > len - placed)
+			bytes = len - placed;
+		part[*n].iov_base = (uint8_t *)iov[i].iov_base + skip;
+		part[(*n)++].iov_len = bytes;
+		placed += bytes;
+		skip = 0;
+	}
+	return placed;
+}
+
+static void
+iov_zero(const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++)
+		memset(iov[i].iov_base, 0, iov[i].iov_len);
+}
+
+/* ---- extents ---- */
+
+static int
+find_chunk(struct disk *disk, uint64_t offset, const struct chunk **chunk,
+    struct err *err)
+{
+	*chunk = atomic_load_explicit(
+	    &disk->top->chunks[offset >> CHUNK_BITS], memory_order_acquire);
+	if (*chunk == NULL)
+		*chunk = map_chunk(disk->set, disk->top, offset, err);
+	return *chunk != NULL ? 0 : -EIO;
+}
+
+/* A run of pieces of one kind in one chunk. */
+struct run {
+	uint64_t piece; /* the first one, as of offset */
+	uint64_t len;
+};
+
+static int
+find_run(struct disk *disk, uint64_t offset, uint64_t limit, struct run *run,
+    struct err *err)
+{
+	const uint64_t mask = (UINT64_C(1) << CHUNK_BITS) - 1;
+	const struct chunk *chunk;
+	uint64_t bytes, within, step, next;
+	size_t i;
+	int error = find_chunk(disk, offset, &chunk, err);
+
+	if (error != 0)
+		return error;
+	bytes = UINT64_C(1) << chunk->piece_bits;
+	i = (size_t)((offset & mask) >> chunk->piece_bits);
+	within = offset & (bytes - 1);
+	run->piece = chunk->pieces[i];
+	run->len = bytes - within;
+	step = piece_kind(run->piece) == PIECE_DATA ? bytes >> 9 : 0;
+	next = run->piece + step;
+	for (i++;
+	     run->len < limit && ((uint64_t)i << chunk->piece_bits) <= mask;
+	     i++) {
+		if (chunk->pieces[i] != next)
+			break;
+		run->len += bytes;
+		next += step;
+	}
+	if (run->len > limit)
+		run->len = limit;
+	return 0;
+}
+
+int
+node_extent(struct disk *disk, uint64_t offset, uint64_t limit,
+    struct disk_extent *extent, struct err *err)
+{
+	const struct chunk *chunk;
+	struct run run;
+	unsigned int number;
+	uint64_t seen;
+	int error = find_run(disk, offset, limit, &run, err);
+
+	if (error != 0)
+		return error;
+	error = find_chunk(disk, offset, &chunk, err);
+	if (error != 0)
+		return error;
+	number = piece_layer(run.piece);
+	*extent = (struct disk_extent){ .offset = offset,
+		.len = run.len,
+		.depth = disk->top->number - number };
+	if (piece_kind(run.piece) == PIECE_HOLE) {
+		extent->depth = disk->top->number;
+		return 0;
+	}
+	seen = disk->visible[number];
+	if (offset >= seen) {
+		extent->depth = 0;
+		return 0;
+	}
+	if (run.len > seen - offset)
+		extent->len = seen - offset;
+	extent->present = true;
+	extent->data = piece_kind(run.piece) != PIECE_ZERO;
+	extent->compressed = piece_kind(run.piece) == PIECE_COMPRESSED;
+	if (extent->data && !extent->compressed)
+		extent->host_offset = piece_offset(run.piece) +
+		    (offset & ((UINT64_C(1) << chunk->piece_bits) - 1));
+	return 0;
+}
+
+static int
+check_range(
+    const struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	uint64_t size = disk->top->size;
+
+	if (offset <= size && len <= size - offset)
+		return 0;
+	return err_set(err, -EINVAL,
+	    "%s: %" PRIu64 " bytes at %" PRIu64 " are past the end of the "
+	    "disk (%" PRIu64 ")",
+	    disk->top->path, len, offset, size);
+}
+
+int
+disk_extent(struct disk *disk, uint64_t offset, uint64_t limit,
+    struct disk_extent *extent, struct err *err)
+{
+	struct disk_extent next;
+	int error;
+
+	pthread_rwlock_rdlock(&disk->lock);
+	error = check_range(disk, offset, limit, err);
+	if (error == 0)
+		error = node_extent(disk, offset, limit, extent, err);
+	/* Runs end with their chunk; the same may go on in the next one. */
+	while (error == 0 && extent->len < limit) {
+		error = node_extent(disk, offset + extent->len,
+		    limit - extent->len, &next, err);
+		if (error != 0 || next.data != extent->data ||
+		    next.present != extent->present ||
+		    next.compressed != extent->compressed ||
+		    (next.present && next.depth != extent->depth) ||
+		    (next.data && !next.compressed &&
+			next.host_offset != extent->host_offset + extent->len))
+			break;
+		extent->len += next.len;
+	}
+	pthread_rwlock_unlock(&disk->lock);
+	return error;
+}
+
+/* ---- reading ---- */
+
+/* Copies from a compressed cluster, which is kept for those that come next. */
+static int
+read_compressed(struct disk *disk, const struct layer *layer,
+    const struct iovec *iov, int n, uint64_t offset, struct err *err)
+{
+	size_t cluster = qcow2_cluster_bytes(&layer->header);
+	uint64_t at = offset & ~(uint64_t)(cluster - 1);
+	uint64_t which = piece_make(PIECE_COMPRESSED, layer->number, 0);
+	int error = 0;
+
+	pthread_mutex_lock(&disk->inflating);
+	if (disk->inflated_bytes < cluster) {
+		uint8_t *more = realloc(disk->inflated, cluster);
+
+		disk->inflated_piece = 0;
+		if (more == NULL) {
+			error = err_set(
+			    err, -ENOMEM, "%s: out of memory", layer->path);
+		} else {
+			disk->inflated = more;
+			disk->inflated_bytes = cluster;
+		}
+	}
+	if (error == 0 &&
+	    (disk->inflated_piece != which || disk->inflated_at != at)) {
+		disk->inflated_piece = 0;
+		error = layer_read_compressed(layer, at, disk->inflated, err);
+		if (error == 0) {
+			disk->inflated_piece = which;
+			disk->inflated_at = at;
+		}
+	}
+	for (int i = 0; error == 0 && i < n; i++) {
+		memcpy(iov[i].iov_base, disk->inflated + (offset - at),
+		    iov[i].iov_len);
+		offset += iov[i].iov_len;
+	}
+	pthread_mutex_unlock(&disk->inflating);
+	return error;
+}
+
+static int
+read_run(struct disk *disk, const struct disk_extent *x,
+    const struct iovec *iov, int n, bool cached, struct err *err)
+{
+	const struct layer *layer;
+	int error;
+
+	if (!x->data) {
+		iov_zero(iov, n);
+		return 0;
+	}
+	layer = disk->layers[disk->top->number - x->depth];
+	if (x->compressed)
+		return cached
+		    ? -EAGAIN
+		    : read_compressed(disk, layer, iov, n, x->offset, err);
+	if (cached)
+		return file_readv_cached(layer->fd, iov, n, x->host_offset);
+	error = file_readv(layer->fd, iov, n, x->host_offset);
+	return error == 0
+	    ? 0
+	    : err_sys(err, error, NULL, "%s: cannot be read at %" PRIu64,
+		  layer->path, x->host_offset);
+}
+
+int
+node_read(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+    bool cached, struct err *err)
+{
+	size_t total = iov_total(iov, n), done = 0;
+
+	while (done < total) {
+		struct iovec part[FILE_MAX_IOV];
+		struct disk_extent x;
+		uint64_t limit = total - done;
+		int parts, error;
+
+		if (cached &&
+		    atomic_load_explicit(
+			&disk->top->chunks[(offset + done) >> CHUNK_BITS],
+			memory_order_acquire) == NULL)
+			return -EAGAIN;
+		error = node_extent(disk, offset + done, limit, &x, err);
+		if (error != 0)
+			return error;
+		/* A compressed run is one cluster at a time. */
+		if (x.compressed) {
+			uint64_t cluster = qcow2_cluster_bytes(
+			    &disk->layers[disk->top->number - x.depth]->header);
+			uint64_t rest = cluster - (x.offset & (cluster - 1));
+
+			if (x.len > rest)
+				x.len = rest;
+		}
+		x.len = iov_part(iov, n, done, (size_t)x.len, part, &parts);
+		error = read_run(disk, &x, part, parts, cached, err);
+		if (error != 0)
+			return error;
+		done += (size_t)x.len;
+	}
+	return 0;
+}
+
+int
+disk_readv(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+    struct err *err)
+{
+	int error;
+
+	pthread_rwlock_rdlock(&disk->lock);
+	error = check_range(disk, offset, iov_total(iov, n), err);
+	if (error == 0)
+		error = node_read(disk, iov, n, offset, false, err);
+	pthread_rwlock_unlock(&disk->lock);
+	return error;
+}
+
+int
+disk_readv_cached(
+    struct disk *disk, const struct iovec *iov, int n, uint64_t offset)
+{
+	int error;
+
+	if (pthread_rwlock_tryrdlock(&disk->lock) != 0)
+		return -EAGAIN;
+	error = check_range(disk, offset, iov_total(iov, n), NULL);
+	if (error == 0)
+		error = node_read(disk, iov, n, offset, true, NULL);
+	pthread_rwlock_unlock(&disk->lock);
+	return error;
+}
+
+int
+disk_read(
+    struct disk *disk, void *to, size_t len, uint64_t offset, struct err *err)
+{
+	struct iovec iov = { to, len };
+
+	return disk_readv(disk, &iov, 1, offset, err);
+}
+
+/* ---- writing ---- */
+
+static int
+check_write(
+    const struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	if (!disk->top->writable)
+		return err_set(err, -EROFS, "%s: is open for reading only",
+		    disk->top->path);
+	if (disk->failed)
+		return err_set(err, -EIO,
+		    "%s: an earlier write did not reach the disk; open the "
+		    "image again",
+		    disk->top->path);
+	return check_range(disk, offset, len, err);
+}
+
+static int
+write_raw(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+    struct err *err)
+{
+	size_t total = iov_total(iov, n), done = 0;
+
+	while (done < total) {
+		struct iovec part[FILE_MAX_IOV];
+		int parts, error;
+		size_t len = iov_part(iov, n, done, total - done, part, &parts);
+
+		error = file_writev(disk->top->fd, part, parts, offset + done);
+		if (error != 0)
+			return err_sys(err, error, NULL,
+			    "%s: cannot be written", disk->top->path);
+		done += len;
+	}
+	return 0;
+}
+
+int
+disk_writev(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+    struct err *err)
+{
+	size_t total = iov_total(iov, n), done = 0;
+	bool full = false;
+	int error;
+
+	pthread_rwlock_rdlock(&disk->lock);
+	error = check_write(disk, offset, total, err);
+	if (error == 0 && disk->writer == NULL) {
+		error = write_raw(disk, iov, n, offset, err);
+		done = total;
+	} else if (error == 0) {
+		error = writer_in_place(disk, iov, n, offset, &done, err);
+	}
+	pthread_rwlock_unlock(&disk->lock);
+	if (error != 0 || done == total)
+		return error;
+	pthread_rwlock_wrlock(&disk->lock);
+	error = check_write(disk, offset, total, err);
+	while (error == 0 && done < total) {
+		struct iovec part[FILE_MAX_IOV];
+		int parts;
+		size_t len = iov_part(iov, n, done, total - done, part, &parts);
+
+		error = writer_write(disk, part, parts, offset + done, err);
+		done += len;
+	}
+	full = error == 0 && writer_is_full(disk);
+	pthread_rwlock_unlock(&disk->lock);
+	return full ? disk_flush(disk, err) : error;
+}
+
+int
+disk_write(struct disk *disk, const void *from, size_t len, uint64_t offset,
+    struct err *err)
+{
+	struct iovec iov = { (void *)(uintptr_t)from, len };
+
+	return disk_writev(disk, &iov, 1, offset, err);
+}
+
+static int
+zero_raw(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	static const uint8_t zeros[1 << 16];
+
+	if (len == 0 ||
+	    fallocate(disk->top->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)offset, (off_t)len) == 0)
+		return 0;
+	while (len > 0) {
+		size_t n = len < sizeof(zeros) ? (size_t)len : sizeof(zeros);
+		int error = file_write(disk->top->fd, zeros, n, offset);
+
+		if (error != 0)
+			return err_sys(err, error, NULL,
+			    "%s: cannot be written", disk->top->path);
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Bounded pieces, so that others get a turn. */
+#define ZERO_PIECE (UINT64_C(64) << 20)
+
+static int
+zero_or_discard(struct disk *disk, uint64_t offset, uint64_t len, bool discard,
+    struct err *err)
+{
+	bool full;
+	int error;
+
+	do {
+		uint64_t n = ZERO_PIECE - (offset & (ZERO_PIECE - 1));
+
+		if (n > len)
+			n = len;
+		pthread_rwlock_wrlock(&disk->lock);
+		error = check_write(disk, offset, len, err);
+		if (error == 0 && disk->writer == NULL)
+			error = zero_raw(disk, offset, n, err);
+		else if (error == 0)
+			error = writer_zero(disk, offset, n, discard, err);
+		full =
+		    error == 0 && disk->writer != NULL && writer_is_full(disk);
+		pthread_rwlock_unlock(&disk->lock);
+		if (full)
+			error = disk_flush(disk, err);
+		offset += n;
+		len -= n;
+	} while (error == 0 && len > 0);
+	return error;
+}
+
+int
+disk_zero(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	return zero_or_discard(disk, offset, len, false, err);
+}
+
+int
+disk_discard(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	return zero_or_discard(disk, offset, len, true, err);
+}
+
+/* With flushing locked. */
+static int
+flush(struct disk *disk, struct err *err)
+{
+	int error;
+
+	if (disk->failed)
+		return check_write(disk, 0, 0, err);
+	if (disk->writer != NULL)
+		return writer_flush(disk, err);
+	if (!disk->top->writable)
+		return 0;
+	error = file_sync(disk->top->fd);
+	if (error == 0)
+		return 0;
+	disk->failed = true;
+	return err_sys(
+	    err, error, NULL, "%s: cannot be synced", disk->top->path);
+}
+
+int
+disk_flush(struct disk *disk, struct err *err)
+{
+	int error;
+
+	pthread_mutex_lock(&disk->flushing);
+	error = flush(disk, err);
+	pthread_mutex_unlock(&disk->flushing);
+	return error;
+}
+
+/* ---- resizing ---- */
+
+static int
+resize_raw(struct disk *disk, uint64_t size, struct err *err)
+{
+	if (ftruncate(disk->top->fd, (off_t)size) < 0)
+		return err_sys(
+		    err, -errno, NULL, "%s: cannot grow", disk->top->path);
+	disk->top->size = size;
+	return 0;
+}
+
+int
+disk_resize(struct disk *disk, uint64_t size, struct err *err)
+{
+	int error;
+
+	pthread_mutex_lock(&disk->flushing);
+	pthread_rwlock_wrlock(&disk->lock);
+	error = check_write(disk, 0, 0, err);
+	if (error == 0 && size < disk->top->size)
+		error = err_set(err, -EINVAL,
+		    "%s: %" PRIu64 " bytes are less than the disk has (%" PRIu64
+		    "); a disk only grows",
+		    disk->top->path, size, disk->top->size);
+	if (error == 0 && size > QCOW2_MAX_BYTES)
+		error = err_set(err, -EFBIG,
+		    "%s: a disk of %" PRIu64 " bytes is too large; at most "
+		    "64 TiB",
+		    disk->top->path, size);
+	if (error == 0 && size != disk->top->size)
+		error = disk->writer != NULL ? writer_resize(disk, size, err)
+					     : resize_raw(disk, size, err);
+	if (error == 0) {
+		pthread_mutex_lock(&disk->set->lock);
+		error = map_prepare(disk->top, err);
+		/* The chunk in which the old end was is made anew. */
+		for (size_t i = 0;
+		     error == 0 && !disk->top->qcow2 && i < disk->top->nchunks;
+		     i++)
+			chunk_release(
+			    atomic_exchange(&disk->top->chunks[i], NULL));
+		pthread_mutex_unlock(&disk->set->lock);
+		disk->visible[disk->top->number] = size;
+	}
+	pthread_rwlock_unlock(&disk->lock);
+	if (error == 0)
+		error = flush(disk, err);
+	pthread_mutex_unlock(&disk->flushing);
+	return error;
+}
