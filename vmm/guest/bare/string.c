@@ -42,7 +42,9 @@ memmove(void *to, const void *from, size_t n)
 	uint8_t *d = to;
 	const uint8_t *s = from;
 
-	if (d <= s || d >= s + n) {
+	if (d == s)
+		return to; /* built in its place already */
+	if (d < s || d >= s + n) {
 		for (; n >= 8; n -= 8, d += 8, s += 8)
 			*(word *)d = *(const word *)s;
 		for (; n > 0; n--)

@@ -61,7 +61,7 @@ struct vnet {
 	uint16_t tx_free[TX_BUFFERS], tx_nfree;
 	uint8_t line; /* of the PCI interrupt; NO_LINE */
 	uint8_t isr;  /* what the line's interrupts said */
-	bool mergeable, polled, config_shared, tx_stalled;
+	bool mergeable, polled, config_shared, tx_stalled, off;
 	/* A frame being joined: how many of its buffers are still to come. */
 	unsigned int joining;
 	uint32_t joined_bytes;
@@ -233,6 +233,21 @@ read_link(struct vnet *v)
 	netif_link(v->nif, up);
 }
 
+/* A device that breaks its queues is left alone from then on. */
+static void
+give_up(struct vnet *v)
+{
+	char sentence[96];
+
+	text_format(sentence, sizeof(sentence),
+	    "%s: the network card broke the rules of its queue; it is off",
+	    v->nif->name);
+	v->off = true;
+	virtio_give_up(&v->dev);
+	netif_link(v->nif, false);
+	vnet.complain(vnet.arg, sentence);
+}
+
 bool
 vnet_service(struct stack *stack, uint32_t bits)
 {
@@ -247,7 +262,9 @@ vnet_service(struct stack *stack, uint32_t bits)
 		    (v->isr & VIRTIO_ISR_CONFIG) != 0;
 
 		v->isr = 0;
-		if (config)
+		if ((v->rx.broken || v->tx.broken) && !v->off)
+			give_up(v);
+		if (config && !v->off)
 			read_link(v);
 		if (virtqueue_pending(&v->rx))
 			more |= receive(v);
@@ -408,16 +425,23 @@ start(struct vnet *v, const struct pci *pci)
 static void
 probe(void *arg, const struct pci *pci)
 {
-	struct vnet *v = &vnet.card[vnet.ncards];
+	struct vnet *v;
 	char sentence[128];
 	const char *wrong;
 
 	(void)arg;
 	if (pci->vendor != VIRTIO_VENDOR ||
 	    (pci->device != VIRTIO_MODERN + VIRTIO_TYPE_NET &&
-		pci->device != VIRTIO_OLD_NET) ||
-	    vnet.ncards == STACK_NICS)
+		pci->device != VIRTIO_OLD_NET))
 		return;
+	if (vnet.ncards == STACK_NICS) {
+		text_format(sentence, sizeof(sentence),
+		    "network card in slot %u: not used, eight are enough",
+		    pci->slot);
+		vnet.complain(vnet.arg, sentence);
+		return;
+	}
+	v = &vnet.card[vnet.ncards];
 	v->index = vnet.ncards;
 	wrong = start(v, pci);
 	if (wrong == NULL) {
