@@ -293,7 +293,7 @@ what_cannot_be_run_is_refused(void **state)
 		    "boot protocol \"bios\" is not known; use auto, linux or "
 		    "pvh" },
 		{ -EINVAL, 4 << 20, 1, "xen", NULL, NULL,
-		    "engine \"xen\" is not known; use auto or kvm" },
+		    "engine \"xen\" is not known; use auto, kvm or emulate" },
 		{ -EINVAL, 1000, 1, "kvm", NULL, NULL,
 		    "memory of 1000 bytes is out of range; use 2M to "
 		    "1024G" },
