@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 #include "vmm/cpu_state.h"
@@ -137,11 +138,20 @@ struct engine {
 	/* A guest's write of any width to address writes the eventfd. */
 	int (*notify_fd)(
 	    struct engine_vm *vm, uint64_t address, int fd, bool on);
+
+	/* A device has written n pieces of the memory's mapping: what the engine
+	 * keeps of the code there is void when this returns.  Waits for a CPU
+	 * that runs to get between two blocks, so never called from within
+	 * run() or with a lock that its callbacks take.  NULL: no need. */
+	void (*written)(
+	    struct engine_vm *vm, const struct iovec *piece, unsigned int n);
 };
 
-extern const struct engine *const engines[]; /* NULL at the end, best first */
+extern const struct engine *const engines[]; /* NULL at the end */
 
-/* The engine of that name; "auto" is the first that works here.  NULL: *err. */
+/* The engine of that name.  "auto" (or NULL) is kvm where the CPU executes its
+ * guests, which is tried out and takes a few milliseconds, else emulate.  Any
+ * other name: NULL and *err. */
 const struct engine *engine_find(const char *name, struct err *err);
 
 /* One line of registers, for messages.  Returns out. */

@@ -145,6 +145,16 @@ machine_notify_fd(struct machine *machine, uint64_t address, int fd, bool on)
 		(void)vm->engine->notify_fd(vm, address, fd, on);
 }
 
+void
+machine_written(
+    struct machine *machine, const struct iovec *piece, unsigned int n)
+{
+	struct engine_vm *vm = machine->vm;
+
+	if (vm != NULL && vm->engine->written != NULL && n > 0)
+		vm->engine->written(vm, piece, n);
+}
+
 static void
 port_exit(struct machine *machine, const struct engine_exit *exit)
 {

@@ -4,7 +4,8 @@
  *
  * One lock for all devices: the data path (rings, kicks and calls by eventfd)
  * does not pass here.  Everything below is called with it held, but for
- * machine_exit(), which takes it, and machine_ask(), which needs none.
+ * machine_exit(), which takes it, and machine_ask() and machine_written(),
+ * which need none.
  */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
@@ -62,6 +63,14 @@ void machine_msi_fd(
     struct machine *machine, int slot, int fd, const struct msi *msi);
 void machine_notify_fd(
     struct machine *machine, uint64_t address, int fd, bool on);
+
+/*
+ * A device has written these pieces of RAM itself, and will tell the guest when
+ * this returns.  May wait for the CPUs: any thread but theirs, without the
+ * lock, between the start of the board and the end of its stop.
+ */
+void machine_written(
+    struct machine *machine, const struct iovec *piece, unsigned int n);
 
 /* Does what an EXIT_PORT or EXIT_MMIO asks of the devices.  Takes the lock. */
 void machine_exit(struct machine *machine, const struct engine_exit *exit);

@@ -66,13 +66,40 @@ memory_free(struct memory *memory)
 	*memory = (struct memory){ .fd = -1 };
 }
 
+static int
+punch(const struct memory *memory, uint64_t offset, uint64_t bytes)
+{
+	if (fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		(off_t)offset, (off_t)bytes) < 0)
+		return -errno;
+	return 0;
+}
+
 int
 memory_clear(struct memory *memory)
 {
-	if (fallocate(memory->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		(off_t)memory->size_bytes) < 0)
-		return -errno;
-	return 0;
+	return punch(memory, 0, memory->size_bytes);
+}
+
+int
+memory_discard(const struct memory *memory, void *at, uint64_t bytes)
+{
+	uint64_t page = MEMORY_PAGE_BYTES;
+	uint64_t from = (uint64_t)((uint8_t *)at - memory->base);
+	uint64_t to = (from + bytes) / page * page;
+
+	from = (from + page - 1) / page * page;
+	return from < to ? punch(memory, from, to - from) : 0;
+}
+
+uint64_t
+memory_address(const struct memory *memory, const void *at)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)at - memory->base);
+
+	return offset < memory->low_bytes
+	    ? offset
+	    : MEMORY_HOLE_END + (offset - memory->low_bytes);
 }
 
 void *

@@ -47,6 +47,13 @@ int memory_clear(struct memory *memory);
  * not RAM.  bytes may be 0. */
 void *memory_at(const struct memory *memory, uint64_t address, uint64_t bytes);
 
+/* The guest's address of a byte within memory->base and its size. */
+uint64_t memory_address(const struct memory *memory, const void *at);
+
+/* Gives back the room of pages from the address that memory_at() told, and of
+ * whole pages only: they read as zeros.  0 or -Exxx. */
+int memory_discard(const struct memory *memory, void *at, uint64_t bytes);
+
 /* Fills in the regions, lowest first, and returns how many: 1 or 2. */
 unsigned int memory_regions(
     const struct memory *memory, struct memory_region region[MEMORY_REGIONS]);

@@ -173,6 +173,15 @@ virtio_kick(struct virtio_device *device, unsigned int queue)
 }
 
 void
+virtio_call(struct virtio_device *device, unsigned int queue)
+{
+	const uint64_t one = 1;
+
+	if (write(device->queue[queue].call_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is called already */
+}
+
+void
 virtio_config_changed(struct virtio_device *device)
 {
 	device->generation++;

@@ -43,6 +43,10 @@ struct virtio_ops {
 	/* Writes the device's configuration into to, which is zeroed. */
 	void (*config)(
 	    struct virtio_device *device, uint8_t to[VIRTIO_CONFIG_BYTES_MAX]);
+	/* The driver writes bytes of it, 1 to 8 within the maximum.  NULL: it is
+	 * read-only. */
+	void (*set_config)(struct virtio_device *device, unsigned int offset,
+	    unsigned int bytes, uint64_t value);
 	/* The driver is ready: features and queues are set and checked.  -Exxx:
 	 * the device cannot and needs a reset. */
 	int (*start)(struct virtio_device *device);
@@ -86,6 +90,9 @@ void virtio_enable_queue(struct virtio_device *device, unsigned int queue);
 
 /* As if the guest had kicked. */
 void virtio_kick(struct virtio_device *device, unsigned int queue);
+
+/* For devices, any thread: the driver is to look at what the queue gave back. */
+void virtio_call(struct virtio_device *device, unsigned int queue);
 
 /* For devices: the configuration is another one now; the driver is told. */
 void virtio_config_changed(struct virtio_device *device);

@@ -313,6 +313,16 @@ device_read(struct virtio_pci *vp, uint64_t offset, unsigned int bytes)
 	return get_le(config + offset, bytes);
 }
 
+static void
+device_write(
+    struct virtio_pci *vp, uint64_t offset, unsigned int bytes, uint64_t value)
+{
+	if (vp->device->ops->set_config != NULL &&
+	    offset + bytes <= VIRTIO_CONFIG_BYTES_MAX)
+		vp->device->ops->set_config(
+		    vp->device, (unsigned int)offset, bytes, value);
+}
+
 static uint64_t
 bar_read(void *arg, uint64_t offset, unsigned int bytes)
 {
@@ -337,6 +347,7 @@ bar_write(void *arg, uint64_t offset, unsigned int bytes, uint64_t value)
 
 	switch (offset - at) {
 	case PAGE_COMMON: common_write(vp, at, bytes, value); break;
+	case PAGE_DEVICE: device_write(vp, at, bytes, value); break;
 	case PAGE_NOTIFY:
 		if (at % NOTIFY_BYTES == 0)
 			virtio_kick(

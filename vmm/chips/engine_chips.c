@@ -622,6 +622,15 @@ cpu_free(struct engine_cpu *ecpu)
 	free(cpu);
 }
 
+static void
+written(struct engine_vm *evm, const struct iovec *piece, unsigned int n)
+{
+	struct chips_vm *vm = vm_of(evm);
+
+	if (vm->engine->written != NULL)
+		vm->engine->written(vm->inner, piece, n);
+}
+
 static struct engine_vm *
 emulate_vm_new(const struct engine_config *config, struct err *err)
 {
@@ -648,4 +657,5 @@ const struct engine engine_emulate_pc = {
 	.state_set = state_set,
 	.line = line,
 	.msi = message,
+	.written = written,
 };

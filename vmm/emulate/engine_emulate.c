@@ -48,7 +48,7 @@ turn_take(struct emu_vm *vm)
 	uint64_t ticket;
 
 	pthread_mutex_lock(&vm->lock);
-	ticket = vm->tickets++;
+	ticket = __atomic_fetch_add(&vm->tickets, 1, __ATOMIC_RELAXED);
 	while (vm->serving != ticket)
 		pthread_cond_wait(&vm->turn, &vm->lock);
 	pthread_mutex_unlock(&vm->lock);
@@ -66,10 +66,25 @@ turn_give(struct emu_vm *vm)
 static void
 turn_pass(struct emu_vm *vm)
 {
-	if (vm->ncpus == 1)
+	/* Does somebody wait?  serving is ours to change. */
+	if (__atomic_load_n(&vm->tickets, __ATOMIC_RELAXED) == vm->serving + 1)
 		return;
 	turn_give(vm);
 	turn_take(vm);
+}
+
+/* Devices take a turn, too, to have code forgotten that they overwrote. */
+static void
+written(struct engine_vm *evm, const struct iovec *piece, unsigned int n)
+{
+	struct emu_vm *vm = vm_of(evm);
+
+	turn_take(vm);
+	for (unsigned int i = 0; i < n; i++)
+		emu_code_written(vm,
+		    memory_address(vm->memory, piece[i].iov_base),
+		    piece[i].iov_len);
+	turn_give(vm);
 }
 
 /* ---- exceptions ---- */
@@ -519,4 +534,5 @@ const struct engine engine_emulate = {
 	.state_set = state_set,
 	.inject = inject,
 	.want_window = want_window,
+	.written = written,
 };
