@@ -17,18 +17,51 @@
 
 #include "lab/nearest.h"
 #include "lab/rundir.h"
-#include "vmm/vm.h"
+#include "vmm/engine_kvm.h"
+#include "vmm/linux_image.h"
 
 struct check {
 	const char *name, *what;
 	bool needed; /* without it something in labs does not work at all */
-	int (*look)(struct err *err);
+	/* 0, *said then having a remark, if there is one; or -Exxx and what is
+	 * missing. */
+	int (*look)(struct err *said);
 };
 
 static int
-look_kvm(struct err *err)
+look_engine(struct err *said)
 {
-	return vm_probe_kvm(err);
+	const struct engine *engine = engine_find("auto", said);
+
+	return engine == NULL ? -ENOTSUP
+			      : err_set(said, 0, "auto takes %s", engine->name);
+}
+
+static int
+look_kvm(struct err *said)
+{
+	uint64_t instruction_ps;
+	int e = kvm_probe(&instruction_ps, said);
+	double ns;
+
+	if (e < 0)
+		return e;
+	ns = (double)instruction_ps / 1000;
+	if (instruction_ps <= KVM_HARDWARE_PS)
+		return err_set(said, 0, "%.1f ns for an instruction", ns);
+	return err_set(said, -ENOTSUP,
+	    "/dev/kvm is software here (%.0f ns for an instruction) and slower "
+	    "than engine emulate; enable virtualization in the firmware, or in "
+	    "the hypervisor that this machine runs on",
+	    ns);
+}
+
+static int
+look_linux(struct err *said)
+{
+	struct linux_image image;
+
+	return linux_image_find(&image, "/proc/self/exe", said);
 }
 
 /* A TAP device that lasts as long as its descriptor. */
@@ -125,7 +158,9 @@ look_files(struct err *err)
 }
 
 static const struct check checks[] = {
-	{ "kvm", "virtual machines by KVM", true, look_kvm },
+	{ "engine", "virtual machines", true, look_engine },
+	{ "kvm", "KVM by the hardware", false, look_kvm },
+	{ "linux", "the Linux guest", false, look_linux },
 	{ "rundir", "a place for the sockets of running labs", true,
 	    look_rundir },
 	{ "files", "open files for a hundred VMs", false, look_files },
@@ -182,19 +217,21 @@ run_doctor(struct call *call)
 	if (check_names(call) < 0)
 		return 2;
 	for (size_t i = 0; i < NCHECKS; i++) {
-		struct err err = { "" };
+		struct err said = { "" };
+		const char *sep = "";
 		bool good;
 
 		if (!is_asked(call, checks[i].name))
 			continue;
-		good = checks[i].look(&err) == 0;
+		good = checks[i].look(&said) == 0;
 		if (!good && (checks[i].needed || call->options.nargs > 0))
 			status = 1;
+		if (said.text[0] != '\0')
+			sep = good ? ": " : ":\n            ";
 		if (!good || !quiet)
 			fprintf(quiet ? call->notes : call->out,
 			    "%-3s %-7s %s%s%s\n", good ? "yes" : "no",
-			    checks[i].name, checks[i].what,
-			    good ? "" : ":\n            ", err.text);
+			    checks[i].name, checks[i].what, sep, said.text);
 	}
 	return status;
 }
@@ -206,7 +243,7 @@ static const struct option_row options[] = {
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.arguments = "[kvm|rundir|files|tap|raw|tshark|qemu]...",
+	.arguments = "[engine|kvm|linux|rundir|files|tap|raw|tshark|qemu]...",
 	.summary = "says what this machine allows",
 	.help = "Looks at what this machine allows, and says how to get what "
 		"is missing.  Exit\nstatus 1: something that labs need (or "

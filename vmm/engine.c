@@ -14,13 +14,21 @@
 const struct engine *const engines[] = { &engine_kvm, &engine_emulate_pc,
 	NULL };
 
+/* Software behind /dev/kvm is slower than ours. */
+static bool
+has_hardware(void)
+{
+	uint64_t instruction_ps;
+
+	return kvm_probe(&instruction_ps, NULL) == 0 &&
+	    instruction_ps <= KVM_HARDWARE_PS;
+}
+
 const struct engine *
 engine_find(const char *name, struct err *err)
 {
 	if (name == NULL || strcmp(name, "auto") == 0)
-		/* Opening it is the probe: with a single engine there is
-		 * nothing to choose. */
-		return engines[0];
+		return has_hardware() ? &engine_kvm : &engine_emulate_pc;
 	for (unsigned int i = 0; engines[i] != NULL; i++)
 		if (strcmp(engines[i]->name, name) == 0)
 			return engines[i];

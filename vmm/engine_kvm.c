@@ -7,9 +7,9 @@
  * once when it comes.  No operation on a CPU may be tried while its KVM_RUN
  * blocks, not even reading registers: they all belong to the CPU's thread.
  *
- * KVM is judged by running a guest (probe), never by the CPU's flags: software
- * back ends exist that run guests where no flag says so, and nested ones that
- * fail where all flags do.
+ * KVM is judged by running a guest (kvm_probe.c), never by the CPU's flags:
+ * software back ends exist that run guests where no flag says so, and nested
+ * ones that fail where all flags do.
  */
 #include "vmm/engine_kvm.h"
 
@@ -364,69 +364,12 @@ cpu_want_window(struct engine_cpu *ecpu, bool want)
 	kvm_of_cpu(ecpu)->run->request_interrupt_window = want;
 }
 
-/* ---- does it work here? ---- */
-
-#define PROBE_AT   0x1000
-#define PROBE_PORT 0x10
-
-static const uint8_t probe_code[] = {
-	0xb0, 0x05,       /* mov al, 5 */
-	0x04, 0x02,       /* add al, 2 */
-	0xe6, PROBE_PORT, /* out PROBE_PORT, al */
-	0xf4,             /* hlt */
-};
-
-/* Runs the code above from real mode; it must say 7. */
-static int
-probe_run(struct engine_cpu *cpu, struct err *err)
-{
-	struct engine_exit exit = { 0 };
-	struct cpu_state state;
-	int r = kvm_state_get(cpu, &state, err);
-
-	if (r < 0)
-		return r;
-	state.seg[CPU_CS].base = 0;
-	state.seg[CPU_CS].selector = 0;
-	state.rip = PROBE_AT;
-	state.msr_valid = 0;
-	r = kvm_state_set(cpu, &state, err);
-	if (r < 0)
-		return r;
-	cpu_run(cpu, &exit);
-	if (exit.kind == EXIT_FAILED)
-		return err_set(err, -EIO, "kvm: a first guest does not run; %s",
-		    exit.err.text);
-	if (exit.kind != EXIT_PORT || !exit.port.out ||
-	    exit.port.port != PROBE_PORT || exit.port.data[0] != 7)
-		return err_set(err, -EIO,
-		    "kvm: a first guest runs wrongly (exit %d); use another "
-		    "engine",
-		    (int)exit.kind);
-	return 0;
-}
-
 static int
 probe(struct err *err)
 {
-	struct memory memory;
-	struct engine_config config = { .memory = &memory, .ncpus = 1 };
-	struct engine_vm *vm = NULL;
-	struct engine_cpu *cpu = NULL;
-	int r = memory_init(&memory, MEMORY_MIN_BYTES, err);
+	uint64_t instruction_ps;
 
-	if (r == 0) {
-		memcpy(memory.base + PROBE_AT, probe_code, sizeof(probe_code));
-		vm = vm_new(&config, err);
-		cpu = vm != NULL ? cpu_new(vm, err) : NULL;
-		r = cpu != NULL ? probe_run(cpu, err) : -ENOTSUP;
-	}
-	if (cpu != NULL)
-		cpu_free(cpu);
-	if (vm != NULL)
-		vm_free(vm);
-	memory_free(&memory);
-	return r;
+	return kvm_probe(&instruction_ps, err);
 }
 
 const struct engine engine_kvm = {

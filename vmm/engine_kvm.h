@@ -9,4 +9,12 @@
 
 extern const struct engine engine_kvm;
 
+/* An instruction that takes longer, in picoseconds, is executed by software:
+ * hardware takes less than a tenth of it, software ten times as long. */
+#define KVM_HARDWARE_PS 50000
+
+/* Runs a small guest.  0, with the time that one of its instructions took; or
+ * -Exxx with *err saying what to do.  Takes a few milliseconds. */
+int kvm_probe(uint64_t *instruction_ps, struct err *err);
+
 #endif

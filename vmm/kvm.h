@@ -1,7 +1,7 @@
 /*
  * kvm.h - what the files of the KVM engine share: engine_kvm.c runs CPUs,
  * kvm_irq.c has the interrupt routes, kvm_cpuid.c says what CPU a guest sees,
- * kvm_state.c reads and writes a CPU's state.
+ * kvm_state.c reads and writes a CPU's state, kvm_probe.c tries it out.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H

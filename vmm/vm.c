@@ -36,7 +36,6 @@
 #include "vmm/board.h"
 #include "vmm/boot.h"
 #include "vmm/engine.h"
-#include "vmm/engine_kvm.h"
 #include "vmm/tiny_image.h"
 
 #define STACK_BYTES (256u << 10)
@@ -498,10 +497,4 @@ vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 	}
 	vm_close(vm);
 	return r;
-}
-
-int
-vm_probe_kvm(struct err *err)
-{
-	return engine_kvm.probe(err);
 }

@@ -24,7 +24,7 @@ struct vm_nic {
 
 struct vm_config {
 	const char *name;
-	const char *engine;  /* "auto", "kvm" */
+	const char *engine;  /* "auto", "kvm", "emulate": engine.h */
 	const char *kernel;  /* path to ELF or bzImage; NULL: the tiny guest */
 	const char *initrd;  /* path or NULL */
 	const char *cmdline; /* "" for none */
@@ -47,8 +47,5 @@ enum vm_end { VM_POWEROFF, VM_STOPPED, VM_CRASHED };
 /* Runs until the guest powers off (0), SIGTERM or SIGINT (0), or it cannot go
  * on (-Exxx with *err).  A guest's reboot starts it again in place. */
 int vm_run(const struct vm_config *config, enum vm_end *end, struct err *err);
-
-/* Does KVM run guests here?  0, or -Exxx with *err saying what to do. */
-int vm_probe_kvm(struct err *err);
 
 #endif

@@ -252,6 +252,26 @@ the_probe_runs_a_guest(void **state)
 }
 
 static void
+auto_takes_kvm_where_hardware_executes(void **state)
+{
+	uint64_t instruction_ps = 0;
+	const struct engine *found = engine_find("auto", NULL);
+
+	(void)state;
+	assert_non_null(found);
+	if (kvm_probe(&instruction_ps, NULL) < 0) {
+		assert_string_equal(found->name, "emulate");
+		return;
+	}
+	print_message(
+	    "an instruction takes %u ps\n", (unsigned int)instruction_ps);
+	/* No CPU does ten in a nanosecond, no guest one in a millisecond. */
+	assert_in_range(instruction_ps, 100, 1000000000);
+	assert_string_equal(
+	    found->name, instruction_ps <= KVM_HARDWARE_PS ? "kvm" : "emulate");
+}
+
+static void
 ports_are_written_and_read(void **state)
 {
 	struct rig rig = { 0 };
@@ -705,10 +725,10 @@ engines_are_found_by_name(void **state)
 
 	(void)state;
 	assert_ptr_equal(engine_find("kvm", NULL), kvm);
-	assert_non_null(engine_find("auto", NULL));
+	assert_string_equal(engine_find("emulate", NULL)->name, "emulate");
 	assert_null(engine_find("warp", &err));
 	assert_string_equal(
-	    err.text, "engine \"warp\" is not known; use auto or kvm");
+	    err.text, "engine \"warp\" is not known; use auto, kvm or emulate");
 }
 
 int
@@ -716,6 +736,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_probe_runs_a_guest),
+		cmocka_unit_test(auto_takes_kvm_where_hardware_executes),
 		cmocka_unit_test(ports_are_written_and_read),
 		cmocka_unit_test(memory_that_is_not_there_exits),
 		cmocka_unit_test(a_triple_fault_is_a_shutdown),
