@@ -22,6 +22,7 @@
 #include "lab/model.h"
 #include "lab/nearest.h"
 #include "lab/schema.h"
+#include "vmm/linux_image.h"
 
 #define COMMAND_MAX_BYTES 500
 #define REGEX_MAX_BYTES   200
@@ -739,20 +740,25 @@ static void
 check_vm(struct check *c, const struct lab_vm *vm)
 {
 	const struct lab_item *item = &vm->item;
-	static const char *const own[] = { "initrd", "cmdline" };
+	bool is_linux = vm->kernel == NULL && vm->guest == GUEST_LINUX;
+	char size[UNITS_TEXT_BYTES];
 
 	if (yaml_get(item->node, "guest") != NULL && vm->kernel != NULL)
 		problem_add(c->problems, lab_place(item, "guest"),
 		    "guest stands beside kernel; keep one");
-	else if (vm->guest == GUEST_LINUX)
-		problem_add(c->problems, lab_place(item, "guest"),
-		    "guest linux is not available in this version; use tiny, "
-		    "or kernel and initrd of your own");
-	for (unsigned int i = 0; i < 2; i++)
-		if (yaml_get(item->node, own[i]) != NULL &&
-		    yaml_get(item->node, "kernel") == NULL)
-			problem_add(c->problems, lab_place(item, own[i]),
-			    "%s without kernel; add \"kernel: PATH\"", own[i]);
+	if (yaml_get(item->node, "kernel") == NULL) {
+		if (yaml_get(item->node, "initrd") != NULL)
+			problem_add(c->problems, lab_place(item, "initrd"),
+			    "initrd without kernel; add \"kernel: PATH\"");
+		if (yaml_get(item->node, "cmdline") != NULL && !is_linux)
+			problem_add(c->problems, lab_place(item, "cmdline"),
+			    "cmdline without kernel; add \"kernel: PATH\" or "
+			    "\"guest: linux\"");
+	}
+	if (is_linux && vm->memory_bytes < LINUX_IMAGE_LEAST_BYTES)
+		problem_add(c->problems, lab_place(item, "memory"),
+		    "memory: %s is too little for guest linux; use 96M or more",
+		    size_text(size, vm->memory_bytes));
 	if (vm->memory_bytes % 4096 != 0)
 		problem_add(c->problems, lab_place(item, "memory"),
 		    "memory is no multiple of 4K; write it in M");

@@ -1,8 +1,11 @@
 #include "lab/command.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lab/run.h"
+#include "vmm/engine.h"
+#include "vmm/linux_image.h"
 
 static const struct option_row options[] = {
 	{ "for", 0, "DURATION", "end after this time, as 10s" },
@@ -10,6 +13,8 @@ static const struct option_row options[] = {
 	    "let the lab's clock jump; for labs without VMs and plugs" },
 	{ "seed", 0, "NUMBER",
 	    "of everything random; the same seed, the same run (1)" },
+	{ "engine", 0, "ENGINE",
+	    "of all VMs, whatever the file says: auto, kvm or emulate" },
 	{ "json", 0, NULL, "the results as JSON" },
 	{ 0 },
 };
@@ -55,19 +60,58 @@ check_end(const struct lab *lab, const struct run_options *run, struct err *err)
 	return 0;
 }
 
+/* A name of lab_engines[], or -EINVAL. */
+static int
+engine_of(const char *name, struct err *err)
+{
+	for (int i = 0; lab_engines[i] != NULL; i++)
+		if (strcmp(lab_engines[i], name) == 0)
+			return i;
+	return err_set(err, -EINVAL,
+	    "--engine %.40s is not known; use auto, kvm or emulate", name);
+}
+
+/* Settles what auto is here, once for all VMs; and, before anything is started,
+ * whether there is the guest that they ask for. */
+static int
+prepare_vms(struct lab *lab, int engine, struct err *err)
+{
+	const struct engine *found = NULL;
+	struct linux_image image;
+	int e = 0;
+
+	for (unsigned int i = 0; i < lab->nvms && e == 0; i++) {
+		struct lab_vm *vm = &lab->vms[i];
+
+		if (engine >= 0)
+			vm->engine = engine;
+		if (vm->engine == ENGINE_AUTO && found == NULL)
+			found = engine_find("auto", err);
+		if (vm->engine == ENGINE_AUTO && found != NULL)
+			vm->engine = engine_of(found->name, err);
+		if (vm->guest == GUEST_LINUX && vm->kernel == NULL)
+			e = linux_image_find(&image, "/proc/self/exe", err);
+	}
+	return e;
+}
+
 static int
 run_run(struct call *call)
 {
+	const char *name = option_get(&call->options, "engine");
+	int engine = name != NULL ? engine_of(name, &call->err) : -1;
 	struct run_options run;
 	struct lab *lab;
 	int e;
 
-	if (read_options(call, &run) < 0)
+	if ((name != NULL && engine < 0) || read_options(call, &run) < 0)
 		return 2;
 	lab = command_load(call, call->options.args[0]);
 	if (lab == NULL)
 		return 2;
 	e = check_end(lab, &run, &call->err);
+	if (e == 0)
+		e = prepare_vms(lab, engine, &call->err);
 	if (e == 0)
 		e = run_lab(lab, &run, &call->err);
 	lab_free(lab);

@@ -74,8 +74,12 @@ add_vm(struct draw_lab *draw, unsigned int i)
 	struct draw_node *node = add_node(draw, LAB_VM, &vm->item,
 	    i > 0 ? &vm[-1].item : NULL, vm->ports, vm->nports);
 
-	if (node != NULL)
-		add_line(node, "%s", vm->kernel != NULL ? "VM" : "tiny VM");
+	if (node == NULL)
+		return;
+	if (vm->kernel != NULL)
+		add_line(node, "VM");
+	else
+		add_line(node, "%s VM", lab_guests[vm->guest]);
 }
 
 static void

@@ -6,6 +6,10 @@
 
 #include "lab/names.h"
 #include "lab/schema.h"
+#include "vmm/linux_image.h"
+
+#define TINY_MEMORY_BYTES   (16u << 20)
+#define KERNEL_MEMORY_BYTES (128u << 20)
 
 /* ---- ports of all kinds ---- */
 
@@ -184,6 +188,16 @@ expand_expects(struct lab *lab)
 	lab->nexpects = done;
 }
 
+/* What a VM has that asks for nothing. */
+static uint64_t
+memory_of(const struct lab_vm *vm)
+{
+	if (vm->kernel != NULL)
+		return KERNEL_MEMORY_BYTES;
+	return vm->guest == GUEST_LINUX ? LINUX_IMAGE_MEMORY_BYTES
+					: TINY_MEMORY_BYTES;
+}
+
 void
 lab_resolve(struct lab *lab)
 {
@@ -200,9 +214,7 @@ lab_resolve(struct lab *lab)
 		resolve_expect(&lab->expects[i]);
 	for (unsigned int i = 0; i < lab->nvms; i++)
 		if (lab->vms[i].memory_bytes == 0)
-			lab->vms[i].memory_bytes =
-			    (lab->vms[i].kernel != NULL ? UINT64_C(128) : 16)
-			    << 20;
+			lab->vms[i].memory_bytes = memory_of(&lab->vms[i]);
 }
 
 /* ---- look-ups ---- */

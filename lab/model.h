@@ -109,11 +109,14 @@ struct lab_router {
 };
 
 enum lab_guest { GUEST_TINY, GUEST_LINUX };
-enum lab_engine { ENGINE_AUTO, ENGINE_KVM };
+enum lab_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_EMULATE };
+
+/* Their names in the file; NULL at the end.  Engines have them, too. */
+extern const char *const lab_guests[], *const lab_engines[];
 
 struct lab_vm {
 	struct lab_item item;
-	int guest; /* enum lab_guest */
+	int guest; /* enum lab_guest; without meaning beside kernel */
 	const char *kernel, *initrd, *cmdline;
 	uint64_t memory_bytes, vcpus;
 	int engine; /* enum lab_engine */

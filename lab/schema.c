@@ -18,8 +18,13 @@
 	KEY(p, t, s, list), .count_into = offsetof(struct s, number), \
 			    .element = sizeof(struct of)
 
-static const char *const guests[] = { "tiny", "linux", NULL };
-static const char *const engines[] = { "auto", "kvm", NULL };
+const char *const lab_guests[] = {
+	[GUEST_TINY] = "tiny", [GUEST_LINUX] = "linux", NULL
+};
+const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
+	[ENGINE_KVM] = "kvm",
+	[ENGINE_EMULATE] = "emulate",
+	NULL };
 static const char *const protocols[] = { "udp", "ping", NULL };
 static const char *const behaviours[] = { "endpoint-independent",
 	"address-dependent", "address-and-port-dependent", NULL };
@@ -161,9 +166,10 @@ const struct schema_key schema_keys[] = {
 	{ ARRAY("vms", ENTRIES, lab, vms, nvms, lab_vm), .ranges = true,
 	    .help = "Virtual machines, one process each.  \"vm[001-100]\" "
 		    "makes a hundred alike." },
-	{ KEY("vms.*.guest", CHOICE, lab_vm, guest), .choices = guests,
+	{ KEY("vms.*.guest", CHOICE, lab_vm, guest), .choices = lab_guests,
 	    .preset = "tiny",
-	    .help = "The built-in guest.  Left out when kernel is given." },
+	    .help = "lanyard-tiny(7), which is built in, or lanyard-linux(7), "
+		    "which make guest makes.  Left out when kernel is given." },
 	{ KEY("vms.*.kernel", TEXT, lab_vm, kernel),
 	    .help = "A kernel of your own (ELF or bzImage), relative to the "
 		    "lab file." },
@@ -171,16 +177,21 @@ const struct schema_key schema_keys[] = {
 	    .help = "Its initial RAM disk, relative to the lab file." },
 	{ KEY("vms.*.cmdline", TEXT, lab_vm, cmdline),
 	    .help = "More kernel command line, after lanyard.name= and the "
-		    "like." },
+		    "like; with kernel or guest linux." },
 	{ KEY("vms.*.disk", ABSENT, lab_vm, item), .help = "disks" },
 	{ KEY("vms.*.memory", SIZE, lab_vm, memory_bytes),
 	    .min = UINT64_C(4) << 20, .max = UINT64_C(64) << 30,
-	    .preset = "16M, or 128M with a kernel of your own",
-	    .help = "The machine's memory, a multiple of 4K." },
+	    .preset = "16M, or 128M with guest linux or a kernel of your own",
+	    .help = "The machine's memory, a multiple of 4K; at least 96M "
+		    "with guest linux." },
 	{ KEY("vms.*.vcpus", COUNT, lab_vm, vcpus), .min = 1, .max = 16,
 	    .preset = "1", .help = "How many virtual CPUs." },
-	{ KEY("vms.*.engine", CHOICE, lab_vm, engine), .choices = engines,
-	    .preset = "auto", .help = "What runs the machine's instructions." },
+	{ KEY("vms.*.engine", CHOICE, lab_vm, engine), .choices = lab_engines,
+	    .preset = "auto",
+	    .help = "What executes the machine's instructions: this machine's "
+		    "CPU by KVM, or our own emulator, which needs no hardware "
+		    "and no rights.  auto takes kvm where the CPU really "
+		    "virtualizes, else emulate." },
 	{ ARRAY("vms.*.ports", ENTRIES, lab_vm, ports, nports, lab_port),
 	    .required = true, .max = VM_NICS_MAX,
 	    .help = "The machine's NICs, eth0 first." },

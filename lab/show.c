@@ -415,6 +415,7 @@ static const struct table_head vms_head = {
 		{ "vm", "VM" },
 		{ "state", "STATE" },
 		{ "pid", "PID" },
+		{ "engine", "ENGINE" },
 		{ "memory", "MEMORY" },
 		{ "vcpus", "VCPUS" },
 		{ "ready_after_s", "READY AFTER" },
@@ -434,9 +435,10 @@ fill_vms(struct rows *rows)
 		const struct guest *g = &guests->guest[i];
 		char memory[UNITS_TEXT_BYTES];
 
-		table_add(rows->table, "[s,s,o?,s,I,o?,i]", g->vm->item.name,
+		table_add(rows->table, "[s,s,o?,s,s,I,o?,i]", g->vm->item.name,
 		    guest_state_name(g),
 		    g->pid > 0 ? json_integer(g->pid) : NULL,
+		    lab_engines[g->vm->engine],
 		    size_text(memory, g->vm->memory_bytes),
 		    number(g->vm->vcpus),
 		    g->starts > 0

@@ -6,14 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/linux_image.h"
 #include "vmm/vm.h"
 
 #define ARGS_MAX (40 + 4 * VM_NICS_MAX)
-
-static const char *const engines[] = {
-	[ENGINE_AUTO] = "auto",
-	[ENGINE_KVM] = "kvm",
-};
 
 char *
 vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
@@ -87,6 +83,32 @@ add_file(struct builder *b, const char *name, const struct lab *lab,
 	return 0;
 }
 
+/* The kernel's command line, and its files unless it is built in. */
+static int
+add_guest(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
+    struct err *err)
+{
+	char *cmdline = vm_args_cmdline(b->args->arena, vm);
+	struct linux_image image;
+	int e;
+
+	if (vm->kernel == NULL && vm->guest == GUEST_LINUX) {
+		e = linux_image_find(&image, "/proc/self/exe", err);
+		if (e < 0)
+			return e;
+		add(b, "--kernel", image.kernel);
+		add(b, "--initrd", image.initrd);
+		if (cmdline != NULL)
+			cmdline = arena_printf(
+			    b->args->arena, "%s %s", image.cmdline, cmdline);
+	}
+	add(b, "--cmdline", cmdline);
+	e = add_file(b, "--kernel", lab, vm, vm->kernel, err);
+	if (e == 0)
+		e = add_file(b, "--initrd", lab, vm, vm->initrd, err);
+	return e;
+}
+
 static void
 add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
 {
@@ -118,7 +140,7 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	args->argv = arena_array(arena, ARGS_MAX + 1, sizeof(args->argv[0]));
 	add(&b, "lanyard", "vm");
 	add(&b, "--name", name);
-	add(&b, "--engine", engines[vm->engine]);
+	add(&b, "--engine", lab_engines[vm->engine]);
 	add(&b, "--memory", size_text(number, vm->memory_bytes));
 	snprintf(number, sizeof(number), "%" PRIu64, vm->vcpus);
 	add(&b, "--vcpus", number);
@@ -127,10 +149,7 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	add(&b, "--console-log",
 	    arena_printf(arena, "%s/%s.console", dir, name));
 	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
-	add(&b, "--cmdline", vm_args_cmdline(arena, vm));
-	e = add_file(&b, "--kernel", lab, vm, vm->kernel, err);
-	if (e == 0)
-		e = add_file(&b, "--initrd", lab, vm, vm->initrd, err);
+	e = add_guest(&b, lab, vm, err);
 	if (e == 0 && arena_failed(arena))
 		e = err_set(err, -ENOMEM, "out of memory");
 	if (e < 0)

@@ -13,7 +13,8 @@
 #define LINUX_IMAGE_PATH_BYTES    1024
 #define LINUX_IMAGE_CMDLINE_BYTES 512
 
-/* It starts with 96 MiB; this leaves room for programs. */
+/* It starts with the least; the other leaves room for programs. */
+#define LINUX_IMAGE_LEAST_BYTES  (96u << 20)
 #define LINUX_IMAGE_MEMORY_BYTES (128u << 20)
 
 struct linux_image {

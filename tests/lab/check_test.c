@@ -191,7 +191,9 @@ presets_are_what_the_schema_says(void **state)
 	    "      a: {switch: lan, address: 10.0.0.1/24,\n"
 	    "        dhcp: 10.0.0.2-10.0.0.9}\n"
 	    "    nat: {outside: a}\n"
-	    "vms: {v: {ports: {eth0: {switch: lan}}}}\n");
+	    "vms: {v: {ports: {eth0: {switch: lan}}},\n"
+	    "  w: {guest: linux, cmdline: debug, ports: {eth0: {switch: "
+	    "lan}}}}\n");
 	assert_non_null(l.lab);
 	assert_true(l.lab->switches[0].ageing_ns == 300000000000);
 	assert_int_equal(l.lab->switches[0].macs, 100000);
@@ -202,6 +204,10 @@ presets_are_what_the_schema_says(void **state)
 	assert_ptr_equal(
 	    l.lab->routers[0].nat.out, &l.lab->routers[0].ports[0]);
 	assert_int_equal(l.lab->vms[0].memory_bytes, 16 << 20);
+	assert_int_equal(l.lab->vms[0].guest, GUEST_TINY);
+	assert_int_equal(l.lab->vms[0].engine, ENGINE_AUTO);
+	assert_int_equal(l.lab->vms[1].memory_bytes, 128 << 20);
+	assert_int_equal(l.lab->vms[1].guest, GUEST_LINUX);
 	assert_int_equal(l.lab->vms[0].vcpus, 1);
 	load_free(&l);
 }

@@ -334,9 +334,9 @@ a_guest_is_told_who_it_is(void **state)
 	    "switches: {lan: }\n"
 	    "plugs: {p: {switch: lan, locator: \"tap:x\"}}\n"
 	    "vms:\n"
-	    "  v: {kernel: /dev/null, cmdline: quiet, memory: 64M, ports: "
-	    "{eth0: "
-	    "{switch: lan}, eth1: {switch: lan, address: 10.0.0.2/24, gateway: "
+	    "  v: {kernel: /dev/null, engine: emulate, cmdline: quiet, memory: "
+	    "64M, ports: {eth0: {switch: lan}, eth1: {switch: lan, address: "
+	    "10.0.0.2/24, gateway: "
 	    "10.0.0.1, dns: 10.0.0.9}}}\n"
 	    "  w: {kernel: nowhere, ports: {eth0: {switch: lan}}}\n";
 	struct loaded l;
@@ -353,12 +353,36 @@ a_guest_is_told_who_it_is(void **state)
 	    vm_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", &err), 0);
 	assert_string_equal(option(args.argv, "--kernel"), "/dev/null");
 	assert_string_equal(option(args.argv, "--memory"), "64M");
+	assert_string_equal(option(args.argv, "--engine"), "emulate");
 	assert_string_equal(option(args.argv, "--agent"), "/run/x/v.agent");
 	vm_args_free(&args);
 	assert_int_equal(
 	    vm_args_make(&args, &l.lab->vms[1], l.lab, "/run/x", &err),
 	    -ENOENT);
 	assert_non_null(strstr(err.text, "dir/nowhere cannot be read"));
+	load_free(&l);
+}
+
+/* A Linux guest that is not there; one that is there, in tests/labs. */
+static void
+a_linux_guest_that_was_not_made_is_told(void **state)
+{
+	static const char lab[] =
+	    "lab: t\n"
+	    "switches: {lan: }\n"
+	    "vms: {v: {guest: linux, ports: {eth0: {switch: lan, address: "
+	    "10.0.0.1/24}}}}\n";
+	struct loaded l;
+	struct vm_args args;
+	struct err err = { "" };
+
+	(void)state;
+	load_text(&l, "t.yaml", lab, strlen(lab));
+	assert_non_null(l.lab);
+	assert_int_equal(
+	    vm_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", &err),
+	    -ENOENT);
+	assert_non_null(strstr(err.text, "run \"make guest\""));
 	load_free(&l);
 }
 
@@ -452,6 +476,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 		    no_process_is_left, setup, teardown),
 		cmocka_unit_test(a_guest_is_told_who_it_is),
+		cmocka_unit_test(a_linux_guest_that_was_not_made_is_told),
 		cmocka_unit_test(a_lab_runs_once_and_leaves_nothing),
 		cmocka_unit_test(a_directory_of_others_is_not_used),
 	};
