@@ -94,7 +94,7 @@ command_dispatch(struct call *call, int argc, char **argv)
 	const struct command *c;
 
 	if (argc < 2) {
-		help_all(call->out);
+		help_all(call->notes);
 		return 2;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
@@ -102,8 +102,9 @@ command_dispatch(struct call *call, int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		argv[1] = (char[]){ "help" };
-	c = find_command(argv[1]);
+		c = &command_help;
+	else
+		c = find_command(argv[1]);
 	if (c == NULL)
 		return no_such_command(call, argv[1]);
 	if (c->raw != NULL)

@@ -66,6 +66,8 @@ wrong_command_lines_are_told_with_a_remedy(void **state)
 		{ "show a b c", "too many" },
 		{ "help frobnicate", "is no command" },
 		{ "doctor kvn", "did you mean \"kvm\"?" },
+		{ "run --engine qemu topologies/nat.yaml",
+		    "--engine qemu is not known; use auto, kvm or emulate" },
 		{ "run topologies/nat.yaml --virtual-time",
 		    "run it without --virtual-time" },
 	};
@@ -106,21 +108,44 @@ every_command_explains_itself(void **state)
 	}
 }
 
+static bool
+lists_all_commands(const char *text)
+{
+	for (int i = 0; commands[i] != NULL; i++)
+		if (strstr(text, commands[i]->summary) == NULL)
+			return false;
+	return true;
+}
+
 static void
 help_lists_all_commands(void **state)
 {
-	struct said said = run("help");
+	static const char *const asked[] = { "help", "--help", "-h" };
+	struct said said;
 
 	(void)state;
-	assert_int_equal(said.status, 0);
-	for (int i = 0; commands[i] != NULL; i++)
-		assert_non_null(strstr(said.out, commands[i]->summary));
-	forget(&said);
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		said = run(asked[i]);
+		assert_int_equal(said.status, 0);
+		assert_true(lists_all_commands(said.out));
+		assert_string_equal(said.notes, "");
+		assert_string_equal(said.err.text, "");
+		forget(&said);
+	}
 	said = run("--version");
 	assert_string_equal(said.out, "lanyard " LANYARD_VERSION "\n");
 	forget(&said);
-	said = run("");
+}
+
+static void
+no_command_is_an_error_that_lists_them(void **state)
+{
+	struct said said = run("");
+
+	(void)state;
 	assert_int_equal(said.status, 2);
+	assert_true(lists_all_commands(said.notes));
+	assert_string_equal(said.out, "");
 	forget(&said);
 }
 
@@ -189,6 +214,7 @@ main(void)
 		cmocka_unit_test(wrong_command_lines_are_told_with_a_remedy),
 		cmocka_unit_test(every_command_explains_itself),
 		cmocka_unit_test(help_lists_all_commands),
+		cmocka_unit_test(no_command_is_an_error_that_lists_them),
 		cmocka_unit_test(check_says_what_is_wrong_and_fails),
 		cmocka_unit_test(reasons_and_schema_are_json_on_request),
 		cmocka_unit_test(options_and_arguments_may_mix),
