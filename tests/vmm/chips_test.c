@@ -360,6 +360,20 @@ x2apic_cpus_send_by_their_register(void **state)
 	assert_int_equal(chips_interrupt(rig->chips, 3), -1);
 }
 
+static void
+registers_that_are_not_there_are_refused(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t value;
+
+	assert_false(chips_msr_write(rig->chips, 0, 0x83f, 0x51));
+	assert_false(chips_msr_read(rig->chips, 0, 0x802, &value));
+	assert_false(chips_msr_write(rig->chips, 0, 0x10, 0));
+	assert_false(chips_msr_read(rig->chips, 0, 0x4b564d00, &value));
+	assert_false(chips_mmio_write(rig->chips, 0, 0xfed00000, 4, 0));
+	assert_int_equal(chips_pending(rig->chips, 0), -1);
+}
+
 /* ---- telling CPUs ---- */
 
 static void
@@ -549,6 +563,7 @@ main(void)
 		CASE(cpus_send_to_all_shorthands),
 		CASE(init_and_sipi_start_another_cpu),
 		CASE(x2apic_cpus_send_by_their_register),
+		CASE(registers_that_are_not_there_are_refused),
 		CASE(cpu_is_told_once_until_it_has_nothing_left),
 		CASE(lowered_task_priority_wakes),
 		CASE(timer_of_the_pc_ticks_at_line_0_and_pin_2),

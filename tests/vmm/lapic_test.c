@@ -337,6 +337,35 @@ eoi_of_a_level_interrupt_is_told(void **state)
 	assert_int_equal(in(rig, LAPIC_TMR + 0x20), 0);
 }
 
+/* A vector of each word: waiting, in service, level-triggered. */
+static void
+each_word_of_the_sets_is_where_it_belongs(void **state)
+{
+	for (unsigned int word = 0; word < 8; word++) {
+		uint8_t vector = (uint8_t)(32 * word + 16 + word);
+		uint32_t bit = 1u << (16 + word), at = 0x10 * word;
+		struct rig *rig = *state;
+
+		lapic_accept(&rig->l, vector, true);
+		for (unsigned int i = 0; i < 8; i++) {
+			uint32_t expected = i == word ? bit : 0;
+
+			assert_int_equal(
+			    in(rig, LAPIC_IRR + 0x10 * i), expected);
+			assert_int_equal(
+			    in(rig, LAPIC_TMR + 0x10 * i), expected);
+			assert_int_equal(in(rig, LAPIC_ISR + 0x10 * i), 0);
+		}
+		assert_int_equal(serve(rig), vector);
+		assert_int_equal(in(rig, LAPIC_ISR + at), bit);
+		assert_int_equal(in(rig, LAPIC_IRR + at), 0);
+		out(rig, LAPIC_EOI, 0);
+		lapic_accept(&rig->l, vector, false); /* clears TMR */
+		serve(rig);
+		out(rig, LAPIC_EOI, 0);
+	}
+}
+
 /* ---- errors ---- */
 
 static void
@@ -349,6 +378,8 @@ vectors_below_sixteen_are_errors(void **state)
 		assert_false(lapic_accept(&rig->l, (uint8_t)v, false));
 	assert_int_equal(in(rig, LAPIC_IRR), 0);
 	assert_int_equal(serve(rig), 0xfe);
+	out(rig, LAPIC_EOI, 0);
+	assert_int_equal(rig->neoi, 0);          /* an edge */
 	assert_int_equal(in(rig, LAPIC_ESR), 0); /* until it is written */
 	out(rig, LAPIC_ESR, 0);
 	assert_int_equal(in(rig, LAPIC_ESR), LAPIC_ERR_RECEIVE);
@@ -755,6 +786,7 @@ x2apic_sends_to_itself_by_a_register(void **state)
 	assert_int_equal(serve(rig), 0x66);
 	assert_int_equal(rd(rig, X2(LAPIC_ISR) + 3), 1u << 6);
 	assert_true(wr(rig, X2(LAPIC_EOI), 0));
+	assert_int_equal(rig->neoi, 0);
 	assert_true(wr(rig, X2(LAPIC_SELF_IPI), 5));
 	assert_int_equal(serve(rig), -1);
 	assert_true(wr(rig, X2(LAPIC_ESR), 0));
@@ -823,6 +855,7 @@ main(void)
 		CASE(task_priority_holds_back_its_class_and_below),
 		CASE(cr8_is_the_task_prioritys_upper_half),
 		CASE(eoi_of_a_level_interrupt_is_told),
+		CASE(each_word_of_the_sets_is_where_it_belongs),
 		CASE(vectors_below_sixteen_are_errors),
 		CASE(
 		    sending_a_vector_below_sixteen_is_an_error_and_sends_nothing),

@@ -303,6 +303,22 @@ turning_a_line_that_is_up_to_level_requests_it(void **state)
 		{ INT, 1, 0 }, { OUT, 0x4d0, 0 }, { INT, 0, 0 }));
 }
 
+/* What was asked for before: special mask, rotation, reading of ISR, polling. */
+static void
+initialization_forgets_what_was_asked_for(void **state)
+{
+	struct pic *pic = *state;
+
+	run(pic,
+	    STEPS({ OUT, 0x20, 0x68 }, { OUT, 0x20, 0xc3 }, { OUT, 0x20, 0x0b },
+		{ OUT, 0x20, 0x0c }));
+	run(pic, linux_init, sizeof(linux_init) / sizeof(linux_init[0]));
+	run(pic,
+	    STEPS({ OUT, 0x21, 0 }, { UP, 1, 0 }, { IN, 0x20, 0x02 },
+		{ UP, 4, 0 }, { ACK, 0x31, 0 }, { IN, 0x20, 0x10 },
+		{ OUT, 0x21, 0x02 }, { INT, 0, 0 }));
+}
+
 /* Without ICW4, and alone without ICW3, the next write is a mask. */
 static void
 initialization_takes_as_many_words_as_it_says(void **state)
@@ -340,6 +356,7 @@ main(void)
 		CASE(poll_acknowledges_by_a_read),
 		CASE(edge_level_registers_keep_what_can_be_level),
 		CASE(turning_a_line_that_is_up_to_level_requests_it),
+		CASE(initialization_forgets_what_was_asked_for),
 		CASE(initialization_takes_as_many_words_as_it_says),
 	};
 
