@@ -61,10 +61,11 @@ struct rig {
 	"movw $(" #label " - " #guest " + 0x1000), (" #n " * 4)\n" \
 	"movw $0, (" #n " * 4 + 2)\n"
 #define STACK "xorw %ax, %ax; movw %ax, %ds; movw %ax, %ss; movw $0x7000, %sp\n"
-#define PIC                                                       \
-	PUT(0x20, 0x11)                                           \
-	PUT(0x21, 0x30) PUT(0x21, 4) PUT(0x21, 1) PUT(0xa0, 0x11) \
-	    PUT(0xa1, 0x38) PUT(0xa1, 2) PUT(0xa1, 1)
+#define PIC             \
+	PUT(0x20, 0x11) \
+	PUT(0x21, 0x30) \
+	PUT(0x21, 4)    \
+	PUT(0x21, 1) PUT(0xa0, 0x11) PUT(0xa1, 0x38) PUT(0xa1, 2) PUT(0xa1, 1)
 #define X2APIC                                                          \
 	"movl $0x1b, %ecx; rdmsr; orl $0xc00, %eax; wrmsr; xorl %edx, " \
 	"%edx\n" WRMSR(0x80f, 0x1ff)

@@ -303,7 +303,7 @@ turning_a_line_that_is_up_to_level_requests_it(void **state)
 		{ INT, 1, 0 }, { OUT, 0x4d0, 0 }, { INT, 0, 0 }));
 }
 
-/* What was asked for before: special mask, rotation, reading of ISR, polling. */
+/* Special mask, rotation, reading of ISR, polling. */
 static void
 initialization_forgets_what_was_asked_for(void **state)
 {

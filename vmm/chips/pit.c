@@ -10,8 +10,8 @@
  * for in mode 3 a count may be taken in the middle of a cycle that, with this
  * count, would have begun before time did.
  *
- * A count of 1 in modes 2 and 3, which the data sheet forbids, counts as 2.  BCD
- * counts with digits above 9 count as the sum of their digits'
+ * A count of 1 in modes 2 and 3, which the data sheet forbids, counts as 2.
+ * BCD counts with digits above 9 count as the sum of their digits'
  * weights.
  */
 #include "vmm/chips/pit.h"
