@@ -1,7 +1,6 @@
 #!/bin/bash
 # The capture of topologies/nat.yaml, read by tshark.
 . "$(dirname "$0")/tap.sh"
-need_kvm capture
 need capture tshark
 cp topologies/nat.yaml "$tmp/"
 cd "$tmp" || exit 1

@@ -50,9 +50,6 @@ make_guest() {
 	note <"$tmp/make"
 	exit 1
 }
-need_kvm() {
-	[ -w /dev/kvm ] || skip_all "$1: needs /dev/kvm, which cannot be opened"
-}
 need() {
 	command -v "$2" >/dev/null || skip_all "$1: needs $2, which is missing"
 }
