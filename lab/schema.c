@@ -190,8 +190,8 @@ const struct schema_key schema_keys[] = {
 	    .preset = "auto",
 	    .help = "What executes the machine's instructions: this machine's "
 		    "CPU by KVM, or our own emulator, which needs no hardware "
-		    "and no rights.  auto takes kvm where the CPU really "
-		    "virtualizes, else emulate." },
+		    "and no privileges.  auto takes kvm where the CPU "
+		    "really virtualizes, else emulate." },
 	{ ARRAY("vms.*.ports", ENTRIES, lab_vm, ports, nports, lab_port),
 	    .required = true, .max = VM_NICS_MAX,
 	    .help = "The machine's NICs, eth0 first." },
