@@ -10,9 +10,9 @@
 
 #include <sys/types.h>
 
+#include "base/unix_listen.h"
 #include "switch/guest_mem.h"
 #include "switch/port_vhost.h"
-#include "switch/unix_listen.h"
 #include "switch/vhost_msg.h"
 #include "switch/vhost_net.h"
 #include "switch/vring.h"

@@ -1,8 +1,8 @@
 /*
  * unix_listen.h - a unix socket to listen on, under a path of its own.
  */
-#ifndef SWITCH_UNIX_LISTEN_H
-#define SWITCH_UNIX_LISTEN_H
+#ifndef BASE_UNIX_LISTEN_H
+#define BASE_UNIX_LISTEN_H
 
 #include <sys/types.h>
 #include <sys/un.h>

@@ -1,4 +1,4 @@
-#include "switch/unix_listen.h"
+#include "base/unix_listen.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define BACKLOG 64 /* a non-blocking connect() fails when it is full */
 
 /* 0: nothing is at path any more.  -EADDRINUSE: it is in use. */
 static int
@@ -75,7 +77,7 @@ unix_listen(struct unix_listener *listener, const char *path, struct err *err)
 		listener->dev = st.st_dev;
 		listener->ino = st.st_ino;
 	}
-	if (listen(listener->fd, 4) < 0) {
+	if (listen(listener->fd, BACKLOG) < 0) {
 		r = err_sys(err, -errno, NULL, "%s: cannot listen", path);
 		goto fail;
 	}
