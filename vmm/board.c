@@ -9,6 +9,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/blk_file.h"
+#include "vmm/virtio_balloon.h"
+#include "vmm/virtio_blk.h"
+#include "vmm/virtio_net.h"
+#include "vmm/virtio_rng.h"
+
 #define POST_PORT 0x80
 
 static const struct {
@@ -167,33 +173,196 @@ add_pc(struct board *board, const struct memory *memory)
 	bus_add(&machine->ports, &board->post);
 }
 
-/* ---- network cards ---- */
+/* ---- virtio devices ---- */
+
+/* What they are made of. */
+struct parts {
+	const struct vm_config *config;
+	struct memory *memory;
+	struct machine *machine;
+	struct loop *loop;
+};
+
+/* A kind of them.  Their structs begin with a struct virtio_device and are all
+ * zeros before init; fini is fine after any init. */
+struct board_kind {
+	size_t bytes;
+	uint32_t class_code;
+	unsigned int (*count)(const struct vm_config *config);
+	int (*init)(struct virtio_device *device, const struct parts *parts,
+	    unsigned int i, struct err *err);
+	void (*fini)(struct virtio_device *device);
+	/* The machine ends: nothing need be given back.  With the lock. */
+	void (*leave)(struct virtio_device *device);
+	/* Returns when its threads have no use for the engine any more. */
+	void (*settle)(struct virtio_device *device);
+};
+
+static unsigned int
+count_nics(const struct vm_config *config)
+{
+	return config->nnics;
+}
 
 static int
-add_nic(struct board *board, const struct vm_nic *config, struct memory *memory,
-    struct loop *loop, struct err *err)
+init_nic(struct virtio_device *device, const struct parts *parts,
+    unsigned int i, struct err *err)
 {
-	struct board_nic *nic = &board->nic[board->nnics];
+	const struct vm_nic *nic = &parts->config->nic[i];
 	char name[16];
 	struct virtio_net_setup setup = {
 		.name = name,
-		.socket = config->socket,
+		.socket = nic->socket,
 		.fd = -1,
-		.mac = config->mac,
-		.mtu_bytes = config->mtu_bytes,
-		.memory = memory,
-		.loop = loop,
-		.lock = &board->machine.lock,
+		.mac = nic->mac,
+		.mtu_bytes = nic->mtu_bytes,
+		.memory = parts->memory,
+		.loop = parts->loop,
+		.lock = &parts->machine->lock,
 	};
+
+	snprintf(name, sizeof(name), "eth%u", i);
+	return virtio_net_init((struct virtio_net *)device, &setup, err);
+}
+
+static void
+fini_nic(struct virtio_device *device)
+{
+	virtio_net_fini((struct virtio_net *)device);
+}
+
+static void
+leave_nic(struct virtio_device *device)
+{
+	virtio_net_leave((struct virtio_net *)device);
+}
+
+static unsigned int
+count_disks(const struct vm_config *config)
+{
+	return config->ndisks;
+}
+
+static int
+init_disk(struct virtio_device *device, const struct parts *parts,
+    unsigned int i, struct err *err)
+{
+	const struct vm_disk *disk = &parts->config->disk[i];
+	char name[16];
+	struct virtio_blk_setup setup = { .name = name,
+		.id = disk->id,
+		.store = blk_file_open(disk->path, disk->read_only, err),
+		.machine = parts->machine };
+
+	if (setup.store == NULL)
+		return -EINVAL; /* another path may do */
+	snprintf(name, sizeof(name), "disk%u", i);
+	return virtio_blk_init((struct virtio_blk *)device, &setup, err);
+}
+
+static void
+fini_disk(struct virtio_device *device)
+{
+	virtio_blk_fini((struct virtio_blk *)device);
+}
+
+static void
+settle_disk(struct virtio_device *device)
+{
+	virtio_blk_settle((struct virtio_blk *)device);
+}
+
+static unsigned int
+count_rngs(const struct vm_config *config)
+{
+	return config->rng;
+}
+
+static int
+init_rng(struct virtio_device *device, const struct parts *parts,
+    unsigned int i, struct err *err)
+{
+	(void)i;
+	return virtio_rng_init(
+	    (struct virtio_rng *)device, parts->machine, parts->loop, err);
+}
+
+static void
+fini_rng(struct virtio_device *device)
+{
+	virtio_rng_fini((struct virtio_rng *)device);
+}
+
+static unsigned int
+count_balloons(const struct vm_config *config)
+{
+	return config->balloon;
+}
+
+static int
+init_balloon(struct virtio_device *device, const struct parts *parts,
+    unsigned int i, struct err *err)
+{
+	(void)i;
+	return virtio_balloon_init((struct virtio_balloon *)device,
+	    parts->machine, parts->config->balloon_bytes, parts->loop, err);
+}
+
+static void
+fini_balloon(struct virtio_device *device)
+{
+	virtio_balloon_fini((struct virtio_balloon *)device);
+}
+
+/* In the order of their slots. */
+static const struct board_kind kinds[] = {
+	{ sizeof(struct virtio_net), VIRTIO_NET_CLASS, count_nics, init_nic,
+	    fini_nic, leave_nic, NULL },
+	{ sizeof(struct virtio_blk), VIRTIO_BLK_CLASS, count_disks, init_disk,
+	    fini_disk, NULL, settle_disk },
+	{ sizeof(struct virtio_rng), VIRTIO_RNG_CLASS, count_rngs, init_rng,
+	    fini_rng, NULL, NULL },
+	{ sizeof(struct virtio_balloon), VIRTIO_BALLOON_CLASS, count_balloons,
+	    init_balloon, fini_balloon, NULL, NULL },
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static int
+add_device(struct board *board, const struct board_kind *kind,
+    const struct parts *parts, unsigned int i, struct err *err)
+{
+	struct board_device *d = &board->device[board->ndevices];
 	int r;
 
-	snprintf(name, sizeof(name), "eth%u", board->nnics);
-	board->nnics++;
-	r = virtio_net_init(&nic->net, &setup, err);
+	d->kind = kind;
+	d->device = calloc(1, kind->bytes);
+	if (d->device == NULL)
+		return err_sys(err, -ENOMEM, NULL, "virtio devices");
+	board->ndevices++;
+	r = kind->init(d->device, parts, i, err);
 	if (r < 0)
 		return r;
-	return virtio_pci_init(&nic->pci, &nic->net.device, &board->pci,
-	    VIRTIO_NET_CLASS, loop, err);
+	return virtio_pci_init(&d->pci, d->device, &board->pci,
+	    kind->class_code, parts->loop, err);
+}
+
+static int
+add_devices(struct board *board, const struct parts *parts, struct err *err)
+{
+	unsigned int n = 0;
+	int r = 0;
+
+	for (unsigned int k = 0; k < KINDS; k++)
+		n += kinds[k].count(parts->config);
+	board->device = calloc(n + 1, sizeof(board->device[0]));
+	if (board->device == NULL)
+		return err_sys(err, -ENOMEM, NULL, "virtio devices");
+	for (unsigned int k = 0; k < KINDS; k++)
+		for (unsigned int i = 0;
+		     r == 0 && i < kinds[k].count(parts->config); i++)
+			r = add_device(board, &kinds[k], parts, i, err);
+	return r;
 }
 
 /* ---- the whole ---- */
@@ -203,6 +372,10 @@ board_init(struct board *board, const struct vm_config *config,
     struct memory *memory, struct loop *loop, void (*ask)(void *arg),
     void (*wake)(void *arg), void *arg, struct err *err)
 {
+	const struct parts parts = { .config = config,
+		.memory = memory,
+		.machine = &board->machine,
+		.loop = loop };
 	int r;
 
 	memset(board, 0, sizeof(*board));
@@ -212,24 +385,20 @@ board_init(struct board *board, const struct vm_config *config,
 		add_com(board, i);
 	add_pc(board, memory);
 	r = add_consoles(board, config, loop, wake, arg, err);
-	if (r < 0 || config->nnics == 0)
-		return r;
-	board->nic = calloc(config->nnics, sizeof(board->nic[0]));
-	if (board->nic == NULL)
-		return err_sys(err, -ENOMEM, NULL, "network cards");
-	for (unsigned int i = 0; r == 0 && i < config->nnics; i++)
-		r = add_nic(board, &config->nic[i], memory, loop, err);
-	return r;
+	return r < 0 ? r : add_devices(board, &parts, err);
 }
 
 void
 board_fini(struct board *board)
 {
-	for (unsigned int i = 0; i < board->nnics; i++) {
-		virtio_pci_fini(&board->nic[i].pci);
-		virtio_net_fini(&board->nic[i].net);
+	for (unsigned int i = 0; i < board->ndevices; i++) {
+		struct board_device *d = &board->device[i];
+
+		virtio_pci_fini(&d->pci);
+		d->kind->fini(d->device);
+		free(d->device);
 	}
-	free(board->nic);
+	free(board->device);
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
 		console_free(board->com[i].console);
 	pci_fini(&board->pci);
@@ -248,22 +417,26 @@ void
 board_stop(struct board *board)
 {
 	pthread_mutex_lock(&board->machine.lock);
-	for (unsigned int i = 0; i < board->nnics; i++)
-		if (board->nic[i].pci.fn.pci != NULL)
-			virtio_pci_reset(&board->nic[i].pci);
+	for (unsigned int i = 0; i < board->ndevices; i++)
+		if (board->device[i].pci.fn.pci != NULL)
+			virtio_pci_reset(&board->device[i].pci);
 	pci_stop(&board->pci);
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
 		uart_reset(&board->com[i].uart);
 	power_reset(&board->power);
 	pthread_mutex_unlock(&board->machine.lock);
+	for (unsigned int i = 0; i < board->ndevices; i++)
+		if (board->device[i].kind->settle != NULL)
+			board->device[i].kind->settle(board->device[i].device);
 }
 
 void
 board_leave(struct board *board)
 {
 	pthread_mutex_lock(&board->machine.lock);
-	for (unsigned int i = 0; i < board->nnics; i++)
-		virtio_net_leave(&board->nic[i].net);
+	for (unsigned int i = 0; i < board->ndevices; i++)
+		if (board->device[i].kind->leave != NULL)
+			board->device[i].kind->leave(board->device[i].device);
 	pthread_mutex_unlock(&board->machine.lock);
 }
 

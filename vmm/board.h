@@ -7,7 +7,8 @@
  *     0x70             CMOS
  *     0x80             POST codes, for nobody
  *     0x600            power management
- *     0xcf8            PCI: host bridge, then the network cards
+ *     0xcf8            PCI: host bridge, then the virtio devices: network
+ *                      cards, disks, entropy source, balloon
  *
  * The interrupt controllers and the 8254 are the engine's (engine.h).
  */
@@ -22,7 +23,6 @@
 #include "vmm/pci.h"
 #include "vmm/power.h"
 #include "vmm/uart.h"
-#include "vmm/virtio_net.h"
 #include "vmm/virtio_pci.h"
 #include "vmm/vm.h"
 
@@ -35,8 +35,12 @@ struct board_com {
 	unsigned int line;
 };
 
-struct board_nic {
-	struct virtio_net net;
+struct board_kind;
+
+/* A virtio device; what device points to is of its kind. */
+struct board_device {
+	const struct board_kind *kind;
+	struct virtio_device *device;
 	struct virtio_pci pci;
 };
 
@@ -48,8 +52,8 @@ struct board {
 	struct cmos cmos;
 	struct power power;
 	struct bus_range post;
-	struct board_nic *nic; /* an array */
-	unsigned int nnics;
+	struct board_device *device; /* an array */
+	unsigned int ndevices;
 };
 
 /*
@@ -64,7 +68,8 @@ int board_init(struct board *board, const struct vm_config *config,
 void board_fini(struct board *board);
 
 /* Before the CPUs run, with machine.vm set; after they have stopped, with it
- * still there.  A stop is a reset: the next start finds everything as new. */
+ * still there.  A stop is a reset: the next start finds everything as new, and
+ * no device needs the VM in between. */
 void board_start(struct board *board);
 void board_stop(struct board *board);
 

@@ -419,6 +419,15 @@ check(const struct vm_config *config, struct err *err)
 		return err_set(err, -EINVAL,
 		    "%u network cards are too many; use at most %d",
 		    config->nnics, VM_NICS_MAX);
+	if (config->ndisks > VM_DISKS_MAX)
+		return err_set(err, -EINVAL,
+		    "%u disks are too many; use at most %d", config->ndisks,
+		    VM_DISKS_MAX);
+	if (config->balloon && config->balloon_bytes >= config->memory_bytes)
+		return err_set(err, -EINVAL,
+		    "a balloon of %" PRIu64 " bytes leaves the guest no "
+		    "memory; ask for less than its %" PRIu64,
+		    config->balloon_bytes, config->memory_bytes);
 	return 0;
 }
 

@@ -14,7 +14,9 @@
 #include "base/err.h"
 #include "net/addr.h"
 
-#define VM_NICS_MAX 8
+#define VM_NICS_MAX      8
+#define VM_DISKS_MAX     8
+#define VM_DISK_ID_BYTES 20
 
 struct vm_nic {
 	const char *socket; /* vhost-user socket to connect to */
@@ -22,18 +24,29 @@ struct vm_nic {
 	uint16_t mtu_bytes; /* 0: not told to the guest */
 };
 
+struct vm_disk {
+	const char *path; /* a raw file or a block device */
+	const char *id;   /* what the guest is told; NULL: disk0, disk1, ... */
+	bool read_only;
+};
+
 struct vm_config {
 	const char *name;
 	const char *engine;  /* "auto", "kvm", "emulate": engine.h */
-	const char *kernel;  /* path to ELF or bzImage; NULL: the tiny guest */
+	const char *kernel;  /* path: see boot.h; NULL: the tiny guest */
 	const char *initrd;  /* path or NULL */
 	const char *cmdline; /* "" for none */
-	const char *boot;    /* "auto" or NULL, "linux", "pvh": boot.h */
+	const char *boot;    /* "auto", NULL, or a protocol: boot.h */
 	bool acpi;           /* tables for a guest with a single CPU too */
 	uint64_t memory_bytes;
 	unsigned int vcpus;
 	struct vm_nic nic[VM_NICS_MAX];
 	unsigned int nnics;
+	struct vm_disk disk[VM_DISKS_MAX];
+	unsigned int ndisks;
+	bool rng;     /* an entropy source */
+	bool balloon; /* memory that the guest has no use for comes back ... */
+	uint64_t balloon_bytes; /* ... and the guest is asked for so much */
 	/* Unix stream sockets to listen on for the serial ports; NULL: COM1 is
 	 * the process's standard input and output, COM2 goes nowhere. */
 	const char *console, *agent;

@@ -35,14 +35,21 @@ static const char usage[] =
     "                      CPU virtualizes and emulate elsewhere (auto)\n"
     "  --memory SIZE       with K, M or G (16M)\n"
     "  --vcpus N           virtual CPUs (1)\n"
-    "  --kernel FILE       ELF kernel or Linux bzImage (the tiny guest)\n"
+    "  --kernel FILE       Linux bzImage, ELF or Multiboot kernel (the tiny\n"
+    "                      guest)\n"
     "  --initrd FILE       initial RAM disk\n"
     "  --cmdline TEXT      kernel command line\n"
-    "  --boot PROTOCOL     auto, linux or pvh (auto)\n"
+    "  --boot PROTOCOL     auto, linux, pvh or multiboot (auto)\n"
     "  --acpi              ACPI tables for a guest with one CPU too\n"
     "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
     "                      a network card served by the vhost-user back end\n"
     "                      that listens there; may be repeated\n"
+    "  --disk FILE[,ro][,id=NAME]\n"
+    "                      a disk, vda first: a raw file or a block device;\n"
+    "                      ro cannot be written; may be repeated\n"
+    "  --balloon SIZE      asks the guest for so much of its memory (0M is\n"
+    "                      fine), and gives what it does not use to the host\n"
+    "  --no-rng            no entropy source; the tiny guest has none\n"
     "  --console PATH      COM1 on a Unix socket; - is standard input and\n"
     "                      output (-), where Ctrl-] ends the VM\n"
     "  --agent PATH        COM2 on a Unix socket\n"
@@ -65,6 +72,9 @@ enum {
 	O_BOOT,
 	O_ACPI,
 	O_NIC,
+	O_DISK,
+	O_BALLOON,
+	O_NO_RNG,
 	O_CONSOLE,
 	O_AGENT,
 	O_CONSOLE_LOG,
@@ -84,6 +94,9 @@ static const struct option options[] = {
 	{ "boot", required_argument, NULL, O_BOOT },
 	{ "acpi", no_argument, NULL, O_ACPI },
 	{ "nic", required_argument, NULL, O_NIC },
+	{ "disk", required_argument, NULL, O_DISK },
+	{ "balloon", required_argument, NULL, O_BALLOON },
+	{ "no-rng", no_argument, NULL, O_NO_RNG },
 	{ "console", required_argument, NULL, O_CONSOLE },
 	{ "agent", required_argument, NULL, O_AGENT },
 	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
@@ -112,7 +125,8 @@ read_number(const char *text, uint64_t least, uint64_t most, const char **unit,
 }
 
 static int
-read_memory(const char *text, uint64_t *bytes, struct err *err)
+read_size(const char *option, const char *text, uint64_t least, uint64_t *bytes,
+    struct err *err)
 {
 	static const struct {
 		const char *unit;
@@ -121,14 +135,14 @@ read_memory(const char *text, uint64_t *bytes, struct err *err)
 	const char *unit = "";
 	uint64_t n;
 
-	if (read_number(text, 1, UINT32_MAX, &unit, &n))
+	if (read_number(text, least, UINT32_MAX, &unit, &n))
 		for (unsigned int i = 0; i < 3; i++)
 			if (strcmp(unit, units[i].unit) == 0) {
 				*bytes = n << units[i].shift;
 				return 0;
 			}
 	return err_set(err, -EINVAL,
-	    "--memory %s: not a size; use a number with K, M or G, as 16M",
+	    "--%s %s: not a size; use a number with K, M or G, as 16M", option,
 	    text);
 }
 
@@ -194,15 +208,52 @@ read_nic(struct vm_config *config, char *text, struct err *err)
 	return 0;
 }
 
+/* text is cut up; the disk borrows from it.  A file whose name has a comma is
+ * named by a link, or by its device. */
 static int
-read_option(int option, struct vm_config *config, struct err *err)
+read_disk(struct vm_config *config, char *text, struct err *err)
+{
+	struct vm_disk *disk = &config->disk[config->ndisks];
+	char *rest = text, *setting;
+
+	if (config->ndisks == VM_DISKS_MAX)
+		return err_set(err, -EINVAL,
+		    "--disk %s: one too many; use at most %d", text,
+		    VM_DISKS_MAX);
+	disk->path = strsep(&rest, ",");
+	if (disk->path[0] == '\0')
+		return err_set(err, -EINVAL,
+		    "--disk: disk %u has no file; use FILE[,ro][,id=NAME]",
+		    config->ndisks);
+	while ((setting = strsep(&rest, ",")) != NULL) {
+		if (strcmp(setting, "ro") == 0) {
+			disk->read_only = true;
+		} else if (strncmp(setting, "id=", 3) == 0 &&
+		    strlen(setting) > 3 &&
+		    strlen(setting) <= 3 + VM_DISK_ID_BYTES) {
+			disk->id = setting + 3;
+		} else {
+			return err_set(err, -EINVAL,
+			    "--disk %s,%s: not known; use ro, or id=NAME of "
+			    "at most %d bytes",
+			    disk->path, setting, VM_DISK_ID_BYTES);
+		}
+	}
+	config->ndisks++;
+	return 0;
+}
+
+static int
+read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 {
 	uint64_t n;
 
 	switch (option) {
 	case O_NAME: config->name = optarg; break;
 	case O_ENGINE: config->engine = optarg; break;
-	case O_MEMORY: return read_memory(optarg, &config->memory_bytes, err);
+	case O_MEMORY:
+		return read_size(
+		    "memory", optarg, 1, &config->memory_bytes, err);
 	case O_VCPUS:
 		if (!read_number(optarg, 1, 1024, NULL, &n))
 			return err_set(err, -EINVAL,
@@ -216,6 +267,12 @@ read_option(int option, struct vm_config *config, struct err *err)
 	case O_BOOT: config->boot = optarg; break;
 	case O_ACPI: config->acpi = true; break;
 	case O_NIC: return read_nic(config, optarg, err);
+	case O_DISK: return read_disk(config, optarg, err);
+	case O_BALLOON:
+		config->balloon = true;
+		return read_size(
+		    "balloon", optarg, 0, &config->balloon_bytes, err);
+	case O_NO_RNG: *no_rng = true; break;
 	case O_CONSOLE:
 		config->console = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		break;
@@ -247,6 +304,7 @@ name_cards(struct vm_config *config)
 static int
 read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 {
+	bool no_rng = false;
 	int option, r;
 
 	optind = 0; /* our caller may have used getopt */
@@ -255,7 +313,7 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 			fputs(usage, stdout);
 			return 1;
 		}
-		r = read_option(option, config, err);
+		r = read_option(option, config, &no_rng, err);
 		if (r < 0)
 			return r;
 	}
@@ -263,6 +321,8 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 		return err_set(err, -EINVAL,
 		    "%s: not an option; try lanyard vm --help", argv[optind]);
 	name_cards(config);
+	/* The tiny guest has its own way to find numbers to begin with. */
+	config->rng = config->kernel != NULL && !no_rng;
 	return 0;
 }
 
