@@ -126,6 +126,13 @@ struct engine {
 	int (*inject)(struct engine_cpu *cpu, uint8_t vector);
 	void (*want_window)(struct engine_cpu *cpu, bool want);
 
+	/* Instructions that the CPU has retired, to be asked by its thread, from
+	 * callbacks of run() too; and run() returns EXIT_INTERRUPTED at the end
+	 * of the block in which they become at least that many.  NULL: the
+	 * engine does not count. */
+	uint64_t (*retired)(const struct engine_cpu *cpu);
+	void (*stop_at)(struct engine_cpu *cpu, uint64_t instructions);
+
 	/* With chips: a line's level, a message. */
 	void (*line)(struct engine_vm *vm, unsigned int line, bool level);
 	void (*msi)(struct engine_vm *vm, const struct msi *msi);

@@ -362,9 +362,10 @@ op_direction(struct emu_cpu *cpu, const struct op *op)
 const struct op *
 op_xlat(struct emu_cpu *cpu, const struct op *op)
 {
-	/* base and disp were set up as for [rBX], AL comes on top */
-	((uint8_t *)cpu->gpr)[0] =
-	    load8(cpu, op, effective(cpu, op) + (uint8_t)cpu->gpr[CPU_RAX]);
+	uint64_t at = cpu->gpr[CPU_RBX] + (uint8_t)cpu->gpr[CPU_RAX];
+
+	at = op->aux == 16 ? (uint16_t)at : op->aux == 32 ? (uint32_t)at : at;
+	((uint8_t *)cpu->gpr)[0] = load8(cpu, op, at + cpu->seg_base[op->seg]);
 	NEXT;
 }
 

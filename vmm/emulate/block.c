@@ -78,19 +78,20 @@ lines_of(uint64_t first, uint64_t bytes)
 	    ~((UINT64_C(1) << a) - 1);
 }
 
-/* The lines of page n of RAM that block covers. */
+/* The lines of page n of RAM that block covers.  Both its pages may be that
+ * one. */
 static uint64_t
-block_lines(const struct emu_vm *vm, const struct block *block, uint64_t n)
+block_lines(const struct block *block, uint64_t n)
 {
-	uint64_t at = block->phys & ~PAGE_MASK;
-	const uint8_t *host = memory_at(vm->memory, block->phys, 1);
+	uint64_t at = block->phys & ~PAGE_MASK, end = at + block->bytes;
+	uint64_t lines = 0;
 
-	if ((uint64_t)(host - vm->memory->base) >> 12 == n) {
-		uint64_t end = at + block->bytes;
-
-		return lines_of(at, (end > PAGE_BYTES ? PAGE_BYTES : end) - at);
-	}
-	return lines_of(0, at + block->bytes - PAGE_BYTES);
+	if (block->page[0] == n)
+		lines =
+		    lines_of(at, (end > PAGE_BYTES ? PAGE_BYTES : end) - at);
+	if (block->page[1] == n)
+		lines |= lines_of(0, end - PAGE_BYTES);
+	return lines;
 }
 
 static void
@@ -109,11 +110,9 @@ kill_block(struct emu_vm *vm, struct block *block)
 
 /* Which of its page links belongs to page n: 0 for the first page. */
 static unsigned int
-page_side(const struct emu_vm *vm, const struct block *block, uint64_t n)
+page_side(const struct block *block, uint64_t n)
 {
-	const uint8_t *host = memory_at(vm->memory, block->phys, 1);
-
-	return (uint64_t)(host - vm->memory->base) >> 12 != n;
+	return block->page[0] != n;
 }
 
 static void
@@ -127,9 +126,8 @@ page_written(struct emu_vm *vm, uint64_t n, uint64_t lines)
 		return;
 	while (*at != NULL) {
 		struct block *block = *at;
-		struct block **next =
-		    &block->next_page[page_side(vm, block, n)];
-		uint64_t covers = block_lines(vm, block, n);
+		struct block **next = &block->next_page[page_side(block, n)];
+		uint64_t covers = block_lines(block, n);
 
 		if (!block->dead && (covers & lines))
 			kill_block(vm, block);
@@ -178,21 +176,23 @@ withhold_writes(struct emu_vm *vm, uint64_t n)
 
 				if (tlb->used[k] / TLB_ENTRIES == 1 &&
 				    e->tag + e->addend == host)
-					e->tag = TLB_INVALID | 2u;
+					e->tag = TLB_GONE;
 			}
 		}
 }
 
 static void
-page_add(struct emu_vm *vm, uint64_t n, struct block *block, int side)
+page_add(struct emu_vm *vm, struct block *block, unsigned int side)
 {
-	struct code_page *page = &vm->pages[n];
+	struct code_page *page = &vm->pages[block->page[side]];
 
 	if (page->lines == 0)
-		withhold_writes(vm, n);
+		withhold_writes(vm, block->page[side]);
+	page->lines |= block_lines(block, block->page[side]);
+	if (side == 1 && block->page[0] == block->page[1])
+		return; /* it is there */
 	block->next_page[side] = page->blocks;
 	page->blocks = block;
-	page->lines |= block_lines(vm, block, n);
 }
 
 void
@@ -332,29 +332,25 @@ make_block(struct emu_cpu *cpu, uint64_t phys)
 	vm->arena_used += sizeof(struct block) + nops * sizeof(struct op);
 	vm->arena_used = (vm->arena_used + 63) & ~(size_t)63;
 	enter_block(vm, block);
-	page_add(vm, page_number(vm, phys), block, 0);
+	block->page[0] = page_number(vm, phys);
+	block->page[1] =
+	    straddles(block) ? page_number(vm, second) : BLOCK_NO_PAGE;
+	page_add(vm, block, 0);
 	if (straddles(block))
-		page_add(vm, page_number(vm, second), block, 1);
+		page_add(vm, block, 1);
 	return block;
 }
 
-/* Is the second page of a straddling block still the one it was decoded from?
- * Then that page's list has it. */
+/* Is the second page of a straddling block still the one it was decoded
+ * from? */
 static bool
 second_page_holds(struct emu_cpu *cpu, const struct block *block)
 {
 	uint64_t phys = emu_translate(
 	    cpu, NULL, (linear(cpu) | ~PAGE_MASK) + 1, ACCESS_FETCH);
-	const struct block *b;
-	uint64_t n;
 
-	if (memory_at(cpu->vm->memory, phys, 1) == NULL)
-		return false;
-	n = page_number(cpu->vm, phys);
-	b = cpu->vm->pages[n].blocks;
-	while (b != NULL && b != block)
-		b = b->next_page[page_side(cpu->vm, b, n)];
-	return b != NULL;
+	return memory_at(cpu->vm->memory, phys, 1) != NULL &&
+	    page_number(cpu->vm, phys) == block->page[1];
 }
 
 static bool

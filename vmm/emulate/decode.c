@@ -8,8 +8,10 @@
  *
  * After the block is whole, a walk backwards finds the flags that nobody reads
  * before they are set again, and takes the handlers that do not compute them.
- * Limit: code that is changed by a store of its own block may then find flags
- * of an older instruction, if it reads flags that the old code did not.
+ * Limits: the handler of an instruction's fault finds arithmetic flags of an
+ * older instruction, if those of the time would be overwritten before anybody
+ * read them; and so does code that is changed by a store of its own block, if it
+ * reads flags that the old code did not.
  */
 #include "vmm/emulate/handlers.h"
 
@@ -81,6 +83,16 @@ emit(struct maker *m, op_fn fn)
 	m->reads[n] = false;
 	m->reads_without[n] = false;
 	m->writes[n] = false;
+	return op;
+}
+
+/* One that uses the stack. */
+static struct op *
+emit_stack(struct maker *m, op_fn fn)
+{
+	struct op *op = emit(m, fn);
+
+	op->seg = SEG_STACK;
 	return op;
 }
 
@@ -185,7 +197,7 @@ segment_of(const struct maker *m, ZydisRegister segment)
 		return SEG_NONE;
 	if (m->code64 && segment != ZYDIS_REGISTER_FS &&
 	    segment != ZYDIS_REGISTER_GS)
-		return SEG_NONE;
+		return segment == ZYDIS_REGISTER_SS ? SEG_STACK : SEG_NONE;
 	return by_name[segment - ZYDIS_REGISTER_ES];
 }
 
@@ -668,7 +680,10 @@ jump_or_call(struct maker *m, bool call)
 	}
 	m->ended = true;
 	if (is_imm(m, 0)) {
-		op = emit(m, !call ? op_jmp : m->code64 ? op_call64 : op_call);
+		op = emit_stack(m,
+		    !call           ? op_jmp
+			: m->code64 ? op_call64
+				    : op_call);
 		op->aux = (uint8_t)size;
 		emit_link(m, target(m));
 		return;
@@ -676,7 +691,7 @@ jump_or_call(struct maker *m, bool call)
 	{
 		uint8_t src = source(m, 0);
 
-		op = emit(m, call ? op_call_r : op_jmp_r);
+		op = emit_stack(m, call ? op_call_r : op_jmp_r);
 		op->src = src;
 		op->aux = m->code64 ? 3 : (uint8_t)size;
 	}
@@ -707,10 +722,10 @@ ret(struct maker *m)
 
 	m->ended = true;
 	if (!far && m->code64 && m->in.operand_count_visible == 0) {
-		emit(m, op_ret64);
+		emit_stack(m, op_ret64);
 		return;
 	}
-	op = emit(m, far ? op_ret_far : op_ret);
+	op = emit_stack(m, far ? op_ret_far : op_ret);
 	op->aux = (uint8_t)width(m);
 	if (m->in.operand_count_visible > 0)
 		op->imm = (uint16_t)imm_of(m, 0);
@@ -733,7 +748,7 @@ push(struct maker *m)
 		src = REG_VALUE;
 	} else if (is_imm(m, 0)) {
 		if (m->code64 && size == 3) {
-			op = emit(m, op_push64_i);
+			op = emit_stack(m, op_push64_i);
 			op->imm = imm_of(m, 0);
 			return;
 		}
@@ -743,11 +758,11 @@ push(struct maker *m)
 	} else
 		src = source(m, 0);
 	if (m->code64 && size == 3) {
-		op = emit(m, op_push64_r);
+		op = emit_stack(m, op_push64_r);
 		op->src = src;
 		return;
 	}
-	op = emit(m, op_push);
+	op = emit_stack(m, op_push);
 	op->src = src;
 	op->aux = (uint8_t)size;
 }
@@ -759,26 +774,27 @@ pop(struct maker *m)
 	struct op *op;
 
 	if (is_reg(m, 0) && is_segment(m->o[0].reg.value)) {
-		op = emit(m, op_pop_seg);
+		op = emit_stack(m, op_pop_seg);
 		op->dst = (uint8_t)ZydisRegisterGetId(m->o[0].reg.value);
 		m->ended = true;
 	} else if (is_mem(m, 0)) {
-		const ZydisDecodedOperandMem *mem = &m->o[0].mem;
+		ZydisDecodedOperandMem *mem = &m->o[0].mem;
 
-		/* An address with RSP in it counts after the pop; one cut to
-		 * 32 bits is computed before: refused, as no compiler makes
-		 * it. */
-		if (m->in.address_width != 64 &&
-		    ZydisRegisterGetId(mem->base) == CPU_RSP && m->code64) {
-			undefined(m);
-			return;
+		/* RSP in its address counts after the pop, but an address of
+		 * 32 bits is computed by a record before. */
+		if (m->in.address_width == 32 &&
+		    mem->base == ZYDIS_REGISTER_ESP) {
+			mem->disp.value =
+			    (mem->disp.has_displacement ? mem->disp.value : 0) +
+			    (1 << size);
+			mem->disp.has_displacement = true;
 		}
 		op = emit_mem(m, op_pop_m, 0);
 	} else if (m->code64 && size == 3) {
-		op = emit(m, op_pop64_r);
+		op = emit_stack(m, op_pop64_r);
 		op->dst = reg_of(m, 0);
 	} else {
-		op = emit(m, op_pop_r);
+		op = emit_stack(m, op_pop_r);
 		op->dst = reg_of(m, 0);
 	}
 	op->aux = (uint8_t)size;
@@ -828,10 +844,11 @@ port(struct maker *m, op_fn fn, unsigned int number, unsigned int a)
 	m->ended = true;
 }
 
+/* No operands, but perhaps the stack. */
 static void
 plain(struct maker *m, op_fn fn, unsigned int aux, bool ends)
 {
-	struct op *op = emit(m, fn);
+	struct op *op = emit_stack(m, fn);
 
 	op->aux = (uint8_t)aux;
 	m->ended = ends;
@@ -925,7 +942,7 @@ count_bits(struct maker *m)
 static void
 enter_frame(struct maker *m)
 {
-	struct op *op = emit(m, op_enter);
+	struct op *op = emit_stack(m, op_enter);
 
 	op->imm = (uint16_t)imm_of(m, 0);
 	op->src = (uint8_t)imm_of(m, 1);
@@ -1139,11 +1156,13 @@ make_integer(struct maker *m)
 
 		while (n < m->in.operand_count && !is_mem(m, n))
 			n++;
-		if (n == m->in.operand_count || m->in.address_width != 64)
+		if (n == m->in.operand_count)
 			return false;
-		p = place_of(m, n);
-		p.index = REG_ZERO; /* AL is added by the operation */
+		p = (struct place){ .base = CPU_RBX,
+			.index = REG_ZERO,
+			.seg = segment_of(m, m->o[n].mem.segment) };
 		put_place(emit(m, op_xlat), p);
+		m->block->op[m->nops - 1].aux = (uint8_t)m->in.address_width;
 		return true;
 	}
 	case ZYDIS_MNEMONIC_NOP:
@@ -1277,7 +1296,7 @@ make_system(struct maker *m)
 		interrupt(m, (uint8_t)imm_of(m, 0));
 		return true;
 	case ZYDIS_MNEMONIC_INT3: interrupt(m, EXC_BP); return true;
-	case ZYDIS_MNEMONIC_INT1: interrupt(m, EXC_DB); return true;
+	case ZYDIS_MNEMONIC_INT1: plain(m, op_int1, 0, true); return true;
 	case ZYDIS_MNEMONIC_INTO: interrupt(m, EXC_OF); return true;
 	case ZYDIS_MNEMONIC_IRET: plain(m, op_iret, 1, true); return true;
 	case ZYDIS_MNEMONIC_IRETD: plain(m, op_iret, 2, true); return true;
@@ -1404,7 +1423,11 @@ emu_decode(
 				break; /* the next block's affair */
 			}
 			m.in.length = 1;
-			undefined(&m);
+			emit(&m,
+			    status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG
+				? op_refused
+				: op_undefined);
+			m.ended = true;
 		} else {
 			m.next = block->rip + m.pc + m.in.length;
 			make(&m);

@@ -104,8 +104,10 @@ enum {
 #define REG_TEMP  17
 #define REG_VALUE 18 /* a value on its way from or to memory */
 
-/* Places in seg_base[] beyond the six segments. */
-#define SEG_NONE 6
+/* Places in seg_base[] beyond the six segments; both are 0.  An address on the
+ * stack that is none is another exception. */
+#define SEG_NONE  6
+#define SEG_STACK 7
 
 /* What the flags follow from, until somebody asks.  Values are sign-extended
  * from the operation's size, so that one comparison serves all sizes. */
@@ -133,7 +135,15 @@ typedef const struct op *(*op_fn)(struct emu_cpu *cpu, const struct op *op);
 #define EMU_CALL_LOOP /* clang's name for it */
 #endif
 #endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS_FRAMES
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+#define KEEPS_FRAMES
+#endif
+#ifdef KEEPS_FRAMES
 #define EMU_CALL_LOOP
 #endif
 #ifdef EMU_CALL_LOOP
@@ -167,8 +177,9 @@ struct link {
 	uint64_t unused;
 };
 
-#define BLOCK_INSNS 32
-#define BLOCK_OPS   (2 * BLOCK_INSNS + 8)
+#define BLOCK_INSNS   32
+#define BLOCK_OPS     (2 * BLOCK_INSNS + 8)
+#define BLOCK_NO_PAGE UINT64_MAX
 
 struct block {
 	uint64_t rip;
@@ -178,7 +189,8 @@ struct block {
 	uint16_t mode;
 	bool dead;
 	struct block *next_hash;
-	struct block *next_page[2]; /* per page that it touches */
+	uint64_t page[2]; /* of RAM, that it touches, or BLOCK_NO_PAGE */
+	struct block *next_page[2]; /* in the list of each */
 	struct op op[];
 };
 
@@ -191,6 +203,7 @@ struct code_page {
 
 #define TLB_ENTRIES 1024
 #define TLB_INVALID 1u /* no page has this tag */
+#define TLB_GONE    3u /* nor this; the entry still stands in used[] */
 
 struct tlb_entry {
 	uint64_t tag;    /* virtual page */
@@ -203,6 +216,7 @@ struct tlb {
 	 * addresses. */
 	struct tlb_entry entry[3 * TLB_ENTRIES];
 	uint16_t used[3 * TLB_ENTRIES];
+	uint8_t shift[3 * TLB_ENTRIES]; /* of the size of its page */
 	unsigned int nused;
 };
 
@@ -236,8 +250,9 @@ struct emu_cpu {
 	uint64_t rip;    /* good between blocks only */
 	const struct block *block;
 	struct tlb_entry *read, *write, *fetch; /* of the present privilege */
-	uint64_t seg_base[7];                   /* ES CS SS DS FS GS none */
-	uint64_t generation;                    /* of the mapping; never 0 */
+	uint64_t seg_base[8];                   /* ES CS SS DS FS GS 0 0 */
+	uint64_t generation;                    /* of the mapping; of no other
+						 * CPU's, never 0 */
 	uint64_t stack_mask;                    /* how much of RSP counts */
 	uint32_t mode;                          /* key of blocks */
 	uint8_t cpl;
@@ -261,8 +276,10 @@ struct emu_cpu {
 	/* FXSAVE's image is the state. */
 	_Alignas(16) uint8_t fx[512];
 
-	int64_t slice;    /* budget at the start of the slice */
-	uint64_t retired; /* instructions in finished slices */
+	int64_t slice;       /* budget at the start of the slice */
+	uint64_t retired;    /* instructions in finished slices */
+	uint64_t stop;       /* run() returns when they are so many */
+	const struct op *at; /* what asks the machine for something */
 	jmp_buf fault;
 	uint8_t fault_vector;
 	bool fault_has_code;
@@ -270,7 +287,9 @@ struct emu_cpu {
 	bool faulted; /* deliver fault_vector */
 	bool trap;    /* INT n: deliver trap_vector */
 	uint8_t trap_vector;
-	bool delivering; /* an exception, while delivering_vector */
+	uint8_t trap_length; /* of the instruction, while it is delivered */
+	bool single;         /* #DB after this instruction */
+	bool delivering;     /* an exception, while delivering_vector */
 	uint8_t delivering_vector;
 	bool nmi_pending, nmi_masked;
 	uint8_t pending_vector; /* accepted by inject() */
@@ -293,7 +312,8 @@ struct emu_vm {
 	struct block **hash;
 	uint8_t *arena;
 	size_t arena_used;
-	uint64_t epoch; /* counts emu_code_flush() */
+	uint64_t epoch;       /* counts emu_code_flush() */
+	uint64_t generations; /* the last one given to a CPU */
 	struct emu_cpu *cpu[ENGINE_CPUS_MAX];
 	unsigned int ncpus;
 	/* whose turn it is: one CPU executes at a time */
@@ -315,10 +335,10 @@ uint64_t emu_read_rmw(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
     unsigned int bytes);
 
 /* The same with supervisor's rights, for tables and stacks of the system. */
-uint64_t emu_read_system(
-    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes);
-void emu_write_system(
-    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes, uint64_t value);
+uint64_t emu_read_system(struct emu_cpu *cpu, const struct op *op,
+    uint64_t addr, unsigned int bytes);
+void emu_write_system(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, uint64_t value);
 
 /* Physical address of virtual addr for an access with the present rights;
  * faults. */
@@ -375,9 +395,26 @@ __attribute__((noreturn)) void emu_fault_code(struct emu_cpu *cpu,
 /* May the program use these ports?  Faults. */
 void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,
     unsigned int bytes);
+/* aux of op is the size. */
+uint32_t emu_port_in(struct emu_cpu *cpu, const struct op *op, uint16_t port);
+void emu_port_out(
+    struct emu_cpu *cpu, const struct op *op, uint16_t port, uint32_t v);
 /* Delivers an exception or interrupt by the IDT. */
 void emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
     uint32_t code, bool software);
+
+/* Instructions retired before op; NULL: so far, between blocks. */
+uint64_t emu_retired(const struct emu_cpu *cpu, const struct op *op);
+/* Around what is asked of the machine in the middle of op: it may ask how many
+ * instructions are retired, and kick. */
+void emu_out(struct emu_cpu *cpu, const struct op *op);
+void emu_back(struct emu_cpu *cpu);
+
+static inline bool
+canonical(uint64_t addr)
+{
+	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
+}
 
 /* ---- flags ---- */
 

@@ -11,6 +11,10 @@
  * interrupts looked for.  A CPU that may just have become able to take an
  * interrupt (STI, POPF, IRET) leaves its block.
  *
+ * Instructions are counted by the budget: slice - budget of them are retired in
+ * a slice at any end of a block.  What a repeated instruction takes from the
+ * budget for its pieces is taken from the slice, too.
+ *
  * A fault in the middle of an instruction jumps out (longjmp) to slice(), which
  * delivers it; handlers change nothing that counts before their last access to
  * memory.
@@ -137,6 +141,17 @@ deliver_other(struct emu_cpu *cpu, unsigned int vector, bool software)
 	cpu->delivering = false;
 }
 
+/* INT n: is retired, and behind itself, if its delivery does not fault. */
+static void
+deliver_trap(struct emu_cpu *cpu)
+{
+	cpu->trap = false;
+	cpu->rip += cpu->trap_length;
+	deliver_other(cpu, cpu->trap_vector, true);
+	cpu->trap_length = 0;
+	cpu->budget--;
+}
+
 static bool
 interruptible(const struct emu_cpu *cpu)
 {
@@ -149,10 +164,8 @@ deliver(struct emu_cpu *cpu)
 {
 	if (cpu->faulted)
 		deliver_exception(cpu);
-	if (cpu->trap) {
-		cpu->trap = false;
-		deliver_other(cpu, cpu->trap_vector, true);
-	}
+	if (cpu->trap)
+		deliver_trap(cpu);
 	if (cpu->nmi_pending && !cpu->nmi_masked) {
 		cpu->nmi_pending = false;
 		cpu->nmi_masked = true;
@@ -167,10 +180,52 @@ deliver(struct emu_cpu *cpu)
 /* ---- execution ---- */
 
 static bool
+window_open(const struct emu_cpu *cpu)
+{
+	return cpu->want_window && !cpu->pending && interruptible(cpu);
+}
+
+static bool
 wants_out(const struct emu_cpu *cpu)
 {
-	return cpu->shutdown || cpu->run != CPU_RUNNING ||
-	    (cpu->want_window && !cpu->pending && interruptible(cpu));
+	return cpu->shutdown || cpu->run != CPU_RUNNING || window_open(cpu) ||
+	    atomic_load_explicit(&cpu->kicked, memory_order_relaxed);
+}
+
+static void
+execute_block(struct emu_cpu *cpu, const struct block *block)
+{
+	const struct op *op;
+
+	cpu->shadow = false;
+	cpu->smc = false;
+	for (op = block->op; op != NULL;)
+		op = op->fn(cpu, op);
+}
+
+/* One instruction, because it is traced, or because something waits for the
+ * end of the interrupt shadow that lies on it. */
+static void
+execute_one(struct emu_cpu *cpu)
+{
+	int64_t rest = cpu->budget - 1;
+
+	cpu->single = cpu->eflags & FLAG_TF;
+	cpu->mode |= MODE_STEP;
+	/* A fault loses the rest: the slice is then shorter. */
+	cpu->budget -= rest;
+	cpu->slice -= rest;
+	execute_block(cpu, emu_block(cpu));
+	cpu->budget += rest;
+	cpu->slice += rest;
+	emu_set_mode(cpu);
+	if (!cpu->single)
+		return;
+	cpu->run = CPU_RUNNING; /* after HLT, too */
+	cpu->dr6 |= 1u << 14;
+	cpu->fault_vector = EXC_DB;
+	cpu->fault_has_code = false;
+	cpu->faulted = true;
 }
 
 /* Executes the block at rip and those linked to it, within the budget.  False:
@@ -178,39 +233,43 @@ wants_out(const struct emu_cpu *cpu)
 static bool
 execute(struct emu_cpu *cpu)
 {
-	struct block *block = emu_block(cpu);
-	bool step = cpu->mode & MODE_STEP, shadow = cpu->shadow;
-	int64_t rest = 0;
-	const struct op *op;
+	const struct block *block;
 
+	if (cpu->mode & MODE_STEP ||
+	    (cpu->shadow && (cpu->want_window || cpu->nmi_pending))) {
+		if (cpu->budget < 1)
+			return false;
+		execute_one(cpu);
+		return true;
+	}
+	block = emu_block(cpu);
 	if (cpu->budget < block->ninsns)
 		return false;
-	if (shadow) { /* one block, then look for interrupts again */
-		rest = cpu->budget - block->ninsns;
-		cpu->budget = block->ninsns;
-	}
-	cpu->shadow = false;
-	cpu->smc = false;
-	for (op = block->op; op != NULL;)
-		op = op->fn(cpu, op);
-	cpu->budget += rest;
-	if (step && !cpu->trap) {
-		cpu->dr6 |= 1u << 14;
-		cpu->fault_vector = EXC_DB;
-		cpu->fault_has_code = false;
-		cpu->faulted = true;
-	}
+	execute_block(cpu, block);
 	return true;
 }
 
-/* A fault within execute() loses rest: the slice is then a little shorter. */
+/* How many instructions to execute before looking around: up to the stop, but
+ * at least any block. */
+static int64_t
+slice_insns(const struct emu_cpu *cpu)
+{
+	uint64_t left = cpu->stop - cpu->retired;
+
+	return left > SLICE_INSNS ? SLICE_INSNS
+	    : left < BLOCK_INSNS  ? BLOCK_INSNS
+				  : (int64_t)left;
+}
+
 static void
 slice(struct emu_cpu *cpu)
 {
-	cpu->slice = cpu->budget = SLICE_INSNS;
+	cpu->slice = cpu->budget = slice_insns(cpu);
 	if (setjmp(cpu->fault) != 0) {
 		cpu->faulted = true;
 		cpu->shadow = false;
+		cpu->rip -= cpu->trap_length;
+		cpu->trap_length = 0;
 		if (cpu->delivering)
 			combine(cpu);
 	}
@@ -230,7 +289,8 @@ run(struct engine_cpu *ecpu, struct engine_exit *exit)
 
 	err_clear(&exit->err);
 	if (cpu->run == CPU_HALTED &&
-	    ((cpu->pending && interruptible(cpu)) || cpu->nmi_pending))
+	    ((cpu->pending && interruptible(cpu)) ||
+		(cpu->nmi_pending && !cpu->nmi_masked)))
 		cpu->run = CPU_RUNNING;
 	turn_take(cpu->vm);
 	for (;;) {
@@ -247,13 +307,31 @@ run(struct engine_cpu *ecpu, struct engine_exit *exit)
 			exit->kind = EXIT_SHUTDOWN;
 			break;
 		}
-		if (cpu->run == CPU_RUNNING && wants_out(cpu)) {
+		if (cpu->run == CPU_RUNNING && window_open(cpu)) {
 			exit->kind = EXIT_WINDOW;
+			break;
+		}
+		if (cpu->retired >= cpu->stop) {
+			exit->kind = EXIT_INTERRUPTED;
 			break;
 		}
 		turn_pass(cpu->vm);
 	}
 	turn_give(cpu->vm);
+}
+
+static uint64_t
+retired(const struct engine_cpu *ecpu)
+{
+	const struct emu_cpu *cpu = (const struct emu_cpu *)ecpu;
+
+	return emu_retired(cpu, cpu->at);
+}
+
+static void
+stop_at(struct engine_cpu *ecpu, uint64_t instructions)
+{
+	cpu_of(ecpu)->stop = instructions;
 }
 
 static void
@@ -342,15 +420,19 @@ msrs_get(const struct emu_cpu *cpu, struct cpu_state *state)
 static void
 msrs_set(struct emu_cpu *cpu, const struct cpu_state *state)
 {
+	struct cpu_state all;
+
+	msrs_get(cpu, &all);
 	for (unsigned int i = 0; i < CPU_MSRS; i++)
 		if (state->msr_valid & 1u << i)
-			cpu->msr[i] = state->msr[i];
-	cpu->efer = cpu->msr[CPU_MSR_EFER];
-	cpu->star = cpu->msr[CPU_MSR_STAR];
-	cpu->lstar = cpu->msr[CPU_MSR_LSTAR];
-	cpu->cstar = cpu->msr[CPU_MSR_CSTAR];
-	cpu->sfmask = cpu->msr[CPU_MSR_SFMASK];
-	cpu->kernel_gs = cpu->msr[CPU_MSR_KERNEL_GS_BASE];
+			all.msr[i] = state->msr[i];
+	memcpy(cpu->msr, all.msr, sizeof(cpu->msr));
+	cpu->efer = all.msr[CPU_MSR_EFER];
+	cpu->star = all.msr[CPU_MSR_STAR];
+	cpu->lstar = all.msr[CPU_MSR_LSTAR];
+	cpu->cstar = all.msr[CPU_MSR_CSTAR];
+	cpu->sfmask = all.msr[CPU_MSR_SFMASK];
+	cpu->kernel_gs = all.msr[CPU_MSR_KERNEL_GS_BASE];
 }
 
 static int
@@ -504,7 +586,7 @@ cpu_new(struct engine_vm *evm, struct err *err)
 	cpu->base.vm = evm;
 	cpu->base.id = vm->ncpus;
 	cpu->vm = vm;
-	cpu->generation = 1;
+	cpu->stop = UINT64_MAX;
 	emu_tlb_init(cpu);
 	reset_cpu(cpu);
 	vm->cpu[vm->ncpus++] = cpu;
@@ -534,5 +616,7 @@ const struct engine engine_emulate = {
 	.state_set = state_set,
 	.inject = inject,
 	.want_window = want_window,
+	.retired = retired,
+	.stop_at = stop_at,
 	.written = written,
 };

@@ -22,11 +22,11 @@ stack_set(struct emu_cpu *cpu, uint64_t sp)
 	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 }
 
+/* Stores at sp, which the stack pointer is not yet. */
 static void
-push(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+put(struct emu_cpu *cpu, const struct op *op, unsigned int bytes, uint64_t sp,
     uint64_t value)
 {
-	uint64_t sp = cpu->gpr[CPU_RSP] - bytes;
 	uint64_t at = stack_at(cpu, sp);
 
 	switch (bytes) {
@@ -34,6 +34,15 @@ push(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
 	case 4: store32(cpu, op, at, (uint32_t)value); break;
 	default: store64(cpu, op, at, value); break;
 	}
+}
+
+static void
+push(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+    uint64_t value)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - bytes;
+
+	put(cpu, op, bytes, sp, value);
 	stack_set(cpu, sp);
 }
 
@@ -125,12 +134,11 @@ const struct op *
 op_leave(struct emu_cpu *cpu, const struct op *op)
 {
 	unsigned int bytes = 1u << op->aux;
-	uint64_t was = cpu->gpr[CPU_RSP], sp = cpu->gpr[CPU_RBP], v;
+	uint64_t sp = cpu->gpr[CPU_RBP], v;
 
 	v = bytes == 2   ? load16(cpu, op, stack_at(cpu, sp))
 	    : bytes == 4 ? load32(cpu, op, stack_at(cpu, sp))
 			 : load64(cpu, op, stack_at(cpu, sp));
-	(void)was;
 	stack_set(cpu, sp + bytes);
 	if (bytes == 2)
 		cpu->gpr[CPU_RBP] = (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | v;
@@ -144,10 +152,11 @@ const struct op *
 op_enter(struct emu_cpu *cpu, const struct op *op)
 {
 	unsigned int bytes = 1u << op->aux, level = op->src % 32;
-	uint64_t was = cpu->gpr[CPU_RSP], frame, bp = cpu->gpr[CPU_RBP];
+	uint64_t sp = cpu->gpr[CPU_RSP] - bytes, frame = sp;
+	uint64_t bp = cpu->gpr[CPU_RBP];
 
-	push(cpu, op, bytes, bp);
-	frame = cpu->gpr[CPU_RSP];
+	/* The registers change when nothing can fault any more. */
+	put(cpu, op, bytes, sp, bp);
 	for (unsigned int i = 1; i < level; i++) {
 		uint64_t v;
 
@@ -155,25 +164,32 @@ op_enter(struct emu_cpu *cpu, const struct op *op)
 		v = bytes == 8   ? load64(cpu, op, stack_at(cpu, bp))
 		    : bytes == 4 ? load32(cpu, op, stack_at(cpu, bp))
 				 : load16(cpu, op, stack_at(cpu, bp));
-		push(cpu, op, bytes, v);
+		sp -= bytes;
+		put(cpu, op, bytes, sp, v);
 	}
-	if (level > 0)
-		push(cpu, op, bytes, frame);
-	(void)was;
+	if (level > 0) {
+		sp -= bytes;
+		put(cpu, op, bytes, sp, frame);
+	}
 	cpu->gpr[CPU_RBP] = bytes == 2
 	    ? (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | (uint16_t)frame
-	    : frame;
-	stack_set(cpu, cpu->gpr[CPU_RSP] - (uint64_t)op->imm);
+	    : bytes == 4 ? (uint32_t)frame
+			 : frame;
+	stack_set(cpu, sp - (uint64_t)op->imm);
 	NEXT_STORED;
 }
 
 const struct op *
 op_pusha(struct emu_cpu *cpu, const struct op *op)
 {
+	unsigned int bytes = 1u << op->aux;
 	uint64_t sp = cpu->gpr[CPU_RSP];
 
-	for (unsigned int r = 0; r < 8; r++)
-		push(cpu, op, 1u << op->aux, r == CPU_RSP ? sp : cpu->gpr[r]);
+	for (unsigned int r = 0; r < 8; r++) {
+		sp -= bytes;
+		put(cpu, op, bytes, sp, cpu->gpr[r]);
+	}
+	stack_set(cpu, sp);
 	NEXT_STORED;
 }
 
@@ -257,7 +273,7 @@ op_call64(struct emu_cpu *cpu, const struct op *op)
 
 	store64(cpu, op, sp, next_rip(cpu, op));
 	cpu->gpr[CPU_RSP] = sp;
-	/* If the store hit code, the target's block was looked at, too. */
+	/* If the store hit code, the target's head knows. */
 	FOLLOW(0);
 }
 

@@ -116,8 +116,9 @@ const struct op *op_scas(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_ins(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_outs(struct emu_cpu *cpu, const struct op *op);
 
-/* system.c.  They end the block unless their names say "in_block". */
+/* system.c */
 const struct op *op_undefined(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_refused(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_in(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_out(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_hlt(struct emu_cpu *cpu, const struct op *op);
@@ -126,6 +127,7 @@ const struct op *op_sti(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_pushf(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_popf(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_int(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_int1(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_into(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_iret(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_syscall(struct emu_cpu *cpu, const struct op *op);

@@ -6,6 +6,9 @@
  * accessed and dirty bits kept (SDM 3, 4.8).  Pages with code have no write
  * entries, so that each store to them is seen (block.c).
  *
+ * A large page is kept in the TLB by pieces of 4 KiB, which go together when
+ * INVLPG names one of them.  Pages of 1 GiB are not there, as CPUID says.
+ *
  * Device registers are read and written by callback in the middle of an
  * instruction (engine_io).  A read-modify-write instruction reads and writes
  * once each, as a bus would see it.
@@ -22,6 +25,8 @@
 #define PTE_PS   UINT64_C(0x080)
 #define PTE_NX   (UINT64_C(1) << 63)
 #define PTE_ADDR UINT64_C(0x000ffffffffff000)
+/* Above the 40 bits of a physical address that CPUID tells. */
+#define PTE_HIGH UINT64_C(0x000fff0000000000)
 
 #define PF_P    0x01u
 #define PF_W    0x02u
@@ -32,28 +37,34 @@
 /* ---- physical memory ---- */
 
 static uint64_t
-phys_read(struct emu_cpu *cpu, uint64_t phys, unsigned int bytes)
+phys_read(
+    struct emu_cpu *cpu, const struct op *op, uint64_t phys, unsigned int bytes)
 {
+	const struct engine_io *io = cpu->vm->io;
 	const void *p = memory_at(cpu->vm->memory, phys, bytes);
 	uint64_t value = 0;
 
-	if (p != NULL)
+	if (p != NULL) {
 		memcpy(&value, p, bytes);
-	else
-		value = cpu->vm->io->mmio_read(
-		    cpu->vm->io->arg, cpu->base.id, phys, bytes);
+		return value;
+	}
+	emu_out(cpu, op);
+	value = io->mmio_read(io->arg, cpu->base.id, phys, bytes);
+	emu_back(cpu);
 	return value;
 }
 
 static void
-phys_write(
-    struct emu_cpu *cpu, uint64_t phys, unsigned int bytes, uint64_t value)
+phys_write(struct emu_cpu *cpu, const struct op *op, uint64_t phys,
+    unsigned int bytes, uint64_t value)
 {
+	const struct engine_io *io = cpu->vm->io;
 	void *p = memory_at(cpu->vm->memory, phys, bytes);
 
 	if (p == NULL) {
-		cpu->vm->io->mmio_write(
-		    cpu->vm->io->arg, cpu->base.id, phys, bytes, value);
+		emu_out(cpu, op);
+		io->mmio_write(io->arg, cpu->base.id, phys, bytes, value);
+		emu_back(cpu);
 		return;
 	}
 	memcpy(p, &value, bytes);
@@ -64,8 +75,14 @@ phys_write(
 
 struct walk {
 	uint64_t phys;
-	uint64_t flags; /* P, W, U, NX of all levels; D of the last */
+	uint64_t flags;     /* P, W, U, NX of all levels; D of the last */
+	unsigned int shift; /* of the page's size */
 };
+
+/* Who accesses: a program, the system's code, or the CPU itself on the way to
+ * a table or stack of the system, for which 32-bit code does not cut addresses
+ * in long mode. */
+enum who { WHO_USER, WHO_KERNEL, WHO_SYSTEM };
 
 static _Noreturn void
 page_fault(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
@@ -98,8 +115,24 @@ table_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
 	if ((entry & set) != set) {
 		entry |= set;
 		memcpy(p, &entry, bytes);
+		emu_code_written(cpu->vm, at, bytes);
 	}
 	return entry;
+}
+
+/* Are bits set in an 8-byte entry that have to be clear? */
+static bool
+reserved(const struct emu_cpu *cpu, uint64_t entry, int level, bool leaf)
+{
+	uint64_t must_not = PTE_HIGH;
+
+	if (!(cpu->efer & EFER_NXE))
+		must_not |= PTE_NX;
+	if (level >= 3 && (cpu->efer & EFER_LMA))
+		must_not |= PTE_PS;
+	if (level == 2 && leaf)
+		must_not |= UINT64_C(0x1fe000);
+	return entry & must_not;
 }
 
 /* Is access allowed by what the walk found? */
@@ -126,6 +159,7 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 	uint64_t table = cpu->cr3 & (wide ? PTE_ADDR : 0xfffff000);
 	uint64_t rights = PTE_W | PTE_U, nx = 0, entry = 0, mask;
 	uint64_t at = 0;
+	bool leaf;
 
 	if (level == 3)
 		table = cpu->cr3 & 0xffffffe0;
@@ -144,11 +178,13 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 			rights &= entry;
 			nx |= entry & PTE_NX;
 		}
+		leaf = level == 1 ||
+		    (level == 2 && (entry & PTE_PS) &&
+			(wide || (cpu->cr4 & CR4_PSE)));
+		if (wide && !pdpt && reserved(cpu, entry, level, leaf))
+			page_fault(cpu, op, addr, access, user, PF_P | PF_RSVD);
 		mask = (UINT64_C(1) << shift) - 1;
-		if (level == 1)
-			break;
-		if ((entry & PTE_PS) && level <= 3 && !pdpt &&
-		    (wide || (cpu->cr4 & CR4_PSE)))
+		if (leaf)
 			break;
 		table = entry & (wide ? PTE_ADDR : 0xfffff000);
 	}
@@ -161,28 +197,32 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 		.phys = (entry & (wide ? PTE_ADDR : 0xfffff000) & ~mask) |
 		    (addr & mask),
 		.flags = rights | nx | (entry & PTE_D),
+		.shift = (unsigned int)__builtin_popcountll(mask),
 	};
 }
 
 static struct walk
 resolve(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    enum access access, bool user)
+    enum access access, enum who who)
 {
 	if (!(cpu->cr0 & CR0_PG))
 		return (struct walk){ .phys = addr & 0xffffffff,
-			.flags = PTE_W | PTE_U | PTE_D };
-	if (cpu->efer & EFER_LMA) {
-		if ((uint64_t)((int64_t)(addr << 16) >> 16) != addr)
-			emu_fault_code(cpu, op, EXC_GP, 0);
-	} else
-		addr &= 0xffffffff;
-	return walk(cpu, op, addr, access, user);
+			.flags = PTE_W | PTE_U | PTE_D,
+			.shift = 12 };
+	if ((cpu->efer & EFER_LMA) && !canonical(addr))
+		emu_fault_code(cpu, op,
+		    who != WHO_SYSTEM && op != NULL && op->seg == SEG_STACK
+			? EXC_SS
+			: EXC_GP,
+		    0);
+	return walk(cpu, op, addr, access, who == WHO_USER);
 }
 
 /* ---- TLB ---- */
 
 static void
-tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend)
+tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend,
+    unsigned int shift)
 {
 	struct tlb_entry *e =
 	    &tlb_part(tlb, access)[addr >> 12 & (TLB_ENTRIES - 1)];
@@ -191,6 +231,7 @@ tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend)
 		tlb->used[tlb->nused++] = (uint16_t)(e - tlb->entry);
 	e->tag = addr & PAGE_MASK;
 	e->addend = addend;
+	tlb->shift[e - tlb->entry] = (uint8_t)shift;
 }
 
 /* Remembers a translation for the next time, as far as that is allowed. */
@@ -203,7 +244,8 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 	uint8_t *host;
 
 	if (access == ACCESS_FETCH) {
-		tlb_fill(tlb, ACCESS_FETCH, addr, page - (addr & PAGE_MASK));
+		tlb_fill(tlb, ACCESS_FETCH, addr, page - (addr & PAGE_MASK),
+		    w->shift);
 		return;
 	}
 	host = memory_at(cpu->vm->memory, page, PAGE_BYTES);
@@ -214,21 +256,26 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 
 		if (cpu->vm->pages[n].lines == 0)
 			tlb_fill(tlb, ACCESS_WRITE, addr,
-			    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK));
+			    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK),
+			    w->shift);
 		if (!allowed(cpu, w->flags, ACCESS_READ, user))
 			return;
 	}
 	tlb_fill(tlb, ACCESS_READ, addr,
-	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK));
+	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK), w->shift);
 }
 
 static struct walk
 lookup(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    enum access access, bool user)
+    enum access access, enum who who)
 {
-	struct walk w = resolve(cpu, op, addr, access, user);
+	struct walk w;
 
-	remember(cpu, addr, &w, access, user);
+	if (who == WHO_SYSTEM ? !(cpu->efer & EFER_LMA)
+			      : (cpu->mode & MODE_SIZE) != MODE_64)
+		addr = (uint32_t)addr;
+	w = resolve(cpu, op, addr, access, who);
+	remember(cpu, addr, &w, access, who == WHO_USER);
 	return w;
 }
 
@@ -257,42 +304,41 @@ emu_flush(struct emu_cpu *cpu)
 {
 	tlb_clear(&cpu->tlb[0]);
 	tlb_clear(&cpu->tlb[1]);
-	cpu->generation++;
+	cpu->generation = ++cpu->vm->generations;
 }
 
 void
 emu_flush_page(struct emu_cpu *cpu, uint64_t addr)
 {
-	unsigned int i = addr >> 12 & (TLB_ENTRIES - 1);
-
-	/* The slot stays in used[]: clearing it twice does no harm, but it
-	 * must not be listed twice, so the entry keeps an impossible tag that
-	 * is not TLB_INVALID. */
+	if (!(cpu->efer & EFER_LMA))
+		addr = (uint32_t)addr;
 	for (int user = 0; user < 2; user++) {
 		struct tlb *tlb = &cpu->tlb[user];
-		struct tlb_entry *e = &tlb->entry[i];
 
-		for (int k = 0; k < 3; k++)
-			if (e[k * TLB_ENTRIES].tag == (addr & PAGE_MASK))
-				e[k * TLB_ENTRIES].tag = TLB_INVALID | 2u;
+		for (unsigned int k = 0; k < tlb->nused; k++) {
+			unsigned int i = tlb->used[k];
+
+			if ((tlb->entry[i].tag ^ addr) >> tlb->shift[i] == 0)
+				tlb->entry[i].tag = TLB_GONE;
+		}
 	}
-	cpu->generation++;
+	cpu->generation = ++cpu->vm->generations;
 }
 
 /* ---- accesses ---- */
 
 /* The rights of an ordinary access. */
-static bool
-is_user(const struct emu_cpu *cpu)
+static enum who
+program(const struct emu_cpu *cpu)
 {
-	return cpu->cpl == 3;
+	return cpu->cpl == 3 ? WHO_USER : WHO_KERNEL;
 }
 
 uint64_t
 emu_translate(
     struct emu_cpu *cpu, const struct op *op, uint64_t addr, enum access access)
 {
-	return lookup(cpu, op, addr, access, is_user(cpu)).phys;
+	return lookup(cpu, op, addr, access, program(cpu)).phys;
 }
 
 void *
@@ -305,7 +351,7 @@ emu_host(
 
 	if (p != NULL)
 		return p;
-	w = lookup(cpu, op, addr, access, is_user(cpu));
+	w = lookup(cpu, op, addr, access, program(cpu));
 	p = memory_at(cpu->vm->memory, w.phys, 1);
 	if (p != NULL && access == ACCESS_WRITE) {
 		uint64_t n =
@@ -327,85 +373,87 @@ crosses(uint64_t addr, unsigned int bytes)
  * from a device. */
 static uint64_t
 read_crossing(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    unsigned int bytes, enum access access, bool user)
+    unsigned int bytes, enum access access, enum who as)
 {
 	unsigned int first = (unsigned int)(PAGE_BYTES - (addr & ~PAGE_MASK));
-	struct walk a = lookup(cpu, op, addr, access, user);
-	struct walk b = lookup(cpu, op, addr + first, access, user);
+	struct walk a = lookup(cpu, op, addr, access, as);
+	struct walk b = lookup(cpu, op, addr + first, access, as);
+	uint64_t low = phys_read(cpu, op, a.phys, first);
 
-	return phys_read(cpu, a.phys, first) |
-	    phys_read(cpu, b.phys, bytes - first) << 8 * first;
+	return low | phys_read(cpu, op, b.phys, bytes - first) << 8 * first;
 }
 
 static uint64_t
 read_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    unsigned int bytes, enum access access, bool user)
+    unsigned int bytes, enum access access, enum who as)
 {
 	if (crosses(addr, bytes))
-		return read_crossing(cpu, op, addr, bytes, access, user);
-	return phys_read(cpu, lookup(cpu, op, addr, access, user).phys, bytes);
+		return read_crossing(cpu, op, addr, bytes, access, as);
+	return phys_read(
+	    cpu, op, lookup(cpu, op, addr, access, as).phys, bytes);
 }
 
 static void
 write_as(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
-    unsigned int bytes, uint64_t value, bool user)
+    unsigned int bytes, uint64_t value, enum who as)
 {
 	unsigned int first;
 	struct walk a, b;
 
-	a = lookup(cpu, op, addr, ACCESS_WRITE, user);
+	a = lookup(cpu, op, addr, ACCESS_WRITE, as);
 	if (!crosses(addr, bytes)) {
-		phys_write(cpu, a.phys, bytes, value);
+		phys_write(cpu, op, a.phys, bytes, value);
 		return;
 	}
 	first = (unsigned int)(PAGE_BYTES - (addr & ~PAGE_MASK));
-	b = lookup(cpu, op, addr + first, ACCESS_WRITE, user);
-	phys_write(cpu, a.phys, first, value);
-	phys_write(cpu, b.phys, bytes - first, value >> 8 * first);
+	b = lookup(cpu, op, addr + first, ACCESS_WRITE, as);
+	phys_write(cpu, op, a.phys, first, value);
+	phys_write(cpu, op, b.phys, bytes - first, value >> 8 * first);
 }
 
 uint64_t
 emu_read(
     struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
-	return read_as(cpu, op, addr, bytes, ACCESS_READ, is_user(cpu));
+	return read_as(cpu, op, addr, bytes, ACCESS_READ, program(cpu));
 }
 
 uint64_t
 emu_read_rmw(
     struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
-	return read_as(cpu, op, addr, bytes, ACCESS_WRITE, is_user(cpu));
+	return read_as(cpu, op, addr, bytes, ACCESS_WRITE, program(cpu));
 }
 
 void
 emu_write(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
     unsigned int bytes, uint64_t value)
 {
-	write_as(cpu, op, addr, bytes, value, is_user(cpu));
+	write_as(cpu, op, addr, bytes, value, program(cpu));
 }
 
 uint64_t
-emu_read_system(struct emu_cpu *cpu, uint64_t addr, unsigned int bytes)
+emu_read_system(
+    struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
 	const void *p =
 	    tlb_host(tlb_part(&cpu->tlb[0], ACCESS_READ), addr, bytes);
 	uint64_t value = 0;
 
 	if (p == NULL)
-		return read_as(cpu, NULL, addr, bytes, ACCESS_READ, false);
+		return read_as(cpu, op, addr, bytes, ACCESS_READ, WHO_SYSTEM);
 	memcpy(&value, p, bytes);
 	return value;
 }
 
 void
-emu_write_system(
-    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes, uint64_t value)
+emu_write_system(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
+    unsigned int bytes, uint64_t value)
 {
 	void *p = tlb_host(tlb_part(&cpu->tlb[0], ACCESS_WRITE), addr, bytes);
 
 	if (p == NULL)
-		write_as(cpu, NULL, addr, bytes, value, false);
+		write_as(cpu, op, addr, bytes, value, WHO_SYSTEM);
 	else
 		memcpy(p, &value, bytes);
 }

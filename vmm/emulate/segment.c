@@ -3,8 +3,10 @@
  * IRET, system calls, exceptions and interrupts (SDM 3, chapters 3, 5 and 6).
  *
  * In 64-bit mode a segment is little more than a privilege; protected mode is
- * kept as far as boot loaders and test kernels use it: flat or not, with call
- * and interrupt gates, without hardware tasks and without limit checks.
+ * kept as far as boot loaders and test kernels use it: flat or not, with
+ * interrupt and trap gates, without call gates, hardware tasks, virtual-8086
+ * mode and limit checks.  The resume flag reads as clear: nothing here has an
+ * instruction breakpoint.
  */
 #include "vmm/emulate/segment.h"
 
@@ -40,7 +42,7 @@ emu_set_mode(struct emu_cpu *cpu)
 		    (cpu->mode & MODE_SIZE) == MODE_64 && s < CPU_FS
 		    ? 0
 		    : cpu->seg[s].base;
-	cpu->seg_base[SEG_NONE] = 0;
+	cpu->seg_base[SEG_NONE] = cpu->seg_base[SEG_STACK] = 0;
 	if ((cpu->mode & MODE_SIZE) == MODE_64)
 		cpu->stack_mask = ~UINT64_C(0);
 	else if (cpu->seg[CPU_SS].attributes & CPU_SEG_32)
@@ -51,14 +53,16 @@ emu_set_mode(struct emu_cpu *cpu)
 	cpu->write = tlb_part(&cpu->tlb[cpu->cpl == 3], ACCESS_WRITE);
 	cpu->fetch = tlb_part(&cpu->tlb[cpu->cpl == 3], ACCESS_FETCH);
 	if (cpu->seg_base[CPU_CS] != base)
-		cpu->generation++; /* jumps[] knows offsets only */
+		/* jumps[] knows offsets only */
+		cpu->generation = ++cpu->vm->generations;
 }
 
 void
 emu_set_flags(struct emu_cpu *cpu, uint32_t flags)
 {
 	cpu->fl_from = FL_RAW;
-	cpu->eflags = (flags | FLAG_ONE) & ~(uint32_t)(FLAG_VM | 0x8028);
+	cpu->eflags =
+	    (flags | FLAG_ONE) & ~(uint32_t)(FLAG_VM | FLAG_RF | 0xffc08028);
 	if (!(cpu->mode & MODE_STEP) != !(cpu->eflags & FLAG_TF))
 		emu_set_mode(cpu);
 }
@@ -78,7 +82,8 @@ struct descriptor {
 #define DESC_CONFORMS(d) ((d).high & 0x400)
 
 static bool
-find_descriptor(struct emu_cpu *cpu, uint16_t selector, struct descriptor *d)
+find_descriptor(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
+    struct descriptor *d)
 {
 	uint64_t base = cpu->gdt.base, limit = cpu->gdt.limit;
 
@@ -91,8 +96,8 @@ find_descriptor(struct emu_cpu *cpu, uint16_t selector, struct descriptor *d)
 	if ((selector | 7u) > limit)
 		return false;
 	d->at = base + (selector & ~7u);
-	d->low = (uint32_t)emu_read_system(cpu, d->at, 4);
-	d->high = (uint32_t)emu_read_system(cpu, d->at + 4, 4);
+	d->low = (uint32_t)emu_read_system(cpu, op, d->at, 4);
+	d->high = (uint32_t)emu_read_system(cpu, op, d->at + 4, 4);
 	return true;
 }
 
@@ -113,12 +118,12 @@ seg_of(const struct descriptor *d, uint16_t selector)
 }
 
 static void
-mark_accessed(struct emu_cpu *cpu, struct descriptor *d)
+mark_accessed(struct emu_cpu *cpu, const struct op *op, struct descriptor *d)
 {
 	if (d->high & 0x100)
 		return;
 	d->high |= 0x100;
-	emu_write_system(cpu, d->at + 4, 4, d->high);
+	emu_write_system(cpu, op, d->at + 4, 4, d->high);
 }
 
 static void
@@ -153,7 +158,7 @@ emu_load_segment(
 		emu_set_mode(cpu);
 		return;
 	}
-	if (!find_descriptor(cpu, selector, &d))
+	if (!find_descriptor(cpu, op, selector, &d))
 		emu_fault_code(cpu, op, EXC_GP, code);
 	data = DESC_IS_USER(d) && !DESC_IS_CODE(d);
 	writable = data && (d.high & 0x200);
@@ -172,17 +177,18 @@ emu_load_segment(
 		if (!DESC_PRESENT(d))
 			emu_fault_code(cpu, op, EXC_NP, code);
 	}
-	mark_accessed(cpu, &d);
+	mark_accessed(cpu, op, &d);
 	cpu->seg[s] = seg_of(&d, selector);
 	emu_set_mode(cpu);
 }
 
-/* Checks a code descriptor for a transfer to privilege cpl. */
+/* Checks a code descriptor for a transfer to privilege cpl; ext is of the error
+ * code. */
 static void
 check_code(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
-    const struct descriptor *d, unsigned int cpl)
+    const struct descriptor *d, unsigned int cpl, unsigned int ext)
 {
-	unsigned int code = selector & ~3u;
+	unsigned int code = (selector & ~3u) | ext;
 
 	if (!DESC_IS_USER(*d) || !DESC_IS_CODE(*d))
 		emu_fault_code(cpu, op, EXC_GP, code);
@@ -194,11 +200,11 @@ check_code(struct emu_cpu *cpu, const struct op *op, uint16_t selector,
 		emu_fault_code(cpu, op, EXC_GP, code); /* L and D at once */
 }
 
+/* mark_accessed() was called. */
 static void
-set_code(struct emu_cpu *cpu, struct descriptor *d, uint16_t selector,
+set_code(struct emu_cpu *cpu, const struct descriptor *d, uint16_t selector,
     unsigned int cpl)
 {
-	mark_accessed(cpu, d);
 	cpu->seg[CPU_CS] = seg_of(d, (uint16_t)((selector & ~3u) | cpl));
 	cpu->cpl = (uint8_t)cpl;
 }
@@ -218,39 +224,45 @@ set_flat(struct emu_cpu *cpu, unsigned int s, uint16_t selector,
 
 /* Where an inner privilege's stack begins, by the TSS. */
 static uint64_t
-tss_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist, uint16_t *ss)
+tss_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist,
+    unsigned int ext, uint16_t *ss)
 {
+	const struct op *op = NULL;
 	uint64_t base = cpu->seg[CPU_TR].base;
+	uint32_t code = (cpu->seg[CPU_TR].selector & ~3u) | ext;
 
 	*ss = (uint16_t)cpl;
 	if (cpu->efer & EFER_LMA) {
 		uint64_t at = ist > 0 ? 36 + 8 * (ist - 1) : 4 + 8 * cpl;
 
 		if (at + 7 > cpu->seg[CPU_TR].limit)
-			emu_fault_code(
-			    cpu, NULL, EXC_TS, cpu->seg[CPU_TR].selector & ~3u);
-		return emu_read_system(cpu, base + at, 8);
+			emu_fault_code(cpu, op, EXC_TS, code);
+		return emu_read_system(cpu, op, base + at, 8);
 	}
 	if (4 + 8 * cpl + 5 > cpu->seg[CPU_TR].limit)
-		emu_fault_code(
-		    cpu, NULL, EXC_TS, cpu->seg[CPU_TR].selector & ~3u);
-	*ss = (uint16_t)emu_read_system(cpu, base + 8 + 8 * cpl, 2);
-	return emu_read_system(cpu, base + 4 + 8 * cpl, 4);
+		emu_fault_code(cpu, op, EXC_TS, code);
+	*ss = (uint16_t)emu_read_system(cpu, op, base + 8 + 8 * cpl, 2);
+	return emu_read_system(cpu, op, base + 4 + 8 * cpl, 4);
 }
 
 static void
 deliver_real(struct emu_cpu *cpu, unsigned int vector)
 {
+	const struct op *op = NULL;
 	uint64_t at = cpu->idt.base + 4 * vector;
-	uint16_t ip = (uint16_t)emu_read_system(cpu, at, 2);
-	uint16_t cs = (uint16_t)emu_read_system(cpu, at + 2, 2);
+	uint16_t ip, cs;
 	const uint16_t words[3] = { (uint16_t)emu_flags(cpu),
 		cpu->seg[CPU_CS].selector, (uint16_t)cpu->rip };
 	uint16_t sp = (uint16_t)cpu->gpr[CPU_RSP];
 
+	if (4 * vector + 3 > cpu->idt.limit)
+		emu_fault_code(cpu, op, EXC_GP, 0);
+	ip = (uint16_t)emu_read_system(cpu, op, at, 2);
+	cs = (uint16_t)emu_read_system(cpu, op, at + 2, 2);
 	for (int i = 0; i < 3; i++) {
 		sp = (uint16_t)(sp - 2);
-		emu_write_system(cpu, cpu->seg[CPU_SS].base + sp, 2, words[i]);
+		emu_write_system(
+		    cpu, op, cpu->seg[CPU_SS].base + sp, 2, words[i]);
 	}
 	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~UINT64_C(0xffff)) | sp;
 	cpu->eflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC);
@@ -269,6 +281,7 @@ struct gate {
 static struct gate
 read_gate(struct emu_cpu *cpu, unsigned int vector, bool software)
 {
+	const struct op *op = NULL;
 	bool lma = cpu->efer & EFER_LMA;
 	unsigned int bytes = lma ? 16 : 8;
 	uint64_t at = cpu->idt.base + bytes * vector;
@@ -278,8 +291,8 @@ read_gate(struct emu_cpu *cpu, unsigned int vector, bool software)
 
 	if (vector * bytes + bytes - 1 > cpu->idt.limit)
 		emu_fault_code(cpu, NULL, EXC_GP, code);
-	low = (uint32_t)emu_read_system(cpu, at, 4);
-	high = (uint32_t)emu_read_system(cpu, at + 4, 4);
+	low = (uint32_t)emu_read_system(cpu, op, at, 4);
+	high = (uint32_t)emu_read_system(cpu, op, at + 4, 4);
 	gate = (struct gate){ .offset = (low & 0xffff) | (high & 0xffff0000),
 		.selector = (uint16_t)(low >> 16),
 		.ist = lma ? high & 7 : 0,
@@ -288,7 +301,9 @@ read_gate(struct emu_cpu *cpu, unsigned int vector, bool software)
 		.present = high & 0x8000,
 		.wide = high & 0x800 };
 	if (lma)
-		gate.offset |= emu_read_system(cpu, at + 8, 4) << 32;
+		gate.offset |= emu_read_system(cpu, op, at + 8, 4) << 32;
+	else if (!gate.wide)
+		gate.offset &= 0xffff;
 	/* interrupt and trap gates; 16 bits wide only outside long mode */
 	if ((gate.type & 0x16) != 0x06 || (lma && !gate.wide))
 		emu_fault_code(cpu, NULL, EXC_GP, code);
@@ -305,21 +320,29 @@ struct stack {
 	uint16_t ss;
 	struct cpu_seg seg;
 	bool changed;
+	unsigned int ext; /* of error codes */
 };
 
 static void
 push_to(struct emu_cpu *cpu, struct stack *stack, unsigned int bytes,
     uint64_t value)
 {
+	const struct op *op = NULL;
+
 	stack->sp -= bytes;
+	if ((cpu->efer & EFER_LMA) && !canonical(stack->sp))
+		emu_fault_code(cpu, op, EXC_SS, stack->ext);
 	emu_write_system(
-	    cpu, (stack->sp & stack->mask) + stack->base, bytes, value);
+	    cpu, op, (stack->sp & stack->mask) + stack->base, bytes, value);
 }
 
 static struct stack
-handler_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist)
+handler_stack(
+    struct emu_cpu *cpu, unsigned int cpl, unsigned int ist, unsigned int ext)
 {
-	struct stack stack = { .sp = cpu->gpr[CPU_RSP],
+	const struct op *op = NULL;
+	struct stack stack = { .ext = ext,
+		.sp = cpu->gpr[CPU_RSP],
 		.mask = cpu->stack_mask,
 		.base = cpu->seg_base[CPU_SS],
 		.ss = cpu->seg[CPU_SS].selector,
@@ -330,7 +353,7 @@ handler_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist)
 		stack.mask = ~UINT64_C(0);
 		stack.base = 0;
 		if (cpl < cpu->cpl || ist > 0) {
-			stack.sp = tss_stack(cpu, cpl, ist, &stack.ss);
+			stack.sp = tss_stack(cpu, cpl, ist, ext, &stack.ss);
 			stack.changed = cpl < cpu->cpl;
 			if (!stack.changed)
 				stack.ss = cpu->seg[CPU_SS].selector;
@@ -344,10 +367,10 @@ handler_stack(struct emu_cpu *cpu, unsigned int cpl, unsigned int ist)
 	}
 	if (cpl >= cpu->cpl)
 		return stack;
-	stack.sp = tss_stack(cpu, cpl, 0, &stack.ss);
-	if (!find_descriptor(cpu, stack.ss, &d) || !DESC_IS_USER(d) ||
+	stack.sp = tss_stack(cpu, cpl, 0, ext, &stack.ss);
+	if (!find_descriptor(cpu, op, stack.ss, &d) || !DESC_IS_USER(d) ||
 	    DESC_IS_CODE(d) || DESC_DPL(d) != cpl)
-		emu_fault_code(cpu, NULL, EXC_TS, stack.ss & ~3u);
+		emu_fault_code(cpu, op, EXC_TS, (stack.ss & ~3u) | ext);
 	stack.seg = seg_of(&d, stack.ss);
 	stack.base = stack.seg.base;
 	stack.mask = stack.seg.attributes & CPU_SEG_32 ? 0xffffffff : 0xffff;
@@ -359,7 +382,9 @@ void
 emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
     uint32_t code, bool software)
 {
+	const struct op *op = NULL;
 	bool lma = cpu->efer & EFER_LMA;
+	unsigned int ext = !software;
 	struct descriptor d;
 	struct stack stack;
 	struct gate gate;
@@ -372,14 +397,18 @@ emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
 	}
 	gate = read_gate(cpu, vector, software);
 	if ((gate.selector & ~3u) == 0 ||
-	    !find_descriptor(cpu, gate.selector, &d))
-		emu_fault_code(
-		    cpu, NULL, EXC_GP, (gate.selector & ~3u) | !software);
+	    !find_descriptor(cpu, op, gate.selector, &d))
+		emu_fault_code(cpu, op, EXC_GP, (gate.selector & ~3u) | ext);
 	cpl = DESC_CONFORMS(d) ? cpu->cpl : DESC_DPL(d);
 	if (cpl > cpu->cpl)
-		emu_fault_code(cpu, NULL, EXC_GP, gate.selector & ~3u);
-	check_code(cpu, NULL, gate.selector, &d, cpl);
-	stack = handler_stack(cpu, cpl, gate.ist);
+		emu_fault_code(cpu, op, EXC_GP, (gate.selector & ~3u) | ext);
+	check_code(cpu, op, gate.selector, &d, cpl, ext);
+	if (lma && !(d.high & 0x200000)) /* only 64-bit code */
+		emu_fault_code(cpu, op, EXC_GP, (gate.selector & ~3u) | ext);
+	if (lma && !canonical(gate.offset))
+		emu_fault_code(cpu, op, EXC_GP, ext);
+	mark_accessed(cpu, op, &d);
+	stack = handler_stack(cpu, cpl, gate.ist, ext);
 	bytes = lma ? 8 : gate.wide ? 4 : 2;
 	flags = emu_flags(cpu);
 	if (lma || stack.changed) {
@@ -477,13 +506,13 @@ iret_stack(struct emu_cpu *cpu, const struct op *op, uint16_t ss,
 	}
 	if (ss == cpu->seg[CPU_SS].selector && cpl == cpu->cpl)
 		return;
-	if (!find_descriptor(cpu, ss, &d) || (ss & 3u) != cpl ||
+	if (!find_descriptor(cpu, op, ss, &d) || (ss & 3u) != cpl ||
 	    !DESC_IS_USER(d) || DESC_IS_CODE(d) || !(d.high & 0x200) ||
 	    DESC_DPL(d) != cpl)
 		emu_fault_code(cpu, op, EXC_GP, ss & ~3u);
 	if (!DESC_PRESENT(d))
 		emu_fault_code(cpu, op, EXC_SS, ss & ~3u);
-	mark_accessed(cpu, &d);
+	mark_accessed(cpu, op, &d);
 	cpu->seg[CPU_SS] = seg_of(&d, ss);
 }
 
@@ -512,7 +541,7 @@ op_iret(struct emu_cpu *cpu, const struct op *op)
 	uint64_t rip, sp = 0;
 	uint16_t cs, ss = 0;
 	uint32_t flags;
-	bool same, outer;
+	bool same, outer, to_long;
 	struct descriptor d;
 
 	if (!(cpu->cr0 & CR0_PE))
@@ -532,15 +561,18 @@ op_iret(struct emu_cpu *cpu, const struct op *op)
 		emu_fault_code(cpu, op, EXC_GP, cs & ~3u);
 	same = cs == cpu->seg[CPU_CS].selector;
 	if (!same) {
-		if (!find_descriptor(cpu, cs, &d))
+		if (!find_descriptor(cpu, op, cs, &d))
 			emu_fault_code(cpu, op, EXC_GP, cs & ~3u);
-		check_code(cpu, op, cs, &d, cpl);
+		check_code(cpu, op, cs, &d, cpl, 0);
 	}
-	if (from_long || outer) {
-		bool to_long = same ? true : (d.high & 0x200000) != 0;
-
+	/* The same code as from_long is long, too. */
+	to_long = same ? from_long : (d.high & 0x200000) != 0;
+	if (to_long && (cpu->efer & EFER_LMA) && !canonical(rip))
+		emu_fault_code(cpu, op, EXC_GP, 0);
+	if (!same)
+		mark_accessed(cpu, op, &d);
+	if (from_long || outer)
 		iret_stack(cpu, op, ss, cpl, to_long);
-	}
 	leave_after(cpu, op);
 	emu_flags_settle(cpu);
 	flags = returned_flags(cpu, flags, bytes);
@@ -569,16 +601,18 @@ op_syscall(struct emu_cpu *cpu, const struct op *op)
 {
 	uint16_t cs = (uint16_t)(cpu->star >> 32 & 0xfffc);
 
-	if (!(cpu->efer & EFER_SCE) || !(cpu->efer & EFER_LMA))
+	/* Outside 64-bit mode only AMD's processors have it. */
+	if (!(cpu->efer & EFER_SCE) || (cpu->mode & MODE_SIZE) != MODE_64)
 		emu_fault(cpu, op, EXC_UD);
 	leave_after(cpu, op);
 	cpu->gpr[CPU_RCX] = cpu->rip;
 	cpu->gpr[CPU_R11] = emu_flags(cpu) & ~FLAG_RF;
-	cpu->rip = (cpu->mode & MODE_SIZE) == MODE_64 ? cpu->lstar : cpu->cstar;
+	cpu->rip = cpu->lstar;
 	cpu->eflags &= ~((uint32_t)cpu->sfmask | FLAG_RF);
 	set_flat(cpu, CPU_CS, cs, 0, CPU_SEG_LONG | 0xb);
 	set_flat(cpu, CPU_SS, (uint16_t)(cs + 8), 0, CPU_SEG_32 | 0x3);
 	cpu->cpl = 0;
+	cpu->single = cpu->eflags & FLAG_TF; /* not what it was before */
 	emu_set_mode(cpu);
 	return NULL;
 }
@@ -589,7 +623,7 @@ op_sysret(struct emu_cpu *cpu, const struct op *op)
 {
 	uint16_t cs = (uint16_t)(cpu->star >> 48 | 3);
 
-	if (!(cpu->efer & EFER_SCE) || !(cpu->efer & EFER_LMA))
+	if (!(cpu->efer & EFER_SCE) || (cpu->mode & MODE_SIZE) != MODE_64)
 		emu_fault(cpu, op, EXC_UD);
 	if (cpu->cpl != 0)
 		emu_fault_code(cpu, op, EXC_GP, 0);
@@ -612,6 +646,7 @@ op_sysret(struct emu_cpu *cpu, const struct op *op)
 	    (uint32_t)cpu->gpr[CPU_R11] &
 		(FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL |
 		    FLAG_NT | FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID));
+	cpu->single = cpu->eflags & FLAG_TF;
 	emu_set_mode(cpu);
 	return NULL;
 }
@@ -660,13 +695,14 @@ far_code(struct emu_cpu *cpu, const struct op *op, struct far *far,
 {
 	unsigned int code = far->selector & ~3u;
 
-	if (code == 0 || !find_descriptor(cpu, far->selector, d))
+	if (code == 0 || !find_descriptor(cpu, op, far->selector, d))
 		emu_fault_code(cpu, op, EXC_GP, code);
 	if (!DESC_IS_USER(*d) || !DESC_IS_CODE(*d))
 		emu_fault_code(cpu, op, EXC_GP, code);
 	if (!DESC_CONFORMS(*d) && (far->selector & 3u) > cpu->cpl)
 		emu_fault_code(cpu, op, EXC_GP, code);
-	check_code(cpu, op, far->selector, d, cpu->cpl);
+	check_code(cpu, op, far->selector, d, cpu->cpl, 0);
+	mark_accessed(cpu, op, d);
 }
 
 static void
@@ -739,9 +775,10 @@ op_ret_far(struct emu_cpu *cpu, const struct op *op)
 		return NULL;
 	}
 	if (cpl < cpu->cpl || (far.selector & ~3u) == 0 ||
-	    !find_descriptor(cpu, far.selector, &d))
+	    !find_descriptor(cpu, op, far.selector, &d))
 		emu_fault_code(cpu, op, EXC_GP, far.selector & ~3u);
-	check_code(cpu, op, far.selector, &d, cpl);
+	check_code(cpu, op, far.selector, &d, cpl, 0);
+	mark_accessed(cpu, op, &d);
 	outer = cpl > cpu->cpl;
 	if (outer) {
 		uint64_t at = cpu->gpr[CPU_RSP] + 2 * bytes + (uint64_t)op->imm;
@@ -774,7 +811,10 @@ op_mov_to_seg(struct emu_cpu *cpu, const struct op *op)
 	if (op->dst == CPU_CS)
 		emu_fault(cpu, op, EXC_UD);
 	emu_load_segment(cpu, op, op->dst, (uint16_t)cpu->gpr[op->src]);
-	cpu->shadow = op->dst == CPU_SS;
+	if (op->dst == CPU_SS) {
+		cpu->shadow = true;
+		cpu->single = false;
+	}
 	return leave_after(cpu, op);
 }
 
@@ -797,7 +837,10 @@ op_pop_seg(struct emu_cpu *cpu, const struct op *op)
 
 	emu_load_segment(cpu, op, op->dst, (uint16_t)pop_at(cpu, op, bytes, 0));
 	set_sp(cpu, cpu->gpr[CPU_RSP] + bytes);
-	cpu->shadow = op->dst == CPU_SS;
+	if (op->dst == CPU_SS) {
+		cpu->shadow = true;
+		cpu->single = false;
+	}
 	return leave_after(cpu, op);
 }
 
@@ -892,7 +935,8 @@ system_segment(
 	if (code == 0 && !tss)
 		return (struct cpu_seg){ .selector = selector,
 			.attributes = CPU_SEG_UNUSABLE };
-	if (code == 0 || selector & 4 || !find_descriptor(cpu, selector, &d))
+	if (code == 0 || selector & 4 ||
+	    !find_descriptor(cpu, op, selector, &d))
 		emu_fault_code(cpu, op, EXC_GP, code);
 	type = d.high >> 8 & 0x1f;
 	if (tss ? type != 9 && (type != 1 || cpu->efer & EFER_LMA) : type != 2)
@@ -901,10 +945,10 @@ system_segment(
 		emu_fault_code(cpu, op, EXC_NP, code);
 	seg = seg_of(&d, selector);
 	if (cpu->efer & EFER_LMA)
-		seg.base |= emu_read_system(cpu, d.at + 8, 4) << 32;
+		seg.base |= emu_read_system(cpu, op, d.at + 8, 4) << 32;
 	if (tss) {
 		d.high |= 0x200; /* busy */
-		emu_write_system(cpu, d.at + 4, 4, d.high);
+		emu_write_system(cpu, op, d.at + 4, 4, d.high);
 		seg.attributes |= 2;
 	}
 	return seg;
@@ -956,7 +1000,7 @@ op_verify(struct emu_cpu *cpu, const struct op *op)
 	struct descriptor d;
 	bool good = false;
 
-	if ((selector & ~3u) != 0 && find_descriptor(cpu, selector, &d) &&
+	if ((selector & ~3u) != 0 && find_descriptor(cpu, op, selector, &d) &&
 	    DESC_IS_USER(d)) {
 		bool code = DESC_IS_CODE(d);
 
@@ -979,7 +1023,7 @@ op_lar_lsl(struct emu_cpu *cpu, const struct op *op)
 	struct descriptor d;
 	bool good = false;
 
-	if ((selector & ~3u) != 0 && find_descriptor(cpu, selector, &d)) {
+	if ((selector & ~3u) != 0 && find_descriptor(cpu, op, selector, &d)) {
 		unsigned int type = DESC_TYPE(d);
 
 		good = DESC_IS_USER(d) || type == 2 || type == 9 ||

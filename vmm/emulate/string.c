@@ -82,12 +82,21 @@ to_page_end(const struct op *op, uint64_t addr)
 	return (PAGE_BYTES - (addr & ~PAGE_MASK)) >> op->aux;
 }
 
-/* Is it time to look around?  Pieces count as instructions. */
+/* Is it time to look around?  A piece takes its time, but is not an instruction
+ * that is retired. */
 static inline bool
 look_around(struct emu_cpu *cpu)
 {
 	cpu->budget -= 16;
+	cpu->slice -= 16;
 	return cpu->budget < 0 || cpu->smc;
+}
+
+/* A traced instruction stops after each element. */
+static inline bool
+by_elements(const struct emu_cpu *cpu)
+{
+	return cpu->eflags & (FLAG_DF | FLAG_TF);
 }
 
 /* Moves what can be moved at once; the number of elements, 0: none. */
@@ -102,7 +111,7 @@ move_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 		n = to_page_end(op, to);
 	if (n > most)
 		n = most;
-	if (n == 0 || cpu->eflags & FLAG_DF)
+	if (n == 0 || by_elements(cpu))
 		return 0;
 	p = emu_host(cpu, op, from, ACCESS_READ);
 	q = emu_host(cpu, op, to, ACCESS_WRITE);
@@ -157,7 +166,7 @@ fill_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 
 	if (n > most)
 		n = most;
-	if (n == 0 || cpu->eflags & FLAG_DF)
+	if (n == 0 || by_elements(cpu))
 		return 0;
 	q = emu_host(cpu, op, to, ACCESS_WRITE);
 	if (q == NULL)
@@ -304,9 +313,9 @@ op_ins(struct emu_cpu *cpu, const struct op *op)
 
 		/* The port is not read if the store would fault. */
 		emu_translate(cpu, op, at, ACCESS_WRITE);
+		emu_translate(cpu, op, at + (1u << op->aux) - 1, ACCESS_WRITE);
 		store(cpu, op, at,
-		    cpu->vm->io->port_in(cpu->vm->io->arg, cpu->base.id,
-			(uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux));
+		    emu_port_in(cpu, op, (uint16_t)cpu->gpr[CPU_RDX]));
 		left--;
 		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)
@@ -326,8 +335,7 @@ op_outs(struct emu_cpu *cpu, const struct op *op)
 	while (left > 0) {
 		uint64_t v = load(cpu, op, source_at(cpu, op));
 
-		cpu->vm->io->port_out(cpu->vm->io->arg, cpu->base.id,
-		    (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux, (uint32_t)v);
+		emu_port_out(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], (uint32_t)v);
 		left--;
 		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)

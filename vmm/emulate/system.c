@@ -68,6 +68,13 @@ op_undefined(struct emu_cpu *cpu, const struct op *op)
 	emu_fault(cpu, op, EXC_UD);
 }
 
+/* An instruction that is too long, or only the hypervisor's or firmware's. */
+const struct op *
+op_refused(struct emu_cpu *cpu, const struct op *op)
+{
+	emu_fault_code(cpu, op, EXC_GP, 0);
+}
+
 /* ---- flags and interrupts ---- */
 
 static void
@@ -145,13 +152,28 @@ op_popf(struct emu_cpu *cpu, const struct op *op)
 	return leave_after(cpu, op);
 }
 
-/* INT n, INT3 (imm: the vector).  The return address is behind it. */
+/* INT n, INT3 (imm: the vector).  The return address is behind it, unless its
+ * delivery faults. */
 const struct op *
 op_int(struct emu_cpu *cpu, const struct op *op)
 {
-	leave_after(cpu, op);
+	leave_before(cpu, op);
 	cpu->trap_vector = (uint8_t)op->imm;
+	cpu->trap_length = op->len;
 	cpu->trap = true;
+	cpu->single = false;
+	return NULL;
+}
+
+/* INT1 is an exception, which asks for no privilege. */
+const struct op *
+op_int1(struct emu_cpu *cpu, const struct op *op)
+{
+	leave_after(cpu, op);
+	cpu->fault_vector = EXC_DB;
+	cpu->fault_has_code = false;
+	cpu->faulted = true;
+	cpu->single = false;
 	return NULL;
 }
 
@@ -187,13 +209,37 @@ emu_check_port(
 		return;
 	if (tss->attributes & CPU_SEG_UNUSABLE || tss->limit < 103)
 		emu_fault_code(cpu, op, EXC_GP, 0);
-	map = emu_read_system(cpu, tss->base + 102, 2);
+	map = emu_read_system(cpu, op, tss->base + 102, 2);
 	at = map + port / 8;
 	if (at + 1 > tss->limit) /* two bytes are read, whatever the port */
 		emu_fault_code(cpu, op, EXC_GP, 0);
-	bits = (uint32_t)emu_read_system(cpu, tss->base + at, 2);
+	bits = (uint32_t)emu_read_system(cpu, op, tss->base + at, 2);
 	if (bits >> port % 8 & ((1u << bytes) - 1))
 		emu_fault_code(cpu, op, EXC_GP, 0);
+}
+
+/* aux is the size. */
+uint32_t
+emu_port_in(struct emu_cpu *cpu, const struct op *op, uint16_t port)
+{
+	const struct engine_io *io = cpu->vm->io;
+	uint32_t v;
+
+	emu_out(cpu, op);
+	v = io->port_in(io->arg, cpu->base.id, port, 1u << op->aux);
+	emu_back(cpu);
+	return v;
+}
+
+void
+emu_port_out(
+    struct emu_cpu *cpu, const struct op *op, uint16_t port, uint32_t v)
+{
+	const struct engine_io *io = cpu->vm->io;
+
+	emu_out(cpu, op);
+	io->port_out(io->arg, cpu->base.id, port, 1u << op->aux, v);
+	emu_back(cpu);
 }
 
 static uint16_t
@@ -211,8 +257,7 @@ op_in(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t *a = &cpu->gpr[CPU_RAX];
 	uint16_t port = port_of(cpu, op);
-	uint32_t v = cpu->vm->io->port_in(
-	    cpu->vm->io->arg, cpu->base.id, port, 1u << op->aux);
+	uint32_t v = emu_port_in(cpu, op, port);
 
 	switch (op->aux) {
 	case 0: *a = (*a & ~UINT64_C(0xff)) | (uint8_t)v; break;
@@ -230,12 +275,16 @@ op_out(struct emu_cpu *cpu, const struct op *op)
 
 	if (op->aux < 2)
 		v &= op->aux == 0 ? 0xff : 0xffff;
-	cpu->vm->io->port_out(
-	    cpu->vm->io->arg, cpu->base.id, port, 1u << op->aux, v);
+	emu_port_out(cpu, op, port, v);
 	return leave_after(cpu, op);
 }
 
 /* ---- control registers ---- */
+
+/* The other bits read as zeros. */
+#define CR0_KNOWN                                                       \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | \
+	    CR0_NW | CR0_CD | CR0_PG)
 
 static void
 write_cr0(struct emu_cpu *cpu, const struct op *op, uint64_t v)
@@ -256,7 +305,7 @@ write_cr0(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 			emu_fault_code(cpu, op, EXC_GP, 0);
 		cpu->efer &= ~(uint64_t)EFER_LMA;
 	}
-	cpu->cr0 = v | CR0_ET;
+	cpu->cr0 = (v & CR0_KNOWN) | CR0_ET;
 	if ((v ^ was) & (CR0_PG | CR0_PE | CR0_WP))
 		emu_flush(cpu);
 }
@@ -289,6 +338,8 @@ op_mov_to_cr(struct emu_cpu *cpu, const struct op *op)
 	case 0: write_cr0(cpu, op, v); break;
 	case 2: cpu->cr2 = v; break;
 	case 3:
+		if ((cpu->efer & EFER_LMA) && v << 1 >> 41)
+			emu_fault_code(cpu, op, EXC_GP, 0);
 		cpu->cr3 = v & ~(UINT64_C(1) << 63);
 		emu_flush(cpu);
 		break;
@@ -297,8 +348,10 @@ op_mov_to_cr(struct emu_cpu *cpu, const struct op *op)
 		if (v > 15)
 			emu_fault_code(cpu, op, EXC_GP, 0);
 		cpu->cr8 = v;
+		emu_out(cpu, op);
 		cpu->vm->io->set_tpr(
 		    cpu->vm->io->arg, cpu->base.id, (uint8_t)v);
+		emu_back(cpu);
 		break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
@@ -318,7 +371,11 @@ op_mov_from_cr(struct emu_cpu *cpu, const struct op *op)
 	case 2: v = cpu->cr2; break;
 	case 3: v = cpu->cr3; break;
 	case 4: v = cpu->cr4; break;
-	case 8: v = cpu->vm->io->get_tpr(cpu->vm->io->arg, cpu->base.id); break;
+	case 8:
+		emu_out(cpu, op);
+		v = cpu->vm->io->get_tpr(cpu->vm->io->arg, cpu->base.id);
+		emu_back(cpu);
+		break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
 	cpu->gpr[op->dst] =
@@ -338,8 +395,14 @@ op_mov_to_dr(struct emu_cpu *cpu, const struct op *op)
 	case 2:
 	case 3: cpu->dr[op->dst] = v; break;
 	case 4:
+		if (cpu->cr4 & CR4_DE)
+			emu_fault(cpu, op, EXC_UD);
+		/* fall through */
 	case 6: cpu->dr6 = (v & 0xe00f) | 0xffff0ff0; break;
 	case 5:
+		if (cpu->cr4 & CR4_DE)
+			emu_fault(cpu, op, EXC_UD);
+		/* fall through */
 	case 7: cpu->dr7 = (v & 0xffff2fff) | 0x400; break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
@@ -358,8 +421,14 @@ op_mov_from_dr(struct emu_cpu *cpu, const struct op *op)
 	case 2:
 	case 3: v = cpu->dr[op->src]; break;
 	case 4:
+		if (cpu->cr4 & CR4_DE)
+			emu_fault(cpu, op, EXC_UD);
+		/* fall through */
 	case 6: v = cpu->dr6; break;
 	case 5:
+		if (cpu->cr4 & CR4_DE)
+			emu_fault(cpu, op, EXC_UD);
+		/* fall through */
 	case 7: v = cpu->dr7; break;
 	default: emu_fault(cpu, op, EXC_UD);
 	}
@@ -418,19 +487,36 @@ op_privileged_nop(struct emu_cpu *cpu, const struct op *op)
 
 /* ---- time ---- */
 
-/* Instructions retired before op. */
-static uint64_t
-retired(const struct emu_cpu *cpu, const struct op *op)
+uint64_t
+emu_retired(const struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t n = cpu->retired + (uint64_t)(cpu->slice - cpu->budget);
 
 	return op == NULL ? n : n - cpu->block->ninsns + op->nth;
 }
 
+void
+emu_out(struct emu_cpu *cpu, const struct op *op)
+{
+	cpu->at = op;
+}
+
+void
+emu_back(struct emu_cpu *cpu)
+{
+	cpu->at = NULL;
+	if (atomic_load_explicit(&cpu->kicked, memory_order_relaxed) &&
+	    cpu->budget > 0) {
+		/* The slice ends with this block. */
+		cpu->slice -= cpu->budget;
+		cpu->budget = 0;
+	}
+}
+
 static uint64_t
 read_tsc(struct emu_cpu *cpu, const struct op *op)
 {
-	return cpu->vm->io->tsc(cpu->vm->io->arg, retired(cpu, op)) +
+	return cpu->vm->io->tsc(cpu->vm->io->arg, emu_retired(cpu, op)) +
 	    cpu->tsc_offset;
 }
 
@@ -451,12 +537,6 @@ op_rdtsc(struct emu_cpu *cpu, const struct op *op)
 }
 
 /* ---- model-specific registers ---- */
-
-static bool
-canonical(uint64_t addr)
-{
-	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
-}
 
 /* Those that are only kept.  NULL: not one of them. */
 static uint64_t *
@@ -577,9 +657,13 @@ const struct op *
 op_rdmsr(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t v;
+	bool good;
 
 	need_ring0(cpu, op);
-	if (!read_msr(cpu, op, (uint32_t)cpu->gpr[CPU_RCX], &v))
+	emu_out(cpu, op);
+	good = read_msr(cpu, op, (uint32_t)cpu->gpr[CPU_RCX], &v);
+	emu_back(cpu);
+	if (!good)
 		emu_fault_code(cpu, op, EXC_GP, 0);
 	cpu->gpr[CPU_RAX] = (uint32_t)v;
 	cpu->gpr[CPU_RDX] = v >> 32;
@@ -590,9 +674,13 @@ const struct op *
 op_wrmsr(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t v = cpu->gpr[CPU_RDX] << 32 | (uint32_t)cpu->gpr[CPU_RAX];
+	bool good;
 
 	need_ring0(cpu, op);
-	if (!write_msr(cpu, op, (uint32_t)cpu->gpr[CPU_RCX], v))
+	emu_out(cpu, op);
+	good = write_msr(cpu, op, (uint32_t)cpu->gpr[CPU_RCX], v);
+	emu_back(cpu);
+	if (!good)
 		emu_fault_code(cpu, op, EXC_GP, 0);
 	leave_after(cpu, op);
 	emu_set_mode(cpu);
