@@ -150,7 +150,10 @@ disk_create(
 	struct stat st;
 	int fd, error;
 
-	assert(options->size > 0 && !(options->raw && options->backing));
+	assert(!options->raw || options->backing == NULL);
+	if (options->size == 0)
+		return err_set(err, -EINVAL,
+		    "%s: a disk of 0 bytes; give it a size", path);
 	if (!options->replace && lstat(path, &st) == 0)
 		return err_set(err, -EEXIST,
 		    "%s: exists already; choose another name or remove it",

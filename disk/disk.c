@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk/check.h"
 #include "disk/file.h"
 #include "disk/lock.h"
 #include "disk/map.h"
@@ -92,6 +93,16 @@ free_disk(struct disk *disk)
 	free(disk);
 }
 
+/* An image with lazy counts whose writer did not end: the counts are anyone's
+ * guess. */
+static int
+recount(struct layer *layer, struct err *err)
+{
+	struct check check;
+
+	return check_repair(layer, &check, err);
+}
+
 static int
 set_up(struct disk *disk, struct err *err)
 {
@@ -102,9 +113,27 @@ set_up(struct disk *disk, struct err *err)
 		error = map_prepare(disk->top, err);
 		pthread_mutex_unlock(&disk->set->lock);
 	}
-	if (error == 0 && disk->top->writable && disk->top->qcow2)
-		error = writer_open(disk, err);
+	if (error == 0 && disk->top->writable && disk->top->qcow2) {
+		if ((disk->top->header.incompatible & QCOW2_DIRTY) != 0)
+			error = recount(disk->top, err);
+		if (error == 0)
+			error = writer_open(disk, err);
+	}
 	return error;
+}
+
+/* A file whose mode lets nobody write is frozen, for the superuser, too. */
+static int
+check_mode(const struct layer *layer, struct err *err)
+{
+	struct stat st;
+
+	if (!layer->writable || fstat(layer->fd, &st) < 0 ||
+	    (st.st_mode & 0222) != 0)
+		return 0;
+	return err_set(err, -EROFS,
+	    "%s: is frozen, as others may stand on it; make a clone of it",
+	    layer->path);
 }
 
 static unsigned int
@@ -136,7 +165,9 @@ disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
 	disk->top =
 	    layer_open(set, path, (flags & DISK_RAW) != 0 ? "raw" : NULL,
 		layer_flags(flags), code, err);
-	if (disk->top != NULL)
+	if (disk->top != NULL && (flags & DISK_FROZEN) == 0)
+		*code = check_mode(disk->top, err);
+	if (disk->top != NULL && *code == 0)
 		*code = set_up(disk, err);
 	if (*code == 0)
 		return disk;
@@ -644,21 +675,47 @@ disk_zero(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
 }
 
 int
+disk_own(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
+{
+	uint64_t end = offset + len, cluster;
+	bool full = false;
+	int error = 0;
+
+	if (disk->writer == NULL)
+		return err_set(err, -ENOTSUP,
+		    "%s: is no qcow2 image that is open for writing",
+		    disk->top->path);
+	cluster = qcow2_cluster_bytes(&disk->top->header);
+	offset &= ~(cluster - 1);
+	for (; offset < end && error == 0; offset += cluster) {
+		pthread_rwlock_wrlock(&disk->lock);
+		error = check_write(disk, offset, 0, err);
+		if (error == 0 && offset < disk->top->size)
+			error = writer_own(disk, offset, err);
+		full = error == 0 && writer_is_full(disk);
+		pthread_rwlock_unlock(&disk->lock);
+		if (full)
+			error = disk_flush(disk, err);
+	}
+	return error;
+}
+
+int
 disk_discard(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
 {
 	return zero_or_discard(disk, offset, len, true, err);
 }
 
-/* With flushing locked. */
+/* With flushing locked; halted: the lock, too. */
 static int
-flush(struct disk *disk, struct err *err)
+flush(struct disk *disk, bool halted, struct err *err)
 {
 	int error;
 
 	if (disk->failed)
 		return check_write(disk, 0, 0, err);
 	if (disk->writer != NULL)
-		return writer_flush(disk, err);
+		return writer_flush(disk, halted, err);
 	if (!disk->top->writable)
 		return 0;
 	error = file_sync(disk->top->fd);
@@ -675,7 +732,7 @@ disk_flush(struct disk *disk, struct err *err)
 	int error;
 
 	pthread_mutex_lock(&disk->flushing);
-	error = flush(disk, err);
+	error = flush(disk, false, err);
 	pthread_mutex_unlock(&disk->flushing);
 	return error;
 }
@@ -727,7 +784,89 @@ disk_resize(struct disk *disk, uint64_t size, struct err *err)
 	}
 	pthread_rwlock_unlock(&disk->lock);
 	if (error == 0)
-		error = flush(disk, err);
+		error = flush(disk, false, err);
+	pthread_mutex_unlock(&disk->flushing);
+	return error;
+}
+
+/* ---- a new top ---- */
+
+/* The top, which is all on the disk, becomes a layer that is only read. */
+static struct layer *
+make_parent(struct disk *disk, const char *path, struct err *err)
+{
+	size_t n = strlen(path) + 1;
+	struct layer *old = disk->top, *frozen = malloc(sizeof(*old) + n);
+
+	if (frozen == NULL) {
+		err_set(err, -ENOMEM, "%s: out of memory", path);
+		return NULL;
+	}
+	memcpy(frozen, old, sizeof(*old));
+	memcpy(frozen->path, path, n);
+	frozen->writable = false;
+	lock_keep(frozen->fd, RIGHT_READ, RIGHT_WRITE | RIGHT_RESIZE);
+	pthread_mutex_lock(&disk->set->lock);
+	LIST_REMOVE(old, entry);
+	LIST_INSERT_HEAD(&disk->set->layers, frozen, entry);
+	pthread_mutex_unlock(&disk->set->lock);
+	free(old);
+	return frozen;
+}
+
+/* With everything locked and on the disk. */
+static int
+change_top(struct disk *disk, const char *frozen,
+    int (*commit)(void *arg, struct err *err), void *arg, struct err *err)
+{
+	char *path = strdup(disk->top->path);
+	struct layer *old;
+	int error = path != NULL ? commit(arg, err) : -ENOMEM;
+
+	if (error == 0) {
+		if (disk->writer != NULL)
+			writer_close(disk);
+		old = make_parent(disk, frozen, err);
+		disk->failed = old == NULL;
+		error = old == NULL ? -ENOMEM : 0;
+		disk->top = old != NULL ? old : disk->top;
+	}
+	if (error == 0) {
+		old = disk->top;
+		disk->top = layer_open(disk->set, path, "qcow2",
+		    layer_flags(disk->flags), &error, err);
+		if (disk->top == NULL) {
+			disk->top = old;
+			disk->failed = true;
+		} else {
+			layer_release(disk->set, old);
+			error = set_up(disk, err);
+			disk->failed = error != 0;
+		}
+	}
+	free(path);
+	return error;
+}
+
+int
+disk_freeze(struct disk *disk, const char *frozen,
+    int (*commit)(void *arg, struct err *err), void *arg, struct err *err)
+{
+	int error;
+
+	/* Most of it is flushed while others go on. */
+	error = disk_flush(disk, err);
+	pthread_mutex_lock(&disk->flushing);
+	pthread_rwlock_wrlock(&disk->lock);
+	if (error == 0)
+		error = check_write(disk, 0, 0, err);
+	do {
+		if (error == 0)
+			error = flush(disk, true, err);
+	} while (error == 0 && disk->writer != NULL && !writer_is_clean(disk));
+	if (error == 0)
+		error = change_top(disk, frozen, commit, arg, err);
+	pthread_rwlock_unlock(&disk->lock);
 	pthread_mutex_unlock(&disk->flushing);
 	return error;
 }

@@ -34,6 +34,8 @@ enum {
 	DISK_OUTSIDE = 1 << 2, /* backing files may be outside the directory */
 	DISK_RAW = 1 << 3,     /* raw whatever the first bytes say */
 	DISK_ALONE = 1 << 4,   /* the image without its backing files */
+	DISK_FROZEN =
+	    1 << 5, /* may write to what is frozen; keep what it says */
 };
 
 struct disk *disk_open(struct disk_set *set, const char *path,
@@ -93,11 +95,22 @@ int disk_zero(
 int disk_discard(
     struct disk *disk, uint64_t offset, uint64_t len, struct err *err);
 
+/* The top image will have these bytes, and what is beside them in their
+ * clusters, itself; the disk's contents do not change.  qcow2 only. */
+int disk_own(struct disk *disk, uint64_t offset, uint64_t len, struct err *err);
+
 /* What was written before is on the disk when it returns. */
 int disk_flush(struct disk *disk, struct err *err);
 
 /* Makes the disk larger; what is new reads as zeros. */
 int disk_resize(struct disk *disk, uint64_t size, struct err *err);
+
+/* Halts the disk, flushes, and calls commit, which gives the top image the name
+ * frozen and puts an empty one on top of it in its old place; then goes on in
+ * that one.  What is written meanwhile waits.  If commit fails, the disk goes on
+ * as before. */
+int disk_freeze(struct disk *disk, const char *frozen,
+    int (*commit)(void *arg, struct err *err), void *arg, struct err *err);
 
 /* ---- who holds what ---- */
 
@@ -114,5 +127,34 @@ struct disk_extent {
  * bytes of it. */
 int disk_extent(struct disk *disk, uint64_t offset, uint64_t limit,
     struct disk_extent *extent, struct err *err);
+
+/* ---- requests ---- */
+
+/*
+ * A queue runs requests of its disks on threads, and those at once that need no
+ * waiting.  done runs on any thread, or before disk_submit() returns.
+ */
+enum disk_op {
+	DISK_OP_READ,
+	DISK_OP_WRITE,
+	DISK_OP_ZERO,
+	DISK_OP_DISCARD,
+	DISK_OP_FLUSH
+};
+
+struct disk_request {
+	struct disk *disk;
+	enum disk_op op;
+	struct iovec *iov; /* borrowed until done */
+	int iovs;
+	uint64_t offset, len; /* len for zero and discard */
+	void (*done)(struct disk_request *request, int result);
+	void *arg;
+	struct disk_request *next; /* the queue's */
+};
+
+struct disk_queue *disk_queue_new(unsigned int threads); /* NULL: cannot */
+void disk_submit(struct disk_queue *queue, struct disk_request *request);
+void disk_queue_free(struct disk_queue *queue); /* does what is left first */
 
 #endif

@@ -74,3 +74,20 @@ lock_take(int fd, unsigned int used, unsigned int denied, const char *path,
 	    "%s: another program uses this image%s; end it first", path,
 	    (used & RIGHT_WRITE) != 0 ? "" : " and writes to it");
 }
+
+void
+lock_keep(int fd, unsigned int used, unsigned int denied)
+{
+	for (int i = 0; i < RIGHTS; i++) {
+		struct flock lock = { .l_type = F_UNLCK,
+			.l_whence = SEEK_SET,
+			.l_start = USED_BYTE + i,
+			.l_len = 1 };
+
+		if ((used & 1u << i) == 0)
+			fcntl(fd, F_OFD_SETLK, &lock);
+		lock.l_start = DENIED_BYTE + i;
+		if ((denied & 1u << i) == 0)
+			fcntl(fd, F_OFD_SETLK, &lock);
+	}
+}

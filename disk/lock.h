@@ -22,4 +22,7 @@ enum {
 int lock_take(int fd, unsigned int used, unsigned int denied, const char *path,
     struct err *err);
 
+/* Gives up what a holder has beyond these. */
+void lock_keep(int fd, unsigned int used, unsigned int denied);
+
 #endif

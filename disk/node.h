@@ -55,9 +55,13 @@ int writer_write(struct disk *disk, const struct iovec *iov, int n,
 /* Alone; len may end past the disk's end, where its last cluster does. */
 int writer_zero(struct disk *disk, uint64_t offset, uint64_t len, bool discard,
     struct err *err);
+/* Alone: the cluster at offset will be the top's own, with what it has now. */
+int writer_own(struct disk *disk, uint64_t offset, struct err *err);
 int writer_resize(struct disk *disk, uint64_t size, struct err *err);
-/* Without the lock. */
-int writer_flush(struct disk *disk, struct err *err);
+/* With flushing locked; halted: alone, too, else without the lock. */
+int writer_flush(struct disk *disk, bool halted, struct err *err);
+/* Whether another flush would find nothing but data to sync. */
+bool writer_is_clean(const struct disk *disk);
 /* Whether so much waits in memory that it should be flushed. */
 bool writer_is_full(const struct disk *disk);
 

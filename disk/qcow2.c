@@ -138,6 +138,7 @@ read_extensions(struct qcow2 *h, const uint8_t *bytes, size_t len, size_t at,
 	size_t cluster = qcow2_cluster_bytes(h);
 	size_t end = h->backing_offset != 0 ? h->backing_offset : cluster;
 
+	h->extensions_end = (uint32_t)at;
 	for (int i = 0; i < MAX_EXTENSIONS && at + 8 <= end; i++) {
 		uint32_t type, n;
 
@@ -146,6 +147,7 @@ read_extensions(struct qcow2 *h, const uint8_t *bytes, size_t len, size_t at,
 		type = get_be32(bytes + at);
 		n = get_be32(bytes + at + 4);
 		at += 8;
+		h->extensions_end = (uint32_t)at;
 		if (type == EXT_END)
 			return 0;
 		if (n > end - at)
@@ -157,6 +159,7 @@ read_extensions(struct qcow2 *h, const uint8_t *bytes, size_t len, size_t at,
 			return -ERANGE;
 		read_extension(h, type, bytes + at, n);
 		at += (n + 7) & ~UINT32_C(7);
+		h->extensions_end = (uint32_t)at;
 	}
 	return 0;
 }

@@ -68,6 +68,7 @@ struct qcow2 {
 	uint64_t bitmaps_offset, bitmaps_bytes; /* their directory */
 	char backing[QCOW2_MAX_NAME_BYTES + 1]; /* "": none */
 	uint32_t backing_offset;                /* of the name */
+	uint32_t extensions_end;                /* after their end marker */
 	char backing_format[16];                /* "": not said */
 };
 

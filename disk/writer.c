@@ -678,6 +678,38 @@ writer_zero(struct disk *disk, uint64_t offset, uint64_t len, bool discard,
 	return error;
 }
 
+int
+writer_own(struct disk *disk, uint64_t offset, struct err *err)
+{
+	uint64_t cluster = qcow2_cluster_bytes(header(disk));
+	uint64_t len = disk->top->size - offset;
+	struct disk_extent x;
+	struct iovec iov;
+	struct l2 *t;
+	int error = l2_get(disk, offset, true, &t, err);
+
+	if (error != 0)
+		return error;
+	if (t->rows[row_of(disk, offset)] != 0)
+		return 0;
+	if (len > cluster)
+		len = cluster;
+	error = node_extent(disk, offset, len, &x, err);
+	if (error == 0 && !x.data && x.len == len &&
+	    header(disk)->version >= 3 && disk->top->parent != NULL)
+		return zero_cluster(disk, offset, false, err);
+	iov.iov_base = calloc(1, cluster);
+	iov.iov_len = len;
+	if (iov.iov_base == NULL)
+		return no_memory(disk, err);
+	if (error == 0)
+		error = node_read(disk, &iov, 1, offset, false, err);
+	if (error == 0)
+		error = writer_write(disk, &iov, 1, offset, err);
+	free(iov.iov_base);
+	return error;
+}
+
 /* ---- flushing ---- */
 
 bool
@@ -890,21 +922,24 @@ forget_tables(struct disk *disk)
 }
 
 int
-writer_flush(struct disk *disk, struct err *err)
+writer_flush(struct disk *disk, bool halted, struct err *err)
 {
 	struct batch batch = { 0 };
 	bool sync_failed = false;
 	int error;
 
-	pthread_rwlock_wrlock(&disk->lock);
+	if (!halted)
+		pthread_rwlock_wrlock(&disk->lock);
 	error = collect(disk, &batch, err);
-	pthread_rwlock_unlock(&disk->lock);
+	if (!halted)
+		pthread_rwlock_unlock(&disk->lock);
 	if (error != 0) {
 		free_batch(&batch);
 		return error;
 	}
 	error = name_all(disk, &batch, &sync_failed, err);
-	pthread_rwlock_wrlock(&disk->lock);
+	if (!halted)
+		pthread_rwlock_wrlock(&disk->lock);
 	if (error != 0) {
 		disk->failed |= sync_failed;
 		put_back(disk, &batch);
@@ -912,9 +947,19 @@ writer_flush(struct disk *disk, struct err *err)
 		error = drop_all(disk, &batch, err);
 		forget_tables(disk);
 	}
-	pthread_rwlock_unlock(&disk->lock);
+	if (!halted)
+		pthread_rwlock_unlock(&disk->lock);
 	free_batch(&batch);
 	return error;
+}
+
+bool
+writer_is_clean(const struct disk *disk)
+{
+	const struct writer *w = disk->writer;
+
+	return w->ndirty == 0 && w->ndrops == 0 && !w->refs.any_dirty &&
+	    !w->refs.any_new;
 }
 
 /* ---- growing ---- */
@@ -1057,10 +1102,8 @@ writer_resize(struct disk *disk, uint64_t size, struct err *err)
 		at += n;
 	}
 	put_be64(field, size);
-	pthread_rwlock_unlock(&disk->lock);
 	if (error == 0)
-		error = writer_flush(disk, err);
-	pthread_rwlock_wrlock(&disk->lock);
+		error = writer_flush(disk, true, err);
 	if (error == 0)
 		error = file_write(top->fd, field, 8, QCOW2_AT_SIZE);
 	if (error != 0) {

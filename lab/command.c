@@ -19,6 +19,7 @@ const struct command *const commands[] = {
 	&command_capture,
 	&command_doctor,
 	&command_vm,
+	&command_disk,
 	&command_schema,
 	&command_reasons,
 	&command_help,

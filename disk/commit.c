@@ -1,0 +1,557 @@
+/*
+ * Commit, in three ways, and the merging of hidden images.
+ *
+ * The plain way writes what the disk has itself into the image below it, and
+ * then puts an empty overlay in the disk's place.  Until that moment the disk
+ * has everything of its own still, so it reads the same at each moment, and an
+ * interrupted commit is begun again.
+ *
+ * Who else stands on the image below would see it change.  They are found by
+ * the backing files' names in all images of the directory, whoever made them;
+ * those in other directories are not.  Either they stop the commit, or each of
+ * them is first given, as its own, what it reads where the disk differs.  That
+ * too can be begun again: one that has it has it.
+ *
+ * Relabelling writes to no image's data.  The image below gets a hidden name,
+ * its children are told that name, the disk's image takes over the old name, and
+ * an empty overlay takes the disk's.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk/backing.h"
+#include "disk/file.h"
+#include "disk/tree.h"
+
+#define COPY_BYTES (4u << 20)
+
+struct commit {
+	struct tree tree;
+	struct tree_node *top, *base;
+	char top_path[PATH_MAX], base_path[PATH_MAX];
+	struct disk_set *set;
+	struct disk *alone; /* the top without its parents, held */
+	uint8_t *buffer;
+	const struct tree_progress *progress;
+};
+
+static int
+step(const struct commit *c, const char *what, uint64_t done, uint64_t all,
+    struct err *err)
+{
+	if (c->progress == NULL ||
+	    c->progress->step(c->progress->arg, what, done, all))
+		return 0;
+	return err_set(err, -EINTR,
+	    "%s: interrupted; nothing is lost, run it again to finish",
+	    c->top_path);
+}
+
+/* ---- who stands on what ---- */
+
+static void
+list_dependents(const struct commit *c, char *text, size_t len)
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < c->tree.n; i++) {
+		const struct tree_node *node = &c->tree.nodes[i];
+		int n;
+
+		if (node->parent != c->base || node == c->top)
+			continue;
+		n = snprintf(text + at, len - at, "%s%s", at > 0 ? ", " : "",
+		    node->file);
+		if (n < 0 || (size_t)n >= len - at) {
+			if (len > 4)
+				strcpy(text + len - 4, "...");
+			return;
+		}
+		at += (size_t)n;
+	}
+}
+
+static int
+find_pair(struct commit *c, const char *path, struct err *err)
+{
+	const char *file = path + file_directory_bytes(path);
+	int error = tree_scan(&c->tree, err);
+
+	if (error != 0)
+		return error;
+	c->top = tree_find(&c->tree, file);
+	if (c->top == NULL)
+		return err_set(err, -ENOENT, "%s: is no disk", path);
+	if (c->top->frozen || c->top->children > 0)
+		return err_set(err, -EROFS,
+		    "%s: is frozen, or others stand on it; commit a disk that "
+		    "can be written",
+		    path);
+	c->base = c->top->parent;
+	if (c->base == NULL)
+		return err_set(err, -EINVAL, "%s: %s", path,
+		    c->top->backing != NULL
+			? "its backing file is not in its directory"
+			: "stands on no other image, so there is nothing to "
+			  "commit to");
+	for (size_t i = 0; i < c->tree.n; i++)
+		if (c->tree.nodes[i].busy != NULL &&
+		    &c->tree.nodes[i] != c->top &&
+		    strcmp(c->tree.nodes[i].busy, c->base->file) == 0)
+			return err_set(err, -EBUSY,
+			    "%s: a commit of %s was interrupted; run that "
+			    "again first",
+			    c->base->file, c->tree.nodes[i].file);
+	if (c->base->changed && c->top->busy == NULL)
+		return err_set(err, -EUCLEAN,
+		    "%s: has been changed since it was frozen, by another "
+		    "program; what stands on it may be damaged",
+		    c->base->file);
+	error = tree_path(
+	    &c->tree, c->top->file, c->top_path, sizeof(c->top_path), err);
+	if (error == 0)
+		error = tree_path(&c->tree, c->base->file, c->base_path,
+		    sizeof(c->base_path), err);
+	return error;
+}
+
+static int
+check_alone(const struct commit *c, struct err *err)
+{
+	char names[300];
+
+	if (c->base->children <= 1)
+		return 0;
+	list_dependents(c, names, sizeof(names));
+	return err_set(err, -EBUSY,
+	    "%s: %u others stand on %s and would change: %s; use "
+	    "--keep-siblings or --relabel",
+	    c->top_path, c->base->children - 1, c->base->file, names);
+}
+
+/* ---- copying ---- */
+
+/* Calls each for what the top has itself, in bounded pieces. */
+static int
+own_pieces(struct commit *c, struct disk *disk, const char *what,
+    int (*each)(
+	struct commit *, const struct disk_extent *, void *, struct err *),
+    void *arg, struct err *err)
+{
+	uint64_t size = disk_size(disk);
+	int error = 0;
+
+	for (uint64_t at = 0; at < size && error == 0;) {
+		uint64_t left = size - at;
+		struct disk_extent x;
+
+		error = disk_extent(disk, at, left, &x, err);
+		if (error != 0)
+			break;
+		if (x.present && x.data && x.len > COPY_BYTES)
+			x.len = COPY_BYTES;
+		if (x.present)
+			error = each(c, &x, arg, err);
+		at += x.len;
+		if (error == 0)
+			error = step(c, what, at, size, err);
+	}
+	return error;
+}
+
+/* Into the base: arg. */
+static int
+write_down(
+    struct commit *c, const struct disk_extent *x, void *arg, struct err *err)
+{
+	struct disk *base = arg;
+	int error;
+
+	if (!x->data)
+		return disk_zero(base, x->offset, x->len, err);
+	error = disk_read(c->alone, c->buffer, (size_t)x->len, x->offset, err);
+	if (error == 0)
+		error =
+		    disk_write(base, c->buffer, (size_t)x->len, x->offset, err);
+	return error;
+}
+
+/* A sibling: arg, keeps what it reads there now. */
+static int
+keep_piece(
+    struct commit *c, const struct disk_extent *x, void *arg, struct err *err)
+{
+	struct disk *sibling = arg;
+	uint64_t size = disk_size(sibling);
+	uint64_t len = x->len;
+
+	(void)c;
+	if (x->offset >= size)
+		return 0;
+	if (len > size - x->offset)
+		len = size - x->offset;
+	return disk_own(sibling, x->offset, len, err);
+}
+
+static int
+keep_siblings(struct commit *c, struct err *err)
+{
+	char path[PATH_MAX];
+	int error = 0;
+
+	for (size_t i = 0; i < c->tree.n && error == 0; i++) {
+		struct tree_node *node = &c->tree.nodes[i];
+		struct disk *sibling;
+
+		if (node->parent != c->base || node == c->top)
+			continue;
+		error =
+		    tree_path(&c->tree, node->file, path, sizeof(path), err);
+		if (error != 0)
+			break;
+		sibling = disk_open(c->set, path,
+		    DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE, &error, err);
+		if (sibling == NULL)
+			break;
+		error = own_pieces(
+		    c, c->alone, "siblings kept", keep_piece, sibling, err);
+		if (error == 0)
+			error = disk_close(sibling, err);
+		else
+			disk_close(sibling, NULL);
+		if (error == 0 && node->frozen)
+			error = tree_freeze(&c->tree, node->file, node->file,
+			    node->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN,
+			    err);
+	}
+	return error;
+}
+
+/* ---- the plain way ---- */
+
+static int
+new_top(struct commit *c, const char *backing, bool raw, uint64_t size,
+    unsigned int cluster_bits, struct err *err)
+{
+	char temporary[NAME_MAX + 32], path[PATH_MAX];
+	struct disk_options options = { .size = size,
+		.cluster_bits = cluster_bits < 12 ? 0 : cluster_bits,
+		.backing = backing,
+		.backing_format = raw ? "raw" : "qcow2",
+		.replace = true };
+	int error;
+
+	snprintf(temporary, sizeof(temporary), "%s~%" PRIu64, c->top->file,
+	    c->tree.catalogue.generation + 1);
+	error = tree_path(&c->tree, temporary, path, sizeof(path), err);
+	if (error == 0)
+		error = disk_create(path, &options, err);
+	if (error == 0 &&
+	    catalogue_add(&c->tree.catalogue, CATALOGUE_RENAME, temporary,
+		c->top->file) == NULL)
+		error = err_set(err, -ENOMEM, "%s: out of memory", path);
+	return error;
+}
+
+static int
+merge_down(struct commit *c, struct err *err)
+{
+	uint64_t size = disk_size(c->alone);
+	struct disk *base;
+	int error;
+
+	base = disk_open(c->set, c->base_path,
+	    DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE |
+		(c->base->qcow2 ? 0 : DISK_RAW),
+	    &error, err);
+	if (base == NULL)
+		return error;
+	if (size > disk_size(base))
+		error = disk_resize(base, size, err);
+	if (error == 0)
+		error =
+		    own_pieces(c, c->alone, "committed", write_down, base, err);
+	if (error == 0)
+		error = disk_close(base, err);
+	else
+		disk_close(base, NULL);
+	return error;
+}
+
+static int
+commit_plain(struct commit *c, bool keep, struct err *err)
+{
+	struct catalogue_line *line;
+	struct disk_info info;
+	int error = keep ? keep_siblings(c, err) : check_alone(c, err);
+
+	if (error != 0)
+		return error;
+	/* From here on the base is neither old nor new for others. */
+	if (c->top->busy == NULL) {
+		if (catalogue_add(&c->tree.catalogue, CATALOGUE_MERGE,
+			c->top->file, c->base->file) == NULL)
+			return err_set(err, -ENOMEM, "out of memory");
+		error = tree_commit(&c->tree, err);
+	}
+	if (error == 0)
+		error = merge_down(c, err);
+	if (error != 0)
+		return error;
+	disk_info(c->alone, &info);
+	error = new_top(c, c->base->file, !c->base->qcow2, info.size,
+	    info.cluster_bits, err);
+	if (error == 0 && c->base->frozen)
+		error = tree_freeze(&c->tree, c->base->file, c->base->file,
+		    c->base->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN, err);
+	line =
+	    catalogue_find(&c->tree.catalogue, CATALOGUE_MERGE, c->top->file);
+	if (error == 0 && line != NULL)
+		catalogue_remove(&c->tree.catalogue, line);
+	return error == 0 ? tree_commit(&c->tree, err) : error;
+}
+
+/* ---- relabelling ---- */
+
+/* A second name for a file of the tree. */
+static int
+add_name(struct commit *c, const char *path, const char *name, struct err *err)
+{
+	char other[PATH_MAX];
+	int error = tree_path(&c->tree, name, other, sizeof(other), err);
+
+	if (error == 0 && link(path, other) < 0)
+		error = err_sys(err, -errno, NULL, "%s: cannot be made", other);
+	return error == 0 ? file_sync_directory(other) : error;
+}
+
+/* Lists that the children are to be told the hidden name, all that are there;
+ * nobody may be using one. */
+static int
+rename_parent(struct commit *c, const char *hidden, struct err *err)
+{
+	char path[PATH_MAX];
+	int error = 0;
+
+	for (size_t i = 0; i < c->tree.n && error == 0; i++) {
+		struct tree_node *node = &c->tree.nodes[i];
+		struct disk *disk;
+
+		if (node->parent != c->base)
+			continue;
+		error =
+		    tree_path(&c->tree, node->file, path, sizeof(path), err);
+		if (error != 0)
+			break;
+		disk = disk_open(c->set, path,
+		    DISK_WRITE | DISK_FROZEN | DISK_ALONE, &error, err);
+		disk_close(disk, NULL);
+		if (error == 0 &&
+		    catalogue_add(&c->tree.catalogue, CATALOGUE_REBASE,
+			node->file, hidden) == NULL)
+			error = err_set(err, -ENOMEM, "out of memory");
+	}
+	return error;
+}
+
+static int
+commit_relabel(struct commit *c, struct err *err)
+{
+	uint64_t number = c->tree.catalogue.generation + 1;
+	char hidden[NAME_MAX + 32], moving[NAME_MAX + 32];
+	struct catalogue_line *line;
+	struct disk_info info;
+	bool frozen = c->base->frozen;
+	int error;
+
+	if (c->top->busy != NULL)
+		return err_set(err, -EBUSY,
+		    "%s: a commit of it was interrupted; run that again first",
+		    c->top_path);
+	if (!c->base->qcow2)
+		return err_set(err, -ENOTSUP,
+		    "%s: stands on a raw image, whose name cannot change "
+		    "hands; commit without --relabel",
+		    c->top_path);
+	disk_info(c->alone, &info);
+	snprintf(hidden, sizeof(hidden), "%s~%" PRIu64 ".base", c->base->file,
+	    number);
+	snprintf(moving, sizeof(moving), "%s~%" PRIu64, c->base->file, number);
+	/* The top is written to, by its other name. */
+	error = disk_close(c->alone, err);
+	c->alone = NULL;
+	if (error == 0)
+		error = add_name(c, c->base_path, hidden, err);
+	if (error == 0)
+		error = rename_parent(c, hidden, err);
+	if (error == 0)
+		error = add_name(c, c->top_path, moving, err);
+	if (error == 0)
+		error = new_top(
+		    c, c->base->file, false, info.size, info.cluster_bits, err);
+	if (error == 0 &&
+	    catalogue_add(&c->tree.catalogue, CATALOGUE_RENAME, moving,
+		c->base->file) == NULL)
+		error = err_set(err, -ENOMEM, "out of memory");
+	/* The base's record is the new base's from now on. */
+	line =
+	    catalogue_find(&c->tree.catalogue, CATALOGUE_FROZEN, c->base->file);
+	if (error == 0 && frozen && line != NULL)
+		catalogue_remove(&c->tree.catalogue, line);
+	if (error == 0)
+		error = tree_freeze(
+		    &c->tree, c->base->file, hidden, CATALOGUE_HIDDEN, err);
+	if (error == 0)
+		error = tree_freeze(&c->tree, c->top->file, c->base->file,
+		    CATALOGUE_FROZEN, err);
+	return error == 0 ? tree_commit(&c->tree, err) : error;
+}
+
+int
+tree_commit_disk(const char *disk, enum tree_commit_way way,
+    const struct tree_progress *progress, struct err *err)
+{
+	struct commit c = { .progress = progress };
+	int error = tree_open(&c.tree, disk, err);
+
+	c.set = disk_set_new();
+	c.buffer = malloc(COPY_BYTES);
+	if (error == 0 && (c.set == NULL || c.buffer == NULL))
+		error = err_set(err, -ENOMEM, "%s: out of memory", disk);
+	if (error == 0)
+		error = find_pair(&c, disk, err);
+	if (error == 0)
+		c.alone = disk_open(
+		    c.set, c.top_path, DISK_WRITE | DISK_ALONE, &error, err);
+	if (error == 0)
+		switch (way) {
+		case TREE_COMMIT: error = commit_plain(&c, false, err); break;
+		case TREE_KEEP_SIBLINGS:
+			error = commit_plain(&c, true, err);
+			break;
+		case TREE_RELABEL: error = commit_relabel(&c, err); break;
+		}
+	disk_close(c.alone, NULL);
+	free(c.buffer);
+	disk_set_free(c.set);
+	tree_close(&c.tree);
+	return error;
+}
+
+/* ---- hidden images that one child is left of ---- */
+
+/* What the hidden image has, and where it hides what is below it, becomes the
+ * child's own. */
+static int
+merge_up(struct commit *c, struct err *err)
+{
+	struct disk *child, *hidden;
+	uint64_t end;
+	int error, closed;
+
+	hidden = disk_open(
+	    c->set, c->base_path, DISK_ALONE | DISK_NO_LOCK, &error, err);
+	if (hidden == NULL)
+		return error;
+	child = disk_open(c->set, c->top_path,
+	    DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE, &error, err);
+	if (child == NULL) {
+		disk_close(hidden, NULL);
+		return error;
+	}
+	error = own_pieces(c, hidden, "merged", keep_piece, child, err);
+	end = disk_size(hidden);
+	if (error == 0 && disk_size(child) > end)
+		error = disk_own(child, end, disk_size(child) - end, err);
+	disk_close(hidden, NULL);
+	closed = disk_close(child, error == 0 ? err : NULL);
+	return error != 0 ? error : closed;
+}
+
+static int
+merge_hidden(struct commit *c, struct err *err)
+{
+	const struct tree_node *below = c->base->parent;
+	const char *name = c->base->backing != NULL ? c->base->backing : "";
+	struct catalogue_line *line;
+	int error;
+
+	error = tree_path(
+	    &c->tree, c->top->file, c->top_path, sizeof(c->top_path), err);
+	if (error == 0)
+		error = tree_path(&c->tree, c->base->file, c->base_path,
+		    sizeof(c->base_path), err);
+	if (error == 0)
+		error = merge_up(c, err);
+	if (error == 0)
+		error = backing_set(c->top_path, name,
+		    below != NULL && !below->qcow2 ? "raw" : "qcow2", err);
+	if (error == 0 && c->top->frozen)
+		error = tree_freeze(&c->tree, c->top->file, c->top->file,
+		    c->top->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN, err);
+	line =
+	    catalogue_find(&c->tree.catalogue, CATALOGUE_HIDDEN, c->base->file);
+	if (error == 0 && line != NULL)
+		catalogue_remove(&c->tree.catalogue, line);
+	if (error == 0 &&
+	    catalogue_add(&c->tree.catalogue, CATALOGUE_REMOVE, c->base->file,
+		NULL) == NULL)
+		error = err_set(err, -ENOMEM, "out of memory");
+	return error == 0 ? tree_commit(&c->tree, err) : error;
+}
+
+/* A hidden image that has one child at most. */
+static bool
+find_hidden(struct commit *c)
+{
+	for (size_t i = 0; i < c->tree.n; i++) {
+		struct tree_node *node = &c->tree.nodes[i];
+
+		if (!node->hidden || node->children > 1)
+			continue;
+		c->base = node;
+		c->top = NULL;
+		for (size_t k = 0; k < c->tree.n; k++)
+			if (c->tree.nodes[k].parent == node)
+				c->top = &c->tree.nodes[k];
+		return true;
+	}
+	return false;
+}
+
+int
+tree_compact(const char *directory, const struct tree_progress *progress,
+    unsigned int *merged, struct err *err)
+{
+	struct commit c = { .progress = progress };
+	int error = tree_open(&c.tree, directory, err);
+
+	*merged = 0;
+	c.set = disk_set_new();
+	if (error == 0 && c.set == NULL)
+		error = err_set(err, -ENOMEM, "out of memory");
+	while (error == 0 && (error = tree_scan(&c.tree, err)) == 0 &&
+	    find_hidden(&c)) {
+		if (c.top != NULL) {
+			error = merge_hidden(&c, err);
+		} else {
+			catalogue_remove(&c.tree.catalogue,
+			    catalogue_find(&c.tree.catalogue, CATALOGUE_HIDDEN,
+				c.base->file));
+			if (catalogue_add(&c.tree.catalogue, CATALOGUE_REMOVE,
+				c.base->file, NULL) != NULL)
+				error = tree_commit(&c.tree, err);
+			else
+				error = -ENOMEM;
+		}
+		*merged += error == 0;
+	}
+	disk_set_free(c.set);
+	tree_close(&c.tree);
+	return error;
+}

@@ -1,0 +1,750 @@
+/*
+ * The commands on disks, in one table.
+ */
+#include "disk/disk_command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disk/check.h"
+#include "disk/disk.h"
+#include "disk/nbd.h"
+#include "disk/tree.h"
+
+enum { DONE = 0, FOUND = 1, FAILED = 2 };
+
+struct request {
+	char **args;
+	int n;
+	struct err err;
+	bool json, full, linked, keep, relabel, read_only, outside, replace;
+	bool raw, share;
+	const char *backing, *format, *socket, *export;
+	uint64_t cluster, threads;
+};
+
+struct verb {
+	const char *name, *arguments, *summary;
+	int min, max;        /* arguments; max -1: any number */
+	const char *options; /* of those below, the letters */
+	int (*run)(struct request *r);
+};
+
+/* Letters stand for long options only. */
+static const struct {
+	struct option option;
+	const char *argument, *help;
+} all_options[] = {
+	{ { "backing", required_argument, NULL, 'b' }, "FILE",
+	    "stands on this image" },
+	{ { "cluster", required_argument, NULL, 'c' }, "SIZE",
+	    "4K to 2M (64K)" },
+	{ { "export", required_argument, NULL, 'e' }, "NAME",
+	    "the only name that clients may use" },
+	{ { "full", no_argument, NULL, 'f' }, NULL,
+	    "a copy that stands alone" },
+	{ { "json", no_argument, NULL, 'j' }, NULL, "as JSON" },
+	{ { "keep-siblings", no_argument, NULL, 'k' }, NULL,
+	    "first copies to others what they would lose" },
+	{ { "linked", no_argument, NULL, 'l' }, NULL,
+	    "an empty image that stands on the source, which is frozen" },
+	{ { "outside", no_argument, NULL, 'o' }, NULL,
+	    "follows backing files outside the image's directory" },
+	{ { "raw", no_argument, NULL, 'w' }, NULL, "a raw image" },
+	{ { "read-only", no_argument, NULL, 'r' }, NULL,
+	    "clients cannot write" },
+	{ { "relabel", no_argument, NULL, 'x' }, NULL,
+	    "copies nothing: names change hands" },
+	{ { "share", no_argument, NULL, 'u' }, NULL,
+	    "although another program may be writing to it" },
+	{ { "socket", required_argument, NULL, 's' }, "PATH",
+	    "where to listen" },
+	{ { "threads", required_argument, NULL, 't' }, "N",
+	    "reads that wait for the device at a time (16)" },
+};
+#define NOPTIONS (sizeof(all_options) / sizeof(all_options[0]))
+
+static bool
+read_size(const char *text, uint64_t *size)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	*size = strtoull(text, &end, 10);
+	if (errno != 0)
+		return false;
+	if (*end == '\0')
+		return true;
+	unit = strchr(units, *end);
+	if (unit == NULL || end[1] != '\0' ||
+	    *size > UINT64_MAX >> ((unit - units + 1) * 10))
+		return false;
+	*size <<= (unit - units + 1) * 10;
+	return true;
+}
+
+/* ---- progress ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+struct meter {
+	bool terminal;
+	time_t last;
+};
+
+static bool
+show_step(void *arg, const char *what, uint64_t done, uint64_t all)
+{
+	struct meter *meter = arg;
+	time_t now = time(NULL);
+
+	if (meter->terminal && (now != meter->last || done == all)) {
+		meter->last = now;
+		fprintf(stderr, "\r%3.0f %% %s\033[K%s",
+		    all > 0 ? 100.0 * (double)done / (double)all : 100.0, what,
+		    done == all ? "\n" : "");
+	}
+	return !interrupted;
+}
+
+static struct tree_progress
+start_progress(struct meter *meter)
+{
+	struct sigaction action = { .sa_handler = on_interrupt };
+
+	meter->terminal = isatty(STDERR_FILENO) == 1;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	return (struct tree_progress){ show_step, meter };
+}
+
+/* ---- JSON ---- */
+
+static void
+put_json(const char *text)
+{
+	putchar('"');
+	for (const unsigned char *p = (const unsigned char *)text; *p != '\0';
+	     p++) {
+		if (*p == '"' || *p == '\\')
+			printf("\\%c", *p);
+		else if (*p < ' ')
+			printf("\\u%04x", *p);
+		else
+			putchar(*p);
+	}
+	putchar('"');
+}
+
+/* ---- the commands ---- */
+
+static int
+run_create(struct request *r)
+{
+	struct disk_options options = {
+		.raw = r->raw, .backing = r->backing, .backing_format = "qcow2"
+	};
+	struct disk_set *set;
+	struct disk *disk;
+	struct disk_info info;
+	char path[4096];
+	const char *slash = strrchr(r->args[0], '/');
+	int code = 0;
+
+	if (r->n > 1 && !read_size(r->args[1], &options.size)) {
+		err_set(&r->err, -EINVAL,
+		    "\"%s\" is no size; use a number with K, M, G or T",
+		    r->args[1]);
+		return FAILED;
+	}
+	if (r->raw && r->backing != NULL) {
+		err_set(&r->err, -EINVAL,
+		    "a raw image stands on no other; leave out --raw");
+		return FAILED;
+	}
+	while (r->cluster > UINT64_C(1) << options.cluster_bits)
+		options.cluster_bits++;
+	if (r->cluster != 0 &&
+	    (r->cluster != UINT64_C(1) << options.cluster_bits ||
+		options.cluster_bits < 12 || options.cluster_bits > 21)) {
+		err_set(&r->err, -EINVAL,
+		    "%" PRIu64 " is no size for clusters; use a power of two "
+		    "from 4K to 2M",
+		    r->cluster);
+		return FAILED;
+	}
+	if (r->backing != NULL) {
+		/* Names count from the new image's directory. */
+		snprintf(path, sizeof(path), "%.*s%s",
+		    r->backing[0] == '/' || slash == NULL
+			? 0
+			: (int)(slash - r->args[0] + 1),
+		    r->args[0], r->backing);
+		set = disk_set_new();
+		disk = disk_open(
+		    set, path, DISK_OUTSIDE | DISK_NO_LOCK, &code, &r->err);
+		if (disk != NULL) {
+			disk_info(disk, &info);
+			if (info.cluster_bits == 0)
+				options.backing_format = "raw";
+			if (options.size == 0)
+				options.size = info.size;
+			disk_close(disk, NULL);
+		}
+		disk_set_free(set);
+	}
+	if (code == 0)
+		code = disk_create(r->args[0], &options, &r->err);
+	return code == 0 ? DONE : FAILED;
+}
+
+static struct disk *
+open_to_read(struct request *r, struct disk_set *set, const char *path)
+{
+	unsigned int flags = DISK_OUTSIDE | (r->share ? DISK_NO_LOCK : 0);
+	int code;
+
+	return disk_open(set, path, flags, &code, &r->err);
+}
+
+static int
+run_info(struct request *r)
+{
+	struct disk_set *set = disk_set_new();
+	struct disk *disk = open_to_read(r, set, r->args[0]);
+	struct disk_info info;
+
+	if (disk == NULL) {
+		disk_set_free(set);
+		return FAILED;
+	}
+	disk_info(disk, &info);
+	if (r->json) {
+		printf("{\"file\": ");
+		put_json(info.path);
+		printf(", \"format\": \"%s\", \"size\": %" PRIu64
+		       ", \"file_bytes\": %" PRIu64 ", \"cluster\": %u, "
+		       "\"depth\": %u",
+		    info.cluster_bits != 0 ? "qcow2" : "raw", info.size,
+		    info.file_bytes,
+		    info.cluster_bits != 0 ? 1u << info.cluster_bits : 0,
+		    info.depth);
+		if (info.backing[0] != '\0') {
+			printf(", \"backing\": ");
+			put_json(info.backing);
+		}
+		printf("}\n");
+	} else {
+		printf("file      %s\nformat    %s\nsize      %" PRIu64
+		       " bytes\noccupies  %" PRIu64 " bytes\n",
+		    info.path, info.cluster_bits != 0 ? "qcow2" : "raw",
+		    info.size, info.file_bytes);
+		if (info.cluster_bits != 0)
+			printf("clusters  %u bytes\n", 1u << info.cluster_bits);
+		if (info.backing[0] != '\0')
+			printf("stands on %s, %u below it in all\n",
+			    info.backing, info.depth);
+	}
+	disk_close(disk, NULL);
+	disk_set_free(set);
+	return DONE;
+}
+
+static int
+run_map(struct request *r)
+{
+	struct disk_set *set = disk_set_new();
+	struct disk *disk = open_to_read(r, set, r->args[0]);
+	struct disk_extent x;
+	uint64_t size = disk != NULL ? disk_size(disk) : 0;
+	int code = disk != NULL ? 0 : -1;
+
+	if (r->json && code == 0)
+		printf("[");
+	else if (code == 0)
+		printf(
+		    "%16s %16s %6s  %s\n", "offset", "length", "depth", "what");
+	for (uint64_t at = 0; at < size && code == 0; at += x.len) {
+		const char *what;
+
+		code = disk_extent(disk, at, size - at, &x, &r->err);
+		if (code != 0)
+			break;
+		what = !x.present  ? "hole"
+		    : !x.data      ? "zeros"
+		    : x.compressed ? "compressed"
+				   : "data";
+		if (r->json)
+			printf("%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
+			       ", \"depth\": %u, \"present\": %s, \"zero\": "
+			       "%s, \"data\": %s, \"compressed\": %s",
+			    at > 0 ? ",\n" : "", at, x.len, x.depth,
+			    x.present ? "true" : "false",
+			    x.data ? "false" : "true",
+			    x.data ? "true" : "false",
+			    x.compressed ? "true" : "false");
+		else
+			printf("%16" PRIu64 " %16" PRIu64 " %6u  %s\n", at,
+			    x.len, x.depth, what);
+		if (r->json && x.data && !x.compressed)
+			printf(", \"offset\": %" PRIu64, x.host_offset);
+		if (r->json)
+			printf("}");
+	}
+	if (r->json && disk != NULL)
+		printf("]\n");
+	disk_close(disk, NULL);
+	disk_set_free(set);
+	return code == 0 ? DONE : FAILED;
+}
+
+/* A directory's path with its slash, or an image's as it is. */
+static const char *
+tree_argument(const struct request *r, char *path, size_t len)
+{
+	const char *arg = r->n > 0 ? r->args[0] : ".";
+	struct stat st;
+	bool directory = stat(arg, &st) == 0 && S_ISDIR(st.st_mode);
+	size_t n = strlen(arg);
+
+	snprintf(path, len, "%s%s", arg,
+	    directory && (n == 0 || arg[n - 1] != '/') ? "/" : "");
+	return path;
+}
+
+static void
+print_tree_json(const struct tree *tree)
+{
+	printf("[");
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct tree_node *node = &tree->nodes[i];
+
+		printf("%s{\"file\": ", i > 0 ? ",\n" : "");
+		put_json(node->file);
+		if (node->backing != NULL) {
+			printf(", \"backing\": ");
+			put_json(node->backing);
+		}
+		printf(", \"size\": %" PRIu64 ", \"file_bytes\": %" PRIu64
+		       ", \"children\": %u, \"frozen\": %s, \"hidden\": %s, "
+		       "\"changed\": %s}",
+		    node->size, node->file_bytes, node->children,
+		    node->frozen ? "true" : "false",
+		    node->hidden ? "true" : "false",
+		    node->changed ? "true" : "false");
+	}
+	printf("]\n");
+}
+
+static int
+run_tree(struct request *r)
+{
+	char path[4096];
+	struct tree tree;
+	int code =
+	    tree_open(&tree, tree_argument(r, path, sizeof(path)), &r->err);
+
+	if (code == 0)
+		code = tree_scan(&tree, &r->err);
+	if (code == 0 && r->json)
+		print_tree_json(&tree);
+	else if (code == 0)
+		tree_draw(&tree, stdout);
+	tree_close(&tree);
+	return code == 0 ? DONE : FAILED;
+}
+
+static int
+run_snapshot(struct request *r)
+{
+	const char *const *disks = (const char *const *)(void *)(r->args + 1);
+	int code = -ECONNREFUSED;
+
+	if (r->n == 2)
+		code = nbd_ask_snapshot(r->args[1], r->args[0], &r->err);
+	if (code == -ECONNREFUSED)
+		code = tree_snapshot(
+		    disks, (size_t)r->n - 1, r->args[0], NULL, &r->err);
+	return code == 0 ? DONE : FAILED;
+}
+
+static int
+run_rollback(struct request *r)
+{
+	const char *const *disks = (const char *const *)(void *)(r->args + 1);
+
+	return tree_rollback(disks, (size_t)r->n - 1, r->args[0], &r->err) == 0
+	    ? DONE
+	    : FAILED;
+}
+
+static int
+run_commit(struct request *r)
+{
+	struct meter meter = { 0 };
+	struct tree_progress progress = start_progress(&meter);
+	enum tree_commit_way way = TREE_COMMIT;
+
+	if (r->keep && r->relabel) {
+		err_set(&r->err, -EINVAL,
+		    "--keep-siblings and --relabel are two ways; choose one");
+		return FAILED;
+	}
+	if (r->keep)
+		way = TREE_KEEP_SIBLINGS;
+	if (r->relabel)
+		way = TREE_RELABEL;
+	return tree_commit_disk(r->args[0], way, &progress, &r->err) == 0
+	    ? DONE
+	    : FAILED;
+}
+
+static int
+run_compact(struct request *r)
+{
+	struct meter meter = { 0 };
+	struct tree_progress progress = start_progress(&meter);
+	char path[4096];
+	unsigned int merged;
+	int code = tree_compact(
+	    tree_argument(r, path, sizeof(path)), &progress, &merged, &r->err);
+
+	if (code == 0)
+		printf("%u hidden image%s merged\n", merged,
+		    merged == 1 ? "" : "s");
+	return code == 0 ? DONE : FAILED;
+}
+
+static int
+run_clone(struct request *r)
+{
+	struct meter meter = { 0 };
+	struct tree_progress progress;
+	int code;
+
+	if (r->full == r->linked) {
+		err_set(&r->err, -EINVAL, "say --linked or --full");
+		return FAILED;
+	}
+	if (r->linked) {
+		code = tree_clone_linked(r->args[0], r->args[1], &r->err);
+	} else {
+		progress = start_progress(&meter);
+		code =
+		    tree_clone_full(r->args[0], r->args[1], &progress, &r->err);
+	}
+	return code == 0 ? DONE : FAILED;
+}
+
+struct differences {
+	bool json;
+	uint64_t n, bytes;
+};
+
+static void
+print_difference(void *arg, uint64_t offset, uint64_t len)
+{
+	struct differences *d = arg;
+
+	if (d->json)
+		printf("%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64 "}",
+		    d->n > 0 ? ",\n" : "", offset, len);
+	else
+		printf("%16" PRIu64 " %16" PRIu64 "\n", offset, len);
+	d->n++;
+	d->bytes += len;
+}
+
+static int
+run_diff(struct request *r)
+{
+	struct differences d = { .json = r->json };
+	struct meter meter = { 0 };
+	struct tree_progress progress = start_progress(&meter);
+	int code;
+
+	if (r->json)
+		printf("[");
+	code = tree_diff(
+	    r->args[0], r->args[1], print_difference, &d, &progress, &r->err);
+	if (r->json)
+		printf("]\n");
+	else if (code == 0)
+		printf("%" PRIu64 " bytes differ\n", d.bytes);
+	if (code != 0)
+		return FAILED;
+	return d.n > 0 ? FOUND : DONE;
+}
+
+static int
+check_or_repair(struct request *r, bool repair)
+{
+	int worst = DONE;
+
+	for (int i = 0; i < r->n; i++) {
+		struct check check;
+		int code = disk_check(r->args[i], repair, &check, &r->err);
+
+		if (code != 0)
+			return FAILED;
+		printf("%s: %" PRIu64 " of %" PRIu64 " clusters used, %" PRIu64
+		       " corruptions, %" PRIu64 " leaks",
+		    r->args[i], check.used, check.clusters, check.corruptions,
+		    check.leaks);
+		if (repair)
+			printf(", %" PRIu64 " repaired", check.repaired);
+		if (check.first[0] != '\0')
+			printf("; the first: %s", check.first);
+		printf("\n");
+		if (check.corruptions > 0 || check.leaks > 0)
+			worst = FOUND;
+	}
+	return worst;
+}
+
+static int
+run_check(struct request *r)
+{
+	return check_or_repair(r, false);
+}
+
+static int
+run_repair(struct request *r)
+{
+	return check_or_repair(r, true);
+}
+
+static int
+run_resize(struct request *r)
+{
+	struct disk_set *set = disk_set_new();
+	struct disk *disk;
+	uint64_t size;
+	int code = -EINVAL, closed;
+
+	if (!read_size(r->args[1], &size)) {
+		err_set(&r->err, -EINVAL,
+		    "\"%s\" is no size; use a number with K, M, G or T",
+		    r->args[1]);
+		disk_set_free(set);
+		return FAILED;
+	}
+	disk = disk_open(
+	    set, r->args[0], DISK_WRITE | DISK_OUTSIDE, &code, &r->err);
+	if (disk != NULL) {
+		code = disk_resize(disk, size, &r->err);
+		closed = disk_close(disk, &r->err);
+		code = code != 0 ? code : closed;
+	}
+	disk_set_free(set);
+	return code == 0 ? DONE : FAILED;
+}
+
+static int
+run_serve(struct request *r)
+{
+	struct nbd_options options = { .socket = r->socket,
+		.export = r->export,
+		.read_only = r->read_only,
+		.threads = r->threads != 0 ? (unsigned int)r->threads : 16 };
+	struct disk_set *set = disk_set_new();
+	struct disk *disk;
+	int code, closed;
+
+	if (r->socket == NULL || options.threads > 64) {
+		err_set(&r->err, -EINVAL,
+		    r->socket == NULL ? "say where to listen: --socket PATH"
+				      : "at most 64 threads");
+		disk_set_free(set);
+		return FAILED;
+	}
+	disk = disk_open(set, r->args[0],
+	    (r->read_only ? 0 : DISK_WRITE) | (r->outside ? DISK_OUTSIDE : 0) |
+		(r->raw ? DISK_RAW : 0),
+	    &code, &r->err);
+	if (disk != NULL) {
+		code = nbd_serve(disk, &options, &r->err);
+		closed = disk_close(disk, &r->err);
+		code = code != 0 ? code : closed;
+	}
+	disk_set_free(set);
+	return code == 0 ? DONE : FAILED;
+}
+
+static const struct verb verbs[] = {
+	{ "create", "FILE [SIZE]", "makes an empty disk", 1, 2, "bcw",
+	    run_create },
+	{ "info", "FILE", "what an image is", 1, 1, "ju", run_info },
+	{ "tree", "[DIRECTORY]", "draws what stands on what", 0, 1, "j",
+	    run_tree },
+	{ "snapshot", "NAME DISK...", "freezes disks as they are now", 2, -1,
+	    "", run_snapshot },
+	{ "rollback", "NAME DISK...", "goes back to a snapshot", 2, -1, "",
+	    run_rollback },
+	{ "commit", "DISK", "writes a disk into what it stands on", 1, 1, "kx",
+	    run_commit },
+	{ "compact", "[DIRECTORY]", "merges images that --relabel hid", 0, 1,
+	    "", run_compact },
+	{ "clone", "SOURCE NEW", "makes a disk from another", 2, 2, "fl",
+	    run_clone },
+	{ "diff", "A B", "lists where two disks differ", 2, 2, "j", run_diff },
+	{ "map", "FILE", "lists which image has what", 1, 1, "ju", run_map },
+	{ "check", "FILE...", "looks for damage", 1, -1, "", run_check },
+	{ "repair", "FILE...", "counts clusters anew", 1, -1, "", run_repair },
+	{ "resize", "FILE SIZE", "makes a disk larger", 2, 2, "", run_resize },
+	{ "serve", "FILE", "serves a disk by NBD", 1, 1, "erostw", run_serve },
+};
+#define NVERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+/* ---- the command line ---- */
+
+static void
+help_all(FILE *out)
+{
+	fprintf(out,
+	    "usage: lanyard disk COMMAND ...\n\n"
+	    "Differential disks: qcow2 and raw images, each on top of another."
+	    "\n\n");
+	for (size_t i = 0; i < NVERBS; i++)
+		fprintf(out, "  %-8s %-14s %s\n", verbs[i].name,
+		    verbs[i].arguments, verbs[i].summary);
+	fprintf(out, "\nlanyard disk COMMAND --help says more.\n");
+}
+
+static void
+help_verb(const struct verb *verb)
+{
+	printf("usage: lanyard disk %s [OPTION]... %s\n\n%c%s.\n\n", verb->name,
+	    verb->arguments, verb->summary[0] - 'a' + 'A', verb->summary + 1);
+	for (size_t i = 0; i < NOPTIONS; i++) {
+		char left[40];
+
+		if (strchr(verb->options, all_options[i].option.val) == NULL)
+			continue;
+		snprintf(left, sizeof(left), "--%s %s",
+		    all_options[i].option.name,
+		    all_options[i].argument != NULL ? all_options[i].argument
+						    : "");
+		printf("  %-18s %s\n", left, all_options[i].help);
+	}
+	printf("  %-18s %s\n", "--help", "this");
+}
+
+/* 0, or FAILED; -1: help was asked for. */
+static int
+take_option(struct request *r, int letter)
+{
+	switch (letter) {
+	case 'b': r->backing = optarg; return 0;
+	case 'c':
+		if (read_size(optarg, &r->cluster) && r->cluster > 0)
+			return 0;
+		break;
+	case 'e': r->export = optarg; return 0;
+	case 'f': r->full = true; return 0;
+	case 'j': r->json = true; return 0;
+	case 'k': r->keep = true; return 0;
+	case 'l': r->linked = true; return 0;
+	case 'o': r->outside = true; return 0;
+	case 'w': r->raw = true; return 0;
+	case 'r': r->read_only = true; return 0;
+	case 'x': r->relabel = true; return 0;
+	case 'u': r->share = true; return 0;
+	case 's': r->socket = optarg; return 0;
+	case 't':
+		if (read_size(optarg, &r->threads) && r->threads > 0)
+			return 0;
+		break;
+	case 'h': return -1;
+	default:
+		err_set(
+		    &r->err, -EINVAL, "see lanyard disk %s --help", r->args[0]);
+		return FAILED;
+	}
+	err_set(&r->err, -EINVAL, "\"%s\" is no number", optarg);
+	return FAILED;
+}
+
+static int
+read_options(const struct verb *verb, int argc, char **argv, struct request *r)
+{
+	struct option options[NOPTIONS + 2] = { 0 };
+	int n = 0, letter, result = 0;
+
+	for (size_t i = 0; i < NOPTIONS; i++)
+		if (strchr(verb->options, all_options[i].option.val) != NULL)
+			options[n++] = all_options[i].option;
+	options[n] = (struct option){ "help", no_argument, NULL, 'h' };
+	r->args = argv;
+	optind = 0;
+	while (result == 0 &&
+	    (letter = getopt_long(argc, argv, "h", options, NULL)) != -1)
+		result = take_option(r, letter);
+	r->args = argv + optind;
+	r->n = argc - optind;
+	if (result == 0 &&
+	    (r->n < verb->min || (verb->max >= 0 && r->n > verb->max))) {
+		err_set(&r->err, -EINVAL,
+		    "too %s arguments; usage: lanyard disk %s %s",
+		    r->n < verb->min ? "few" : "many", verb->name,
+		    verb->arguments);
+		result = FAILED;
+	}
+	return result;
+}
+
+int
+disk_command(int argc, char **argv)
+{
+	const struct verb *verb = NULL;
+	struct request r = { 0 };
+	int result;
+
+	if (argc < 2) {
+		help_all(stderr);
+		return FAILED;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help_all(stdout);
+		return DONE;
+	}
+	for (size_t i = 0; i < NVERBS; i++)
+		if (strcmp(verbs[i].name, argv[1]) == 0)
+			verb = &verbs[i];
+	if (verb == NULL) {
+		fprintf(stderr,
+		    "lanyard: disk has no command \"%.60s\"; \"lanyard disk "
+		    "--help\" lists them\n",
+		    argv[1]);
+		return FAILED;
+	}
+	result = read_options(verb, argc - 1, argv + 1, &r);
+	if (result < 0) {
+		help_verb(verb);
+		return DONE;
+	}
+	if (result == 0)
+		result = verb->run(&r);
+	if (r.err.text[0] != '\0')
+		fprintf(stderr, "lanyard: %s\n", r.err.text);
+	return result;
+}

@@ -1,0 +1,563 @@
+/*
+ * The directory.
+ *
+ * The moment at which an operation has happened is the rename of the
+ * catalogue.  Before it, everything new has been made under names that nobody
+ * uses; after it, files are renamed as the catalogue lists, by this process or
+ * by whoever opens the directory next.  These names are made from the
+ * catalogue's generation, so a rename that is done already finds no file and
+ * does no harm.
+ */
+#include "disk/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disk/backing.h"
+#include "disk/file.h"
+#include "disk/qcow2.h"
+
+#define FIRST_BYTES 65536
+#define MAX_NODES   65536
+
+int
+tree_path(const struct tree *tree, const char *file, char *path, size_t len,
+    struct err *err)
+{
+	if ((size_t)snprintf(path, len, "%s%s", tree->directory, file) < len)
+		return 0;
+	return err_set(err, -ENAMETOOLONG, "%.60s...: is too long", file);
+}
+
+/* ---- the catalogue ---- */
+
+static int
+read_catalogue(struct tree *tree, struct err *err)
+{
+	char path[PATH_MAX], *text;
+	struct stat st;
+	int fd,
+	    error = tree_path(tree, CATALOGUE_NAME, path, sizeof(path), err);
+
+	if (error != 0)
+		return error;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		error = err_sys(err, -errno, NULL, "%s: cannot be read", path);
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > CATALOGUE_MAX_BYTES) {
+		close(fd);
+		return err_set(err, -EINVAL,
+		    "%s: is no catalogue; move it elsewhere", path);
+	}
+	text = malloc((size_t)st.st_size + 1);
+	error =
+	    text == NULL ? -ENOMEM : file_read(fd, text, (size_t)st.st_size, 0);
+	close(fd);
+	if (error == 0)
+		error = catalogue_parse(
+		    &tree->catalogue, text, (size_t)st.st_size, path, err);
+	else
+		err_sys(err, error, NULL, "%s: cannot be read", path);
+	free(text);
+	return error;
+}
+
+static int
+write_catalogue(struct tree *tree, bool sync, struct err *err)
+{
+	char path[PATH_MAX], temporary[PATH_MAX + 2], *text;
+	size_t len;
+	int fd,
+	    error = tree_path(tree, CATALOGUE_NAME, path, sizeof(path), err);
+
+	if (error != 0)
+		return error;
+	snprintf(temporary, sizeof(temporary), "%s~", path);
+	text = catalogue_text(&tree->catalogue, &len);
+	fd = text == NULL
+	    ? -1
+	    : open(temporary,
+		  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	error = fd < 0 ? -errno : file_write(fd, text, len, 0);
+	if (error == 0 && sync)
+		error = file_sync(fd);
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	if (error == 0 && rename(temporary, path) < 0)
+		error = -errno;
+	if (error == 0 && sync)
+		error = file_sync_directory(path);
+	return error == 0
+	    ? 0
+	    : err_sys(err, error, NULL, "%s: cannot be written", path);
+}
+
+/* Notes again what a frozen file looks like, after a change of its header. */
+static void
+stamp(struct catalogue_line *line, const struct stat *st)
+{
+	line->size = (uint64_t)st->st_size;
+	line->seconds = (uint64_t)st->st_mtim.tv_sec;
+	line->nanoseconds = (uint64_t)st->st_mtim.tv_nsec;
+}
+
+static int
+do_rebase(struct tree *tree, const struct catalogue_line *l, const char *path,
+    struct err *err)
+{
+	struct catalogue_line *frozen =
+	    catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, l->name);
+	struct stat st;
+	int error;
+
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		return 0;
+	error = backing_set(path, l->to, "qcow2", err);
+	if (frozen == NULL)
+		frozen =
+		    catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, l->name);
+	if (error == 0 && frozen != NULL && stat(path, &st) == 0)
+		stamp(frozen, &st);
+	return error;
+}
+
+/* Only our own names ever go. */
+static int
+do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
+    struct err *err)
+{
+	bool moves = l->kind == CATALOGUE_RENAME;
+	struct catalogue_line *frozen;
+	struct stat st;
+	char to[PATH_MAX];
+	int error;
+
+	if (strchr(l->name, '~') == NULL)
+		return err_set(err, -EINVAL,
+		    "%s%s: asks to %s %s, which is no temporary file; remove "
+		    "that line",
+		    tree->directory, CATALOGUE_NAME,
+		    moves ? "rename" : "remove", l->name);
+	error = moves ? tree_path(tree, l->to, to, sizeof(to), err) : 0;
+	if (error == 0 && (moves ? rename(from, to) : unlink(from)) < 0 &&
+	    errno != ENOENT)
+		error = err_sys(err, -errno, NULL, "%s: cannot be %s", from,
+		    moves ? "renamed" : "removed");
+	frozen = moves
+	    ? catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, l->to)
+	    : NULL;
+	if (error == 0 && frozen != NULL && stat(to, &st) == 0)
+		stamp(frozen, &st);
+	return error;
+}
+
+/* Does what is left to do, in its order.  *did: something was. */
+static int
+finish(struct tree *tree, bool *did, struct err *err)
+{
+	char path[PATH_MAX];
+	int error = 0;
+
+	*did = false;
+	for (size_t i = 0; i < tree->catalogue.n && error == 0;) {
+		struct catalogue_line *l = &tree->catalogue.lines[i];
+		bool rebase = l->kind == CATALOGUE_REBASE;
+
+		if (!rebase && l->kind != CATALOGUE_RENAME &&
+		    l->kind != CATALOGUE_REMOVE) {
+			i++;
+			continue;
+		}
+		error = tree_path(tree, l->name, path, sizeof(path), err);
+		if (error == 0)
+			error = rebase ? do_rebase(tree, l, path, err)
+				       : do_rename(tree, l, path, err);
+		if (error == 0)
+			catalogue_remove(&tree->catalogue, l);
+		*did = true;
+	}
+	return error;
+}
+
+int
+tree_commit(struct tree *tree, struct err *err)
+{
+	bool did;
+	int error;
+
+	tree->catalogue.generation++;
+	error = write_catalogue(tree, true, err);
+	if (error == 0)
+		error = finish(tree, &did, err);
+	/* That it is done need not be known to be right. */
+	if (error == 0 && did)
+		error = write_catalogue(tree, false, err);
+	return error;
+}
+
+int
+tree_open(struct tree *tree, const char *path, struct err *err)
+{
+	size_t n = file_directory_bytes(path);
+	bool did;
+	int error;
+
+	memset(tree, 0, sizeof(*tree));
+	tree->fd = -1;
+	if (n >= sizeof(tree->directory))
+		return err_set(
+		    err, -ENAMETOOLONG, "%.60s...: is too long", path);
+	memcpy(tree->directory, path, n);
+	tree->fd = open(
+	    n > 0 ? tree->directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree->fd < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be opened",
+		    n > 0 ? tree->directory : ".");
+	while (flock(tree->fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_sys(err, -errno, NULL,
+			    "%s: cannot be locked", tree->directory);
+	error = read_catalogue(tree, err);
+	if (error == 0)
+		error = finish(tree, &did, err);
+	if (error == 0 && did)
+		error = write_catalogue(tree, true, err);
+	return error;
+}
+
+static void
+free_nodes(struct tree *tree)
+{
+	for (size_t i = 0; i < tree->n; i++) {
+		free(tree->nodes[i].file);
+		free(tree->nodes[i].backing);
+	}
+	free(tree->nodes);
+	tree->nodes = NULL;
+	tree->n = 0;
+}
+
+void
+tree_close(struct tree *tree)
+{
+	free_nodes(tree);
+	catalogue_free(&tree->catalogue);
+	if (tree->fd >= 0)
+		close(tree->fd);
+	tree->fd = -1;
+}
+
+int
+tree_is_busy(const struct tree *tree, const char *file, struct err *err)
+{
+	for (size_t i = 0; i < tree->catalogue.n; i++) {
+		const struct catalogue_line *l = &tree->catalogue.lines[i];
+
+		if (l->kind == CATALOGUE_MERGE && strcmp(l->to, file) == 0)
+			return err_set(err, -EBUSY,
+			    "%s: a commit of %s to it was interrupted; run "
+			    "that again first",
+			    file, l->name);
+	}
+	return 0;
+}
+
+int
+tree_freeze(struct tree *tree, const char *file, const char *stays_as,
+    enum catalogue_kind kind, struct err *err)
+{
+	struct catalogue_line *line;
+	char path[PATH_MAX];
+	struct stat st;
+	int error = tree_path(tree, file, path, sizeof(path), err);
+
+	if (error != 0)
+		return error;
+	if (stat(path, &st) < 0 || chmod(path, st.st_mode & 07555) < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be frozen", path);
+	line = catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, stays_as);
+	if (line == NULL)
+		line = catalogue_find(
+		    &tree->catalogue, CATALOGUE_HIDDEN, stays_as);
+	if (line == NULL)
+		line = catalogue_add(&tree->catalogue, kind, stays_as, NULL);
+	if (line == NULL)
+		return err_set(err, -ENOMEM, "%s: out of memory", path);
+	line->kind = kind;
+	stamp(line, &st);
+	line->frozen_at = (uint64_t)time(NULL);
+	return 0;
+}
+
+/* ---- which images there are ---- */
+
+struct tree_node *
+tree_find(const struct tree *tree, const char *file)
+{
+	for (size_t i = 0; i < tree->n; i++)
+		if (strcmp(tree->nodes[i].file, file) == 0)
+			return &tree->nodes[i];
+	return NULL;
+}
+
+static void
+judge(const struct tree *tree, struct tree_node *node, const struct stat *st)
+{
+	const struct catalogue *c = &tree->catalogue;
+	const struct catalogue_line *l =
+	    catalogue_find(c, CATALOGUE_FROZEN, node->file);
+	const struct catalogue_line *merge =
+	    catalogue_find(c, CATALOGUE_MERGE, node->file);
+
+	if (l == NULL) {
+		l = catalogue_find(c, CATALOGUE_HIDDEN, node->file);
+		node->hidden = l != NULL;
+	}
+	node->busy = merge != NULL ? merge->to : NULL;
+	if (l == NULL)
+		return;
+	node->frozen = true;
+	node->frozen_at = l->frozen_at;
+	node->changed = l->size != (uint64_t)st->st_size ||
+	    l->seconds != (uint64_t)st->st_mtim.tv_sec ||
+	    l->nanoseconds != (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/* Adds the file if it is an image: any qcow2, and raw ones that others name. */
+static int
+look_at(struct tree *tree, const char *file, bool raw_too, struct err *err)
+{
+	struct tree_node *nodes, node = { 0 };
+	char path[PATH_MAX];
+	struct stat st;
+	uint8_t *bytes;
+	struct qcow2 *h;
+	ssize_t n = -1;
+	int fd, error = tree_path(tree, file, path, sizeof(path), err);
+
+	if (error != 0)
+		return error;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return 0;
+	bytes = malloc(FIRST_BYTES);
+	h = malloc(sizeof(*h));
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && bytes != NULL &&
+	    h != NULL)
+		n = pread(fd, bytes, FIRST_BYTES, 0);
+	close(fd);
+	node.qcow2 = n > 0 && qcow2_is(bytes, (size_t)n);
+	if (n < 0 || (!node.qcow2 && !raw_too)) {
+		free(bytes);
+		free(h);
+		return 0;
+	}
+	node.file = strdup(file);
+	node.size = (uint64_t)st.st_size;
+	node.file_bytes = (uint64_t)st.st_blocks * 512;
+	if (node.qcow2 &&
+	    qcow2_read_header(
+		h, bytes, (size_t)n, (uint64_t)st.st_size, path, NULL) == 0) {
+		node.size = h->size;
+		if (h->backing[0] != '\0')
+			node.backing = strdup(h->backing);
+	}
+	free(bytes);
+	free(h);
+	judge(tree, &node, &st);
+	nodes = realloc(tree->nodes, (tree->n + 1) * sizeof(*nodes));
+	if (nodes == NULL || node.file == NULL) {
+		free(node.file);
+		free(node.backing);
+		return err_set(err, -ENOMEM, "%s: out of memory", path);
+	}
+	tree->nodes = nodes;
+	tree->nodes[tree->n++] = node;
+	return 0;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	const struct tree_node *x = a, *y = b;
+
+	return strcmp(x->file, y->file);
+}
+
+/* The file of this directory that backing names, or NULL. */
+static const char *
+local_name(const char *backing)
+{
+	while (strncmp(backing, "./", 2) == 0)
+		backing += 2;
+	return strchr(backing, '/') == NULL ? backing : NULL;
+}
+
+static int
+join(struct tree *tree, struct err *err)
+{
+	size_t n = tree->n;
+
+	/* Raw images that others name. */
+	for (size_t i = 0; i < n; i++) {
+		const char *backing = tree->nodes[i].backing;
+		const char *file = backing != NULL ? local_name(backing) : NULL;
+		int error = 0;
+
+		if (file != NULL && tree_find(tree, file) == NULL)
+			error = look_at(tree, file, true, err);
+		if (error != 0)
+			return error;
+	}
+	if (tree->n > 1)
+		qsort(
+		    tree->nodes, tree->n, sizeof(*tree->nodes), compare_nodes);
+	for (size_t i = 0; i < tree->n; i++) {
+		const char *backing = tree->nodes[i].backing;
+		const char *file = backing != NULL ? local_name(backing) : NULL;
+		struct tree_node *parent =
+		    file != NULL ? tree_find(tree, file) : NULL;
+
+		tree->nodes[i].parent = parent;
+		if (parent != NULL)
+			parent->children++;
+	}
+	return 0;
+}
+
+int
+tree_scan(struct tree *tree, struct err *err)
+{
+	const char *directory =
+	    tree->directory[0] != '\0' ? tree->directory : ".";
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	int error = 0;
+
+	free_nodes(tree);
+	if (dir == NULL)
+		return err_sys(
+		    err, -errno, NULL, "%s: cannot be read", directory);
+	while (error == 0 && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		error = look_at(tree, entry->d_name, false, err);
+		if (error == 0 && tree->n > MAX_NODES)
+			error =
+			    err_set(err, -EFBIG, "%s: has more than %d images",
+				directory, MAX_NODES);
+	}
+	closedir(dir);
+	return error == 0 ? join(tree, err) : error;
+}
+
+/* ---- the drawing ---- */
+
+static void
+draw_size(FILE *out, uint64_t bytes)
+{
+	static const char units[] = "BKMGTP";
+	double value = (double)bytes;
+	int unit = 0;
+
+	for (; value >= 1024 && unit < 5; unit++)
+		value /= 1024;
+	fprintf(out, unit > 0 && value < 10 ? "%.1f%c" : "%.0f%c", value,
+	    units[unit]);
+}
+
+static void
+draw_node(const struct tree_node *node, FILE *out)
+{
+	fprintf(out, "%s  ", node->file);
+	draw_size(out, node->file_bytes);
+	fprintf(out, " of ");
+	draw_size(out, node->size);
+	if (node->hidden)
+		fprintf(out, ", hidden");
+	else if (node->frozen)
+		fprintf(out, ", frozen");
+	else if (node->children > 0)
+		fprintf(out, ", others stand on it");
+	if (node->parent == NULL && node->backing != NULL)
+		fprintf(out, ", on %s (not in this directory)", node->backing);
+	if (node->changed)
+		fprintf(out, ", CHANGED since it was frozen");
+	if (node->busy != NULL)
+		fprintf(out, ", being merged into %s", node->busy);
+	fputc('\n', out);
+}
+
+struct branch {
+	const struct tree_node *node;
+	size_t next;           /* index of the next node to look at */
+	unsigned int children; /* not drawn yet */
+	bool last;             /* of its parent's */
+};
+
+static void
+draw_lines(const struct branch *stack, size_t depth, FILE *out)
+{
+	for (size_t i = 1; i < depth; i++)
+		fputs(stack[i].last ? "   " : "\xe2\x94\x82  ", out);
+	fputs(stack[depth].last ? "\xe2\x94\x94\xe2\x94\x80 "
+				: "\xe2\x94\x9c\xe2\x94\x80 ",
+	    out);
+}
+
+/* One root and all above it, without recursion: a chain may be long. */
+static void
+draw_root(const struct tree *tree, struct branch *stack, size_t root, FILE *out)
+{
+	size_t depth = 0;
+
+	stack[0] = (struct branch){ .node = &tree->nodes[root],
+		.children = tree->nodes[root].children };
+	draw_node(stack[0].node, out);
+	for (;;) {
+		struct branch *b = &stack[depth];
+
+		while (
+		    b->next < tree->n && tree->nodes[b->next].parent != b->node)
+			b->next++;
+		if (b->next == tree->n) {
+			if (depth-- == 0)
+				return;
+			continue;
+		}
+		b->children--;
+		depth++;
+		stack[depth] = (struct branch){ .node = &tree->nodes[b->next],
+			.children = tree->nodes[b->next].children,
+			.last = b->children == 0 };
+		b->next++;
+		draw_lines(stack, depth, out);
+		draw_node(stack[depth].node, out);
+	}
+}
+
+void
+tree_draw(const struct tree *tree, FILE *out)
+{
+	struct branch *stack = calloc(tree->n + 2, sizeof(*stack));
+
+	for (size_t i = 0; stack != NULL && i < tree->n; i++)
+		if (tree->nodes[i].parent == NULL)
+			draw_root(tree, stack, i, out);
+	free(stack);
+}

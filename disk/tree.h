@@ -1,0 +1,114 @@
+/*
+ * tree.h - the images of one directory as a tree: snapshots, rollback, commit,
+ * clones.
+ *
+ * A disk bob.qcow2 keeps its name; its snapshot "before" is bob@before.qcow2,
+ * frozen, which bob.qcow2 then stands on.  What stands on what is read from the
+ * images themselves, those made by other programs included; what is frozen, and
+ * operations under way, from the catalogue (catalogue.h).  After a crash at any
+ * moment the tree is the old one or the new one, and no frozen image's contents
+ * have changed.
+ *
+ * Names with ~ are the tree's own, for images that are being made, or that are
+ * hidden: their name went to another one, and they stay while others need them.
+ *
+ * One operation at a time in a directory, by a lock on it.
+ */
+#ifndef DISK_TREE_H
+#define DISK_TREE_H
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "disk/catalogue.h"
+#include "disk/disk.h"
+
+struct tree_node {
+	char *file;               /* its name in the directory */
+	char *backing;            /* as the image says, or NULL */
+	struct tree_node *parent; /* NULL: none, or outside the directory */
+	unsigned int children;
+	bool qcow2, frozen, hidden;
+	bool changed;     /* since it was frozen */
+	const char *busy; /* what it is being merged into, or NULL */
+	uint64_t size, file_bytes, frozen_at;
+};
+
+struct tree {
+	char directory[PATH_MAX]; /* with a slash at the end, or "" */
+	int fd;
+	struct catalogue catalogue;
+	struct tree_node *nodes; /* sorted by name; after tree_scan() */
+	size_t n;
+};
+
+/* Told as a long operation goes on; false ends it with -EINTR.  It goes on from
+ * there when it is started again. */
+struct tree_progress {
+	bool (*step)(void *arg, const char *what, uint64_t done, uint64_t all);
+	void *arg;
+};
+
+/* Opens the directory of path (an image, or the directory with a slash at the
+ * end), and does what the catalogue says is left to do. */
+int tree_open(struct tree *tree, const char *path, struct err *err);
+void tree_close(struct tree *tree);
+/* Reads which images there are. */
+int tree_scan(struct tree *tree, struct err *err);
+struct tree_node *tree_find(const struct tree *tree, const char *file);
+/* The path of a file of the tree. */
+int tree_path(const struct tree *tree, const char *file, char *path, size_t len,
+    struct err *err);
+void tree_draw(const struct tree *tree, FILE *out);
+
+/* Writes the catalogue, after which the new tree is valid, and does what it
+ * lists as left to do. */
+int tree_commit(struct tree *tree, struct err *err);
+/* -EBUSY if something is being merged into file. */
+int tree_is_busy(const struct tree *tree, const char *file, struct err *err);
+/* Makes file, which is not in use, frozen from the next tree_commit() on. */
+int tree_freeze(struct tree *tree, const char *file, const char *stays_as,
+    enum catalogue_kind kind, struct err *err);
+
+/* ---- operations; disks are paths of images in one directory ---- */
+
+/* Freezes each disk as its snapshot called name, at one moment.  live: the
+ * first one as this process has it open, or NULL. */
+int tree_snapshot(const char *const *disks, size_t n, const char *name,
+    struct disk *live, struct err *err);
+
+/* Each disk goes on from its snapshot called name; what was written since is
+ * lost. */
+int tree_rollback(
+    const char *const *disks, size_t n, const char *name, struct err *err);
+
+enum tree_commit_way {
+	TREE_COMMIT,        /* refuses when others stand on the same image */
+	TREE_KEEP_SIBLINGS, /* first gives them what they would lose */
+	TREE_RELABEL        /* copies nothing: names change hands */
+};
+
+/* What the disk has itself goes into the image it stands on, and the disk goes
+ * on empty. */
+int tree_commit_disk(const char *disk, enum tree_commit_way way,
+    const struct tree_progress *progress, struct err *err);
+
+/* Merges hidden images that only one other needs into that one.  *merged how
+ * many. */
+int tree_compact(const char *directory, const struct tree_progress *progress,
+    unsigned int *merged, struct err *err);
+
+/* A new disk on top of source, which is frozen from then on. */
+int tree_clone_linked(const char *source, const char *path, struct err *err);
+
+/* A new disk that stands alone. */
+int tree_clone_full(const char *source, const char *path,
+    const struct tree_progress *progress, struct err *err);
+
+/* Calls each with what differs in content between two disks; where both have
+ * the same bytes of the same image nothing is read. */
+int tree_diff(const char *a, const char *b,
+    void (*each)(void *arg, uint64_t offset, uint64_t len), void *arg,
+    const struct tree_progress *progress, struct err *err);
+
+#endif
