@@ -26,6 +26,9 @@ struct fake_engine {
 		int fd;
 	} notify[FAKE_NOTES];
 	unsigned int nnotify;
+	/* Called for what devices write; NULL: nobody. */
+	void (*written)(void *arg, const struct iovec *piece, unsigned int n);
+	void *written_arg;
 };
 
 static inline struct fake_engine *
@@ -78,6 +81,15 @@ fake_notify_fd(struct engine_vm *vm, uint64_t address, int fd, bool on)
 	return 0;
 }
 
+static inline void
+fake_written(struct engine_vm *vm, const struct iovec *piece, unsigned int n)
+{
+	struct fake_engine *fake = fake_of(vm);
+
+	if (fake->written != NULL)
+		fake->written(fake->written_arg, piece, n);
+}
+
 static const struct engine fake_engine_ops = {
 	.name = "fake",
 	.has_chips = true,
@@ -85,6 +97,7 @@ static const struct engine fake_engine_ops = {
 	.msi = fake_msi,
 	.msi_fd = fake_msi_fd,
 	.notify_fd = fake_notify_fd,
+	.written = fake_written,
 };
 
 static inline void
