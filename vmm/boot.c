@@ -2,6 +2,13 @@
  * Which loader a kernel file needs, and what all of them share: the map of
  * memory and the initial RAM disk.
  *
+ * Left to choose (BOOT_AUTO), we take Linux's protocol before PVH before
+ * Multiboot.  Nothing in a 64-bit ELF file says that its entry is meant for
+ * Linux's protocol; so one with a Multiboot header, which no Linux has, is
+ * entered by PVH, or by Multiboot if it has no note for that.  A Multiboot
+ * header with addresses is there so that an ELF header is not used; it decides
+ * at once.
+ *
  * The guest enters in the mode that its protocol wants, without any code of
  * ours: no firmware, no real mode, nothing before the kernel's first
  * instruction.
@@ -16,6 +23,7 @@
 #include "vmm/boot_parts.h"
 
 #define INITRD_MAX_DEFAULT UINT64_C(0x37ffffff)
+#define PAGE_MASK          ((uint64_t)MEMORY_PAGE_BYTES - 1)
 
 unsigned int
 boot_map(const struct memory *memory, struct boot_map map[BOOT_MAP_MAX])
@@ -54,63 +62,128 @@ read_all(int fd, uint8_t *to, uint64_t bytes)
 	return 0;
 }
 
+/* Its size, or -Exxx with *err. */
+static int64_t
+initrd_bytes(const struct boot_config *config, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(config->initrd_fd, &st) < 0)
+		return err_sys(err, -errno, NULL, "%s", config->initrd_name);
+	if (st.st_size <= 0 || (uint64_t)st.st_size > BOOT_FILE_MAX_BYTES)
+		return err_set(err, -EINVAL,
+		    "%s: %" PRId64 " bytes are no initial RAM disk; give one "
+		    "of up to 1 GiB",
+		    config->initrd_name, (int64_t)st.st_size);
+	return st.st_size;
+}
+
+/* To its address, which leaves room below limit, or is refused. */
+static int
+place_initrd(const struct boot_initrd *initrd, const struct memory *memory,
+    const struct boot_config *config, uint64_t kernel_end, uint64_t limit,
+    struct err *err)
+{
+	int r;
+
+	if (initrd->address < kernel_end || initrd->address > limit ||
+	    initrd->bytes > limit - initrd->address)
+		return err_set(err, -ENOMEM,
+		    "%s: no room for %" PRIu64 " bytes between the kernel's "
+		    "end at 0x%" PRIx64 " and 0x%" PRIx64 "; give the guest "
+		    "more memory",
+		    config->initrd_name, initrd->bytes, kernel_end, limit);
+	r = read_all(config->initrd_fd,
+	    memory_at(memory, initrd->address, initrd->bytes), initrd->bytes);
+	if (r < 0)
+		return err_sys(err, r, NULL,
+		    "%s: cannot read %" PRIu64 " bytes", config->initrd_name,
+		    initrd->bytes);
+	return 0;
+}
+
 int
 boot_initrd_load(struct boot_initrd *initrd, const struct memory *memory,
     const struct boot_config *config, uint64_t kernel_end, uint64_t max,
     struct err *err)
 {
-	uint64_t limit = memory->low_bytes, bytes, address;
-	struct stat st;
-	int r;
+	uint64_t limit = memory->low_bytes;
+	int64_t bytes;
 
 	*initrd = (struct boot_initrd){ 0 };
 	if (config->initrd_fd < 0)
 		return 0;
-	if (fstat(config->initrd_fd, &st) < 0)
-		return err_sys(err, -errno, NULL, "%s", config->initrd_name);
-	bytes = (uint64_t)st.st_size;
+	bytes = initrd_bytes(config, err);
+	if (bytes < 0)
+		return (int)bytes;
 	if (max + 1 < limit)
 		limit = max + 1;
-	if (bytes == 0 || bytes > BOOT_FILE_MAX_BYTES)
-		return err_set(err, -EINVAL,
-		    "%s: %" PRIu64 " bytes are no initial RAM disk; give one "
-		    "of up to 1 GiB",
-		    config->initrd_name, bytes);
-	address = bytes < limit ? (limit - bytes) & ~UINT64_C(0xfff) : 0;
-	if (address < kernel_end)
-		return err_set(err, -ENOMEM,
-		    "%s: no room for %" PRIu64 " bytes between the kernel's "
-		    "end at 0x%" PRIx64 " and 0x%" PRIx64 "; give the guest "
-		    "more memory",
-		    config->initrd_name, bytes, kernel_end, limit);
-	r = read_all(
-	    config->initrd_fd, memory_at(memory, address, bytes), bytes);
-	if (r < 0)
-		return err_sys(err, r, NULL,
-		    "%s: cannot read %" PRIu64 " bytes", config->initrd_name,
-		    bytes);
-	*initrd = (struct boot_initrd){ .address = address, .bytes = bytes };
-	return 0;
+	initrd->bytes = (uint64_t)bytes;
+	if (initrd->bytes < limit)
+		initrd->address = (limit - initrd->bytes) & ~PAGE_MASK;
+	return place_initrd(initrd, memory, config, kernel_end, limit, err);
 }
 
-static int
-load_elf(const struct memory *memory, const struct boot_config *config,
-    const struct elf_image *elf, struct boot_entry *entry, struct err *err)
+int
+boot_initrd_load_low(struct boot_initrd *initrd, const struct memory *memory,
+    const struct boot_config *config, uint64_t kernel_end, struct err *err)
 {
-	enum boot_protocol protocol = config->protocol;
+	int64_t bytes;
+
+	*initrd = (struct boot_initrd){ 0 };
+	if (config->initrd_fd < 0)
+		return 0;
+	bytes = initrd_bytes(config, err);
+	if (bytes < 0)
+		return (int)bytes;
+	initrd->bytes = (uint64_t)bytes;
+	initrd->address = (kernel_end + PAGE_MASK) & ~PAGE_MASK;
+	return place_initrd(
+	    initrd, memory, config, kernel_end, memory->low_bytes, err);
+}
+
+/* The file with that header. */
+static int
+load_multiboot(const struct memory *memory, const struct boot_config *config,
+    const struct multiboot *mb, struct boot_entry *entry, struct err *err)
+{
+	struct elf_image image;
 	struct boot_initrd initrd;
 	uint64_t end;
 	int r;
 
-	if (protocol == BOOT_AUTO)
-		protocol = elf->is64 && elf->entry != 0 ? BOOT_LINUX : BOOT_PVH;
+	r = multiboot_parse(&image, mb, config->kernel_name, config->kernel,
+	    config->kernel_bytes, err);
+	if (r == 0)
+		r = elf_load(&image, memory, &end, err);
+	if (r == 0)
+		r = boot_initrd_load_low(&initrd, memory, config, end, err);
+	if (r < 0)
+		return r;
+	*entry = (struct boot_entry){ .protocol = BOOT_MULTIBOOT,
+		.rip = image.entry };
+	return multiboot_prepare(memory, config, &initrd, err);
+}
+
+static int
+load_elf(const struct memory *memory, const struct boot_config *config,
+    const struct elf_image *elf, enum boot_protocol protocol,
+    struct boot_entry *entry, struct err *err)
+{
+	struct boot_initrd initrd;
+	uint64_t end;
+	int r;
+
 	if (protocol == BOOT_LINUX && (!elf->is64 || elf->entry == 0))
 		return err_set(err, -ENOEXEC,
-		    "%s: has no 64-bit entry; use --boot pvh", elf->name);
+		    "%s: has no 64-bit entry; use --boot pvh or multiboot",
+		    elf->name);
 	if (protocol == BOOT_PVH && elf->pvh_entry == 0)
 		return err_set(err, -ENOEXEC,
 		    "%s: has no note with a PVH entry%s", elf->name,
-		    elf->is64 ? "; use --boot linux" : "; use a 64-bit kernel");
+		    elf->is64 ? "; use --boot linux"
+			      : "; use a 64-bit kernel, or one with a "
+				"Multiboot header");
 	r = elf_load(elf, memory, &end, err);
 	if (r == 0)
 		r = boot_initrd_load(
@@ -122,6 +195,37 @@ load_elf(const struct memory *memory, const struct boot_config *config,
 	if (protocol == BOOT_PVH)
 		return pvh_prepare(memory, config, &initrd, err);
 	return linux_prepare(memory, config, NULL, 0, &initrd, err);
+}
+
+static int
+load_elf_file(const struct memory *memory, const struct boot_config *config,
+    struct boot_entry *entry, struct err *err)
+{
+	enum boot_protocol protocol = config->protocol;
+	struct elf_image elf;
+	struct multiboot mb;
+	struct err complaint = { "" };
+	int has, r;
+
+	has = multiboot_find(&mb, config->kernel_name, config->kernel,
+	    config->kernel_bytes, &complaint);
+	if (protocol == BOOT_AUTO && has == 0 && mb.has_addresses)
+		return load_multiboot(memory, config, &mb, entry, err);
+	r = elf_parse(&elf, config->kernel_name, config->kernel,
+	    config->kernel_bytes, err);
+	if (r < 0)
+		return r;
+	if (protocol == BOOT_AUTO) {
+		if (elf.is64 && elf.entry != 0 && has != 0)
+			protocol = BOOT_LINUX;
+		else if (elf.pvh_entry != 0 || has == -ENOENT)
+			protocol = BOOT_PVH;
+		else if (has == 0)
+			return load_multiboot(memory, config, &mb, entry, err);
+		else
+			return err_set(err, has, "%s", complaint.text);
+	}
+	return load_elf(memory, config, &elf, protocol, entry, err);
 }
 
 /* The ELF kernel inside of a bzImage. */
@@ -148,7 +252,7 @@ load_payload(const struct memory *memory, const struct boot_config *config,
 		r = elf_parse(
 		    &elf, image->name, unpacked.data, unpacked.bytes, err);
 	if (r == 0 && config->protocol == BOOT_PVH) {
-		r = load_elf(memory, config, &elf, entry, err);
+		r = load_elf(memory, config, &elf, BOOT_PVH, entry, err);
 	} else if (r == 0) {
 		r = !elf.is64 || elf.entry == 0
 		    ? err_set(err, -ENOEXEC,
@@ -204,22 +308,33 @@ int
 boot_load(const struct memory *memory, const struct boot_config *config,
     struct boot_entry *entry, struct err *err)
 {
-	struct elf_image elf;
+	enum boot_protocol protocol = config->protocol;
+	struct multiboot mb;
 	int r;
 
-	if (elf_is(config->kernel, config->kernel_bytes)) {
-		r = elf_parse(&elf, config->kernel_name, config->kernel,
-		    config->kernel_bytes, err);
-		if (r < 0)
-			return r;
-		return load_elf(memory, config, &elf, entry, err);
-	}
-	if (bzimage_is(config->kernel, config->kernel_bytes))
+	if (protocol != BOOT_MULTIBOOT &&
+	    elf_is(config->kernel, config->kernel_bytes))
+		return load_elf_file(memory, config, entry, err);
+	if (protocol != BOOT_MULTIBOOT &&
+	    bzimage_is(config->kernel, config->kernel_bytes))
 		return load_bzimage(memory, config, entry, err);
-	return err_set(err, -ENOEXEC,
-	    "%s: neither an ELF kernel nor a Linux bzImage; give one of the "
-	    "two",
-	    config->kernel_name);
+	r = -ENOENT;
+	if (protocol == BOOT_AUTO || protocol == BOOT_MULTIBOOT)
+		r = multiboot_find(&mb, config->kernel_name, config->kernel,
+		    config->kernel_bytes, err);
+	if (r == 0)
+		return load_multiboot(memory, config, &mb, entry, err);
+	if (r == -ENOENT && protocol == BOOT_MULTIBOOT)
+		return err_set(err, -ENOEXEC,
+		    "%s: has no Multiboot header in its first %d bytes; give "
+		    "it one, or leave out --boot",
+		    config->kernel_name, MULTIBOOT_SEARCH_BYTES);
+	if (r == -ENOENT)
+		return err_set(err, -ENOEXEC,
+		    "%s: neither an ELF kernel nor a Linux bzImage nor a "
+		    "Multiboot kernel; give one of these",
+		    config->kernel_name);
+	return r;
 }
 
 void
@@ -229,5 +344,6 @@ boot_cpu(const struct boot_entry *entry, struct cpu_state *state)
 	case BOOT_AUTO:
 	case BOOT_LINUX: linux_cpu(entry->rip, state); break;
 	case BOOT_PVH: pvh_cpu(entry->rip, state); break;
+	case BOOT_MULTIBOOT: multiboot_cpu(entry->rip, state); break;
 	}
 }

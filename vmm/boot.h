@@ -1,7 +1,8 @@
 /*
  * boot.h - a guest kernel into a guest's memory, and a CPU ready to enter it.
  *
- * Takes ELF kernels (Linux's 64-bit boot protocol, or PVH) and Linux bzImages,
+ * Takes ELF kernels (Linux's 64-bit boot protocol, PVH, or Multiboot), any file
+ * with a Multiboot 1 header that says where to load it, and Linux bzImages,
  * whose payload is unpacked here, on the host, so that the guest need not: on a
  * slow engine that saves seconds.  A bzImage packed in a way that we do not
  * know unpacks itself.
@@ -23,6 +24,7 @@
 /* What lies where below 1 MiB; kernels are loaded above. */
 #define BOOT_GDT            0x500
 #define BOOT_PVH_INFO       0x6000
+#define BOOT_MULTIBOOT_INFO 0x6000 /* instead */
 #define BOOT_PARAMS         0x7000
 #define BOOT_STACK_TOP      0x8ff0
 #define BOOT_PML4           0x9000 /* then a PDPT and four PDs: 4 GiB, identity */
@@ -34,13 +36,14 @@
 #define BOOT_FILE_MAX_BYTES (UINT64_C(1) << 30)
 
 enum boot_protocol {
-	BOOT_AUTO,  /* what the file offers, Linux's first */
-	BOOT_LINUX, /* 64-bit entry, boot_params in RSI */
-	BOOT_PVH,   /* 32-bit entry, hvm_start_info in EBX */
+	BOOT_AUTO,      /* what the file offers, see boot.c */
+	BOOT_LINUX,     /* 64-bit entry, boot_params in RSI */
+	BOOT_PVH,       /* 32-bit entry, hvm_start_info in EBX */
+	BOOT_MULTIBOOT, /* 32-bit entry, Multiboot information in EBX */
 };
 
 struct boot_config {
-	const char *kernel_name; /* for messages */
+	const char *kernel_name; /* for messages, and Multiboot kernels */
 	const uint8_t *kernel;
 	size_t kernel_bytes;
 	const char *initrd_name;
@@ -51,7 +54,7 @@ struct boot_config {
 };
 
 struct boot_entry {
-	enum boot_protocol protocol; /* BOOT_LINUX or BOOT_PVH */
+	enum boot_protocol protocol; /* not BOOT_AUTO */
 	uint64_t rip;
 };
 

@@ -3,7 +3,7 @@
  *
  * Only executables at fixed addresses: a kernel that wants to be relocated
  * comes as a bzImage.  Physical addresses count (p_paddr); both entries must
- * lie in what was loaded.  Segments may not overlap: then the result would
+ * lie in what was loaded, the ELF header's by either address.  Segments may not overlap: then the result would
  * depend on their order.
  */
 #include "vmm/boot_parts.h"
@@ -33,6 +33,7 @@ within(uint64_t offset, uint64_t n, uint64_t bytes)
 struct phdr {
 	uint32_t type;
 	uint64_t offset, file_bytes, address, memory_bytes, align;
+	uint64_t virtual_address;
 };
 
 static struct phdr
@@ -42,6 +43,7 @@ read_phdr(const uint8_t *p, bool is64)
 		return (struct phdr){
 			.type = get_le32(p),
 			.offset = get_le64(p + 8),
+			.virtual_address = get_le64(p + 16),
 			.address = get_le64(p + 24),
 			.file_bytes = get_le64(p + 32),
 			.memory_bytes = get_le64(p + 40),
@@ -50,6 +52,7 @@ read_phdr(const uint8_t *p, bool is64)
 	return (struct phdr){
 		.type = get_le32(p),
 		.offset = get_le32(p + 4),
+		.virtual_address = get_le32(p + 8),
 		.address = get_le32(p + 12),
 		.file_bytes = get_le32(p + 16),
 		.memory_bytes = get_le32(p + 20),
@@ -101,6 +104,7 @@ add_segment(struct elf_image *elf, const struct phdr *ph, struct err *err)
 		.file_bytes = ph->file_bytes,
 		.address = ph->address,
 		.memory_bytes = ph->memory_bytes,
+		.virtual_address = ph->virtual_address,
 	};
 	return 0;
 }
@@ -142,9 +146,27 @@ loaded(const struct elf_image *elf, uint64_t address)
 	return false;
 }
 
+/* Kernels that live in the upper half of an address space may name their entry
+ * as they see it themselves. */
+static uint64_t
+physical(const struct elf_image *elf, uint64_t entry)
+{
+	if (entry == 0 || loaded(elf, entry))
+		return entry;
+	for (unsigned int i = 0; i < elf->nsegments; i++) {
+		const struct elf_segment *s = &elf->segment[i];
+
+		if (entry >= s->virtual_address &&
+		    entry - s->virtual_address < s->memory_bytes)
+			return s->address + (entry - s->virtual_address);
+	}
+	return entry;
+}
+
 static int
 check_entries(struct elf_image *elf, struct err *err)
 {
+	elf->entry = physical(elf, elf->entry);
 	if (elf->nsegments == 0)
 		return err_set(err, -ENOEXEC,
 		    "%s: nothing to load; give a linked kernel", elf->name);

@@ -17,12 +17,13 @@ struct elf_image {
 	const uint8_t *data;
 	size_t bytes;
 	bool is64;
-	uint64_t entry;     /* 0: none */
+	uint64_t entry;     /* physical; 0: none */
 	uint32_t pvh_entry; /* 0: none */
 	unsigned int nsegments;
 	struct elf_segment {
 		uint64_t offset, file_bytes;
 		uint64_t address, memory_bytes;
+		uint64_t virtual_address;
 	} segment[ELF_SEGMENTS_MAX];
 };
 
@@ -98,6 +99,37 @@ struct boot_initrd {
 int boot_initrd_load(struct boot_initrd *initrd, const struct memory *memory,
     const struct boot_config *config, uint64_t kernel_end, uint64_t max,
     struct err *err);
+/* In the first page above the kernel's end and those that follow. */
+int boot_initrd_load_low(struct boot_initrd *initrd,
+    const struct memory *memory, const struct boot_config *config,
+    uint64_t kernel_end, struct err *err);
+
+/* ---- boot_flat32.c ---- */
+
+void flat32_prepare(uint8_t *low); /* guest memory from address 0 */
+void flat32_cpu(uint64_t rip, struct cpu_state *state);
+
+/* ---- boot_multiboot.c ---- */
+
+#define MULTIBOOT_SEARCH_BYTES 8192
+
+struct multiboot {
+	size_t at; /* where the header is in the file */
+	uint32_t flags;
+	bool has_addresses; /* which replace those of an executable's header */
+};
+
+/* Looks for a header.  0; -ENOENT: there is none; -ENOEXEC: there is almost one,
+ * and *err says what is wrong with it. */
+int multiboot_find(struct multiboot *mb, const char *name, const uint8_t *data,
+    size_t bytes, struct err *err);
+/* What is to be loaded, for elf_load().  Borrows as elf_parse() does. */
+int multiboot_parse(struct elf_image *image, const struct multiboot *mb,
+    const char *name, const uint8_t *data, size_t bytes, struct err *err);
+int multiboot_prepare(const struct memory *memory,
+    const struct boot_config *config, const struct boot_initrd *initrd,
+    struct err *err);
+void multiboot_cpu(uint64_t rip, struct cpu_state *state);
 
 /* ---- boot_linux.c, boot_pvh.c ---- */
 

@@ -1,7 +1,7 @@
 /*
- * PVH (Xen's docs/misc/pvh.pandoc): 32-bit protected mode without paging, flat
- * segments, and EBX pointing to an hvm_start_info with the memory map, the
- * command line and the initial RAM disk as its first module.
+ * PVH (Xen's docs/misc/pvh.pandoc): 32-bit protected mode without paging
+ * (boot_flat32.c), and EBX pointing to an hvm_start_info with the memory map,
+ * the command line and the initial RAM disk as its first module.
  */
 #include "vmm/boot_parts.h"
 
@@ -15,21 +15,6 @@
 #define MODULE_AT   (BOOT_PVH_INFO + 0x40)
 #define MAP_AT      (BOOT_PVH_INFO + 0x80)
 #define MAP_BYTES   24
-#define CR0_PE      0x1u
-#define CR0_ET      0x10u
-
-#define SELECTOR_CODE 0x10
-#define SELECTOR_DATA 0x18
-#define SELECTOR_TSS  0x20
-#define GDT_BYTES     0x28
-
-static void
-put_gdt(uint8_t *gdt)
-{
-	put_le64(gdt + SELECTOR_CODE, UINT64_C(0x00cf9b000000ffff));
-	put_le64(gdt + SELECTOR_DATA, UINT64_C(0x00cf93000000ffff));
-	put_le64(gdt + SELECTOR_TSS, UINT64_C(0x0000890000000067));
-}
 
 static void
 put_info(uint8_t *info, const struct boot_config *config,
@@ -69,34 +54,13 @@ pvh_prepare(const struct memory *memory, const struct boot_config *config,
 		put_le32(at + 16, map[i].type);
 	}
 	memcpy(low + BOOT_CMDLINE, config->cmdline, len + 1);
-	put_gdt(low + BOOT_GDT);
+	flat32_prepare(low);
 	return 0;
 }
 
 void
 pvh_cpu(uint64_t rip, struct cpu_state *state)
 {
-	const uint32_t flat =
-	    CPU_SEG_PRESENT | CPU_SEG_CODE | CPU_SEG_PAGES | CPU_SEG_32 | 0x3;
-
-	memset(state->gpr, 0, sizeof(state->gpr));
+	flat32_cpu(rip, state);
 	state->gpr[CPU_RBX] = BOOT_PVH_INFO;
-	state->gpr[CPU_RSP] = BOOT_STACK_TOP;
-	state->rip = rip;
-	state->rflags = 0x2;
-	for (unsigned int i = CPU_ES; i <= CPU_GS; i++)
-		state->seg[i] = (struct cpu_seg){ .limit = 0xffffffff,
-			.selector = SELECTOR_DATA,
-			.attributes = flat };
-	state->seg[CPU_CS].selector = SELECTOR_CODE;
-	state->seg[CPU_CS].attributes |= 0x8;
-	state->seg[CPU_TR] = (struct cpu_seg){ .limit = 0x67,
-		.selector = SELECTOR_TSS,
-		.attributes = CPU_SEG_PRESENT | 0xb };
-	state->gdt = (struct cpu_table){ BOOT_GDT, GDT_BYTES - 1 };
-	state->idt = (struct cpu_table){ 0, 0 };
-	state->cr0 = CR0_PE | CR0_ET;
-	state->cr3 = state->cr4 = 0;
-	state->msr[CPU_MSR_EFER] = 0;
-	state->run = CPU_RUNNING;
 }

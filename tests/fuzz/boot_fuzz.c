@@ -1,7 +1,8 @@
-/* libs: vmm net base */
+/* libs: vmm/boot.c vmm/boot_bzimage.c vmm/boot_elf.c vmm/boot_flat32.c vmm/boot_linux.c vmm/boot_multiboot.c vmm/boot_pvh.c vmm/boot_unpack.c vmm/memory.c base */
 /*
  * Kernel files: whatever they contain, they are loaded into RAM alone, above
- * 1 MiB, with an entry that lies there too, or refused with a sentence.
+ * 1 MiB, with an entry that lies there too, or refused with a sentence.  The
+ * first byte is the protocol asked for.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -9,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "tests/fuzz/no_guest.h"
+#include "base/log.h"
 #include "vmm/boot.h"
 #include "vmm/boot_parts.h"
 #include "vmm/le.h"
@@ -19,11 +20,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MEMORY_BYTES (UINT64_C(8) << 20)
 
 static void
+check_multiboot(const struct memory *memory, const struct cpu_state *state)
+{
+	const uint8_t *info = memory_at(memory, state->gpr[CPU_RBX], 88);
+
+	assert(state->gpr[CPU_RAX] == 0x2badb002 && info != NULL);
+	assert(state->rip <= UINT32_MAX && !(state->cr0 & 0x80000000));
+	assert(get_le32(info) == 0x24d);
+	assert(get_le32(info + 8) == (MEMORY_BYTES >> 10) - 1024);
+	assert(strcmp(memory_at(memory, get_le32(info + 16), 13),
+		   "kernel quiet") == 0);
+	assert(get_le32(info + 20) == 0); /* no module */
+	assert(memory_at(memory, get_le32(info + 48), get_le32(info + 44)));
+}
+
+static void
 check_entry(const struct memory *memory, const struct boot_entry *entry)
 {
 	struct cpu_state state = { 0 };
 
-	assert(entry->protocol == BOOT_LINUX || entry->protocol == BOOT_PVH);
+	assert(entry->protocol == BOOT_LINUX || entry->protocol == BOOT_PVH ||
+	    entry->protocol == BOOT_MULTIBOOT);
 	assert(entry->rip >= BOOT_KERNEL_MIN);
 	assert(memory_at(memory, entry->rip, 1) != NULL);
 	boot_cpu(entry, &state);
@@ -35,7 +52,11 @@ check_entry(const struct memory *memory, const struct boot_entry *entry)
 		assert(p[0x1e8] >= 3);            /* memory map entries */
 		assert(get_le32(p + 0x21c) == 0); /* no initial RAM disk */
 	}
-	assert(strcmp(memory_at(memory, BOOT_CMDLINE, 6), "quiet") == 0);
+	if (entry->protocol == BOOT_MULTIBOOT)
+		check_multiboot(memory, &state);
+	else
+		assert(
+		    strcmp(memory_at(memory, BOOT_CMDLINE, 6), "quiet") == 0);
 }
 
 int
@@ -50,9 +71,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
+	log_set_level(LOG_ERROR);
 	if (memory.base == NULL && memory_init(&memory, MEMORY_BYTES, NULL) < 0)
 		return 0;
-	config.protocol = data[0] % 3;
+	config.protocol = data[0] % 4;
 	config.kernel = data + 1;
 	config.kernel_bytes = size - 1;
 	if (boot_load(&memory, &config, &entry, &err) == 0)

@@ -474,6 +474,29 @@ every_truncation_is_refused(void **state)
 }
 
 static void
+an_entry_as_the_kernel_sees_it_is_made_physical(void **state)
+{
+	struct memory memory;
+	struct boot_entry entry;
+	uint8_t elf[ELF_BYTES];
+
+	(void)state;
+	make_elf64(elf);
+	put_le64(elf + PHDRS_AT + 16, UINT64_C(0xffffffff80200000));
+	put_le64(elf + 24, UINT64_C(0xffffffff80200004));
+	memory_init(&memory, MIB(16), NULL);
+	assert_int_equal(
+	    load(&memory, elf, sizeof(elf), BOOT_AUTO, &entry, NULL), 0);
+	assert_int_equal(entry.rip, ENTRY + 4);
+	memory_free(&memory);
+	put_le64(
+	    elf + 24, UINT64_C(0xffffffff80200000) + CODE_BYTES + BSS_BYTES);
+	refused(elf, sizeof(elf), BOOT_AUTO,
+	    "vmlinux: its entry 0xffffffff80201010 lies outside of what it "
+	    "loads; give the physical address");
+}
+
+static void
 an_entry_that_is_missing_is_told(void **state)
 {
 	uint8_t elf[ELF_BYTES];
@@ -488,13 +511,14 @@ an_entry_that_is_missing_is_told(void **state)
 	    "vmlinux: no entry; give a linked kernel");
 	make_elf32(elf);
 	refused(elf, sizeof(elf), BOOT_LINUX,
-	    "vmlinux: has no 64-bit entry; use --boot pvh");
+	    "vmlinux: has no 64-bit entry; use --boot pvh or multiboot");
 	put_le32(elf + NOTE_AT + 8, 17);
 	refused(elf, sizeof(elf), BOOT_AUTO,
-	    "vmlinux: has no note with a PVH entry; use a 64-bit kernel");
+	    "vmlinux: has no note with a PVH entry; use a 64-bit kernel, or "
+	    "one with a Multiboot header");
 	refused("#!/bin/sh\n", 10, BOOT_AUTO,
-	    "vmlinux: neither an ELF kernel nor a Linux bzImage; give one of "
-	    "the two");
+	    "vmlinux: neither an ELF kernel nor a Linux bzImage nor a "
+	    "Multiboot kernel; give one of these");
 }
 
 static void
@@ -776,6 +800,8 @@ main(void)
 		cmocka_unit_test(broken_elf_files_are_refused_by_name),
 		cmocka_unit_test(overlapping_segments_are_refused),
 		cmocka_unit_test(every_truncation_is_refused),
+		cmocka_unit_test(
+		    an_entry_as_the_kernel_sees_it_is_made_physical),
 		cmocka_unit_test(an_entry_that_is_missing_is_told),
 		cmocka_unit_test(each_packing_of_a_bzimage_is_unpacked),
 		cmocka_unit_test(damaged_payloads_are_refused),
