@@ -333,7 +333,8 @@ add_name(struct commit *c, const char *path, const char *name, struct err *err)
 /* Lists that the children are to be told the hidden name, all that are there;
  * nobody may be using one. */
 static int
-rename_parent(struct commit *c, const char *hidden, struct err *err)
+rename_parent(
+    struct commit *c, const char *hidden, const char *moving, struct err *err)
 {
 	char path[PATH_MAX];
 	int error = 0;
@@ -351,9 +352,11 @@ rename_parent(struct commit *c, const char *hidden, struct err *err)
 		disk = disk_open(c->set, path,
 		    DISK_WRITE | DISK_FROZEN | DISK_ALONE, &error, err);
 		disk_close(disk, NULL);
+		/* The top by the name that it loses: when this is done again
+		 * its old one may be the new overlay's. */
 		if (error == 0 &&
 		    catalogue_add(&c->tree.catalogue, CATALOGUE_REBASE,
-			node->file, hidden) == NULL)
+			node == c->top ? moving : node->file, hidden) == NULL)
 			error = err_set(err, -ENOMEM, "out of memory");
 	}
 	return error;
@@ -388,9 +391,9 @@ commit_relabel(struct commit *c, struct err *err)
 	if (error == 0)
 		error = add_name(c, c->base_path, hidden, err);
 	if (error == 0)
-		error = rename_parent(c, hidden, err);
-	if (error == 0)
 		error = add_name(c, c->top_path, moving, err);
+	if (error == 0)
+		error = rename_parent(c, hidden, moving, err);
 	if (error == 0)
 		error = new_top(
 		    c, c->base->file, false, info.size, info.cluster_bits, err);

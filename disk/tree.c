@@ -77,7 +77,7 @@ read_catalogue(struct tree *tree, struct err *err)
 }
 
 static int
-write_catalogue(struct tree *tree, bool sync, struct err *err)
+write_catalogue(struct tree *tree, struct err *err)
 {
 	char path[PATH_MAX], temporary[PATH_MAX + 2], *text;
 	size_t len;
@@ -93,14 +93,14 @@ write_catalogue(struct tree *tree, bool sync, struct err *err)
 	    : open(temporary,
 		  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	error = fd < 0 ? -errno : file_write(fd, text, len, 0);
-	if (error == 0 && sync)
+	if (error == 0)
 		error = file_sync(fd);
 	if (fd >= 0)
 		close(fd);
 	free(text);
 	if (error == 0 && rename(temporary, path) < 0)
 		error = -errno;
-	if (error == 0 && sync)
+	if (error == 0)
 		error = file_sync_directory(path);
 	return error == 0
 	    ? 0
@@ -197,16 +197,19 @@ finish(struct tree *tree, bool *did, struct err *err)
 int
 tree_commit(struct tree *tree, struct err *err)
 {
-	bool did;
+	bool did, rebased = false;
 	int error;
 
+	for (size_t i = 0; i < tree->catalogue.n; i++)
+		rebased |= tree->catalogue.lines[i].kind == CATALOGUE_REBASE;
 	tree->catalogue.generation++;
-	error = write_catalogue(tree, true, err);
+	error = write_catalogue(tree, err);
 	if (error == 0)
 		error = finish(tree, &did, err);
-	/* That it is done need not be known to be right. */
-	if (error == 0 && did)
-		error = write_catalogue(tree, false, err);
+	/* To rename twice does no harm; but what an image stands on, others
+	 * may change later. */
+	if (error == 0 && rebased)
+		error = write_catalogue(tree, err);
 	return error;
 }
 
@@ -236,7 +239,7 @@ tree_open(struct tree *tree, const char *path, struct err *err)
 	if (error == 0)
 		error = finish(tree, &did, err);
 	if (error == 0 && did)
-		error = write_catalogue(tree, true, err);
+		error = write_catalogue(tree, err);
 	return error;
 }
 
