@@ -1,4 +1,4 @@
-/* libs: vmm net base */
+/* libs: vmm disk net base */
 /*
  * PCI configuration space and MSI-X: after any accesses the buses' ranges are
  * sorted and apart, each BAR is where it says or nowhere, a line is high exactly

@@ -1,4 +1,4 @@
-/* libs: vmm net base */
+/* libs: vmm disk net base */
 /*
  * The serial port: no order of accesses loses, doubles or reorders a byte, and
  * the line is high exactly when the port has something to tell.

@@ -1,4 +1,4 @@
-/* libs: vmm net base */
+/* libs: vmm disk net base */
 /*
  * A virtio device behind PCI: after any register accesses a device that runs
  * has queues that lie in memory and features that were offered, starts and
@@ -68,8 +68,12 @@ dev_stop(struct virtio_device *device)
 	rig->runs = false;
 }
 
-static const struct virtio_ops ops = { "card", 1, dev_features, dev_config,
-	dev_start, dev_stop };
+static const struct virtio_ops ops = { .name = "card",
+	.id = 1,
+	.features = dev_features,
+	.config = dev_config,
+	.start = dev_start,
+	.stop = dev_stop };
 
 static void
 check_queue(const struct virtio_queue *q)
