@@ -173,6 +173,34 @@ add_pc(struct board *board, const struct memory *memory)
 	bus_add(&machine->ports, &board->post);
 }
 
+static void
+ask_exit(void *arg)
+{
+	machine_ask(arg, MACHINE_EXIT);
+}
+
+/* What helps kernels that know QEMU. */
+static int
+add_test_ports(struct board *board, const struct vm_config *config,
+    const struct memory *memory, struct err *err)
+{
+	struct machine *machine = &board->machine;
+
+	fw_cfg_init(&board->fw_cfg, memory, config->vcpus,
+	    config->cmdline != NULL ? config->cmdline : "");
+	bus_add(&machine->ports, &board->fw_cfg.range);
+	if (config->exit_port == 0)
+		return 0;
+	exit_port_init(
+	    &board->exit_port, config->exit_port, ask_exit, machine);
+	if (bus_add(&machine->ports, &board->exit_port.range) < 0)
+		return err_set(err, -EINVAL,
+		    "exit port 0x%x: another device has one of the %d ports "
+		    "from there; use 0x%x",
+		    config->exit_port, EXIT_PORT_BYTES, EXIT_PORT_DEFAULT);
+	return 0;
+}
+
 /* ---- virtio devices ---- */
 
 /* What they are made of. */
@@ -384,7 +412,9 @@ board_init(struct board *board, const struct vm_config *config,
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
 		add_com(board, i);
 	add_pc(board, memory);
-	r = add_consoles(board, config, loop, wake, arg, err);
+	r = add_test_ports(board, config, memory, err);
+	if (r == 0)
+		r = add_consoles(board, config, loop, wake, arg, err);
 	return r < 0 ? r : add_devices(board, &parts, err);
 }
 
@@ -424,6 +454,7 @@ board_stop(struct board *board)
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
 		uart_reset(&board->com[i].uart);
 	power_reset(&board->power);
+	fw_cfg_reset(&board->fw_cfg);
 	pthread_mutex_unlock(&board->machine.lock);
 	for (unsigned int i = 0; i < board->ndevices; i++)
 		if (board->device[i].kind->settle != NULL)

@@ -6,6 +6,8 @@
  *     0x60, 0x64       i8042, for its reset
  *     0x70             CMOS
  *     0x80             POST codes, for nobody
+ *     0xf4             exit port, if asked for; or elsewhere
+ *     0x510            firmware configuration
  *     0x600            power management
  *     0xcf8            PCI: host bridge, then the virtio devices: network
  *                      cards, disks, entropy source, balloon
@@ -18,6 +20,8 @@
 #include "base/loop.h"
 #include "vmm/cmos.h"
 #include "vmm/console.h"
+#include "vmm/exit_port.h"
+#include "vmm/fw_cfg.h"
 #include "vmm/i8042.h"
 #include "vmm/machine.h"
 #include "vmm/pci.h"
@@ -52,6 +56,8 @@ struct board {
 	struct cmos cmos;
 	struct power power;
 	struct bus_range post;
+	struct fw_cfg fw_cfg;
+	struct exit_port exit_port; /* if the configuration has one */
 	struct board_device *device; /* an array */
 	unsigned int ndevices;
 };

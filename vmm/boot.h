@@ -42,6 +42,20 @@ enum boot_protocol {
 	BOOT_MULTIBOOT, /* 32-bit entry, Multiboot information in EBX */
 };
 
+#define BOOT_MAP_MAX 4
+
+enum boot_map_type { BOOT_MAP_RAM = 1, BOOT_MAP_RESERVED = 2 };
+
+/* What is where, as PC firmware would tell it. */
+struct boot_map {
+	uint64_t start, bytes;
+	enum boot_map_type type;
+};
+
+/* Fills in map, lowest first, and returns how many entries it has. */
+unsigned int boot_map(
+    const struct memory *memory, struct boot_map map[BOOT_MAP_MAX]);
+
 struct boot_config {
 	const char *kernel_name; /* for messages, and Multiboot kernels */
 	const uint8_t *kernel;

@@ -77,19 +77,6 @@ void unpack_free(struct unpacked *out); /* {0} is fine */
 
 /* ---- boot.c ---- */
 
-#define BOOT_MAP_MAX 4
-
-enum boot_map_type { BOOT_MAP_RAM = 1, BOOT_MAP_RESERVED = 2 };
-
-/* What is where, as PC firmware would tell it. */
-struct boot_map {
-	uint64_t start, bytes;
-	enum boot_map_type type;
-};
-
-unsigned int boot_map(
-    const struct memory *memory, struct boot_map map[BOOT_MAP_MAX]);
-
 /* Where the initial RAM disk went; bytes 0: there is none. */
 struct boot_initrd {
 	uint64_t address, bytes;

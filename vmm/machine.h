@@ -22,6 +22,7 @@ enum machine_request {
 	MACHINE_GO_ON,
 	MACHINE_RESET,
 	MACHINE_OFF,
+	MACHINE_EXIT, /* by the exit port, with a status */
 	MACHINE_STOP, /* by the outside */
 	MACHINE_CRASH,
 };

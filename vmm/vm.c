@@ -190,10 +190,12 @@ read_boot_name(const char *name, enum boot_protocol *protocol, struct err *err)
 		*protocol = BOOT_LINUX;
 	else if (strcmp(name, "pvh") == 0)
 		*protocol = BOOT_PVH;
+	else if (strcmp(name, "multiboot") == 0)
+		*protocol = BOOT_MULTIBOOT;
 	else
 		return err_set(err, -EINVAL,
-		    "boot protocol \"%s\" is not known; use auto, linux or "
-		    "pvh",
+		    "boot protocol \"%s\" is not known; use auto, linux, pvh "
+		    "or multiboot",
 		    name);
 	return 0;
 }
@@ -350,6 +352,7 @@ answered(void *arg, unsigned int events)
 	case MACHINE_GO_ON: break;
 	case MACHINE_RESET: restart(vm); break;
 	case MACHINE_OFF: finish(vm, VM_POWEROFF); break;
+	case MACHINE_EXIT: finish(vm, VM_EXITED); break;
 	case MACHINE_STOP: finish(vm, VM_STOPPED); break;
 	case MACHINE_CRASH: finish(vm, VM_CRASHED); break;
 	}
@@ -503,6 +506,8 @@ vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 			r = vm->result;
 		if (r == 0 && vm->end == VM_CRASHED)
 			r = err_set(err, -EIO, "%s", vm->crash.text);
+		if (r == 0 && vm->end == VM_EXITED)
+			r = exit_port_status(&vm->board.exit_port);
 	}
 	vm_close(vm);
 	return r;

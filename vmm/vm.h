@@ -38,6 +38,7 @@ struct vm_config {
 	const char *cmdline; /* "" for none */
 	const char *boot;    /* "auto", NULL, or a protocol: boot.h */
 	bool acpi;           /* tables for a guest with a single CPU too */
+	uint16_t exit_port; /* exit_port.h; 0: none */
 	uint64_t memory_bytes;
 	unsigned int vcpus;
 	struct vm_nic nic[VM_NICS_MAX];
@@ -55,10 +56,11 @@ struct vm_config {
 };
 
 /* Why a machine stopped. */
-enum vm_end { VM_POWEROFF, VM_STOPPED, VM_CRASHED };
+enum vm_end { VM_POWEROFF, VM_STOPPED, VM_CRASHED, VM_EXITED };
 
-/* Runs until the guest powers off (0), SIGTERM or SIGINT (0), or it cannot go
- * on (-Exxx with *err).  A guest's reboot starts it again in place. */
+/* Runs until the guest powers off (0), SIGTERM or SIGINT (0), the guest writes
+ * to its exit port (the status, 1 to 255), or it cannot go on (-Exxx with
+ * *err).  A guest's reboot starts it again in place. */
 int vm_run(const struct vm_config *config, enum vm_end *end, struct err *err);
 
 #endif

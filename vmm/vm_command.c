@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "vmm/exit_port.h"
 #include "vmm/vm.h"
 
 #define MEMORY_DEFAULT (UINT64_C(16) << 20)
@@ -41,6 +42,8 @@ static const char usage[] =
     "  --cmdline TEXT      kernel command line\n"
     "  --boot PROTOCOL     auto, linux, pvh or multiboot (auto)\n"
     "  --acpi              ACPI tables for a guest with one CPU too\n"
+    "  --exit-port[=PORT]  a guest that writes N there (0xf4) ends the VM with\n"
+    "                      exit code N * 2 + 1, as QEMU's isa-debug-exit\n"
     "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
     "                      a network card served by the vhost-user back end\n"
     "                      that listens there; may be repeated\n"
@@ -59,7 +62,7 @@ static const char usage[] =
     "  --help\n"
     "\n"
     "Exit code: 0 powered off or stopped, 1 crashed or could not be run,\n"
-    "2 wrong command line or file.\n";
+    "2 wrong command line or file, an odd one by the exit port.\n";
 
 enum {
 	O_NAME = 256,
@@ -71,6 +74,7 @@ enum {
 	O_CMDLINE,
 	O_BOOT,
 	O_ACPI,
+	O_EXIT_PORT,
 	O_NIC,
 	O_DISK,
 	O_BALLOON,
@@ -93,6 +97,7 @@ static const struct option options[] = {
 	{ "cmdline", required_argument, NULL, O_CMDLINE },
 	{ "boot", required_argument, NULL, O_BOOT },
 	{ "acpi", no_argument, NULL, O_ACPI },
+	{ "exit-port", optional_argument, NULL, O_EXIT_PORT },
 	{ "nic", required_argument, NULL, O_NIC },
 	{ "disk", required_argument, NULL, O_DISK },
 	{ "balloon", required_argument, NULL, O_BALLOON },
@@ -243,6 +248,26 @@ read_disk(struct vm_config *config, char *text, struct err *err)
 	return 0;
 }
 
+/* A port's number in C's notation, or NULL: the usual one. */
+static int
+read_port(const char *text, uint16_t *port, struct err *err)
+{
+	char *end = NULL;
+	unsigned long n = EXIT_PORT_DEFAULT;
+
+	errno = 0;
+	if (text != NULL)
+		n = strtoul(text, &end, 0);
+	if (text != NULL &&
+	    (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
+		n < 1 || n > 0x10000 - EXIT_PORT_BYTES))
+		return err_set(err, -EINVAL,
+		    "--exit-port=%s: not a port; use 0x1 to 0x%x, as 0x%x",
+		    text, 0x10000 - EXIT_PORT_BYTES, EXIT_PORT_DEFAULT);
+	*port = (uint16_t)n;
+	return 0;
+}
+
 static int
 read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 {
@@ -266,6 +291,7 @@ read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 	case O_CMDLINE: config->cmdline = optarg; break;
 	case O_BOOT: config->boot = optarg; break;
 	case O_ACPI: config->acpi = true; break;
+	case O_EXIT_PORT: return read_port(optarg, &config->exit_port, err);
 	case O_NIC: return read_nic(config, optarg, err);
 	case O_DISK: return read_disk(config, optarg, err);
 	case O_BALLOON:
@@ -358,8 +384,8 @@ vm_command(int argc, char **argv)
 		signal(SIGPIPE, SIG_IGN);
 		r = vm_run(&config, &end, &err);
 	}
-	if (r == 0)
-		return 0;
+	if (r >= 0)
+		return r;
 	log_error("%s", err.text);
 	return is_bad_use(r) ? EXIT_BAD_USE : EXIT_FAILURE;
 }

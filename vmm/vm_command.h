@@ -7,7 +7,8 @@
 
 /* argv[0] is "vm" or the like.  The exit code: 0 the guest powered off or was
  * told to stop, 1 it crashed or could not be run, 2 wrong command line or
- * file.  Says on standard error what is wrong. */
+ * file, or the status that it gave at its exit port.  Says on standard error
+ * what is wrong. */
 int vm_command(int argc, char **argv);
 
 #endif

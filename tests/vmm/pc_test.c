@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "vmm/cmos.h"
+#include "vmm/exit_port.h"
 #include "vmm/i8042.h"
 #include "vmm/power.h"
 
@@ -167,6 +168,47 @@ events_are_enabled_and_never_come(void **state)
 	assert_int_equal(bus_read(&bus, 0x602, 2), 0);
 }
 
+/* Written how to its four ports, and with what status that ends. */
+static void
+the_exit_port_has_qemus_status(void **state)
+{
+	static const struct {
+		uint16_t port;
+		uint8_t bytes;
+		uint32_t value;
+		int status;
+	} t[] = {
+		{ 0xf4, 1, 0, 1 },
+		{ 0xf4, 1, 1, 3 },
+		{ 0xf4, 1, 16, 33 },
+		{ 0xf4, 1, 0x7f, 255 },
+		{ 0xf4, 1, 0x80, 1 },
+		{ 0xf4, 4, 0xffffff05, 11 },
+		{ 0xf5, 1, 2, 5 },
+		{ 0xf6, 2, 3, 7 },
+		{ 0xf7, 1, 4, 9 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct bus bus = { 0 };
+		struct exit_port port;
+
+		calls = 0;
+		exit_port_init(&port, 0xf4, count_call, NULL);
+		bus_add(&bus, &port.range);
+		assert_int_equal(bus_read(&bus, 0xf4, 1), 0);
+		bus_write(&bus, 0xf3, 1, 1);
+		bus_write(&bus, 0xf8, 1, 1);
+		assert_int_equal(calls, 0);
+		bus_write(&bus, t[i].port, t[i].bytes, t[i].value);
+		assert_int_equal(exit_port_status(&port), t[i].status);
+		bus_write(&bus, 0xf4, 1, 77); /* the machine ends already */
+		assert_int_equal(exit_port_status(&port), t[i].status);
+		assert_int_equal(calls, 1);
+	}
+}
+
 int
 main(void)
 {
@@ -177,6 +219,7 @@ main(void)
 		cmocka_unit_test(its_memory_keeps_what_is_written),
 		cmocka_unit_test(sleep_state_five_powers_off),
 		cmocka_unit_test(events_are_enabled_and_never_come),
+		cmocka_unit_test(the_exit_port_has_qemus_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

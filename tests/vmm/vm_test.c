@@ -42,6 +42,9 @@ GUEST(twice,
 
 GUEST(crash, "ud2\n");
 
+/* Says so, ends with 5, and would say more. */
+GUEST(leave, SAY("l") "movb $5, %al\noutb %al, $0xf4\n1: pause\njmp 1b\n");
+
 GUEST(idle, SAY("R") "1: hlt\njmp 1b\n");
 
 /* What comes in goes out; 'q' powers off. */
@@ -193,6 +196,24 @@ a_crash_is_told_with_registers(void **state)
 }
 
 static void
+the_exit_port_ends_it_with_a_status(void **state)
+{
+	struct rig *rig = *state;
+	enum vm_end end;
+
+	KERNEL(rig, leave);
+	rig->config.exit_port = 0xf4;
+	rig->config.engine = "emulate";
+	assert_int_equal(vm_run(&rig->config, &end, NULL), 11);
+	assert_int_equal(end, VM_EXITED);
+	expect_log(rig, "l");
+	rig->config.engine = "kvm";
+	need_kvm();
+	assert_int_equal(vm_run(&rig->config, &end, NULL), 11);
+	assert_int_equal(end, VM_EXITED);
+}
+
+static void
 two_cpus_work_in_one_machine(void **state)
 {
 	struct rig *rig = *state;
@@ -290,8 +311,8 @@ what_cannot_be_run_is_refused(void **state)
 		{ -EINVAL, 4 << 20, 65, "kvm", NULL, NULL,
 		    "65 virtual CPUs are out of range; use 1 to 64" },
 		{ -EINVAL, 4 << 20, 1, "kvm", "bios", NULL,
-		    "boot protocol \"bios\" is not known; use auto, linux or "
-		    "pvh" },
+		    "boot protocol \"bios\" is not known; use auto, linux, "
+		    "pvh or multiboot" },
 		{ -EINVAL, 4 << 20, 1, "xen", NULL, NULL,
 		    "engine \"xen\" is not known; use auto, kvm or emulate" },
 		{ -EINVAL, 1000, 1, "kvm", NULL, NULL,
@@ -384,6 +405,18 @@ wrong_command_lines_end_with_two(void **state)
 		{ { "vm", "--nic", "socket", NULL },
 		    "vm vm: --nic socket: no value; use socket=PATH, mac=MAC "
 		    "or mtu=BYTES\n" },
+		{ { "vm", "--exit-port=0", NULL },
+		    "vm vm: --exit-port=0: not a port; use 0x1 to 0xfffc, as "
+		    "0xf4\n" },
+		{ { "vm", "--exit-port=65533", NULL },
+		    "vm vm: --exit-port=65533: not a port; use 0x1 to 0xfffc, "
+		    "as 0xf4\n" },
+		{ { "vm", "--exit-port=-1", NULL },
+		    "vm vm: --exit-port=-1: not a port; use 0x1 to 0xfffc, as "
+		    "0xf4\n" },
+		{ { "vm", "--exit-port=0x3f6", NULL },
+		    "vm vm: exit port 0x3f6: another device has one of the 4 "
+		    "ports from there; use 0xf4\n" },
 		{ { "vm", "kernel", NULL },
 		    "vm vm: kernel: not an option; try lanyard vm --help\n" },
 		{ { "vm", "--name", "x", "--kernel", "/nonexistent", NULL },
@@ -406,9 +439,15 @@ the_exit_code_tells_how_it_ended(void **state)
 	const char *help[] = { "vm", "--help", NULL };
 	const char *run[] = { "vm", "--kernel", rig->kernel, "--memory", "4M",
 		"--console", rig->console, NULL };
+	const char *exit[] = { "vm", "--kernel", rig->kernel, "--memory", "4M",
+		"--engine", "emulate", "--exit-port", "--console", rig->console,
+		NULL };
 	char said[1024];
 
 	assert_int_equal(command(help, said, sizeof(said)), 0);
+	assert_string_equal(said, "");
+	KERNEL(rig, leave);
+	assert_int_equal(command(exit, said, sizeof(said)), 11);
 	assert_string_equal(said, "");
 	need_kvm();
 	KERNEL(rig, hello);
@@ -428,6 +467,7 @@ main(void)
 		CASE(a_guest_prints_and_powers_off),
 		CASE(a_reboot_starts_again_in_place),
 		CASE(a_crash_is_told_with_registers),
+		CASE(the_exit_port_ends_it_with_a_status),
 		CASE(two_cpus_work_in_one_machine),
 		CASE(sigterm_ends_it_cleanly),
 		CASE(the_console_is_a_way_in_and_out),
