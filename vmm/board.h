@@ -37,6 +37,10 @@ struct board_com {
 	struct console *console; /* NULL: what is sent goes nowhere */
 	struct machine *machine;
 	unsigned int line;
+	/* Ends the machine when the guest has sent this; NULL: goes on. */
+	const char *last_words;
+	unsigned int said; /* how much of it came */
+	bool always_room;
 };
 
 struct board_kind;
@@ -60,6 +64,7 @@ struct board {
 	struct exit_port exit_port; /* if the configuration has one */
 	struct board_device *device; /* an array */
 	unsigned int ndevices;
+	bool virtual_clock;
 };
 
 /*

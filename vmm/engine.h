@@ -25,6 +25,9 @@
 #define ENGINE_CPUS_MAX  64
 #define ENGINE_MSI_SLOTS 128 /* message interrupts bound to a descriptor */
 
+/* When virtual clocks start, in seconds of UTC: 1 January 2025. */
+#define ENGINE_VIRTUAL_START_S UINT64_C(1735689600)
+
 /* Each engine's own structs begin with these. */
 struct engine_vm {
 	const struct engine *engine;
@@ -43,6 +46,10 @@ struct engine_config {
 	/* The engine brings the interrupt controllers and the 8254.  Without,
 	 * interrupts are taken by engine->inject(). */
 	bool chips;
+	/* Time is the number of instructions that are retired, and a CPU that
+	 * halts is at once where the next timer fires: the same input at the
+	 * same instructions gives the same run.  With chips and one CPU. */
+	bool virtual_clock;
 	/* The machine's registers, for engines that call back; outlives. */
 	const struct engine_io *io;
 };
@@ -145,6 +152,10 @@ struct engine {
 	/* A guest's write of any width to address writes the eventfd. */
 	int (*notify_fd)(
 	    struct engine_vm *vm, uint64_t address, int fd, bool on);
+
+	/* Nanoseconds of the virtual clock, for callbacks of run().  NULL: there
+	 * is none. */
+	uint64_t (*virtual_ns)(const struct engine_vm *vm);
 
 	/* A device has written n pieces of the memory's mapping: what the engine
 	 * keeps of the code there is void when this returns.  Waits for a CPU

@@ -286,6 +286,7 @@ start(struct vm *vm, struct err *err)
 	struct engine_config config = { .memory = &vm->memory,
 		.ncpus = vm->ncpus,
 		.chips = true,
+		.virtual_clock = vm->config->virtual_clock,
 		.io = &vm->board.machine.io };
 	struct boot_entry entry;
 	int r = load_guest(vm, &entry, err);
@@ -368,6 +369,19 @@ ring(void *arg)
 		return; /* the counter is full: it rings already */
 }
 
+/* A CPU that is asked to end while it executes does not go on until the loop
+ * comes to it. */
+static void
+asked(void *arg)
+{
+	struct vm *vm = arg;
+
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		if (vm->cpu[i].cpu != NULL)
+			vm->engine->kick(vm->cpu[i].cpu);
+	ring(vm);
+}
+
 static void
 told_to_stop(void *arg, unsigned int events)
 {
@@ -447,6 +461,10 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 	vm->engine = engine_find(config->engine, err);
 	if (vm->engine == NULL)
 		return -EINVAL;
+	if (config->virtual_clock && vm->engine->virtual_ns == NULL)
+		return err_set(err, -EINVAL,
+		    "engine \"%s\" has no virtual clock; use emulate",
+		    vm->engine->name);
 	r = open_file(config->kernel, &vm->kernel_fd, err);
 	if (r == 0)
 		r = open_file(config->initrd, &vm->initrd_fd, err);
@@ -458,7 +476,7 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 		return r;
 	vm->has_board = true;
 	return board_init(
-	    &vm->board, config, &vm->memory, vm->loop, ring, ring, vm, err);
+	    &vm->board, config, &vm->memory, vm->loop, asked, ring, vm, err);
 }
 
 static void
@@ -485,6 +503,24 @@ vm_close(struct vm *vm)
 	free(vm);
 }
 
+/* What two runs that were the same have in common. */
+static void
+report(const struct vm *vm)
+{
+	const uint64_t *word = (const uint64_t *)(void *)vm->memory.base;
+	uint64_t n = vm->memory.size_bytes / sizeof(*word);
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	if (log_get_level() < LOG_INFO)
+		return;
+	for (uint64_t i = 0; i < n; i++)
+		hash = (hash ^ word[i]) * UINT64_C(0x100000001b3);
+	log_info("virtual clock: %" PRIu64 " instructions, %" PRIu64
+		 " ns, RAM %016" PRIx64,
+	    vm->engine->retired(vm->cpu[0].cpu),
+	    vm->engine->virtual_ns(vm->evm), hash);
+}
+
 int
 vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 {
@@ -502,6 +538,9 @@ vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 		ring(vm); /* what came to the consoles before */
 		r = loop_run(vm->loop);
 		*end = vm->end;
+		stop_cpus(vm);
+		if (config->virtual_clock && vm->evm != NULL)
+			report(vm);
 		if (r == 0)
 			r = vm->result;
 		if (r == 0 && vm->end == VM_CRASHED)

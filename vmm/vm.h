@@ -38,6 +38,10 @@ struct vm_config {
 	const char *cmdline; /* "" for none */
 	const char *boot;    /* "auto", NULL, or a protocol: boot.h */
 	bool acpi;           /* tables for a guest with a single CPU too */
+	/* Time by instructions (engine.h); engine emulate with one CPU.  At the
+	 * end a log line tells how many there were, and a hash of the RAM. */
+	bool virtual_clock;
+	bool until_ready; /* ends when the guest's agent says "ready" */
 	uint16_t exit_port; /* exit_port.h; 0: none */
 	uint64_t memory_bytes;
 	unsigned int vcpus;

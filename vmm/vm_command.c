@@ -42,7 +42,11 @@ static const char usage[] =
     "  --cmdline TEXT      kernel command line\n"
     "  --boot PROTOCOL     auto, linux, pvh or multiboot (auto)\n"
     "  --acpi              ACPI tables for a guest with one CPU too\n"
-    "  --exit-port[=PORT]  a guest that writes N there (0xf4) ends the VM with\n"
+    "  --virtual-clock     time is counted in instructions: two runs are the\n"
+    "                      same (--engine emulate, one CPU)\n"
+    "  --until-ready       ends when the guest's agent is ready\n"
+    "  --exit-port[=PORT]  a guest that writes N there (0xf4) ends the VM "
+    "with\n"
     "                      exit code N * 2 + 1, as QEMU's isa-debug-exit\n"
     "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
     "                      a network card served by the vhost-user back end\n"
@@ -75,6 +79,8 @@ enum {
 	O_BOOT,
 	O_ACPI,
 	O_EXIT_PORT,
+	O_VIRTUAL_CLOCK,
+	O_UNTIL_READY,
 	O_NIC,
 	O_DISK,
 	O_BALLOON,
@@ -98,6 +104,8 @@ static const struct option options[] = {
 	{ "boot", required_argument, NULL, O_BOOT },
 	{ "acpi", no_argument, NULL, O_ACPI },
 	{ "exit-port", optional_argument, NULL, O_EXIT_PORT },
+	{ "virtual-clock", no_argument, NULL, O_VIRTUAL_CLOCK },
+	{ "until-ready", no_argument, NULL, O_UNTIL_READY },
 	{ "nic", required_argument, NULL, O_NIC },
 	{ "disk", required_argument, NULL, O_DISK },
 	{ "balloon", required_argument, NULL, O_BALLOON },
@@ -292,6 +300,8 @@ read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 	case O_BOOT: config->boot = optarg; break;
 	case O_ACPI: config->acpi = true; break;
 	case O_EXIT_PORT: return read_port(optarg, &config->exit_port, err);
+	case O_VIRTUAL_CLOCK: config->virtual_clock = true; break;
+	case O_UNTIL_READY: config->until_ready = true; break;
 	case O_NIC: return read_nic(config, optarg, err);
 	case O_DISK: return read_disk(config, optarg, err);
 	case O_BALLOON:

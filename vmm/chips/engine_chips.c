@@ -15,6 +15,13 @@
  *
  * The time-stamp counter is nanoseconds since the VM was made, on all CPUs: it
  * needs no calibration, and kvmclock's factor is 1.
+ *
+ * With a virtual clock an instruction takes VIRTUAL_INSN_NS, and a halt no real
+ * time: the clock jumps to the next event.  Nothing then happens at an instant
+ * that real time chose: the CPU runs to the next event and takes it, there is no
+ * clock thread, and other threads find the time as the CPU left it.  What they
+ * bring in, as input of a console or frames, is the one thing that is not the
+ * same in each run.  An idle guest's time flies.
  */
 #include "vmm/chips/engine_chips.h"
 
@@ -34,7 +41,9 @@
 
 #define TSC_KHZ  1000000
 #define NS_PER_S UINT64_C(1000000000)
-#define REST_NS  20000
+
+#define VIRTUAL_INSN_NS 2
+#define REST_NS         20000
 
 struct chips_cpu {
 	struct engine_cpu base;
@@ -55,10 +64,14 @@ struct chips_vm {
 	struct chips *chips;
 	struct clock_kvm clock;
 	uint64_t start_ns; /* CLOCK_MONOTONIC at instant 0 */
+	bool is_virtual;
+	uint64_t skipped_ns; /* virtual: what no instruction took */
+	uint64_t virtual_ns; /* the time when the CPU last looked */
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* for halted CPUs */
 	pthread_cond_t sooner;  /* for the clock thread */
-	uint64_t armed_ns;      /* the event that that one waits for */
+	uint64_t armed_ns;      /* the event that that one, or with a virtual
+				 * clock the CPU, waits for */
 	pthread_t thread;
 	bool has_thread, quit;
 	struct chips_cpu *cpu[ENGINE_CPUS_MAX]; /* NULL: gone */
@@ -91,14 +104,33 @@ clock_ns(clockid_t id)
 static uint64_t
 now_ns(const struct chips_vm *vm)
 {
-	return clock_ns(CLOCK_MONOTONIC) - vm->start_ns;
+	return vm->is_virtual ? vm->virtual_ns
+			      : clock_ns(CLOCK_MONOTONIC) - vm->start_ns;
 }
 
-/* Takes the lock; the chips' time is the present. */
+/* The virtual clock goes to where the CPU is, whose thread this is. */
+static void
+look_at_clock(struct chips_vm *vm)
+{
+	if (vm->is_virtual && vm->cpu[0] != NULL)
+		vm->virtual_ns = vm->skipped_ns +
+		    VIRTUAL_INSN_NS * vm->engine->retired(vm->cpu[0]->inner);
+}
+
+/* Takes the lock, in any thread. */
+static void
+enter_outside(struct chips_vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	chips_advance(vm->chips, now_ns(vm));
+}
+
+/* Takes the lock in a CPU's thread; the chips' time is the present. */
 static void
 enter(struct chips_vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
+	look_at_clock(vm);
 	chips_advance(vm->chips, now_ns(vm));
 }
 
@@ -110,9 +142,45 @@ leave(struct chips_vm *vm)
 
 	if (next_ns < vm->armed_ns) {
 		vm->armed_ns = next_ns;
-		pthread_cond_signal(&vm->sooner);
+		if (!vm->is_virtual)
+			pthread_cond_signal(&vm->sooner);
+		else if (vm->cpu[0] != NULL)
+			vm->engine->kick(vm->cpu[0]->inner);
 	}
 	pthread_mutex_unlock(&vm->lock);
+}
+
+/* The CPU is to run until the next event. */
+static void
+arm_virtual(struct chips_vm *vm, struct chips_cpu *cpu)
+{
+	uint64_t ns;
+
+	if (!vm->is_virtual)
+		return;
+	vm->armed_ns = chips_next_event_ns(vm->chips);
+	ns = vm->armed_ns > vm->virtual_ns ? vm->armed_ns - vm->virtual_ns : 0;
+	vm->engine->stop_at(cpu->inner,
+	    vm->armed_ns == CHIPS_NEVER ? UINT64_MAX
+					: vm->engine->retired(cpu->inner) +
+		    (ns + VIRTUAL_INSN_NS - 1) / VIRTUAL_INSN_NS);
+}
+
+/* Nothing is left to do before the next event: then let it be now.  False:
+ * there is none, and no clock to turn. */
+static bool
+skip_to_event(struct chips_vm *vm)
+{
+	uint64_t at = chips_next_event_ns(vm->chips);
+
+	if (!vm->is_virtual || at == CHIPS_NEVER)
+		return false;
+	if (at > vm->virtual_ns) {
+		vm->skipped_ns += at - vm->virtual_ns;
+		vm->virtual_ns = at;
+	}
+	chips_advance(vm->chips, vm->virtual_ns);
+	return true;
 }
 
 static void *
@@ -343,8 +411,11 @@ set_tpr(void *arg, unsigned int cpu, uint8_t priority)
 static uint64_t
 tsc(void *arg, uint64_t retired)
 {
-	(void)retired;
-	return now_ns(arg); /* TSC_KHZ counts it */
+	const struct chips_vm *vm = arg;
+
+	/* TSC_KHZ counts nanoseconds. */
+	return vm->is_virtual ? vm->skipped_ns + VIRTUAL_INSN_NS * retired
+			      : now_ns(vm);
 }
 
 /* ---- CPUs ---- */
@@ -409,7 +480,8 @@ wait_for_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
 {
 	while (!atomic_load(&cpu->kicked) && !cpu->init && !cpu->sipi &&
 	    !cpu->nmi && !give_interrupt(vm, cpu))
-		pthread_cond_wait(&vm->changed, &vm->lock);
+		if (!skip_to_event(vm))
+			pthread_cond_wait(&vm->changed, &vm->lock);
 }
 
 static void
@@ -430,6 +502,7 @@ run(struct engine_cpu *ecpu, struct engine_exit *exit)
 			break;
 		}
 		give_interrupt(vm, cpu);
+		arm_virtual(vm, cpu);
 		leave(vm);
 		vm->engine->run(cpu->inner, exit);
 		enter(vm);
@@ -474,7 +547,7 @@ line(struct engine_vm *evm, unsigned int number, bool level)
 {
 	struct chips_vm *vm = vm_of(evm);
 
-	enter(vm);
+	enter_outside(vm);
 	chips_line(vm->chips, number, level);
 	leave(vm);
 }
@@ -484,7 +557,7 @@ message(struct engine_vm *evm, const struct msi *msi)
 {
 	struct chips_vm *vm = vm_of(evm);
 
-	enter(vm);
+	enter_outside(vm);
 	chips_msi(vm->chips, msi->address, msi->data);
 	leave(vm);
 }
@@ -525,6 +598,21 @@ init_sync(struct chips_vm *vm)
 	pthread_condattr_destroy(&attr);
 }
 
+/* A virtual clock needs no thread. */
+static int
+start_clock(struct chips_vm *vm, struct err *err)
+{
+	int r;
+
+	if (vm->is_virtual)
+		return 0;
+	r = pthread_create(&vm->thread, NULL, clock_thread, vm);
+	vm->has_thread = r == 0;
+	return r == 0
+	    ? 0
+	    : err_sys(err, -r, NULL, "%s: clock thread", vm->base.engine->name);
+}
+
 static struct engine_vm *
 vm_new(const struct engine *engine, const struct engine *inner,
     const struct engine_config *config, struct err *err)
@@ -540,10 +628,18 @@ vm_new(const struct engine *engine, const struct engine *inner,
 		err_sys(err, -ENOMEM, NULL, "%s", engine->name);
 		return NULL;
 	}
+	if (config->virtual_clock && config->ncpus != 1) {
+		err_set(err, -EINVAL,
+		    "%s: %u CPUs cannot share a virtual clock; use one",
+		    engine->name, config->ncpus);
+		free(vm);
+		return NULL;
+	}
 	vm->base.engine = engine;
 	vm->engine = inner;
 	vm->machine = config->io;
 	vm->start_ns = clock_ns(CLOCK_MONOTONIC);
+	vm->is_virtual = config->virtual_clock;
 	vm->armed_ns = CHIPS_NEVER;
 	init_sync(vm);
 	vm->io = (struct engine_io){ .arg = vm,
@@ -558,8 +654,9 @@ vm_new(const struct engine *engine, const struct engine *inner,
 		.tsc = tsc,
 		.tsc_khz = TSC_KHZ,
 		.apic_khz = LAPIC_BUS_KHZ };
-	clock_kvm_init(
-	    &vm->clock, config->memory, TSC_KHZ, clock_ns(CLOCK_REALTIME));
+	clock_kvm_init(&vm->clock, config->memory, TSC_KHZ,
+	    vm->is_virtual ? ENGINE_VIRTUAL_START_S * NS_PER_S
+			   : clock_ns(CLOCK_REALTIME));
 	vm->chips = chips_new(&chips);
 	mine.chips = false;
 	mine.io = &vm->io;
@@ -567,15 +664,7 @@ vm_new(const struct engine *engine, const struct engine *inner,
 		err_sys(err, -ENOMEM, NULL, "%s", engine->name);
 	else
 		vm->inner = inner->vm_new(&mine, err);
-	if (vm->inner != NULL) {
-		int r = pthread_create(&vm->thread, NULL, clock_thread, vm);
-
-		vm->has_thread = r == 0;
-		if (r != 0)
-			err_sys(
-			    err, -r, NULL, "%s: clock thread", engine->name);
-	}
-	if (!vm->has_thread) {
+	if (vm->inner == NULL || start_clock(vm, err) < 0) {
 		vm_free(&vm->base);
 		return NULL;
 	}
@@ -631,6 +720,24 @@ written(struct engine_vm *evm, const struct iovec *piece, unsigned int n)
 		vm->engine->written(vm->inner, piece, n);
 }
 
+static uint64_t
+virtual_ns(const struct engine_vm *evm)
+{
+	const struct chips_vm *vm = (const struct chips_vm *)evm;
+
+	return tsc(
+	    (void *)(uintptr_t)vm, vm->engine->retired(vm->cpu[0]->inner));
+}
+
+static uint64_t
+retired(const struct engine_cpu *ecpu)
+{
+	const struct chips_cpu *cpu = (const struct chips_cpu *)ecpu;
+	const struct chips_vm *vm = (const struct chips_vm *)ecpu->vm;
+
+	return vm->engine->retired(cpu->inner);
+}
+
 static struct engine_vm *
 emulate_vm_new(const struct engine_config *config, struct err *err)
 {
@@ -657,5 +764,7 @@ const struct engine engine_emulate_pc = {
 	.state_set = state_set,
 	.line = line,
 	.msi = message,
+	.retired = retired,
+	.virtual_ns = virtual_ns,
 	.written = written,
 };

@@ -228,37 +228,55 @@ execute_one(struct emu_cpu *cpu)
 	cpu->faulted = true;
 }
 
-/* Executes the block at rip and those linked to it, within the budget.  False:
- * it does not fit. */
+/* What the last block gave back, because it was left early, is not to be
+ * executed behind the stop. */
+static void
+trim(struct emu_cpu *cpu)
+{
+	uint64_t done = emu_retired(cpu, NULL);
+	int64_t left;
+
+	if (cpu->stop - done >= SLICE_INSNS && cpu->stop >= done)
+		return;
+	left = cpu->stop > done ? (int64_t)(cpu->stop - done) : 0;
+	if (cpu->budget > left) {
+		cpu->slice -= cpu->budget - left;
+		cpu->budget = left;
+	}
+}
+
+/* Executes the block at rip and those linked to it, within the budget.  A stop
+ * is thus at the first end of a block behind it, wherever the slice began.
+ * False: the budget is used up. */
 static bool
 execute(struct emu_cpu *cpu)
 {
 	const struct block *block;
 
+	trim(cpu);
+	if (cpu->budget < 1)
+		return false;
 	if (cpu->mode & MODE_STEP ||
 	    (cpu->shadow && (cpu->want_window || cpu->nmi_pending))) {
-		if (cpu->budget < 1)
-			return false;
 		execute_one(cpu);
 		return true;
 	}
 	block = emu_block(cpu);
-	if (cpu->budget < block->ninsns)
-		return false;
+	if (cpu->budget < block->ninsns) { /* the last one, as a whole */
+		cpu->slice += block->ninsns - cpu->budget;
+		cpu->budget = block->ninsns;
+	}
 	execute_block(cpu, block);
 	return true;
 }
 
-/* How many instructions to execute before looking around: up to the stop, but
- * at least any block. */
+/* How many instructions to execute before looking around. */
 static int64_t
 slice_insns(const struct emu_cpu *cpu)
 {
-	uint64_t left = cpu->stop - cpu->retired;
+	uint64_t left = cpu->stop > cpu->retired ? cpu->stop - cpu->retired : 1;
 
-	return left > SLICE_INSNS ? SLICE_INSNS
-	    : left < BLOCK_INSNS  ? BLOCK_INSNS
-				  : (int64_t)left;
+	return left > SLICE_INSNS ? SLICE_INSNS : (int64_t)left;
 }
 
 static void

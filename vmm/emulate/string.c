@@ -2,12 +2,16 @@
  * String instructions, with REP by pieces of pages.
  *
  * A repeated instruction can be interrupted between elements; here it looks up
- * after each piece of a page, and goes on later where its registers say.
+ * after PIECES_MAX pieces of pages, and goes on later where its registers say.
+ * That number follows from the instruction alone: under a virtual clock nothing
+ * that the guest does may depend on where a slice ends.
  */
 #include "vmm/emulate/handlers.h"
 
 #define REP   0xf3 /* and REPE */
 #define REPNE 0xf2
+
+#define PIECES_MAX 1024
 
 static inline uint64_t
 address_mask(const struct op *op)
@@ -82,14 +86,14 @@ to_page_end(const struct op *op, uint64_t addr)
 	return (PAGE_BYTES - (addr & ~PAGE_MASK)) >> op->aux;
 }
 
-/* Is it time to look around?  A piece takes its time, but is not an instruction
- * that is retired. */
+/* Is it time to look around, after so many pieces?  A piece takes its time, but
+ * is not an instruction that is retired. */
 static inline bool
-look_around(struct emu_cpu *cpu)
+look_around(struct emu_cpu *cpu, unsigned int *pieces)
 {
 	cpu->budget -= 16;
 	cpu->slice -= 16;
-	return cpu->budget < 0 || cpu->smc;
+	return ++*pieces == PIECES_MAX || cpu->smc || cpu->eflags & FLAG_TF;
 }
 
 /* A traced instruction stops after each element. */
@@ -138,6 +142,7 @@ const struct op *
 op_movs(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1, n;
+	unsigned int pieces = 0;
 
 	while (left > 0) {
 		n = op->imm != 0 ? move_piece(cpu, op, left) : 0;
@@ -151,7 +156,7 @@ op_movs(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RDI, n * (uint64_t)step(cpu, op));
 		if (op->imm != 0)
 			advance(cpu, op, CPU_RCX, -n);
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	NEXT_STORED;
@@ -184,6 +189,7 @@ const struct op *
 op_stos(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1, n;
+	unsigned int pieces = 0;
 
 	while (left > 0) {
 		n = op->imm != 0 ? fill_piece(cpu, op, left) : 0;
@@ -196,7 +202,7 @@ op_stos(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RDI, n * (uint64_t)step(cpu, op));
 		if (op->imm != 0)
 			advance(cpu, op, CPU_RCX, -n);
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	NEXT_STORED;
@@ -219,6 +225,7 @@ const struct op *
 op_lods(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+	unsigned int pieces = 0;
 
 	while (left > 0) {
 		put_accumulator(cpu, op, load(cpu, op, source_at(cpu, op)));
@@ -226,7 +233,7 @@ op_lods(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)
 			advance(cpu, op, CPU_RCX, -UINT64_C(1));
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	NEXT;
@@ -261,6 +268,7 @@ const struct op *
 op_cmps(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+	unsigned int pieces = 0;
 
 	while (left > 0) {
 		uint64_t a = load(cpu, op, source_at(cpu, op));
@@ -275,7 +283,7 @@ op_cmps(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RCX, -UINT64_C(1));
 		if (!goes_on(cpu, op))
 			break;
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	NEXT;
@@ -285,6 +293,7 @@ const struct op *
 op_scas(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+	unsigned int pieces = 0;
 
 	while (left > 0) {
 		compare(cpu, op, cpu->gpr[CPU_RAX],
@@ -296,7 +305,7 @@ op_scas(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RCX, -UINT64_C(1));
 		if (!goes_on(cpu, op))
 			break;
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	NEXT;
@@ -306,6 +315,7 @@ const struct op *
 op_ins(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+	unsigned int pieces = 0;
 
 	emu_check_port(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux);
 	while (left > 0) {
@@ -320,7 +330,7 @@ op_ins(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)
 			advance(cpu, op, CPU_RCX, -UINT64_C(1));
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	return leave_after(cpu, op);
@@ -330,6 +340,7 @@ const struct op *
 op_outs(struct emu_cpu *cpu, const struct op *op)
 {
 	uint64_t left = op->imm != 0 ? count(cpu, op) : 1;
+	unsigned int pieces = 0;
 
 	emu_check_port(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux);
 	while (left > 0) {
@@ -340,7 +351,7 @@ op_outs(struct emu_cpu *cpu, const struct op *op)
 		advance(cpu, op, CPU_RSI, (uint64_t)step(cpu, op));
 		if (op->imm != 0)
 			advance(cpu, op, CPU_RCX, -UINT64_C(1));
-		if (left > 0 && look_around(cpu))
+		if (left > 0 && look_around(cpu, &pieces))
 			return leave_before(cpu, op);
 	}
 	return leave_after(cpu, op);
