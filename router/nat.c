@@ -621,7 +621,9 @@ session_end(struct nat *nat, uint32_t id)
 	pool_give(&nat->session_pool, id, &s->next);
 }
 
-/* Is there room for another session, once the expired are gone? */
+/* Is there room for another session, once the expired are gone?  They take
+ * their mappings with them: asked before a mapping is looked up, never after.
+ */
 static bool
 has_room(struct nat *nat, uint64_t now_ns)
 {
@@ -754,6 +756,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit)
 {
+	bool room = has_room(nat, now_ns);
 	uint32_t mapping = nat->by_port[number_of(flow->protocol)][flow->port];
 	const struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow out = *flow;
@@ -771,9 +774,11 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	other = find_out(nat, &out, hash_out(nat, &out));
 	if (other != NONE && nat->sessions[other].expires_ns > now_ns)
 		return DROP_NAT_FILTERED;
-	if (other != NONE)
-		session_end(nat, other);
-	if (!has_room(nat, now_ns))
+	if (other != NONE) {
+		session_end(nat, other); /* another mapping's */
+		room = true;
+	}
+	if (!room)
 		return DROP_NAT_FULL;
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	session_start(nat, s, NAT_INWARDS, segment, bytes, now_ns);

@@ -466,6 +466,89 @@ expiry_is_exact_for_who_looks_and_a_tick_late_for_memory(void **state)
 	nat_free(nat);
 }
 
+/*
+ * A full table makes room for a packet from outside by ending what has expired,
+ * which may be all that the packet's own mapping had.
+ */
+static void
+a_mapping_that_ends_to_make_room_admits_nobody(void **state)
+{
+	static const enum nat_behaviour filters[] = { NAT_ENDPOINT_INDEPENDENT,
+		NAT_ADDRESS_DEPENDENT };
+	struct nat_options o = { .outside_ip = OUTSIDE, .max_entries = 2 };
+	struct nat_flow flow = { .ip = 1,
+		.port = 5000,
+		.remote_ip = 2,
+		.remote_port = 3,
+		.protocol = IP_UDP };
+	struct nat_flow other = { .ip = 4,
+		.port = 6000,
+		.remote_ip = 2,
+		.remote_port = 3,
+		.protocol = IP_UDP };
+	struct nat_flow in = { .port = 5000,
+		.remote_ip = 2,
+		.remote_port = 4,
+		.protocol = IP_UDP };
+	struct nat_hit hit;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct nat *nat;
+
+		o.filtering = filters[i];
+		nat = nat_new(&o, NULL);
+		assert_non_null(nat);
+		nat_out(nat, &flow, NULL, 60, 0, &hit);
+		nat_out(nat, &other, NULL, 60, 0, &hit);
+		assert_int_equal(nat_in(nat, &in, NULL, 60, 300 * S, &hit),
+		    DROP_NAT_UNSOLICITED);
+		assert_false(nat_has_port(nat, IP_UDP, 5000));
+		assert_int_equal(nat_stats(nat).sessions, 0);
+		assert_int_equal(nat_stats(nat).mappings, 0);
+		assert_int_equal(nat_due_ns(nat), UINT64_MAX);
+		nat_free(nat);
+	}
+}
+
+static void
+a_full_table_makes_room_for_a_mapping_that_lives(void **state)
+{
+	struct nat_options o = { .outside_ip = OUTSIDE, .max_entries = 2 };
+	struct nat_flow gone = { .ip = 4,
+		.port = 6000,
+		.remote_ip = 2,
+		.remote_port = 3,
+		.protocol = IP_UDP };
+	struct nat_flow flow = { .ip = 1,
+		.port = 5000,
+		.remote_ip = 2,
+		.remote_port = 3,
+		.protocol = IP_UDP };
+	struct nat_flow in = { .port = 5000,
+		.remote_ip = 2,
+		.remote_port = 4,
+		.protocol = IP_UDP };
+	struct nat *nat = nat_new(&o, NULL);
+	struct nat_hit hit;
+
+	(void)state;
+	assert_non_null(nat);
+	nat_out(nat, &gone, NULL, 60, 0, &hit);
+	nat_out(nat, &flow, NULL, 60, 10 * S, &hit);
+	assert_int_equal(
+	    nat_in(nat, &in, NULL, 60, 300 * S - 1, &hit), DROP_NAT_FULL);
+	assert_int_equal(
+	    nat_in(nat, &in, NULL, 60, 300 * S, &hit), REASON_NAT_IN);
+	assert_int_equal(hit.ip, 1);
+	assert_int_equal(hit.port, 5000);
+	assert_false(nat_has_port(nat, IP_UDP, 6000));
+	assert_true(nat_has_port(nat, IP_UDP, 5000));
+	assert_int_equal(nat_stats(nat).sessions, 2);
+	assert_int_equal(nat_stats(nat).mappings, 1);
+	nat_free(nat);
+}
+
 static void
 a_million_sessions_fit_and_expire(void **state)
 {
@@ -521,6 +604,8 @@ main(void)
 		T(a_reset_is_measured_by_the_scaled_window),
 		T(the_table_does_what_a_plain_list_does),
 		T(expiry_is_exact_for_who_looks_and_a_tick_late_for_memory),
+		T(a_mapping_that_ends_to_make_room_admits_nobody),
+		T(a_full_table_makes_room_for_a_mapping_that_lives),
 		T(a_million_sessions_fit_and_expire),
 		T(a_table_that_is_too_large_is_refused_with_a_sentence),
 	};
