@@ -5,13 +5,14 @@
  * All memory is allocated here, before the first frame; tables are sized for
  * their limits, and touched as they fill.
  */
-#include "router/router_state.h"
+#include "router/router.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "router/nat_ports.h" /* nat_random() */
+#include "router/router_state.h"
 
 #define MTU_MIN 68 /* RFC 791 3.2 */
 #define MTU_MAX 65521

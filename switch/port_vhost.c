@@ -14,7 +14,7 @@
  * and fill that, so that our write() waits.  Only somebody who runs as us can,
  * by the socket's mode.
  */
-#include "switch/vhost_port.h"
+#include "switch/port_vhost.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "switch/vhost_port.h"
 
 #define MESSAGES_PER_TURN  32
 #define LISTEN_AGAIN_AFTER (1 * NS_PER_S)
