@@ -16,6 +16,10 @@ test:
 	@BUILD=$(BUILD) tests/run $(patsubst %.c,$(BUILD)/asan/%,$(TESTS)) \
 	    $(addprefix ./,$(LABS))
 
+# ---- a guest of theirs ----
+
+include tests/vmm/multiboot/multiboot.mk
+
 # ---- benches: tests/bench/FOLDER_bench.c ----
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
