@@ -61,7 +61,7 @@ struct board {
 	struct power power;
 	struct bus_range post;
 	struct fw_cfg fw_cfg;
-	struct exit_port exit_port; /* if the configuration has one */
+	struct exit_port exit_port;  /* if the configuration has one */
 	struct board_device *device; /* an array */
 	unsigned int ndevices;
 	bool virtual_clock;

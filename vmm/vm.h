@@ -41,7 +41,7 @@ struct vm_config {
 	/* Time by instructions (engine.h); engine emulate with one CPU.  At the
 	 * end a log line tells how many there were, and a hash of the RAM. */
 	bool virtual_clock;
-	bool until_ready; /* ends when the guest's agent says "ready" */
+	bool until_ready;   /* ends when the guest's agent says "ready" */
 	uint16_t exit_port; /* exit_port.h; 0: none */
 	uint64_t memory_bytes;
 	unsigned int vcpus;
