@@ -81,8 +81,12 @@ dev_stop(struct virtio_device *device)
 	((struct rig *)device)->stops++;
 }
 
-static const struct virtio_ops dev_ops = { "test card", 1, dev_features,
-	dev_config, dev_start, dev_stop };
+static const struct virtio_ops dev_ops = { .name = "test card",
+	.id = 1,
+	.features = dev_features,
+	.config = dev_config,
+	.start = dev_start,
+	.stop = dev_stop };
 
 static uint32_t
 cfg(struct rig *rig, unsigned int reg, unsigned int bytes)
