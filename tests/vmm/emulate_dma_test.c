@@ -1,0 +1,210 @@
+/*
+ * Code that a device writes while the interpreter executes it: what runs after
+ * written() has returned is what is in memory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/chips/engine_chips.h"
+#include "vmm/engine_io.h"
+#include "vmm/le.h"
+
+#define CODE       0x1000
+#define FUNCTION   0x2ffe /* its immediate value is in two pages */
+#define RESULT     0x500  /* and behind it the count */
+#define ROUNDS     500
+#define LIMIT_S    30
+#define FUNCTION_N 4
+
+static const struct engine *const engine = &engine_emulate_pc;
+
+/* Calls the function, stores what it returned, counts. */
+extern const uint8_t guest_caller[], guest_caller_end[];
+__asm__(".pushsection .rodata\n.code16\nguest_caller:\n"
+	"xorw %ax, %ax; movw %ax, %ds; movw %ax, %ss; movw $0x7000, %sp\n"
+	"movw $0x2ffe, %bx\n"
+	"1: call *%bx; movw %ax, (0x500); incw (0x502); jmp 1b\n"
+	"guest_caller_end:\n.code64\n.popsection");
+
+extern const uint8_t guest_sleeper[], guest_sleeper_end[];
+__asm__(".pushsection .rodata\n.code16\nguest_sleeper:\n"
+	"movw $1, %ss:(0x502); cli; 1: hlt; jmp 1b\n"
+	"guest_sleeper_end:\n.code64\n.popsection");
+
+struct rig {
+	struct memory memory;
+	struct engine_io io;
+	struct engine_vm *vm;
+	struct engine_cpu *cpu;
+	pthread_t thread;
+};
+
+static uint64_t
+mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
+{
+	(void)arg;
+	(void)cpu;
+	(void)address;
+	(void)bytes;
+	return UINT64_MAX;
+}
+
+static void
+mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
+    uint64_t value)
+{
+	(void)arg;
+	(void)cpu;
+	(void)address;
+	(void)bytes;
+	(void)value;
+}
+
+static void *
+cpu_thread(void *arg)
+{
+	struct rig *rig = arg;
+	struct engine_exit exit = { 0 };
+
+	engine->run(rig->cpu, &exit);
+	assert_int_equal(exit.kind, EXIT_INTERRUPTED);
+	return NULL;
+}
+
+static void
+put_function(struct rig *rig, uint16_t value)
+{
+	uint8_t *at = memory_at(&rig->memory, FUNCTION, FUNCTION_N);
+	const struct iovec piece = { at, FUNCTION_N };
+	uint8_t code[FUNCTION_N] = { 0xb8, 0, 0, 0xc3 }; /* MOV AX, n; RET */
+
+	put_le16(code + 1, value);
+	memcpy(at, code, sizeof(code));
+	engine->written(rig->vm, &piece, 1);
+}
+
+static void
+start(struct rig *rig, const uint8_t *code, const uint8_t *end)
+{
+	struct cpu_state *state = malloc(sizeof(*state));
+
+	memcpy(memory_at(&rig->memory, CODE, 1), code, (size_t)(end - code));
+	assert_int_equal(engine->state_get(rig->cpu, state, NULL), 0);
+	state->seg[CPU_CS].selector = 0;
+	state->seg[CPU_CS].base = 0;
+	state->rip = CODE;
+	assert_int_equal(engine->state_set(rig->cpu, state, NULL), 0);
+	free(state);
+	put_function(rig, 0);
+	assert_int_equal(
+	    pthread_create(&rig->thread, NULL, cpu_thread, rig), 0);
+}
+
+static int
+setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct engine_config config = { .memory = &rig->memory,
+		.ncpus = 1,
+		.chips = true,
+		.io = &rig->io };
+
+	rig->io = (struct engine_io){
+		.arg = rig, .mmio_read = mmio_read, .mmio_write = mmio_write
+	};
+	assert_int_equal(memory_init(&rig->memory, 4 << 20, NULL), 0);
+	rig->vm = engine->vm_new(&config, NULL);
+	assert_non_null(rig->vm);
+	rig->cpu = engine->cpu_new(rig->vm, NULL);
+	assert_non_null(rig->cpu);
+	*state = rig;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	engine->kick(rig->cpu);
+	pthread_join(rig->thread, NULL);
+	engine->cpu_free(rig->cpu);
+	engine->vm_free(rig->vm);
+	memory_free(&rig->memory);
+	free(rig);
+	return 0;
+}
+
+static uint16_t
+word(struct rig *rig, uint64_t address)
+{
+	return __atomic_load_n(
+	    (uint16_t *)memory_at(&rig->memory, address, 2), __ATOMIC_ACQUIRE);
+}
+
+/* Until the guest has counted that much further. */
+static void
+await(struct rig *rig, uint16_t more)
+{
+	uint16_t from = word(rig, RESULT + 2);
+	time_t limit = time(NULL) + LIMIT_S;
+
+	while ((uint16_t)(word(rig, RESULT + 2) - from) < more) {
+		if (time(NULL) > limit)
+			fail_msg("the guest stands still");
+		sched_yield();
+	}
+}
+
+static void
+code_that_a_device_wrote_is_what_runs_next(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig, guest_caller, guest_caller_end);
+	await(rig, 1000); /* decoded and linked by now */
+	for (uint16_t round = 1; round < ROUNDS; round++) {
+		/* Both bytes of the value, in either page, change. */
+		uint16_t value = (uint16_t)(round << 8 | round >> 8 | round);
+
+		put_function(rig, value);
+		await(rig, 2); /* the call under way, and one from then on */
+		if (word(rig, RESULT) != value)
+			fail_msg("round %u: %#x instead of %#x", round,
+			    word(rig, RESULT), value);
+	}
+}
+
+static void
+a_device_does_not_wait_for_a_cpu_that_sleeps(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig, guest_sleeper, guest_sleeper_end);
+	while (word(rig, RESULT + 2) != 1)
+		sched_yield();
+	for (uint16_t round = 0; round < 10000; round++)
+		put_function(rig, round);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(code_that_a_device_wrote_is_what_runs_next),
+		TEST(a_device_does_not_wait_for_a_cpu_that_sleeps),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
