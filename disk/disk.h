@@ -139,7 +139,8 @@ enum disk_op {
 	DISK_OP_WRITE,
 	DISK_OP_ZERO,
 	DISK_OP_DISCARD,
-	DISK_OP_FLUSH
+	DISK_OP_FLUSH,
+	DISK_OP_CALL /* only done, which may use the disk and wait */
 };
 
 struct disk_request {

@@ -28,7 +28,7 @@ struct request {
 	bool json, full, linked, keep, relabel, read_only, outside, replace;
 	bool raw, share;
 	const char *backing, *format, *socket, *export;
-	uint64_t cluster, threads;
+	uint64_t cluster, threads, connections;
 };
 
 struct verb {
@@ -47,6 +47,8 @@ static const struct {
 	    "stands on this image" },
 	{ { "cluster", required_argument, NULL, 'c' }, "SIZE",
 	    "4K to 2M (64K)" },
+	{ { "connections", required_argument, NULL, 'n' }, "N",
+	    "clients at a time (16)" },
 	{ { "export", required_argument, NULL, 'e' }, "NAME",
 	    "the only name that clients may use" },
 	{ { "full", no_argument, NULL, 'f' }, NULL,
@@ -565,24 +567,28 @@ run_serve(struct request *r)
 	struct nbd_options options = { .socket = r->socket,
 		.export = r->export,
 		.read_only = r->read_only,
-		.threads = r->threads != 0 ? (unsigned int)r->threads : 16 };
-	struct disk_set *set = disk_set_new();
+		.threads = (unsigned int)r->threads,
+		.connections = (unsigned int)r->connections };
+	struct disk_set *set;
 	struct disk *disk;
 	int code, closed;
 
-	if (r->socket == NULL || options.threads > 64) {
-		err_set(&r->err, -EINVAL,
-		    r->socket == NULL ? "say where to listen: --socket PATH"
-				      : "at most 64 threads");
-		disk_set_free(set);
+	if (r->socket == NULL) {
+		err_set(&r->err, -EINVAL, "say where to listen: --socket PATH");
 		return FAILED;
 	}
+	if (r->threads > 64 || r->connections > NBD_MAX_CONNECTIONS) {
+		err_set(&r->err, -EINVAL, "at most 64 %s",
+		    r->threads > 64 ? "threads" : "connections");
+		return FAILED;
+	}
+	set = disk_set_new();
 	disk = disk_open(set, r->args[0],
 	    (r->read_only ? 0 : DISK_WRITE) | (r->outside ? DISK_OUTSIDE : 0) |
 		(r->raw ? DISK_RAW : 0),
 	    &code, &r->err);
 	if (disk != NULL) {
-		code = nbd_serve(disk, &options, &r->err);
+		code = nbd_serve(disk, &options, stdout, &r->err);
 		closed = disk_close(disk, &r->err);
 		code = code != 0 ? code : closed;
 	}
@@ -611,7 +617,7 @@ static const struct verb verbs[] = {
 	{ "check", "FILE...", "looks for damage", 1, -1, "", run_check },
 	{ "repair", "FILE...", "counts clusters anew", 1, -1, "", run_repair },
 	{ "resize", "FILE SIZE", "makes a disk larger", 2, 2, "", run_resize },
-	{ "serve", "FILE", "serves a disk by NBD", 1, 1, "erostw", run_serve },
+	{ "serve", "FILE", "serves a disk by NBD", 1, 1, "enrostw", run_serve },
 };
 #define NVERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -670,6 +676,10 @@ take_option(struct request *r, int letter)
 	case 'x': r->relabel = true; return 0;
 	case 'u': r->share = true; return 0;
 	case 's': r->socket = optarg; return 0;
+	case 'n':
+		if (read_size(optarg, &r->connections) && r->connections > 0)
+			return 0;
+		break;
 	case 't':
 		if (read_size(optarg, &r->threads) && r->threads > 0)
 			return 0;

@@ -1,224 +1,363 @@
 /*
- * The server: two listening sockets and a thread per client.
+ * The server: two listening sockets, a thread for each, and one per client.
  *
  * The second socket is beside the image, IMAGE~control, and takes one line,
  * "snapshot NAME"; the answer is "ok" or a sentence.  So "disk snapshot" works
- * on a disk that is in use.
+ * on a disk that is in use.  It is not the first one, so that a program that was
+ * given the disk has no say in its snapshots.
+ *
+ * When there are as many clients as there may be, the next one is left waiting
+ * in the socket's queue for a while, since often one is about to leave; then it
+ * is hung up on.  Left for longer, a program that opens several connections
+ * would wait for itself.
  */
 #include "disk/nbd.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/unix_listen.h"
+#include "disk/file.h"
 #include "disk/nbd_connection.h"
 #include "disk/tree.h"
 
-#define CONTROL_END   "~control"
-#define LINE_BYTES    512
-#define CONTROL_WAITS 10 /* s, for a client's line */
+#define CONTROL_END  "~control"
+#define CONTROL_WORD "snapshot "
+#define LINE_BYTES   512
 
-struct server {
+#define HANDSHAKE_MS 30000
+#define DRAIN_MS     5000
+#define QUEUE_MS     3000
+#define CONTROL_MS   5000
+#define NO_FILES_MS  100 /* until accept() is tried again */
+
+enum client_state { CLIENT_FREE, CLIENT_HERE, CLIENT_GONE };
+
+struct nbd_client {
+	struct nbd_server *server;
+	enum client_state state; /* set to GONE by its thread, under the lock */
+	pthread_t thread;
+	int fd;
+};
+
+struct nbd_server {
 	struct nbd_shared shared;
-	char *image; /* its path while it is served */
-	int listening, control, signals;
-	char control_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	pthread_mutex_t lock;
-	pthread_cond_t gone;
-	int clients[NBD_MAX_CONNECTIONS]; /* -1: free */
-	unsigned int n;
+	char *image; /* its path */
+	char *export;
+	char description[NAME_MAX + 1];
+	struct unix_listener listener, control;
+	unsigned int max, queue_ms;
+	int ending; /* readable from when it ends on */
+	int gone;   /* readable when a client has gone */
+	bool accepting, controlling;
+	pthread_t acceptor, controller;
+	pthread_mutex_t lock; /* of the clients' states and descriptors */
+	struct nbd_client clients[NBD_MAX_CONNECTIONS];
+	unsigned int n; /* clients that are not FREE; the acceptor's */
 };
 
-struct visit {
-	struct server *server;
-	int slot, fd;
-};
-
-static int
-socket_address(const char *path, struct sockaddr_un *address, struct err *err)
+static uint64_t
+now_ms(void)
 {
-	memset(address, 0, sizeof(*address));
-	address->sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(address->sun_path))
-		return err_set(err, -ENAMETOOLONG,
-		    "%s: is too long for a socket; at most %zu bytes", path,
-		    sizeof(address->sun_path) - 1);
-	strcpy(address->sun_path, path);
-	return 0;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Whether there is a socket on which nobody listens. */
+static void
+notify(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		log_debug("nbd: eventfd: %s", strerror(errno));
+}
+
+/* A thread that no signal interrupts. */
 static bool
-is_stale(const struct sockaddr_un *address)
+start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool stale = fd >= 0 &&
-	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) <
-		0 &&
-	    errno == ECONNREFUSED;
+	sigset_t all, old;
+	int error;
 
-	if (fd >= 0)
-		close(fd);
-	return stale;
-}
-
-/* A listening socket; one that nobody listens on any more gives way. */
-static int
-listen_at(const char *path, struct err *err)
-{
-	struct sockaddr_un address;
-	int fd, error = socket_address(path, &address, err);
-
-	if (error != 0)
-		return error;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(err, -errno, NULL, "%s: no socket", path);
-	if (is_stale(&address))
-		unlink(path);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		error = -errno;
-	if (error == 0 && listen(fd, 16) < 0)
-		error = -errno;
-	if (error == 0)
-		return fd;
-	close(fd);
-	return err_sys(err, error, NULL, "%s: cannot listen there", path);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(thread, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return error == 0;
 }
 
 /* ---- clients ---- */
 
 static void *
-receive_client(void *arg)
+serve_client(void *arg)
 {
-	struct visit *visit = arg;
-	struct server *s = visit->server;
+	struct nbd_client *client = arg;
+	struct nbd_server *s = client->server;
 
-	nbd_connection(&s->shared, visit->fd);
+	nbd_connection(&s->shared, client->fd);
 	pthread_mutex_lock(&s->lock);
-	close(visit->fd);
-	s->clients[visit->slot] = -1;
-	s->n--;
-	pthread_cond_signal(&s->gone);
+	close(client->fd);
+	client->state = CLIENT_GONE;
 	pthread_mutex_unlock(&s->lock);
-	free(visit);
+	notify(s->gone);
 	return NULL;
 }
 
+/* Makes room of those who have gone. */
 static void
-accept_client(struct server *s)
+reap_clients(struct nbd_server *s)
 {
-	int fd = accept4(s->listening, NULL, NULL, SOCK_CLOEXEC), slot = 0;
-	struct visit *visit;
-	pthread_t thread;
+	for (unsigned int i = 0; i < s->max; i++) {
+		struct nbd_client *client = &s->clients[i];
+		bool gone;
 
-	if (fd < 0)
-		return;
-	visit = malloc(sizeof(*visit));
-	pthread_mutex_lock(&s->lock);
-	while (slot < NBD_MAX_CONNECTIONS && s->clients[slot] >= 0)
-		slot++;
-	if (visit == NULL || slot == NBD_MAX_CONNECTIONS)
-		goto refuse;
-	*visit = (struct visit){ s, slot, fd };
-	if (pthread_create(&thread, NULL, receive_client, visit) != 0)
-		goto refuse;
-	pthread_detach(thread);
-	s->clients[slot] = fd;
-	s->n++;
-	pthread_mutex_unlock(&s->lock);
-	return;
-refuse:
-	pthread_mutex_unlock(&s->lock);
-	log_warn("%s: a client was refused: %d are served", s->image,
-	    NBD_MAX_CONNECTIONS);
-	close(fd);
-	free(visit);
+		pthread_mutex_lock(&s->lock);
+		gone = client->state == CLIENT_GONE;
+		pthread_mutex_unlock(&s->lock);
+		if (!gone)
+			continue;
+		pthread_join(client->thread, NULL);
+		client->state = CLIENT_FREE;
+		s->n--;
+	}
 }
 
 static void
-end_clients(struct server *s)
+admit_client(struct nbd_server *s, int fd)
 {
-	pthread_mutex_lock(&s->lock);
-	for (int i = 0; i < NBD_MAX_CONNECTIONS; i++)
-		if (s->clients[i] >= 0)
-			shutdown(s->clients[i], SHUT_RDWR);
-	while (s->n > 0)
-		pthread_cond_wait(&s->gone, &s->lock);
-	pthread_mutex_unlock(&s->lock);
+	struct nbd_client *client = s->clients;
+
+	while (client->state != CLIENT_FREE)
+		client++;
+	assert(client < s->clients + s->max);
+	client->server = s;
+	client->fd = fd;
+	client->state = CLIENT_HERE;
+	if (start_thread(&client->thread, serve_client, client)) {
+		s->n++;
+		return;
+	}
+	client->state = CLIENT_FREE;
+	log_warn("%s: no thread for a client, which is hung up on", s->image);
+	close(fd);
+}
+
+/* Takes the next client, or hangs up on it. */
+static void
+accept_client(struct nbd_server *s)
+{
+	struct pollfd ending = { .fd = s->ending, .events = POLLIN };
+	int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		log_warn("%s: a client waits: %s", s->image, strerror(errno));
+		poll(&ending, 1, NO_FILES_MS);
+	}
+	if (fd < 0)
+		return;
+	if (s->n < s->max) {
+		admit_client(s, fd);
+		return;
+	}
+	log_warn("%s: %u clients are served; the next one is hung up on",
+	    s->image, s->n);
+	close(fd);
+}
+
+static void *
+accept_clients(void *arg)
+{
+	struct nbd_server *s = arg;
+	uint64_t patience = 0; /* until then somebody waits for room */
+	uint64_t count;
+
+	for (;;) {
+		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+			{ .fd = s->gone, .events = POLLIN },
+			{ .fd = s->listener.fd, .events = POLLIN } };
+		uint64_t now = now_ms();
+		int timeout = -1;
+
+		if (s->n < s->max)
+			patience = 0;
+		if (patience > now) {
+			fds[2].fd = -1;
+			timeout = (int)(patience - now);
+		}
+		poll(fds, 3, timeout);
+		if (fds[0].revents != 0)
+			return NULL;
+		if (fds[1].revents != 0 &&
+		    read(s->gone, &count, sizeof(count)) > 0)
+			reap_clients(s);
+		if (fds[2].revents == 0)
+			continue;
+		if (s->n < s->max || patience != 0) {
+			accept_client(s);
+			patience = 0;
+		} else {
+			patience = now_ms() + s->queue_ms;
+		}
+	}
 }
 
 /* ---- the control socket ---- */
 
+/* One line of a client that may take CONTROL_MS for it. */
 static bool
-read_line(int fd, char *line, size_t len)
+read_request(struct nbd_server *s, int fd, char line[LINE_BYTES])
 {
+	uint64_t until = now_ms() + CONTROL_MS;
 	size_t at = 0;
 
-	while (at + 1 < len) {
-		ssize_t n = recv(fd, line + at, 1, 0);
+	while (at < LINE_BYTES) {
+		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+			{ .fd = fd, .events = POLLIN } };
+		uint64_t now = now_ms();
+		char *end;
+		ssize_t n;
 
+		if (now >= until || poll(fds, 2, (int)(until - now)) <= 0 ||
+		    fds[0].revents != 0)
+			return false;
+		n = recv(fd, line + at, LINE_BYTES - at, MSG_DONTWAIT);
 		if (n <= 0)
 			return false;
-		if (line[at] == '\n') {
-			line[at] = '\0';
+		end = memchr(line + at, '\n', (size_t)n);
+		at += (size_t)n;
+		if (end != NULL) {
+			*end = '\0';
 			return true;
 		}
-		at++;
 	}
 	return false;
 }
 
 static void
-do_control(struct server *s)
+send_line(int fd, const char *line, int flags)
 {
-	static const char word[] = "snapshot ";
-	struct timeval patience = { .tv_sec = CONTROL_WAITS };
-	int fd = accept4(s->control, NULL, NULL, SOCK_CLOEXEC);
-	const char *disks[] = { s->image };
-	char line[LINE_BYTES];
-	struct err err = { 0 };
+	struct iovec iov[] = { { (void *)(uintptr_t)line, strlen(line) },
+		{ (void *)(uintptr_t) "\n", 1 } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (!read_line(fd, line, sizeof(line)) ||
-	    strncmp(line, word, strlen(word)) != 0)
-		err_set(&err, -EINVAL, "%s: no such request", s->image);
+	if (sendmsg(fd, &message, MSG_NOSIGNAL | flags) < 0)
+		log_debug("nbd: control: %s", strerror(errno));
+}
+
+static void
+do_control(struct nbd_server *s, int fd)
+{
+	const char *disks[] = { s->image };
+	size_t word = strlen(CONTROL_WORD);
+	char line[LINE_BYTES];
+	struct err err = { "" };
+
+	if (!read_request(s, fd, line) ||
+	    strncmp(line, CONTROL_WORD, word) != 0)
+		err_set(&err, -EINVAL,
+		    "%s: not understood; send \"" CONTROL_WORD "NAME\"",
+		    s->image);
 	else
-		tree_snapshot(
-		    disks, 1, line + strlen(word), s->shared.disk, &err);
-	dprintf(fd, "%s\n", err.text[0] != '\0' ? err.text : "ok");
-	close(fd);
+		tree_snapshot(disks, 1, line + word, s->shared.disk, &err);
+	send_line(fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT);
+}
+
+static void *
+serve_control(void *arg)
+{
+	struct nbd_server *s = arg;
+
+	for (;;) {
+		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+			{ .fd = s->control.fd, .events = POLLIN } };
+		int fd;
+
+		poll(fds, 2, -1);
+		if (fds[0].revents != 0)
+			return NULL;
+		if (fds[1].revents == 0)
+			continue;
+		fd = accept4(s->control.fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0) {
+			poll(fds, 1, NO_FILES_MS);
+			continue;
+		}
+		do_control(s, fd);
+		close(fd);
+	}
+}
+
+static void
+start_control(struct nbd_server *s)
+{
+	struct err err = { "" };
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s" CONTROL_END, s->image) >=
+		sizeof(path) ||
+	    unix_listen(&s->control, path, &err) < 0) {
+		log_warn("%s; no snapshots while it is served",
+		    err.text[0] != '\0' ? err.text : s->image);
+		return;
+	}
+	s->controlling = start_thread(&s->controller, serve_control, s);
+}
+
+/* Line of an answer; it ends with the connection at the latest. */
+static bool
+read_answer(int fd, char line[LINE_BYTES + 1])
+{
+	size_t at = 0;
+	ssize_t n;
+
+	do {
+		n = recv(fd, line + at, LINE_BYTES - at, 0);
+		at += n > 0 ? (size_t)n : 0;
+	} while ((n > 0 || (n < 0 && errno == EINTR)) && at < LINE_BYTES);
+	line[at] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return at > 0;
 }
 
 int
 nbd_ask_snapshot(const char *image, const char *name, struct err *err)
 {
-	struct sockaddr_un address;
-	char path[sizeof(address.sun_path) + 1], line[LINE_BYTES];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char request[LINE_BYTES], line[LINE_BYTES + 1];
 	int fd, error = -ECONNREFUSED;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s%s", image, CONTROL_END) >=
-		sizeof(path) ||
-	    socket_address(path, &address, NULL) != 0)
+	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path),
+		"%s" CONTROL_END, image) >= sizeof(address.sun_path))
 		return error;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
-		dprintf(fd, "snapshot %s\n", name);
-		if (!read_line(fd, line, sizeof(line)))
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		close(fd);
+		return error;
+	}
+	if (strchr(name, '\n') != NULL ||
+	    (size_t)snprintf(request, sizeof(request), CONTROL_WORD "%s",
+		name) >= sizeof(request) - 1) {
+		error = err_set(err, -EINVAL,
+		    "%s: this cannot be the name of a snapshot", image);
+	} else {
+		send_line(fd, request, 0);
+		if (!read_answer(fd, line))
 			error = err_set(err, -EPIPE,
 			    "%s: whoever serves it hung up", image);
 		else if (strcmp(line, "ok") == 0)
@@ -232,96 +371,188 @@ nbd_ask_snapshot(const char *image, const char *name, struct err *err)
 
 /* ---- the server ---- */
 
-/* SIGINT and SIGTERM arrive as something to read. */
-static int
-watch_signals(void)
+static unsigned int
+or_else(unsigned int value, unsigned int otherwise)
 {
-	sigset_t set;
+	return value != 0 ? value : otherwise;
+}
+
+/* Copies what the options and the disk say. */
+static bool
+describe(struct nbd_server *s, const struct nbd_options *o)
+{
+	struct disk_info info;
+
+	disk_info(s->shared.disk, &info);
+	s->image = strdup(info.path);
+	s->export = strdup(o->export != NULL ? o->export : "");
+	if (s->image == NULL || s->export == NULL)
+		return false;
+	snprintf(s->description, sizeof(s->description), "%s",
+	    s->image + file_directory_bytes(s->image));
+	s->max = or_else(o->connections, NBD_DEFAULT_CONNECTIONS);
+	s->queue_ms = or_else(o->queue_ms, QUEUE_MS);
+	s->shared.handshake_ms = or_else(o->handshake_ms, HANDSHAKE_MS);
+	s->shared.drain_ms = or_else(o->drain_ms, DRAIN_MS);
+	/* All connections write by the one disk, and a flush is for all that
+	 * it has been given. */
+	s->shared.export = (struct nbd_export){ .name = s->export,
+		.any_name = o->export == NULL,
+		.description = s->description,
+		.size = info.size,
+		.cluster_bytes = info.cluster_bits != 0
+		    ? UINT32_C(1) << info.cluster_bits
+		    : 0,
+		.read_only = o->read_only || !info.writable,
+		.multi_conn = s->max > 1 };
+	return true;
+}
+
+/* The queue's threads shall not take signals either. */
+static struct disk_queue *
+new_queue(unsigned int threads)
+{
+	struct disk_queue *queue;
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	queue = disk_queue_new(threads);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return queue;
+}
+
+struct nbd_server *
+nbd_server_new(struct disk *disk, const struct nbd_options *o, struct err *err)
+{
+	struct nbd_server *s = calloc(1, sizeof(*s));
+
+	assert(o->connections <= NBD_MAX_CONNECTIONS);
+	if (s == NULL) {
+		err_set(err, -ENOMEM, "%s: out of memory", o->socket);
+		return NULL;
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	s->shared.disk = disk;
+	s->listener.fd = s->control.fd = -1;
+	s->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->gone = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->shared.queue = new_queue(or_else(o->threads, NBD_DEFAULT_THREADS));
+	if (!describe(s, o) || s->ending < 0 || s->gone < 0 ||
+	    s->shared.queue == NULL) {
+		err_set(err, -ENOMEM, "%s: out of memory", o->socket);
+		goto fail;
+	}
+	if (o->export != NULL && strlen(o->export) > NAME_MAX) {
+		err_set(err, -EINVAL,
+		    "%.60s...: a name for clients has at most %d bytes",
+		    o->export, NAME_MAX);
+		goto fail;
+	}
+	if (unix_listen(&s->listener, o->socket, err) < 0)
+		goto fail;
+	s->accepting = start_thread(&s->acceptor, accept_clients, s);
+	if (!s->accepting) {
+		err_set(err, -EAGAIN, "%s: no thread to serve it", o->socket);
+		goto fail;
+	}
+	if (!s->shared.export.read_only)
+		start_control(s);
+	return s;
+fail:
+	nbd_server_free(s);
+	return NULL;
+}
+
+/* They do what they have received, and leave. */
+static void
+end_clients(struct nbd_server *s)
+{
+	atomic_store(&s->shared.stopping, true);
+	pthread_mutex_lock(&s->lock);
+	for (unsigned int i = 0; i < s->max; i++)
+		if (s->clients[i].state == CLIENT_HERE)
+			shutdown(s->clients[i].fd, SHUT_RD);
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned int i = 0; i < s->max; i++)
+		if (s->clients[i].state != CLIENT_FREE)
+			pthread_join(s->clients[i].thread, NULL);
+}
+
+void
+nbd_server_free(struct nbd_server *s)
+{
+	if (s == NULL)
+		return;
+	if (s->ending >= 0)
+		notify(s->ending);
+	if (s->accepting)
+		pthread_join(s->acceptor, NULL);
+	if (s->controlling)
+		pthread_join(s->controller, NULL);
+	unix_listener_close(&s->listener);
+	unix_listener_close(&s->control);
+	if (s->accepting)
+		end_clients(s);
+	disk_queue_free(s->shared.queue);
+	if (s->ending >= 0)
+		close(s->ending);
+	if (s->gone >= 0)
+		close(s->gone);
+	pthread_mutex_destroy(&s->lock);
+	free(s->export);
+	free(s->image);
+	free(s);
+}
+
+/* Writes text as part of a URI. */
+static void
+say_encoded(FILE *say, const char *text)
+{
+	static const char plain[] = "-._~/";
+
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9') || strchr(plain, c) != NULL)
+			fputc(c, say);
+		else
+			fprintf(say, "%%%02X", c);
+	}
+}
+
+static void
+say_ready(FILE *say, const struct nbd_server *s)
+{
+	fprintf(say, "nbd+unix:///");
+	say_encoded(say, s->export);
+	fprintf(say, "?socket=");
+	say_encoded(say, s->listener.path);
+	fputc('\n', say);
+	fflush(say);
+}
+
+int
+nbd_serve(struct disk *disk, const struct nbd_options *options, FILE *say,
+    struct err *err)
+{
+	struct nbd_server *server;
+	sigset_t set, old;
+	int signal;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
-static void
-open_control(struct server *s)
-{
-	struct err err = { 0 };
-
-	s->control = -1;
-	if (s->shared.read_only)
-		return;
-	if ((size_t)snprintf(s->control_path, sizeof(s->control_path), "%s%s",
-		s->image, CONTROL_END) >= sizeof(s->control_path)) {
-		log_warn("%s: its path is too long to take snapshots while it "
-			 "is served",
-		    s->image);
-		return;
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	server = nbd_server_new(disk, options, err);
+	if (server != NULL) {
+		if (say != NULL)
+			say_ready(say, server);
+		sigwait(&set, &signal);
+		nbd_server_free(server);
 	}
-	s->control = listen_at(s->control_path, &err);
-	if (s->control < 0)
-		log_warn("%s; no snapshots while it is served", err.text);
-}
-
-static void
-serve_all(struct server *s)
-{
-	struct pollfd fds[] = { { .fd = s->signals, .events = POLLIN },
-		{ .fd = s->listening, .events = POLLIN },
-		{ .fd = s->control, .events = POLLIN } };
-
-	for (;;) {
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
-			return;
-		if (fds[0].revents != 0)
-			return;
-		if (fds[1].revents != 0)
-			accept_client(s);
-		if (fds[2].revents != 0)
-			do_control(s);
-	}
-}
-
-int
-nbd_serve(struct disk *disk, const struct nbd_options *options, struct err *err)
-{
-	struct server s = { .shared = { .disk = disk,
-				.export = options->export,
-				.read_only = options->read_only },
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.gone = PTHREAD_COND_INITIALIZER };
-	struct disk_info info;
-	int error = 0;
-
-	disk_info(disk, &info);
-	s.image = strdup(info.path);
-	for (int i = 0; i < NBD_MAX_CONNECTIONS; i++)
-		s.clients[i] = -1;
-	s.signals = watch_signals();
-	s.shared.queue = disk_queue_new(options->threads);
-	s.listening = listen_at(options->socket, err);
-	if (s.image == NULL || s.signals < 0 || s.shared.queue == NULL)
-		error = err_set(err, -ENOMEM, "%s: out of memory", info.path);
-	else if (s.listening < 0)
-		error = s.listening;
-	if (error == 0) {
-		open_control(&s);
-		serve_all(&s);
-		end_clients(&s);
-		if (s.control >= 0) {
-			close(s.control);
-			unlink(s.control_path);
-		}
-	}
-	if (s.listening >= 0) {
-		close(s.listening);
-		unlink(options->socket);
-	}
-	disk_queue_free(s.shared.queue);
-	if (s.signals >= 0)
-		close(s.signals);
-	free(s.image);
-	return error;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return server != NULL ? 0 : -EIO;
 }

@@ -113,7 +113,8 @@ transmission_flags(const struct nbd_shake *s)
 static bool
 is_ours(const struct nbd_shake *s, struct nbd_string name)
 {
-	return name.len == 0 || nbd_string_is(name, s->export->name);
+	return s->export->any_name || name.len == 0 ||
+	    nbd_string_is(name, s->export->name);
 }
 
 /* ---- options ---- */
@@ -207,13 +208,24 @@ do_structured(struct nbd_shake *s, struct answer *a, size_t len)
 }
 
 static void
+add_context(struct answer *a, uint32_t context, uint32_t id)
+{
+	const char *name = nbd_context_names[context];
+
+	add_rep(a, NBD_REP_META_CONTEXT, 4 + strlen(name));
+	add_be32(a, id);
+	add(a, name, strlen(name));
+}
+
+static void
 do_meta(struct nbd_shake *s, struct answer *a, const uint8_t *data, size_t len)
 {
-	bool set = a->option == NBD_OPT_SET_META_CONTEXT, found;
+	bool set = a->option == NBD_OPT_SET_META_CONTEXT;
 	struct nbd_meta meta;
+	uint32_t found;
 
 	if (set)
-		s->allocation = false;
+		s->contexts = 0;
 	if (!nbd_parse_meta(&meta, data, len)) {
 		refuse(a, NBD_REP_ERR_INVALID, "the option is malformed");
 		return;
@@ -227,15 +239,16 @@ do_meta(struct nbd_shake *s, struct answer *a, const uint8_t *data, size_t len)
 		refuse(a, NBD_REP_ERR_UNKNOWN, "no disk has this name here");
 		return;
 	}
-	found = meta.allocation || (!set && (meta.base || meta.queries == 0));
-	if (found) {
-		add_rep(a, NBD_REP_META_CONTEXT, 4 + strlen(NBD_ALLOCATION));
-		add_be32(a, set ? NBD_ALLOCATION_ID : 0);
-		add(a, NBD_ALLOCATION, strlen(NBD_ALLOCATION));
-	}
+	found = meta.named;
+	if (!set)
+		found |= meta.queries == 0 ? (1u << NBD_NCONTEXTS) - 1
+					   : meta.wildcard;
+	for (uint32_t i = 0; i < NBD_NCONTEXTS; i++)
+		if ((found & 1u << i) != 0)
+			add_context(a, i, set ? i : 0);
 	add_rep(a, NBD_REP_ACK, 0);
 	if (set)
-		s->allocation = found;
+		s->contexts = found;
 }
 
 static void
@@ -381,5 +394,5 @@ nbd_shake_terms(const struct nbd_shake *s, struct nbd_terms *terms)
 		.cluster_bytes = s->export->cluster_bytes,
 		.read_only = s->export->read_only,
 		.structured = s->structured,
-		.allocation = s->structured && s->allocation };
+		.contexts = s->structured ? s->contexts : 0 };
 }

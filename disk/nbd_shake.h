@@ -14,6 +14,7 @@
 /* What is served.  The strings are borrowed, of at most NBD_MAX_NAME_BYTES. */
 struct nbd_export {
 	const char *name; /* the empty one always means it, too */
+	bool any_name;    /* and so does each other one */
 	const char *description;
 	uint64_t size;
 	uint32_t cluster_bytes; /* 0: it has none */
@@ -33,10 +34,11 @@ enum shake_state {
 struct nbd_shake {
 	const struct nbd_export *export;
 	enum shake_state state;
-	bool no_zeroes, structured, allocation;
-	bool stopping;   /* set it: options are refused from then on */
-	uint32_t option; /* whose data is skipped */
-	uint32_t skip;   /* bytes of them to come */
+	bool no_zeroes, structured;
+	uint32_t contexts; /* 1 << context of those selected */
+	bool stopping;     /* set it: options are refused from then on */
+	uint32_t option;   /* whose data is skipped */
+	uint32_t skip;     /* bytes of them to come */
 };
 
 #define NBD_SHAKE_IN_BYTES  (NBD_OPTION_BYTES + 32768)

@@ -84,6 +84,27 @@ nbd_parse_go(struct nbd_go *go, const uint8_t *data, size_t len)
 	return true;
 }
 
+const char *const nbd_context_names[] = {
+	[NBD_BASE_ALLOCATION] = "base:allocation",
+	[NBD_ALLOCATION_DEPTH] = "qemu:allocation-depth",
+};
+static_assert(
+    NITEMS(nbd_context_names) == NBD_NCONTEXTS, "a context has no name");
+
+static void
+read_query(struct nbd_meta *meta, struct nbd_string query)
+{
+	for (uint32_t i = 0; i < NBD_NCONTEXTS; i++) {
+		const char *name = nbd_context_names[i];
+		size_t space = (size_t)(strchr(name, ':') - name) + 1;
+
+		if (nbd_string_is(query, name))
+			meta->named |= 1u << i;
+		if (query.len == space && memcmp(query.bytes, name, space) == 0)
+			meta->wildcard |= 1u << i;
+	}
+}
+
 bool
 nbd_parse_meta(struct nbd_meta *meta, const uint8_t *data, size_t len)
 {
@@ -97,8 +118,7 @@ nbd_parse_meta(struct nbd_meta *meta, const uint8_t *data, size_t len)
 
 		if (!take_string(&r, &query))
 			return false;
-		meta->allocation |= nbd_string_is(query, NBD_ALLOCATION);
-		meta->base |= nbd_string_is(query, "base:");
+		read_query(meta, query);
 	}
 	return r.len == 0;
 }
@@ -163,8 +183,8 @@ check_terms(
 		*why = "the flag DF needs structured replies";
 		return NBD_EINVAL;
 	}
-	if (r->type == NBD_CMD_BLOCK_STATUS && !t->allocation) {
-		*why = "block status needs " NBD_ALLOCATION " to be selected";
+	if (r->type == NBD_CMD_BLOCK_STATUS && t->contexts == 0) {
+		*why = "no context was selected for block status";
 		return NBD_EINVAL;
 	}
 	if (r->type == NBD_CMD_BLOCK_STATUS && r->len == 0) {
@@ -276,11 +296,12 @@ nbd_put_hole(
 }
 
 size_t
-nbd_put_status(uint8_t *to, uint64_t cookie, uint32_t descriptors)
+nbd_put_status(uint8_t *to, uint64_t cookie, bool done,
+    enum nbd_context context, uint32_t descriptors)
 {
-	put_chunk(to, NBD_REPLY_TYPE_BLOCK_STATUS, cookie, true,
+	put_chunk(to, NBD_REPLY_TYPE_BLOCK_STATUS, cookie, done,
 	    4 + descriptors * NBD_DESCRIPTOR_BYTES);
-	put_be32(to + NBD_CHUNK_BYTES, NBD_ALLOCATION_ID);
+	put_be32(to + NBD_CHUNK_BYTES, context);
 	return NBD_STATUS_BYTES;
 }
 

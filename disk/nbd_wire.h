@@ -21,8 +21,6 @@
 #define NBD_GREETING_BYTES  18
 #define NBD_OPTION_BYTES    16 /* before an option's data */
 #define NBD_REP_BYTES       20 /* before an option reply's data */
-#define NBD_ALLOCATION      "base:allocation"
-#define NBD_ALLOCATION_ID   1
 #define NBD_EXPORT_MAX_ZERO 124
 
 /* of the server and of the client alike */
@@ -74,6 +72,14 @@ enum {
 	NBD_FLAG_SEND_FAST_ZERO = 1 << 11,
 };
 
+/* What block status tells of; a context's id is its number here. */
+enum nbd_context {
+	NBD_BASE_ALLOCATION,  /* bits NBD_STATE_* */
+	NBD_ALLOCATION_DEPTH, /* 0 nobody has it, 1 the top image, 2 the next */
+	NBD_NCONTEXTS
+};
+extern const char *const nbd_context_names[NBD_NCONTEXTS];
+
 /* A string of a message, borrowed; no zero at its end. */
 struct nbd_string {
 	const uint8_t *bytes;
@@ -95,8 +101,8 @@ bool nbd_parse_go(struct nbd_go *go, const uint8_t *data, size_t len);
 struct nbd_meta {
 	struct nbd_string name;
 	uint32_t queries;
-	bool allocation; /* one of them is base:allocation */
-	bool base;       /* one of them is base: */
+	uint32_t named;    /* 1 << context of those asked for by name */
+	uint32_t wildcard; /* 1 << context of those of a namespace asked for */
 };
 
 bool nbd_parse_meta(struct nbd_meta *meta, const uint8_t *data, size_t len);
@@ -175,7 +181,8 @@ struct nbd_terms {
 	uint32_t cluster_bytes; /* fast zeroes have multiples of it; 0: none */
 	bool read_only;
 	bool structured;
-	bool allocation; /* the client may ask for block status */
+	uint32_t
+	    contexts; /* 1 << context of those that block status tells of */
 };
 
 struct nbd_request {
@@ -209,7 +216,8 @@ size_t nbd_put_data(
     uint8_t *to, uint64_t cookie, bool done, uint64_t offset, uint32_t len);
 size_t nbd_put_hole(
     uint8_t *to, uint64_t cookie, bool done, uint64_t offset, uint32_t len);
-size_t nbd_put_status(uint8_t *to, uint64_t cookie, uint32_t descriptors);
+size_t nbd_put_status(uint8_t *to, uint64_t cookie, bool done,
+    enum nbd_context context, uint32_t descriptors);
 size_t nbd_put_descriptor(uint8_t *to, uint32_t len, uint32_t flags);
 
 /* That a request has been carried out which has no data to give. */

@@ -38,8 +38,7 @@ tells_holes(const struct nbd_request *r, const struct nbd_terms *t)
 	    (r->flags & NBD_CMD_FLAG_DF) == 0 && r->len > HOLES_FROM;
 }
 
-/* Each hole but those at the ends has HOLE_LEAST bytes, and data is between
- * two of them. */
+/* Each hole has HOLE_LEAST bytes at least, and data is around them. */
 static size_t
 read_overhead(const struct nbd_request *r, const struct nbd_terms *t)
 {
@@ -60,8 +59,8 @@ room_for(const struct nbd_request *r, const struct nbd_terms *t)
 	case NBD_CMD_WRITE: return MAX(room, r->len);
 	case NBD_CMD_CACHE: return MAX(room, MIN(r->len, PIECE_BYTES));
 	case NBD_CMD_BLOCK_STATUS:
-		return NBD_STATUS_BYTES +
-		    MAX_DESCRIPTORS * NBD_DESCRIPTOR_BYTES;
+		return NBD_NCONTEXTS *
+		    (NBD_STATUS_BYTES + MAX_DESCRIPTORS * NBD_DESCRIPTOR_BYTES);
 	default: return room;
 	}
 }
@@ -140,8 +139,8 @@ read_runs(struct nbd_job *job, struct disk *disk, struct err *err)
 
 		if (error != 0)
 			return error;
-		assert(job->len + NBD_HOLE_BYTES + (run.hole ? 0 : len) <=
-		    job->room + (NBD_HOLE_BYTES - NBD_DATA_BYTES));
+		assert(job->room - job->len >=
+		    (run.hole ? NBD_HOLE_BYTES : NBD_DATA_BYTES + len));
 		if (run.hole) {
 			job->len +=
 			    nbd_put_hole(to, r->cookie, done, offset, len);
@@ -263,39 +262,71 @@ do_zeroes(const struct nbd_request *r, struct disk *disk,
 
 /* ---- block status ---- */
 
+static uint32_t
+extent_state(const struct disk_extent *x, enum nbd_context context)
+{
+	switch (context) {
+	case NBD_BASE_ALLOCATION:
+		return x->data ? 0 : NBD_STATE_HOLE | NBD_STATE_ZERO;
+	case NBD_ALLOCATION_DEPTH: return x->present ? x->depth + 1 : 0;
+	case NBD_NCONTEXTS: break;
+	}
+	return 0;
+}
+
+/* What the extents of the request are in one context: as many descriptors as
+ * there is room for.  */
 static int
-do_status(struct nbd_job *job, struct disk *disk, struct err *err)
+add_status(struct nbd_job *job, struct disk *disk, enum nbd_context context,
+    bool done, struct err *err)
 {
 	const struct nbd_request *r = &job->request;
 	uint64_t offset = r->offset, end = offset + r->len;
 	uint32_t most =
 	    (r->flags & NBD_CMD_FLAG_REQ_ONE) != 0 ? 1 : MAX_DESCRIPTORS;
-	uint32_t n = 0, flags = 0, len = 0;
-	uint8_t *to = job->bytes + NBD_STATUS_BYTES;
+	uint32_t n = 0, state = 0, len = 0;
+	uint8_t *head = job->bytes + job->len, *to = head + NBD_STATUS_BYTES;
 
 	for (unsigned int i = 0; offset < end && i < MAX_LOOKUPS; i++) {
 		struct disk_extent x;
-		uint32_t kind;
+		uint32_t next;
 		int error = disk_extent(disk, offset, end - offset, &x, err);
 
 		if (error != 0)
 			return error;
-		kind = x.data ? 0 : NBD_STATE_HOLE | NBD_STATE_ZERO;
-		if (len > 0 && kind != flags) {
+		next = extent_state(&x, context);
+		if (len > 0 && next != state) {
 			if (n + 1 == most)
 				break;
-			to += nbd_put_descriptor(to, len, flags);
+			to += nbd_put_descriptor(to, len, state);
 			n++;
 			len = 0;
 		}
-		flags = kind;
+		state = next;
 		len += (uint32_t)x.len;
 		offset += x.len;
 	}
-	to += nbd_put_descriptor(to, len, flags);
-	nbd_put_status(job->bytes, r->cookie, n + 1);
+	to += nbd_put_descriptor(to, len, state);
+	nbd_put_status(head, r->cookie, done, context, n + 1);
 	job->len = (size_t)(to - job->bytes);
 	return 0;
+}
+
+static int
+do_status(struct nbd_job *job, struct disk *disk, const struct nbd_terms *t,
+    struct err *err)
+{
+	uint32_t left = t->contexts;
+	int error = 0;
+
+	job->len = 0;
+	for (unsigned int i = 0; error == 0 && left != 0; i++) {
+		if ((left & 1u << i) == 0)
+			continue;
+		left &= ~(1u << i);
+		error = add_status(job, disk, i, left == 0, err);
+	}
+	return error;
 }
 
 /* ---- all of them ---- */
@@ -308,7 +339,7 @@ carry_out(struct nbd_job *job, struct disk *disk, const struct nbd_terms *t,
 
 	switch (r->type) {
 	case NBD_CMD_READ: return do_read(job, disk, t, err);
-	case NBD_CMD_BLOCK_STATUS: return do_status(job, disk, err);
+	case NBD_CMD_BLOCK_STATUS: return do_status(job, disk, t, err);
 	case NBD_CMD_CACHE: return do_cache(job, disk, stop, err);
 	case NBD_CMD_FLUSH: return disk_flush(disk, err);
 	case NBD_CMD_TRIM: return disk_discard(disk, r->offset, r->len, err);
