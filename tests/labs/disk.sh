@@ -1,0 +1,214 @@
+#!/bin/bash
+# Disks, judged by programs that are not ours: qemu-img reads, checks, maps and
+# compares what lanyard disk has made, and the other way round.
+. "$(dirname "$0")/tap.sh"
+
+need disk qemu-img
+need disk qemu-io
+SEEDS=${SEEDS:-6}
+cd "$tmp" || exit 1
+disk() { "$LANYARD" disk "$@"; }
+hash_of() { qemu-img convert -U -O raw "$1" hash.raw && sha256sum <hash.raw; }
+# all FILE...: each is consistent
+consistent() {
+	for f in "$@"; do
+		qemu-img check -q -U "$f" || { echo "# $f: $?"; return 1; }
+		disk check "$f" >/dev/null || return 1
+	done
+}
+serve() {
+	rm -f "$tmp/s"
+	"$LANYARD" disk serve "$@" --socket "$tmp/s" &
+	server=$!
+	pids="$pids $server"
+	until_true 5 python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$tmp/s"
+}
+unserve() { kill "$server"; wait "$server"; }
+export URI="nbd+unix:///?socket=$tmp/s"
+
+# ---- random histories, over NBD, against a model kept here ----
+
+cat >history.py <<'PY'
+import random, sys
+seed, ops, model = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+r = random.Random(seed)
+m = bytearray(open(model, "rb").read())
+for _ in range(ops):
+    at = r.randrange(0, len(m) - 1) // 512 * 512
+    n = min(r.choice([512, 4096, 8192, 65536, 200 * 1024]), len(m) - at)
+    kind = r.random()
+    if kind < .7:
+        p = r.randrange(1, 255)
+        print(f"write -q -P {p} {at} {n}")
+        m[at:at + n] = bytes([p]) * n
+    elif kind < .85:
+        print(f"write -q -z {at} {n}")
+        m[at:at + n] = bytes(n)
+    elif kind < .95:
+        print("flush")
+    else:
+        print(f"read -q {at} {n}")
+open(model, "wb").write(m)
+PY
+cat >map.py <<'PY'
+import json, subprocess, sys
+theirs = json.loads(subprocess.check_output(
+    ["qemu-img", "map", "-U", "--output=json", sys.argv[2]]))
+ours = json.loads(subprocess.check_output(
+    [sys.argv[1], "disk", "map", "--json", sys.argv[2]]))
+at = sorted({e["start"] for e in theirs} | {e["start"] for e in ours})
+def holder(l, b):
+    return [e for e in l if e["start"] <= b < e["start"] + e["length"]][0]
+for b in at:
+    t, o = holder(theirs, b), holder(ours, b)
+    same = t["present"] == o["present"] and t["data"] == o["data"]
+    same &= not t["present"] or t["depth"] == o["depth"]
+    if same and t["data"] and "offset" in t and "offset" in o:
+        same = t["offset"] - t["start"] == o["offset"] - o["start"]
+    if not same:
+        sys.exit(f"at {b}: qemu-img {t}, ours {o}")
+PY
+same=0 clean=0 mapped=0
+for seed in $(seq "$SEEDS"); do
+	rm -f ./*.qcow2 lanyard.disks model.raw
+	size=$((8 + seed))M
+	truncate -s "$size" model.raw
+	disk create --cluster $((4 << (seed % 5)))K d.qcow2 "$size"
+	for round in 1 2 3; do
+		serve d.qcow2
+		python3 history.py "$seed$round" 120 model.raw |
+		    qemu-io -f raw "$URI" >/dev/null
+		[ "$round" = 2 ] || disk snapshot "r$round" d.qcow2
+		unserve
+	done
+	qemu-img compare -q -f raw -F qcow2 model.raw d.qcow2 &&
+	    same=$((same + 1))
+	consistent ./*.qcow2 && clean=$((clean + 1))
+	python3 map.py "$LANYARD" d.qcow2 && mapped=$((mapped + 1))
+done
+[ "$same" = "$SEEDS" ]
+is $? "$same of $SEEDS random histories equal their model, says qemu-img"
+[ "$clean" = "$SEEDS" ]
+is $? "$clean of $SEEDS leave consistent images, says qemu-img check"
+[ "$mapped" = "$SEEDS" ]
+is $? "$mapped of $SEEDS are mapped as qemu-img maps them"
+
+# ---- images of qemu-img, with each option that says how they are stored ----
+
+head -c 3000000 /dev/urandom >r.raw
+truncate -s 5M r.raw
+read_right=0 n=0
+for option in compat=0.10 cluster_size=512 cluster_size=2M extended_l2=on \
+    compression_type=zstd refcount_bits=1 refcount_bits=64 lazy_refcounts=on \
+    preallocation=metadata; do
+	for compress in "" -c; do
+		rm -f q.qcow2 copy.qcow2
+		qemu-img convert $compress -f raw -O qcow2 -o "$option" r.raw \
+		    q.qcow2 2>/dev/null || continue
+		n=$((n + 1))
+		disk clone --full q.qcow2 copy.qcow2 &&
+		    qemu-img compare -q -f raw -F qcow2 r.raw copy.qcow2 &&
+		    read_right=$((read_right + 1))
+	done
+done
+[ "$read_right" = "$n" ] && [ "$n" -ge 12 ]
+is $? "$read_right of $n images of qemu-img are read right"
+
+# ---- branches ----
+
+rm -f ./*.qcow2 lanyard.disks
+disk create base.qcow2 16M
+qemu-io -f qcow2 -c 'write -q -P 9 0 12M' base.qcow2
+for i in 1 2 3 4 5; do
+	disk clone --linked base.qcow2 b$i.qcow2
+	qemu-io -f qcow2 -c "write -q -P $i ${i}M 1M" \
+	    -c "write -q -P 7$i $((i * 100))k 30k" \
+	    -c "write -q -z 5M 300k" b$i.qcow2
+done
+before=$(for i in 1 2 3 4 5; do hash_of b$i.qcow2; done)
+disk commit b1.qcow2 2>refused
+[ $? = 2 ] && grep -q 'b2.qcow2, b3.qcow2, b4.qcow2, b5.qcow2' refused
+is $? "a commit below four others is refused, and they are named"
+disk commit --keep-siblings b1.qcow2
+[ "$before" = "$(for i in 1 2 3 4 5; do hash_of b$i.qcow2; done)" ]
+is $? "commit --keep-siblings changes no branch"
+disk snapshot s b2.qcow2
+disk commit --relabel b3.qcow2
+[ "$before" = "$(for i in 1 2 3 4 5; do hash_of b$i.qcow2; done)" ]
+is $? "commit --relabel changes no branch"
+[ "$(hash_of base.qcow2)" = "$(hash_of b3.qcow2)" ]
+is $? "and the base is what the branch was"
+rm -f b1.qcow2 b2.qcow2 b2@s.qcow2 b5.qcow2
+disk clone --linked b4.qcow2 c.qcow2
+# Of the hidden base's children base.qcow2 and b4.qcow2 one goes.
+rm -f b3.qcow2 base.qcow2
+disk compact | grep -q '1 hidden'
+is $? "a hidden image that one other needs is merged into that one"
+[ "$(hash_of c.qcow2)" = "$(echo "$before" | sed -n 4p)" ] &&
+    consistent b4.qcow2 c.qcow2 && ! ls ./*~*.base >/dev/null 2>&1
+is $? "which keeps its contents, and the hidden one is gone"
+
+# ---- rollback ----
+
+rm -f ./*.qcow2 lanyard.disks
+disk create a.qcow2 8M
+qemu-io -f qcow2 -c 'write -q -P 1 0 4M' a.qcow2
+was=$(hash_of a.qcow2)
+disk snapshot before a.qcow2
+qemu-io -f qcow2 -c 'write -q -P 2 1M 4M' a.qcow2
+disk diff a.qcow2 a@before.qcow2 | grep -q '^4194304 bytes differ'
+is $? "diff tells how much was written since the snapshot"
+disk rollback before a.qcow2
+[ "$was" = "$(hash_of a.qcow2)" ]
+is $? "rollback brings the old contents back"
+disk serve --socket "$tmp/x" a@before.qcow2 2>frozen
+grep -q 'is frozen' frozen
+is $? "a snapshot is not opened for writing"
+
+# ---- locks ----
+
+serve a.qcow2
+! qemu-io -f qcow2 -c 'write 0 512' a.qcow2 >/dev/null 2>&1 &&
+    ! qemu-img info a.qcow2 >/dev/null 2>&1 &&
+    qemu-img info -U a.qcow2 >/dev/null
+is $? "QEMU keeps off a disk that is served"
+disk info a.qcow2 2>/dev/null
+[ $? = 2 ]
+is $? "and so do we"
+unserve
+
+# ---- kill ----
+
+# What is acknowledged is what comes before the first failure.
+cat >writer.sh <<'SH'
+for b in $(seq 60); do
+	echo "write -q -P $b $((b * 64 + 3))k 70k"
+	echo flush
+	echo length
+done | stdbuf -oL -eL qemu-io -f raw "$URI" 2>&1 |
+    stdbuf -oL sed -u 's/qemu-io> //g' |
+    awk '/fail|rror/ { exit } /MiB/ { print; fflush() }'
+SH
+lost=0 broken=0 acknowledged=0
+for i in $(seq 8); do
+	rm -f k.qcow2
+	disk create k.qcow2 8M
+	serve k.qcow2
+	bash writer.sh >acked &
+	client=$!
+	sleep 0.$((i * 7 % 10 + 1))
+	kill -9 "$server"
+	wait "$server" 2>/dev/null
+	wait "$client" 2>/dev/null
+	n=$(wc -l <acked)
+	acknowledged=$((acknowledged + n))
+	qemu-img check -q k.qcow2 >/dev/null
+	case $? in 0 | 3) ;; *) broken=$((broken + 1)) ;; esac
+	for b in $(seq "$n"); do
+		echo "read -q -P $b $((b * 64 + 9))k 58k"
+	done | qemu-io -r -f qcow2 k.qcow2 2>&1 | grep -q 'verification' &&
+		lost=$((lost + 1))
+done
+[ "$lost" = 0 ] && [ "$broken" = 0 ] && [ "$acknowledged" -gt 8 ]
+is $? "8 kills of the server lose none of $acknowledged acknowledged flushes"
