@@ -19,13 +19,16 @@ test:
 # ---- a guest of theirs ----
 
 include tests/vmm/multiboot/multiboot.mk
+include tests/bench/emulate/emulate.mk
 
 # ---- benches: tests/bench/FOLDER_bench.c ----
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
-bench: $(BENCHES) $(BUILD)/lanyard
+bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS)
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
+	@$(MAKE) -s guest
+	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
 # names the folders, or single .c files, that it needs, highest first ----
