@@ -647,6 +647,70 @@ interfaces_are_shown_and_set(void **state)
 }
 
 static void
+the_lease_comes(void *arg)
+{
+	char text[] = "10.0.0.1/24,dns=10.0.0.2";
+
+	assert_null(stack_set_address(arg, text));
+}
+
+/* Alice has no address, and begins to ask for one. */
+static struct netif *
+begin_to_ask(struct lab *lab)
+{
+	struct netif *nif = &lab->alice->nif[0];
+
+	netif_address(nif, NETIF_UNSET, (struct ip4_net){ 0 });
+	nif->ndns = 0;
+	dhcpc_start(nif);
+	return nif;
+}
+
+static void
+a_command_waits_for_the_first_lease(void **state)
+{
+	static const char *const lines[] = { "ping -c 1 10.0.0.2",
+		"traceroute -m 1 10.0.0.2", "nc -u -w 1 10.0.0.2 7 x" };
+	struct lab *lab = *state;
+	struct timer lease;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		timer_init(&lease, the_lease_comes, begin_to_ask(lab));
+		timer_set(&lab->alice->timers, &lease,
+		    lab->wire->now_us + 100 * US_PER_MS);
+		assert_int_equal(RUN(lines[i]), STATUS_OK);
+	}
+	/* A name server comes with the lease, too; bob is none. */
+	timer_init(&lease, the_lease_comes, begin_to_ask(lab));
+	timer_set(
+	    &lab->alice->timers, &lease, lab->wire->now_us + 100 * US_PER_MS);
+	assert_int_equal(RUN("ping -c 1 bob.example"), STATUS_ERROR);
+	SAYS("no name server answers");
+}
+
+static void
+a_command_does_not_wait_for_long(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t start_us = lab->wire->now_us;
+
+	begin_to_ask(lab);
+	assert_int_equal(RUN("ping -c 1 10.0.0.2"), STATUS_ERROR);
+	SAYS("no route to host");
+	assert_in_range(lab->wire->now_us - start_us, 5 * US_PER_S,
+	    5 * US_PER_S + 10 * US_PER_MS);
+	/* Who was told once is not kept waiting again. */
+	start_us = lab->wire->now_us;
+	assert_int_equal(RUN("ping -c 1 10.0.0.2"), STATUS_ERROR);
+	assert_int_equal(RUN("nslookup bob.example"), STATUS_FAILED);
+	SAYS("no name server is known");
+	assert_int_equal(lab->wire->now_us, start_us);
+	begin_to_ask(lab);
+	lab->sh.interrupt_us = lab->wire->now_us + US_PER_S;
+	assert_int_equal(RUN("ping -c 1 10.0.0.2"), STATUS_INTERRUPTED);
+}
+
+static void
 dhcp_says_that_nobody_answers(void **state)
 {
 	struct lab *lab = *state;
@@ -752,6 +816,8 @@ main(void)
 		TEST(listen_ends_when_told),
 		TEST(names_are_looked_up),
 		TEST(interfaces_are_shown_and_set),
+		TEST(a_command_waits_for_the_first_lease),
+		TEST(a_command_does_not_wait_for_long),
 		TEST(dhcp_says_that_nobody_answers),
 		TEST(the_machine_ends_when_told),
 		TEST(the_kernel_command_line_gives_name_and_address),

@@ -7,6 +7,9 @@
 #include "vmm/guest/stack.h"
 #include "vmm/guest/text.h"
 
+#define LEASE_US (5 * US_PER_S) /* patience with a DHCP server */
+#define LOOK_US  (2 * US_PER_MS)
+
 static const struct command *const tables[] = { commands_net, commands_ping,
 	commands_tcp, commands_system };
 
@@ -160,10 +163,41 @@ options_seconds(
 
 /* ---- hosts and reasons ---- */
 
+/* Does an interface ask for a lease, and has not done so for long? */
+static bool
+lease_is_coming(const struct stack *stack)
+{
+	for (unsigned int i = 0; i < stack->nnifs; i++) {
+		const struct netif *nif = &stack->nif[i];
+
+		if (nif->source == NETIF_DHCP &&
+		    (nif->dhcp.state == DHCPC_SELECTING ||
+			nif->dhcp.state == DHCPC_REQUESTING) &&
+		    stack->now_us - nif->dhcp.since_us < LEASE_US)
+			return true;
+	}
+	return false;
+}
+
+/* A command may come a moment before the lease does that it needs to reach
+ * addr (0: a name server).  Two may wait, and the client wakes one only: so it
+ * looks again and again.  False: interrupted. */
+static bool
+await_lease(struct shell *sh, uint32_t addr)
+{
+	while ((addr == 0 || ipv4_source(sh->stack, addr) == 0) &&
+	    lease_is_coming(sh->stack))
+		if (!shell_sleep(sh, sh->stack->now_us + LOOK_US))
+			return false;
+	return true;
+}
+
 bool
 command_resolve(
     struct shell *sh, const char *command, const char *name, struct dns *answer)
 {
+	if (!await_lease(sh, 0))
+		return false;
 	switch (resolve(sh, name, answer)) {
 	case RESOLVE_OK: return true;
 	case RESOLVE_INTERRUPTED: break;
@@ -193,7 +227,7 @@ command_host(
 	struct dns answer;
 
 	if (ip4_read(addr, host))
-		return true;
+		return await_lease(sh, *addr);
 	if (strcmp(host, "localhost") == 0) {
 		*addr = UINT32_C(0x7f000001);
 		return true;

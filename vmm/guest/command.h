@@ -53,6 +53,9 @@ bool options_seconds(
 void command_say(struct shell *sh, const char *command, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Both wait a few seconds for a lease that is on its way, so that the first
+ * command need not come after it. */
+
 /* The addresses of a name by DNS.  False after having said why, or
  * interrupted. */
 struct dns;
