@@ -113,7 +113,18 @@ show_progress(void *arg)
 
 /* ---- the end ---- */
 
-/* Ends the lab when nothing is left to wait for. */
+static bool
+has_failed(const struct run *r)
+{
+	for (unsigned int i = 0; i < r->lab->nexpects; i++)
+		if (r->expects.list[i].outcome == OUTCOME_FAILED)
+			return true;
+	return false;
+}
+
+/* Ends the lab when nothing is left to wait for.  Once all is decided, a lab
+ * that has failed does not wait for its events: the VM that failed it may never
+ * be ready for them. */
 static void
 check_end(struct run *r)
 {
@@ -122,7 +133,7 @@ check_end(struct run *r)
 	    (r->lab->nexpects == 0 ||
 		r->expects.nwithin + r->lab->nevents == 0))
 		return;
-	if (r->expects.nopen == 0 && r->events.nopen == 0)
+	if (r->expects.nopen == 0 && (r->events.nopen == 0 || has_failed(r)))
 		loop_stop(r->loop);
 }
 

@@ -85,6 +85,29 @@ an_expectation_fails_when_its_time_is_over(void **state)
 }
 
 static void
+a_lab_waits_for_its_events_unless_it_failed(void **state)
+{
+#define EVENT "events:\n  - {at: 1h, set: a.eth0, down: true}\n"
+	struct ran ran = run_text(TWO_HOSTS EVENT
+	    "expect:\n"
+	    "  - {within: 3s, at: b.eth0, filter: icmp, frames: \">=99\"}\n",
+	    1, 0, false);
+
+	(void)state;
+	assert_int_equal(ran.status, 1);
+	assert_non_null(strstr(ran.out, "0 of 1 expectations met, 3.00 s"));
+	free(ran.out);
+	ran = run_text(TWO_HOSTS EVENT
+	    "expect:\n"
+	    "  - {within: 3s, at: b.eth0, filter: icmp, frames: \">=1\"}\n",
+	    1, 0, false);
+	assert_int_equal(ran.status, 0);
+	assert_non_null(strstr(ran.out, "a.eth0: the link is down"));
+	free(ran.out);
+#undef EVENT
+}
+
+static void
 what_must_never_be_seen_fails_at_once(void **state)
 {
 	struct ran ran = run_text(TWO_HOSTS
@@ -331,6 +354,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expectations_that_are_met_end_the_lab),
 		cmocka_unit_test(an_expectation_fails_when_its_time_is_over),
+		cmocka_unit_test(a_lab_waits_for_its_events_unless_it_failed),
 		cmocka_unit_test(what_must_never_be_seen_fails_at_once),
 		cmocka_unit_test(always_is_judged_at_the_end),
 		cmocka_unit_test(after_begins_to_count_only_then),
