@@ -318,16 +318,29 @@ commit_plain(struct commit *c, bool keep, struct err *err)
 
 /* ---- relabelling ---- */
 
-/* A second name for a file of the tree. */
+/* A second name for a file of the tree, one of our own: what an attempt that
+ * failed may have left there goes first. */
 static int
 add_name(struct commit *c, const char *path, const char *name, struct err *err)
 {
 	char other[PATH_MAX];
 	int error = tree_path(&c->tree, name, other, sizeof(other), err);
 
-	if (error == 0 && link(path, other) < 0)
-		error = err_sys(err, -errno, NULL, "%s: cannot be made", other);
-	return error == 0 ? file_sync_directory(other) : error;
+	if (error != 0)
+		return error;
+	unlink(other);
+	if (link(path, other) < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be made", other);
+	return file_sync_directory(other);
+}
+
+static void
+remove_name(const struct commit *c, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (tree_path(&c->tree, name, path, sizeof(path), NULL) == 0)
+		unlink(path);
 }
 
 /* Lists that the children are to be told the hidden name, all that are there;
@@ -412,7 +425,11 @@ commit_relabel(struct commit *c, struct err *err)
 	if (error == 0)
 		error = tree_freeze(&c->tree, c->top->file, c->base->file,
 		    CATALOGUE_FROZEN, err);
-	return error == 0 ? tree_commit(&c->tree, err) : error;
+	if (error == 0)
+		return tree_commit(&c->tree, err);
+	remove_name(c, hidden);
+	remove_name(c, moving);
+	return error;
 }
 
 int

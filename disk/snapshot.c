@@ -151,6 +151,23 @@ struct snapshot {
 	bool linked;
 };
 
+/* Whether the snapshot's name is there because an attempt did not end: it is the
+ * disk itself, and the catalogue does not know it.  Keeps errno. */
+static bool
+is_left_over(const struct snapshot *s, const char *path)
+{
+	const struct catalogue *c = &s->tree->catalogue;
+	int code = errno;
+	struct stat disk, other;
+	bool same = code == EEXIST &&
+	    catalogue_find(c, CATALOGUE_FROZEN, s->frozen) == NULL &&
+	    stat(path, &disk) == 0 && lstat(s->path, &other) == 0 &&
+	    disk.st_dev == other.st_dev && disk.st_ino == other.st_ino;
+
+	errno = code;
+	return same;
+}
+
 static int
 prepare_snapshot(
     struct snapshot *s, const char *path, const char *name, struct err *err)
@@ -175,7 +192,7 @@ prepare_snapshot(
 		    "%s: is raw; make a qcow2 disk on top of it, with "
 		    "\"disk create --backing\"",
 		    path);
-	if (link(path, s->path) < 0)
+	if (link(path, s->path) < 0 && !is_left_over(s, path))
 		return err_sys(err, -errno,
 		    errno == EEXIST ? "choose another name for the snapshot"
 				    : NULL,

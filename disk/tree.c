@@ -194,6 +194,25 @@ finish(struct tree *tree, bool *did, struct err *err)
 	return error;
 }
 
+/* Takes the right to write from what is frozen; only once the catalogue says
+ * so, or a crash would leave a disk that nobody can write to. */
+static void
+protect(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->catalogue.n; i++) {
+		const struct catalogue_line *l = &tree->catalogue.lines[i];
+		char path[PATH_MAX];
+		struct stat st;
+
+		if (l->kind != CATALOGUE_FROZEN && l->kind != CATALOGUE_HIDDEN)
+			continue;
+		if (tree_path(tree, l->name, path, sizeof(path), NULL) == 0 &&
+		    lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		    (st.st_mode & 0222) != 0)
+			(void)!chmod(path, st.st_mode & 07555);
+	}
+}
+
 int
 tree_commit(struct tree *tree, struct err *err)
 {
@@ -210,6 +229,7 @@ tree_commit(struct tree *tree, struct err *err)
 	 * may change later. */
 	if (error == 0 && rebased)
 		error = write_catalogue(tree, err);
+	protect(tree);
 	return error;
 }
 
@@ -240,6 +260,8 @@ tree_open(struct tree *tree, const char *path, struct err *err)
 		error = finish(tree, &did, err);
 	if (error == 0 && did)
 		error = write_catalogue(tree, err);
+	if (error == 0)
+		protect(tree);
 	return error;
 }
 
@@ -291,7 +313,7 @@ tree_freeze(struct tree *tree, const char *file, const char *stays_as,
 
 	if (error != 0)
 		return error;
-	if (stat(path, &st) < 0 || chmod(path, st.st_mode & 07555) < 0)
+	if (stat(path, &st) < 0)
 		return err_sys(err, -errno, NULL, "%s: cannot be frozen", path);
 	line = catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, stays_as);
 	if (line == NULL)

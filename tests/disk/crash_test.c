@@ -431,6 +431,32 @@ a_plain_commit_leaves_the_disk_as_it_was(void **state)
 }
 
 static void
+what_an_attempt_left_behind_does_not_stop_the_next(void **state)
+{
+	struct place *p = *state;
+	struct err err = { 0 };
+	char a[512], b[512], left[512];
+	const char *disks[] = { a };
+	struct disk *disk;
+
+	plant(p);
+	path_in(p->directory, "a.qcow2", a, sizeof(a));
+	path_in(p->directory, "a@x.qcow2", left, sizeof(left));
+	assert_int_equal(link(a, left), 0);
+	if (tree_snapshot(disks, 1, "x", NULL, &err) != 0)
+		fail_msg("%s", err.text);
+	/* A branch in use is not told another name. */
+	path_in(p->directory, "b.qcow2", b, sizeof(b));
+	disk = open_disk(p, p->directory, "c.qcow2", DISK_WRITE);
+	assert_int_not_equal(tree_commit_disk(b, TREE_RELABEL, NULL, &err), 0);
+	assert_non_null(strstr(err.text, "c.qcow2: another program"));
+	assert_int_equal(disk_close(disk, NULL), 0);
+	err_clear(&err);
+	if (tree_commit_disk(b, TREE_RELABEL, NULL, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+static void
 snapshot_and_rollback_are_whole_or_not_at_all(void **state)
 {
 	struct place *p = *state;
@@ -480,6 +506,7 @@ main(void)
 		T(a_commit_that_relabels_changes_no_branch),
 		T(a_commit_below_others_is_refused_and_names_them),
 		T(a_plain_commit_leaves_the_disk_as_it_was),
+		T(what_an_attempt_left_behind_does_not_stop_the_next),
 		T(snapshot_and_rollback_are_whole_or_not_at_all),
 	};
 
