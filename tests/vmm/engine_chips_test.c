@@ -120,7 +120,7 @@ GUEST(guest_dead,
 /* Waits for line 10 by the 8259, level-triggered, until it falls. */
 GUEST(guest_line,
     STACK VECTOR(0x3a, 1f, guest_line) PIC PUT(0x21, 0xfb) PUT(0xa1, 0xfb)
-	NOTE(1) "sti; 2: hlt; cmpb $1, (0x500); jne 2b; cli\n" END
+	NOTE(1) "sti; 2: hlt; cmpb $1, (0x500); jb 2b; cli\n" END
 		"1: pushal\n" NOTE(0x3a) "incb (0x500)\n" PUT(0xa0, 0x20)
 		    PUT(0x20, 0x20) "popal; iretw");
 
@@ -312,6 +312,14 @@ await(struct rig *rig, unsigned int notes)
 	assert_int_equal(r, 0);
 }
 
+/* A timer may tick once more before the guest has its interrupts off. */
+static void
+expect_first_notes(struct rig *rig, const uint8_t *notes, unsigned int n)
+{
+	assert_true(rig->nnotes >= n);
+	assert_memory_equal(rig->note, notes, n);
+}
+
 static void
 expect_notes(struct rig *rig, const uint8_t *notes, unsigned int n)
 {
@@ -334,14 +342,14 @@ static void
 ticks_of_the_8254_end_halts(void **state)
 {
 	run(*state, guest_pit, guest_pit_end);
-	expect_notes(*state, (const uint8_t[]){ 0x30, 0x30, 0x30 }, 3);
+	expect_first_notes(*state, (const uint8_t[]){ 0x30, 0x30, 0x30 }, 3);
 }
 
 static void
 deadline_and_periodic_timers_end_halts(void **state)
 {
 	run(*state, guest_timer, guest_timer_end);
-	expect_notes(*state, (const uint8_t[]){ 0x40, 0x41, 0x41 }, 3);
+	expect_first_notes(*state, (const uint8_t[]){ 0x40, 0x41, 0x41 }, 3);
 }
 
 static void
