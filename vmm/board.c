@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "vmm/blk_file.h"
+#include "vmm/blk_image.h"
 #include "vmm/virtio_balloon.h"
 #include "vmm/virtio_blk.h"
 #include "vmm/virtio_net.h"
@@ -300,7 +301,9 @@ init_disk(struct virtio_device *device, const struct parts *parts,
 	char name[16];
 	struct virtio_blk_setup setup = { .name = name,
 		.id = disk->id,
-		.store = blk_file_open(disk->path, disk->read_only, err),
+		.store = disk->image
+		    ? blk_image_open(disk->path, disk->read_only, err)
+		    : blk_file_open(disk->path, disk->read_only, err),
 		.machine = parts->machine };
 
 	if (setup.store == NULL)

@@ -120,6 +120,17 @@ status_of(int r)
 	return r == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
+/* What the store returned, which is said once: further errors follow from the
+ * same cause, and a guest asks often. */
+static int
+stored(struct virtio_blk *blk, const char *what, int r)
+{
+	if (r < 0 && r != -EAGAIN && !atomic_exchange(&blk->told, true))
+		log_warn("%s: cannot %s: %s; the guest has an I/O error",
+		    blk->name, what, strerror(-r));
+	return r;
+}
+
 /* Are these bytes from a sector on whole sectors of the disk? */
 static bool
 within(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
@@ -151,7 +162,7 @@ do_read(struct virtio_blk *blk, struct request *request)
 		r = store->ops->read(store, chain->writes, chain->nwrites, at);
 	if (r != -EAGAIN)
 		request->written = (uint32_t)chain->write_bytes;
-	return r;
+	return stored(blk, "read", r);
 }
 
 static int
@@ -163,8 +174,15 @@ do_write(struct virtio_blk *blk, struct request *request)
 	    chain->read_bytes > VIRTIO_BLK_DATA_BYTES ||
 	    !within(blk, request->sector, chain->read_bytes))
 		return -EINVAL;
-	return blk->store->ops->write(blk->store, chain->reads, chain->nreads,
-	    request->sector * BLK_SECTOR_BYTES);
+	return stored(blk, "write",
+	    blk->store->ops->write(blk->store, chain->reads, chain->nreads,
+		request->sector * BLK_SECTOR_BYTES));
+}
+
+static int
+do_flush(struct virtio_blk *blk)
+{
+	return stored(blk, "flush", blk->store->ops->flush(blk->store));
 }
 
 static void
@@ -244,7 +262,9 @@ do_ranges(struct virtio_blk *blk, struct request *request)
 			    !(range[i].flags &
 				VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
 	}
-	return status != VIRTIO_BLK_S_OK ? status : status_of(r);
+	if (status != VIRTIO_BLK_S_OK)
+		return status;
+	return status_of(stored(blk, "discard or zero", r));
 }
 
 /* What of the features has to be there for this type. */
@@ -283,9 +303,7 @@ execute(struct virtio_blk *blk, struct request *request, uint64_t features)
 		status = status_of(do_write(blk, request));
 		change = true;
 		break;
-	case VIRTIO_BLK_T_FLUSH:
-		status = status_of(blk->store->ops->flush(blk->store));
-		break;
+	case VIRTIO_BLK_T_FLUSH: status = status_of(do_flush(blk)); break;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		status = do_ranges(blk, request);
@@ -294,7 +312,7 @@ execute(struct virtio_blk *blk, struct request *request, uint64_t features)
 	default: status = VIRTIO_BLK_S_UNSUPP; break;
 	}
 	if (change && status == VIRTIO_BLK_S_OK && !(features & FEATURE(FLUSH)))
-		status = status_of(blk->store->ops->flush(blk->store));
+		status = status_of(do_flush(blk));
 	return status;
 }
 

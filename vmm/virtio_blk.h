@@ -13,6 +13,7 @@
 #define VMM_VIRTIO_BLK_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "vmm/blk_store.h"
 #include "vmm/machine.h"
@@ -64,6 +65,7 @@ struct virtio_blk {
 	unsigned int busy;  /* threads between two looks at the queue */
 	struct virtio_blk_thread thread[VIRTIO_BLK_THREADS];
 	unsigned int nthreads;
+	atomic_bool told; /* of the first error of the store */
 	uint64_t refused; /* requests, for whatever reason */
 	uint64_t bad;     /* chains without an answer */
 };

@@ -25,8 +25,9 @@ struct vm_nic {
 };
 
 struct vm_disk {
-	const char *path; /* a raw file or a block device */
-	const char *id;   /* what the guest is told; NULL: disk0, disk1, ... */
+	const char *path;
+	bool image;     /* qcow2; else a raw file or a block device */
+	const char *id; /* what the guest is told; NULL: disk0, disk1, ... */
 	bool read_only;
 };
 

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "vmm/exit_port.h"
+#include "vmm/blk_image.h"
 #include "vmm/vm.h"
 
 #define MEMORY_DEFAULT (UINT64_C(16) << 20)
@@ -51,9 +52,11 @@ static const char usage[] =
     "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
     "                      a network card served by the vhost-user back end\n"
     "                      that listens there; may be repeated\n"
-    "  --disk FILE[,ro][,id=NAME]\n"
-    "                      a disk, vda first: a raw file or a block device;\n"
-    "                      ro cannot be written; may be repeated\n"
+    "  --disk FILE[,ro][,format=raw|qcow2][,id=NAME]\n"
+    "                      a disk, vda first: an image if FILE ends in "
+    ".qcow2,\n"
+    "                      else a raw file or a block device; ro cannot be\n"
+    "                      written; may be repeated\n"
     "  --balloon SIZE      asks the guest for so much of its memory (0M is\n"
     "                      fine), and gives what it does not use to the host\n"
     "  --no-rng            no entropy source; the tiny guest has none\n"
@@ -236,19 +239,25 @@ read_disk(struct vm_config *config, char *text, struct err *err)
 	disk->path = strsep(&rest, ",");
 	if (disk->path[0] == '\0')
 		return err_set(err, -EINVAL,
-		    "--disk: disk %u has no file; use FILE[,ro][,id=NAME]",
+		    "--disk: disk %u has no file; use FILE[,ro]"
+		    "[,format=raw|qcow2][,id=NAME]",
 		    config->ndisks);
+	disk->image = blk_image_named(disk->path);
 	while ((setting = strsep(&rest, ",")) != NULL) {
 		if (strcmp(setting, "ro") == 0) {
 			disk->read_only = true;
+		} else if (strcmp(setting, "format=raw") == 0) {
+			disk->image = false;
+		} else if (strcmp(setting, "format=qcow2") == 0) {
+			disk->image = true;
 		} else if (strncmp(setting, "id=", 3) == 0 &&
 		    strlen(setting) > 3 &&
 		    strlen(setting) <= 3 + VM_DISK_ID_BYTES) {
 			disk->id = setting + 3;
 		} else {
 			return err_set(err, -EINVAL,
-			    "--disk %s,%s: not known; use ro, or id=NAME of "
-			    "at most %d bytes",
+			    "--disk %s,%s: not known; use ro, format=raw, "
+			    "format=qcow2, or id=NAME of at most %d bytes",
 			    disk->path, setting, VM_DISK_ID_BYTES);
 		}
 	}

@@ -12,6 +12,7 @@ fixed=$tmp/fixed.img
 truncate -s 64M "$disk"
 head -c 8M /dev/urandom >"$fixed"
 
+first=$disk,id=first
 # start OPTION...: a guest with the disks, until its agent is ready
 start() {
 	rm -f "$tmp/agent"
@@ -19,7 +20,7 @@ start() {
 	    --kernel "$guest/vmlinuz" --initrd "$guest/initrd" \
 	    --cmdline "$(cat "$guest/cmdline")" --agent "$tmp/agent" \
 	    --console "$tmp/con" --console-log "$tmp/console" \
-	    --disk "$disk,id=first" --disk "$fixed,ro" "$@" \
+	    --disk "$first" --disk "$fixed,ro" "$@" \
 	    </dev/null >"$tmp/vm" 2>&1 &
 	vm=$!
 	pids="$pids $vm"
@@ -132,6 +133,35 @@ is $? "the guest powers off"
     grep -v 'dev vdb'
 is $? "nothing went wrong on the way"
 
+# ---- a differential disk on top of the raw one ----
+
+first=$disk,ro,id=first
+below=$(sha256sum <"$disk")
+"$LANYARD" disk create "$tmp/top.qcow2" --backing disk.img >"$tmp/out" 2>&1
+is $? "an image is made on top of the disk"
+note <"$tmp/out"
+start --disk "$tmp/top.qcow2"
+is $? "the guest starts with it"
+expect "$text" "... and finds below it what is there" \
+    "mount -t ext2 /dev/vdc /mnt && sha256sum /mnt/file | cut -d ' ' -f 1"
+status 0 "... and writes above it" \
+    "seq 300000 600000 >/mnt/above && sync && umount /mnt && blkdiscard -o 33554432 /dev/vdc"
+ask poweroff >/dev/null
+wait $vm
+is $? "the guest powers off"
+[ "$(sha256sum <"$disk")" = "$below" ]
+is $? "the disk below is as it was"
+if command -v qemu-img >/dev/null; then
+	qemu-img check "$tmp/top.qcow2" >"$tmp/out" 2>&1
+	is $? "qemu-img finds the image in order"
+	note <"$tmp/out"
+fi
+start --disk "$tmp/top.qcow2,ro"
+expect "$(seq 300000 600000 | sum)" "what was written above is there again" \
+    "mount -t ext2 -o ro /dev/vdc /mnt && sha256sum /mnt/above | cut -d ' ' -f 1"
+ask poweroff >/dev/null
+wait $vm
+
 # ---- wrong use ----
 
 refuse() {
@@ -143,9 +173,11 @@ refuse() {
 	note <"$tmp/out"
 }
 refuse "a disk that is not there" 'No such file' --disk "$tmp/none"
-refuse "a setting that is not known" 'use ro, or id=NAME' --disk "$disk,rw"
+refuse "a setting that is not known" 'use ro, format=raw' --disk "$disk,rw"
 refuse "a name that is too long" 'at most 20 bytes' \
     --disk "$disk,id=123456789012345678901"
+refuse "a raw disk that is called an image" 'not a qcow2 image' \
+    --disk "$fixed,format=qcow2"
 refuse "a directory" 'give a file or a block device' --disk "$tmp,ro"
 refuse "a balloon as large as the memory" 'leaves the guest no memory' \
     --memory 64M --balloon 64M

@@ -18,7 +18,9 @@
 #include "base/log.h"
 #include "tests/vmm/driver_ring.h"
 #include "tests/vmm/fake_engine.h"
+#include "disk/disk.h"
 #include "vmm/blk_file.h"
+#include "vmm/blk_image.h"
 #include "vmm/virtio_blk.h"
 
 #define RAM       (UINT64_C(2) << 20)
@@ -1091,6 +1093,69 @@ a_disk_has_one_writer_or_many_readers(void **state)
 	two->ops->close(two);
 }
 
+/* ---- images ---- */
+
+static void
+an_image_is_a_disk_over_its_backing_file(void **state)
+{
+	struct file_rig *rig = *state;
+	struct disk_options options = { .size = (1 << 20) + 512,
+		.backing = rig->path + strlen("/tmp/"),
+		.backing_format = "raw" };
+	char top[40], a[1024], b[1024];
+	const struct iovec from = { a, sizeof(a) }, to = { b, sizeof(b) };
+	struct blk_store *store;
+
+	snprintf(top, sizeof(top), "%s.qcow2", rig->path);
+	assert_true(blk_image_named(top));
+	assert_int_equal(ftruncate(rig->fd, (1 << 20) + 512), 0);
+	memset(a, 'a', sizeof(a));
+	assert_int_equal(pwrite(rig->fd, a, 512, 4096), 512);
+	assert_int_equal(disk_create(top, &options, NULL), 0);
+	store = blk_image_open(top, false, NULL);
+	assert_non_null(store);
+	assert_int_equal(store->bytes, (1 << 20) + 512);
+	assert_int_equal(store->ops->read(store, &to, 1, 4096), 0);
+	assert_true(b[0] == 'a' && b[511] == 'a' && b[512] == 0);
+	assert_int_equal(store->ops->write(store, &from, 1, 4608), 0);
+	assert_int_equal(store->ops->zero(store, 4096, 512, true), 0);
+	assert_int_equal(store->ops->flush(store), 0);
+	store->ops->close(store);
+
+	store = blk_image_open(top, true, NULL);
+	assert_non_null(store);
+	assert_int_equal(store->ops->read(store, &to, 1, 4096), 0);
+	assert_true(b[0] == 0 && b[511] == 0 && b[512] == 'a');
+	store->ops->close(store);
+	assert_int_equal(pread(rig->fd, b, 1, 4096), 1);
+	assert_int_equal(b[0], 'a');
+	unlink(top);
+}
+
+/* Whatever a guest wrote into its raw disk. */
+static void
+what_a_file_is_does_not_depend_on_what_it_holds(void **state)
+{
+	struct file_rig *rig = *state;
+	struct disk_options options = { .size = 1 << 20, .replace = true };
+	struct blk_store *store;
+	struct err err = { "" };
+	struct stat st;
+
+	assert_int_equal(disk_create(rig->path, &options, NULL), 0);
+	assert_int_equal(stat(rig->path, &st), 0);
+	assert_false(blk_image_named(rig->path));
+	assert_false(blk_image_named(".qcow2"));
+	store = blk_file_open(rig->path, true, NULL);
+	assert_non_null(store);
+	assert_int_equal(store->bytes, st.st_size / 512 * 512);
+	store->ops->close(store);
+	assert_int_equal(truncate(rig->path, 0), 0);
+	assert_int_equal(truncate(rig->path, 4096), 0);
+	assert_null(blk_image_open(rig->path, true, &err));
+	assert_non_null(strstr(err.text, "not a qcow2 image"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define FILE_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, file_setup, file_teardown)
@@ -1125,6 +1190,8 @@ main(void)
 		FILE_TEST(a_file_that_became_shorter_is_an_error),
 		FILE_TEST(what_is_no_disk_is_refused_with_a_reason),
 		FILE_TEST(a_disk_has_one_writer_or_many_readers),
+		FILE_TEST(an_image_is_a_disk_over_its_backing_file),
+		FILE_TEST(what_a_file_is_does_not_depend_on_what_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

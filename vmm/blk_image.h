@@ -1,0 +1,18 @@
+/*
+ * blk_image.h - a qcow2 image with all that stands behind it (disk/disk.h) as a
+ * virtual disk's store.
+ */
+#ifndef VMM_BLK_IMAGE_H
+#define VMM_BLK_IMAGE_H
+
+#include "vmm/blk_store.h"
+
+/* Does a disk of that name hold an image, if nobody says what it holds? */
+bool blk_image_named(const char *path);
+
+/* NULL: *err.  A file that is no qcow2 image is refused: whether a guest's disk
+ * is one must not depend on what the guest wrote into it. */
+struct blk_store *blk_image_open(
+    const char *path, bool read_only, struct err *err);
+
+#endif
