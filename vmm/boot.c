@@ -137,6 +137,8 @@ boot_initrd_load_low(struct boot_initrd *initrd, const struct memory *memory,
 	if (bytes < 0)
 		return (int)bytes;
 	initrd->bytes = (uint64_t)bytes;
+	if (kernel_end < BOOT_KERNEL_MIN)
+		kernel_end = BOOT_KERNEL_MIN;
 	initrd->address = (kernel_end + PAGE_MASK) & ~PAGE_MASK;
 	return place_initrd(
 	    initrd, memory, config, kernel_end, memory->low_bytes, err);
@@ -212,7 +214,7 @@ load_elf_file(const struct memory *memory, const struct boot_config *config,
 	if (protocol == BOOT_AUTO && has == 0 && mb.has_addresses)
 		return load_multiboot(memory, config, &mb, entry, err);
 	r = elf_parse(&elf, config->kernel_name, config->kernel,
-	    config->kernel_bytes, err);
+	    config->kernel_bytes, has == 0 ? BOOT_MULTIBOOT_INFO : 0, err);
 	if (r < 0)
 		return r;
 	if (protocol == BOOT_AUTO) {
@@ -225,6 +227,11 @@ load_elf_file(const struct memory *memory, const struct boot_config *config,
 		else
 			return err_set(err, has, "%s", complaint.text);
 	}
+	/* Others than Multiboot have their tables where it may lie. */
+	r = elf_parse(&elf, config->kernel_name, config->kernel,
+	    config->kernel_bytes, 0, err);
+	if (r < 0)
+		return r;
 	return load_elf(memory, config, &elf, protocol, entry, err);
 }
 
@@ -250,7 +257,7 @@ load_payload(const struct memory *memory, const struct boot_config *config,
 		    image->name);
 	if (r == 0)
 		r = elf_parse(
-		    &elf, image->name, unpacked.data, unpacked.bytes, err);
+		    &elf, image->name, unpacked.data, unpacked.bytes, 0, err);
 	if (r == 0 && config->protocol == BOOT_PVH) {
 		r = load_elf(memory, config, &elf, BOOT_PVH, entry, err);
 	} else if (r == 0) {

@@ -21,14 +21,16 @@
 #include "vmm/cpu_state.h"
 #include "vmm/memory.h"
 
-/* What lies where below 1 MiB; kernels are loaded above. */
+/* What lies where below 1 MiB; kernels are loaded above, or, by Multiboot,
+ * between BOOT_LOW_START and BOOT_MULTIBOOT_INFO. */
 #define BOOT_GDT            0x500
+#define BOOT_LOW_START      0x1000
 #define BOOT_PVH_INFO       0x6000
-#define BOOT_MULTIBOOT_INFO 0x6000 /* instead */
 #define BOOT_PARAMS         0x7000
 #define BOOT_STACK_TOP      0x8ff0
 #define BOOT_PML4           0x9000 /* then a PDPT and four PDs: 4 GiB, identity */
 #define BOOT_CMDLINE        0x20000
+#define BOOT_MULTIBOOT_INFO 0x9c000
 #define BOOT_LOW_END        0x9fc00 /* RAM ends here and goes on at 1 MiB */
 #define BOOT_TABLES         0xe0000 /* ACPI, where systems look for it */
 #define BOOT_KERNEL_MIN     0x100000

@@ -60,8 +60,18 @@ read_phdr(const uint8_t *p, bool is64)
 	};
 }
 
+bool
+elf_may_lie(uint64_t address, uint64_t bytes, uint64_t low_end)
+{
+	if (address >= BOOT_KERNEL_MIN)
+		return true;
+	return address >= BOOT_LOW_START && bytes <= low_end &&
+	    address <= low_end - bytes;
+}
+
 static int
-add_segment(struct elf_image *elf, const struct phdr *ph, struct err *err)
+add_segment(struct elf_image *elf, const struct phdr *ph, uint64_t low_end,
+    struct err *err)
 {
 	if (ph->memory_bytes == 0)
 		return 0;
@@ -80,7 +90,7 @@ add_segment(struct elf_image *elf, const struct phdr *ph, struct err *err)
 		    "%s: the segment at 0x%" PRIx64 " wraps around; the file "
 		    "is damaged",
 		    elf->name, ph->address);
-	if (ph->address < BOOT_KERNEL_MIN)
+	if (!elf_may_lie(ph->address, ph->memory_bytes, low_end))
 		return err_set(err, -ENOEXEC,
 		    "%s: the segment at 0x%" PRIx64 " lies below 1 MiB; link "
 		    "the kernel to 0x%x or above",
@@ -222,7 +232,7 @@ check_header(struct elf_image *elf, struct err *err)
 
 int
 elf_parse(struct elf_image *elf, const char *name, const uint8_t *data,
-    size_t bytes, struct err *err)
+    size_t bytes, uint64_t low_end, struct err *err)
 {
 	uint64_t table;
 	unsigned int n, each, want;
@@ -247,7 +257,7 @@ elf_parse(struct elf_image *elf, const char *name, const uint8_t *data,
 		    read_phdr(data + table + (uint64_t)i * each, elf->is64);
 
 		if (ph.type == PT_LOAD)
-			r = add_segment(elf, &ph, err);
+			r = add_segment(elf, &ph, low_end, err);
 		else if (ph.type == PT_NOTE &&
 		    within(ph.offset, ph.file_bytes, bytes))
 			read_notes(elf, &ph);

@@ -8,6 +8,8 @@
  * file is ("flat", or the "a.out kludge"); without them the file is ELF, also
  * of 64 bits as long as its entry lies below 4 GiB.
  *
+ * Kernels may lie below 1 MiB, too, since those that call real mode do.
+ *
  * As other loaders do, we begin the command line with the kernel's name, and
  * put the module into the page that follows the kernel, for kernels that see
  * only the first few MiB.  The module's string is the file's name.  A header
@@ -45,7 +47,7 @@
 #define MAP_AT          (BOOT_MULTIBOOT_INFO + 0xc0)
 #define MAP_ENTRY_BYTES 20 /* without the field that says so */
 #define NAME_MAX_BYTES  4096
-#define LINE_AT         BOOT_CMDLINE
+#define LINE_AT         (BOOT_MULTIBOOT_INFO + 0x200)
 #define LINE_BYTES      (NAME_MAX_BYTES + BOOT_CMDLINE_BYTES)
 #define MODULE_NAME_AT  (LINE_AT + LINE_BYTES)
 #define LOADER_NAME_AT  (MODULE_NAME_AT + NAME_MAX_BYTES)
@@ -136,17 +138,18 @@ check_addresses(const struct multiboot *mb, const char *name,
 		    "%s: its Multiboot header says to load from 0x%" PRIx64
 		    " to 0x%" PRIx64 "; the first must be the lower one",
 		    name, a->load, a->load_end);
-	if (a->load < BOOT_KERNEL_MIN)
-		return err_set(err, -ENOEXEC,
-		    "%s: its Multiboot header says to load it at 0x%" PRIx64
-		    ", below 1 MiB; link the kernel to 0x%x or above",
-		    name, a->load, BOOT_KERNEL_MIN);
 	if (a->bss_end != 0 && a->bss_end < a->load + file_bytes)
 		return err_set(err, -ENOEXEC,
 		    "%s: its Multiboot header says that it ends at 0x%" PRIx64
 		    ", but 0x%" PRIx64 " is what it loads up to; mend "
 		    "bss_end_addr",
 		    name, a->bss_end, a->load + file_bytes);
+	if (!elf_may_lie(a->load, end - a->load, BOOT_MULTIBOOT_INFO))
+		return err_set(err, -ENOEXEC,
+		    "%s: its Multiboot header says to load it from 0x%" PRIx64
+		    " to 0x%" PRIx64 "; below 1 MiB there is room from 0x%x to "
+		    "0x%x",
+		    name, a->load, end, BOOT_LOW_START, BOOT_MULTIBOOT_INFO);
 	if (a->entry < a->load || a->entry >= end)
 		return err_set(err, -ENOEXEC,
 		    "%s: the entry 0x%" PRIx64 " in its Multiboot header (byte "
@@ -208,7 +211,7 @@ parse_elf(struct elf_image *image, const char *name, const uint8_t *data,
 		    "%s: its Multiboot header has no addresses and the file is "
 		    "not ELF; set flag 16 and the addresses",
 		    name);
-	r = elf_parse(image, name, data, bytes, err);
+	r = elf_parse(image, name, data, bytes, BOOT_MULTIBOOT_INFO, err);
 	if (r < 0)
 		return r;
 	if (image->entry == 0 || image->entry > UINT32_MAX)

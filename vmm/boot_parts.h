@@ -28,9 +28,13 @@ struct elf_image {
 };
 
 bool elf_is(const uint8_t *data, size_t bytes);
-/* Fills *elf, which borrows data and name.  0, or -ENOEXEC with *err. */
+/* May a kernel have these bytes: above 1 MiB, or between BOOT_LOW_START and
+ * low_end (0: not there)? */
+bool elf_may_lie(uint64_t address, uint64_t bytes, uint64_t low_end);
+/* Fills *elf, which borrows data and name.  All segments may lie where they are
+ * to.  0, or -ENOEXEC with *err. */
 int elf_parse(struct elf_image *elf, const char *name, const uint8_t *data,
-    size_t bytes, struct err *err);
+    size_t bytes, uint64_t low_end, struct err *err);
 /* Copies it in.  *end: the first address above it. */
 int elf_load(const struct elf_image *elf, const struct memory *memory,
     uint64_t *end, struct err *err);
@@ -86,7 +90,7 @@ struct boot_initrd {
 int boot_initrd_load(struct boot_initrd *initrd, const struct memory *memory,
     const struct boot_config *config, uint64_t kernel_end, uint64_t max,
     struct err *err);
-/* In the first page above the kernel's end and those that follow. */
+/* In the first page above the kernel's end and 1 MiB, and those that follow. */
 int boot_initrd_load_low(struct boot_initrd *initrd,
     const struct memory *memory, const struct boot_config *config,
     uint64_t kernel_end, struct err *err);

@@ -1,8 +1,8 @@
 /* libs: vmm/boot.c vmm/boot_bzimage.c vmm/boot_elf.c vmm/boot_flat32.c vmm/boot_linux.c vmm/boot_multiboot.c vmm/boot_pvh.c vmm/boot_unpack.c vmm/memory.c base */
 /*
  * Kernel files: whatever they contain, they are loaded into RAM alone, above
- * 1 MiB, with an entry that lies there too, or refused with a sentence.  The
- * first byte is the protocol asked for.
+ * 1 MiB or (Multiboot) below the loader's tables, with an entry that lies there
+ * too, or refused with a sentence.  The first byte is the protocol asked for.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -41,7 +41,10 @@ check_entry(const struct memory *memory, const struct boot_entry *entry)
 
 	assert(entry->protocol == BOOT_LINUX || entry->protocol == BOOT_PVH ||
 	    entry->protocol == BOOT_MULTIBOOT);
-	assert(entry->rip >= BOOT_KERNEL_MIN);
+	assert(entry->rip >= BOOT_KERNEL_MIN ||
+	    (entry->protocol == BOOT_MULTIBOOT &&
+		entry->rip >= BOOT_LOW_START &&
+		entry->rip < BOOT_MULTIBOOT_INFO));
 	assert(memory_at(memory, entry->rip, 1) != NULL);
 	boot_cpu(entry, &state);
 	assert(state.rip == entry->rip);

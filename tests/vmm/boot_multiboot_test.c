@@ -255,6 +255,82 @@ the_kernel_is_told_of_memory_and_names(void **state)
 	memory_free(&memory);
 }
 
+/* Loaded to where, with how much behind it, and whether that is taken. */
+static void
+kernels_may_lie_below_the_loaders_tables(void **state)
+{
+	static const struct {
+		uint32_t load, end;
+		bool taken;
+	} t[] = {
+		{ 0x1000, 0x3000, true },
+		{ 0xff0, 0x3000, false },
+		{ 0x8000, 0x9c000, true },
+		{ 0x8000, 0x9c001, false },
+		{ 0x9b000, 0x9c000, true },
+		{ 0x9d000, 0x9e000, false },
+		{ 0xff000, 0x101000, false },
+		{ 0x8000, 0x200000, false },
+		{ 0x100000, 0x200000, true },
+	};
+	uint8_t file[FILE_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(t) / sizeof(t[0]); i++) {
+		uint32_t at = t[i / 2].load, bytes = t[i / 2].end - at;
+		struct memory memory;
+		struct boot_entry entry;
+		struct cpu_state cpu = { 0 };
+
+		if (i % 2 == 0) {
+			make_flat(file);
+			put_le32(file + HEADER_AT + 12, at + 0x20);
+			put_le32(file + HEADER_AT + 16, at);
+			put_le32(file + HEADER_AT + 20, at + 0x100);
+			put_le32(file + HEADER_AT + 24, at + bytes);
+			put_le32(file + HEADER_AT + 28, at);
+		} else {
+			make_elf(file, 0, false);
+			put_le32(file + 24, at);
+			put_le32(file + 52 + 12, at);
+			put_le32(file + 52 + 20, bytes);
+		}
+		memory_init(&memory, MIB(16), NULL);
+		assert_int_equal(
+		    load(&memory, file, sizeof(file), BOOT_AUTO, &entry, NULL),
+		    t[i / 2].taken ? 0 : -ENOEXEC);
+		if (t[i / 2].taken) {
+			boot_cpu(&entry, &cpu);
+			assert_int_equal(cpu.rip, at);
+			assert_int_equal(
+			    get_le32(memory_at(&memory, cpu.gpr[CPU_RBX], 4)),
+			    0x24d);
+			assert_memory_equal(memory_at(&memory, at, 16),
+			    file + (i % 2 == 0 ? LOAD_AT : ELF_CODE), 16);
+		}
+		memory_free(&memory);
+	}
+}
+
+/* By PVH, whose tables are there, they may not. */
+static void
+low_kernels_are_for_multiboot_alone(void **state)
+{
+	uint8_t file[FILE_BYTES];
+
+	(void)state;
+	make_elf(file, 0, true);
+	put_le32(file + 24, 0x6000);
+	put_le32(file + 52 + 12, 0x6000);
+	put_le32(file + 0x210, 0x6008);
+	refused(file, sizeof(file), BOOT_PVH,
+	    "kernel.bin: the segment at 0x6000 lies below 1 MiB; link the "
+	    "kernel to 0x100000 or above");
+	refused(file, sizeof(file), BOOT_AUTO,
+	    "kernel.bin: the segment at 0x6000 lies below 1 MiB; link the "
+	    "kernel to 0x100000 or above");
+}
+
 static int
 file_of(size_t bytes, uint8_t fill)
 {
@@ -516,13 +592,14 @@ low_loads_and_misplaced_headers_are_refused(void **state)
 
 	(void)state;
 	make_flat(file);
-	put_le32(file + HEADER_AT + 12, 0x7c20);
-	put_le32(file + HEADER_AT + 16, 0x7c00);
-	put_le32(file + HEADER_AT + 20, 0x8c00);
-	put_le32(file + HEADER_AT + 28, 0x7c00);
+	put_le32(file + HEADER_AT + 12, 0xc20);
+	put_le32(file + HEADER_AT + 16, 0xc00);
+	put_le32(file + HEADER_AT + 20, 0x1c00);
+	put_le32(file + HEADER_AT + 24, 0);
+	put_le32(file + HEADER_AT + 28, 0xc00);
 	refused(file, sizeof(file), BOOT_AUTO,
-	    "kernel.bin: its Multiboot header says to load it at 0x7c00, "
-	    "below 1 MiB; link the kernel to 0x100000 or above");
+	    "kernel.bin: its Multiboot header says to load it from 0xc00 to "
+	    "0x1c00; below 1 MiB there is room from 0x1000 to 0x9c000");
 	memset(file, 0, sizeof(file));
 	put_header(file, 0x102, 0);
 	refused(file, sizeof(file), BOOT_AUTO,
@@ -648,6 +725,8 @@ main(void)
 		cmocka_unit_test(
 		    flat_files_are_loaded_by_their_headers_addresses),
 		cmocka_unit_test(the_kernel_is_told_of_memory_and_names),
+		cmocka_unit_test(kernels_may_lie_below_the_loaders_tables),
+		cmocka_unit_test(low_kernels_are_for_multiboot_alone),
 		cmocka_unit_test(the_module_follows_the_kernel_at_a_page),
 		cmocka_unit_test(linux_comes_before_pvh_before_multiboot),
 		cmocka_unit_test(
