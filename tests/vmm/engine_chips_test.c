@@ -158,9 +158,12 @@ port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
 	(void)cpu;
 	(void)bytes;
 	pthread_mutex_lock(&rig->lock);
-	if (port == PORT_NOTE)
-		rig->note[rig->nnotes++ % NOTES_MAX] = (uint8_t)value;
-	else if (port == PORT_END)
+	if (port == PORT_NOTE) {
+		/* A line that is up interrupts until the host lets it fall. */
+		if (rig->nnotes < NOTES_MAX)
+			rig->note[rig->nnotes] = (uint8_t)value;
+		rig->nnotes++;
+	} else if (port == PORT_END)
 		rig->end = true;
 	pthread_cond_broadcast(&rig->changed);
 	pthread_mutex_unlock(&rig->lock);
