@@ -57,12 +57,12 @@ struct run {
 	"movw $(" #label " - " #guest " + 0x1000), (" #n " * 4)\n" \
 	"movw $0, (" #n " * 4 + 2)\n"
 /* The 8259s, and the 8254 at the divisor in two bytes. */
-#define TIMER(low, high)                                            \
-	PUT(0x20, 0x11)                                             \
-	PUT(0x21, 0x30)                                             \
-	PUT(0x21, 4)                                                \
-	PUT(0x21, 1) PUT(0x21, 0xfe) PUT(0x43, 0x34) PUT(0x40, low) \
-	    PUT(0x40, high)
+#define TIMER(low, high) \
+	PUT(0x20, 0x11)  \
+	PUT(0x21, 0x30)  \
+	PUT(0x21, 4)     \
+	PUT(0x21, 1)     \
+	PUT(0x21, 0xfe) PUT(0x43, 0x34) PUT(0x40, low) PUT(0x40, high)
 
 /* Notes the time at each of a hundred ticks (of about 10 kHz), between which it
  * counts, fills, and writes over its own code. */
