@@ -477,6 +477,87 @@ invlpg_forgets_the_whole_large_page(void **state)
 	assert_int_equal(m->state.gpr[CPU_RCX], 0x5678);
 }
 
+GUEST(g_cr3,
+    "call *%rbx; movl %eax, %ecx; movl (%rsi), %r8d; movq %rdi, %cr3\n"
+    "call *%rbx; movl (%rsi), %r9d; invlpg (%rbx); invlpg (%rsi)\n"
+    "call *%rbx; movl %eax, %edx; movl (%rsi), %r10d; hlt");
+GUEST(g_five, "movl $5, %eax; ret");
+GUEST(g_six, "movl $6, %eax; ret");
+
+/* Other tables, where DATA and the page behind it lie two pages higher. */
+static uint64_t
+other_tables(struct machine *m, uint64_t flags)
+{
+	uint64_t other = TABLES + 0x80000;
+
+	memcpy(memory_at(&m->memory, other, 0x5000),
+	    memory_at(&m->memory, TABLES, 0x5000), 0x5000);
+	put64(m, other, (other + 0x1000) | ALL);
+	put64(m, other + 0x1000, (other + 0x2000) | ALL);
+	put64(m, other + 0x2000, (other + 0x3000) | ALL);
+	for (uint64_t i = 0; i < 2; i++)
+		put64(m, other + 0x3000 + ((DATA >> 12) + i) * 8,
+		    (DATA + 0x2000 + i * 0x1000) | ALL | flags);
+	return other;
+}
+
+static void
+change_of_tables_keeps_global_pages_only(void **state)
+{
+	struct machine *m = *state;
+
+	for (uint64_t global = 0; global < 2; global++)
+		for (int round = 0; round < 3; round++) {
+			begin(m, 0);
+			for (uint64_t i = 0; i < 4; i++)
+				map(m, DATA + i * 0x1000,
+				    (DATA + i * 0x1000) | ALL | global << 8);
+			/* The code itself is global, so that only what it
+			 * calls may matter. */
+			map(m, CODE, CODE | ALL | 0x100);
+			load_at(m, DATA, g_five, g_five_end);
+			load_at(m, DATA + 0x2000, g_six, g_six_end);
+			put64(m, DATA + 0x1000, 0x55);
+			put64(m, DATA + 0x3000, 0x66);
+			m->state.cr4 |= CR4_PGE;
+			m->state.gpr[CPU_RBX] = DATA;
+			m->state.gpr[CPU_RSI] = DATA + 0x1000;
+			m->state.gpr[CPU_RDI] = other_tables(m, global << 8);
+			RUN(m, g_cr3);
+			assert_halted_by_itself(m);
+			assert_int_equal(m->state.gpr[CPU_RCX], 5);
+			assert_int_equal(m->state.gpr[8], 0x55);
+			assert_int_equal(m->state.gpr[9], global ? 0x55 : 0x66);
+			assert_int_equal(m->state.gpr[CPU_RDX], 6);
+			assert_int_equal(m->state.gpr[10], 0x66);
+		}
+}
+
+GUEST(g_cr3_call,
+    "call . + 0x20000; movl %eax, %ecx; movq %rdi, %cr3\n"
+    "call . + 0x20000 - 10; movl %eax, %edx; hlt");
+
+static void
+links_to_pages_that_are_not_global_end_with_their_tables(void **state)
+{
+	struct machine *m = *state;
+
+	map(m, CODE, CODE | ALL | 0x100);
+	m->state.cr4 |= CR4_PGE;
+	for (int round = 0; round < 3; round++) {
+		struct cpu_state s = m->state;
+
+		load_at(m, DATA, g_five, g_five_end);
+		load_at(m, DATA + 0x2000, g_six, g_six_end);
+		m->state.gpr[CPU_RDI] = other_tables(m, 0);
+		RUN(m, g_cr3_call);
+		assert_halted_by_itself(m);
+		assert_int_equal(m->state.gpr[CPU_RCX], 5);
+		assert_int_equal(m->state.gpr[CPU_RDX], 6);
+		m->state = s;
+	}
+}
+
 static void
 descriptor_table_on_a_missing_page_faults_at_the_instruction(void **state)
 {
@@ -1147,6 +1228,96 @@ fill_over_the_code_itself_is_seen(void **state)
 	assert_int_equal(m->state.gpr[CPU_RCX], 0);
 }
 
+/* ---- comparisons that melt with a jump ---- */
+
+/* CMP or TEST in one of its encodings, then a jump and SETcc by the same
+ * condition: both have to say the same, whatever the operands. */
+static void
+jump_behind_a_comparison_agrees_with_its_flags(void **state)
+{
+	static const struct {
+		const char *code;
+		size_t bytes;
+	} compare[] = {
+		{ "\x48\x39\xd1", 3 }, /* CMP RCX, RDX; ECX; CL */
+		{ "\x39\xd1", 2 },
+		{ "\x38\xd1", 2 },
+		{ "\x66\x39\xd1", 3 },
+		{ "\x48\x83\xf9\xff", 4 }, /* CMP RCX, -1 */
+		{ "\x83\xf9\x7f", 3 },
+		{ "\x80\xf9\x80", 3 },
+		{ "\x48\x3b\x0b", 3 }, /* CMP RCX, [RBX] */
+		{ "\x3b\x0b", 2 },
+		{ "\x3a\x2b", 2 },     /* CH */
+		{ "\x48\x39\x0b", 3 }, /* CMP [RBX], RCX */
+		{ "\x39\x0b", 2 },
+		{ "\x38\x0b", 2 },
+		{ "\x48\x83\x3b\x01", 4 }, /* CMP [RBX], 1 */
+		{ "\x83\x3b\xff", 3 },
+		{ "\x80\x3b\x7f", 3 },
+		{ "\x48\x85\xd1", 3 }, /* TEST RCX, RDX */
+		{ "\x85\xd1", 2 },
+		{ "\x84\xd1", 2 },
+		{ "\xf7\xc1\x00\x00\x00\x80", 6 }, /* TEST ECX, imm */
+		{ "\xf6\xc1\x80", 3 },
+		{ "\x48\x85\x0b", 3 }, /* TEST [RBX], RCX */
+		{ "\x85\x0b", 2 },
+		{ "\x84\x0b", 2 },
+		{ "\xf7\x03\xff\xff\x00\x80", 6 },
+		{ "\xf6\x03\x81", 3 },
+	};
+	static const uint64_t value[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fffffff,
+		0x80000000, 0xffffffff, INT64_MAX, UINT64_C(1) << 63,
+		UINT64_MAX, UINT64_C(0x0123456789abcdef) };
+	struct machine *m = *state;
+	const unsigned int n = sizeof(value) / sizeof(value[0]);
+
+	for (unsigned int i = 0; i < sizeof(compare) / sizeof(compare[0]); i++)
+		for (unsigned int cc = 0; cc < 16; cc++) {
+			uint8_t code[64], *at = code;
+			const uint8_t jump[] = { 0x70 | (uint8_t)cc, 2, 0xeb, 2,
+				0xb0, 1 }; /* over JMP; MOV AL, 1 */
+			const uint8_t set[] = { 0x41, 0x0f, 0x90 | (uint8_t)cc,
+				0xc0, 0xf4 }; /* R8B */
+
+			memcpy(at, compare[i].code, compare[i].bytes);
+			at += compare[i].bytes;
+			memcpy(at, jump, sizeof(jump));
+			at += sizeof(jump);
+			memcpy(at, set, sizeof(set));
+			at += sizeof(set);
+			for (unsigned int k = 0; k < n * n; k++) {
+				begin(m, 0);
+				if (k == 0)
+					load_at(m, CODE, code, at);
+				m->state.gpr[CPU_RBX] = DATA;
+				m->state.gpr[CPU_RCX] = value[k / n];
+				m->state.gpr[CPU_RDX] = value[k % n];
+				put64(m, DATA, value[k % n]);
+				go_on(m);
+				assert_halted_by_itself(m);
+				assert_int_equal(
+				    m->state.gpr[CPU_RAX], m->state.gpr[8]);
+			}
+		}
+}
+
+GUEST(f_fault, "nop; cmpl $3, (%rbx); je 1f; nop; 1: hlt");
+
+static void
+comparison_before_a_jump_faults_at_itself(void **state)
+{
+	struct machine *m = *state;
+	uint64_t was = engine_emulate.retired(m->cpu[0]);
+
+	map(m, DATA, 0);
+	m->state.gpr[CPU_RBX] = DATA;
+	RUN(m, f_fault);
+	assert_int_equal(stopped_at(m), EXC_PF);
+	assert_int_equal(frame(m, 1), CODE + 1);
+	assert_int_equal(engine_emulate.retired(m->cpu[0]) - was, 2);
+}
+
 /* ---- tracing and counting ---- */
 
 GUEST(t_trace,
@@ -1446,25 +1617,16 @@ port_is_not_read_for_a_page_that_is_not_there(void **state)
 /* ---- two CPUs ---- */
 
 GUEST(p_call, "call *%rbx; call p_call + 0x20000; hlt");
-GUEST(p_five, "movl $5, %eax; ret");
-GUEST(p_six, "movl $6, %eax; ret");
 
 static void
 links_of_one_cpu_do_not_mislead_another(void **state)
 {
 	struct machine *m = *state;
-	uint64_t other = TABLES + 0x80000;
+	uint64_t other = other_tables(m, 0);
 	uint64_t rax[2];
 
-	/* The second CPU's tables differ in what lies at DATA. */
-	memcpy(memory_at(&m->memory, other, 0x5000),
-	    memory_at(&m->memory, TABLES, 0x5000), 0x5000);
-	put64(m, other, (other + 0x1000) | ALL);
-	put64(m, other + 0x1000, (other + 0x2000) | ALL);
-	put64(m, other + 0x2000, (other + 0x3000) | ALL);
-	put64(m, other + 0x3000 + (DATA >> 12) * 8, (DATA + 0x1000) | ALL);
-	load_at(m, DATA, p_five, p_five_end);
-	load_at(m, DATA + 0x1000, p_six, p_six_end);
+	load_at(m, DATA, g_five, g_five_end);
+	load_at(m, DATA + 0x2000, g_six, g_six_end);
 	load_at(m, CODE, p_call, p_call_end);
 	m->state.gpr[CPU_RBX] = DATA;
 	for (unsigned int round = 0; round < 4; round++)
@@ -1493,6 +1655,8 @@ main(void)
 		TEST(accessed_and_dirty_bits_are_set),
 		TEST(page_made_read_only_is_written_until_invlpg_only),
 		TEST(invlpg_forgets_the_whole_large_page),
+		TEST(change_of_tables_keeps_global_pages_only),
+		TEST(links_to_pages_that_are_not_global_end_with_their_tables),
 		TEST(
 		    descriptor_table_on_a_missing_page_faults_at_the_instruction),
 		TEST(instructions_across_pages_begin_again_after_a_fault),
@@ -1518,6 +1682,8 @@ main(void)
 		TEST(overlapping_moves_go_element_by_element),
 		TEST(fill_goes_on_after_a_missing_page),
 		TEST(fill_over_the_code_itself_is_seen),
+		TEST(jump_behind_a_comparison_agrees_with_its_flags),
+		TEST(comparison_before_a_jump_faults_at_itself),
 		TEST(trace_flag_stops_behind_each_instruction),
 		TEST(trace_flag_stops_behind_each_element),
 		TEST(each_instruction_is_counted_once),

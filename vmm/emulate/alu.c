@@ -181,6 +181,8 @@ const op_fn shift_ops[SHIFT_OPS][4][4] = {
 		f##8_n, f##16_n, f##32_n, f##64_n \
 	}
 const op_fn shift_n_ops[SHIFT_OPS][4] = {
+	[SHIFT_ROL] = SIZES_N(rol_ri),
+	[SHIFT_ROR] = SIZES_N(ror_ri),
 	[SHIFT_SHL] = SIZES_N(shl_ri),
 	[SHIFT_SHR] = SIZES_N(shr_ri),
 	[SHIFT_SAR] = SIZES_N(sar_ri),

@@ -390,6 +390,14 @@ emu_block(struct emu_cpu *cpu)
 }
 
 const struct op *
+emu_go(struct emu_cpu *cpu)
+{
+	const struct block *block = emu_block(cpu);
+
+	GO(block->op);
+}
+
+const struct op *
 emu_follow(struct emu_cpu *cpu, struct link *link)
 {
 	uint64_t from = cpu->block->rip, epoch = cpu->vm->epoch;

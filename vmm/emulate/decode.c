@@ -430,7 +430,7 @@ shift(struct maker *m, enum shift_op which)
 		op->dst = reg_of(m, 0);
 	/* Some leave the flags, or some of them: they count as readers. */
 	flags_of(m, !all, all,
-	    all && is_reg(m, 0) && count < (8u << size)
+	    count != 0 && is_reg(m, 0) && count < (8u << size)
 		? shift_n_ops[which][size]
 		: NULL);
 }
@@ -610,42 +610,36 @@ target(const struct maker *m)
 	return m->code64 ? to : bits == 16 ? (uint16_t)to : (uint32_t)to;
 }
 
-/* The comparison that the last record is, as a kind of fused_op(); -1: none. */
-static int
-fusible(const struct maker *m, unsigned int *size)
+/* The comparison that the last record is, melted with a jump; NULL: it is
+ * none. */
+static op_fn
+fused(const struct maker *m, unsigned int cc)
 {
-	op_fn fn;
+	static const enum two_op what[2] = { TWO_CMP, TWO_TEST };
+	const struct op *last = &m->block->op[m->nops - 1];
 
-	if (m->nops == 0 || m->block->op[m->nops - 1].nth + 1 != m->nth)
-		return -1;
-	fn = m->block->op[m->nops - 1].fn;
-	for (*size = 2; *size < 4; ++*size) {
-		if (fn == two_ops[TWO_CMP][FORM_RR][*size][1])
-			return 0;
-		if (fn == two_ops[TWO_CMP][FORM_RI][*size][1])
-			return 1;
-		if (fn == two_ops[TWO_TEST][FORM_RR][*size][1])
-			return 2;
-		if (fn == two_ops[TWO_TEST][FORM_RI][*size][1])
-			return 3;
-	}
-	return -1;
+	if (m->nops == 0 || last->nth + 1 != m->nth)
+		return NULL;
+	for (unsigned int i = 0; i < 2; i++)
+		for (enum form form = FORM_RR; form < FORMS; form++)
+			for (unsigned int size = 0; size < 4; size++)
+				if (last->fn == two_ops[what[i]][form][size][1])
+					return fused_op(
+					    what[i], form, size, cc);
+	return NULL;
 }
 
 static void
 conditional_jump(struct maker *m)
 {
-	unsigned int cc = m->in.opcode & 15, size;
-	int kind = fusible(m, &size);
-	struct op *op;
+	unsigned int cc = m->in.opcode & 15;
+	op_fn fn = fused(m, cc);
 
-	if (kind >= 0) {
-		op = &m->block->op[m->nops - 1];
-		op->fn = fused_op((unsigned int)kind, size, cc);
+	if (fn != NULL) {
+		m->block->op[m->nops - 1].fn = fn;
 		flags_of(m, false, true, NULL);
 	} else {
-		op = emit(m, op_jcc);
-		op->aux = (uint8_t)cc;
+		emit(m, jump_ops[cc]);
 		flags_of(m, true, false, NULL);
 	}
 	emit_link(m, target(m));
@@ -686,6 +680,10 @@ jump_or_call(struct maker *m, bool call)
 				    : op_call);
 		op->aux = (uint8_t)size;
 		emit_link(m, target(m));
+		return;
+	}
+	if (!call && m->code64 && is_mem(m, 0)) {
+		emit_mem(m, op_jmp_m64, 0);
 		return;
 	}
 	{

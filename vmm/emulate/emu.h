@@ -217,6 +217,7 @@ struct tlb {
 	struct tlb_entry entry[3 * TLB_ENTRIES];
 	uint16_t used[3 * TLB_ENTRIES];
 	uint8_t shift[3 * TLB_ENTRIES]; /* of the size of its page */
+	bool global[3 * TLB_ENTRIES];
 	unsigned int nused;
 };
 
@@ -271,6 +272,8 @@ struct emu_cpu {
 	uint64_t mtrr_base[CPU_MTRR_VARIABLE], mtrr_mask[CPU_MTRR_VARIABLE];
 	uint64_t star, lstar, cstar, sfmask, kernel_gs;
 	uint64_t tsc_offset;
+	uint64_t generations[2]; /* of the system's mapping, of programs' */
+	bool private_code; /* the system executes pages that are not global */
 	enum cpu_run run;
 
 	/* FXSAVE's image is the state. */
@@ -352,6 +355,7 @@ void *emu_host(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 
 void emu_tlb_init(struct emu_cpu *cpu);
 void emu_flush(struct emu_cpu *cpu);
+void emu_flush_private(struct emu_cpu *cpu); /* all but global pages */
 void emu_flush_page(struct emu_cpu *cpu, uint64_t addr);
 /* After a change of CPL, CR0, CR4, EFER or CS. */
 void emu_set_mode(struct emu_cpu *cpu);
@@ -365,6 +369,8 @@ void emu_code_written(struct emu_vm *vm, uint64_t phys, uint64_t bytes);
 /* All blocks of all CPUs. */
 void emu_code_flush(struct emu_vm *vm);
 const struct op *block_head(struct emu_cpu *cpu, const struct op *op);
+/* Goes on at cpu->rip. */
+const struct op *emu_go(struct emu_cpu *cpu);
 /* Goes on where link leads to, and remembers the way. */
 const struct op *emu_follow(struct emu_cpu *cpu, struct link *link);
 int emu_code_init(struct emu_vm *vm); /* 0 or -1: no memory */

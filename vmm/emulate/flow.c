@@ -235,21 +235,13 @@ op_popa(struct emu_cpu *cpu, const struct op *op)
 			j_->generation == cpu->generation &&            \
 			b_->mode == cpu->mode && !b_->dead))            \
 			GO(b_->op);                                     \
-		return NULL;                                            \
+		return emu_go(cpu);                                     \
 	} while (0)
 
 const struct op *
 op_jmp(struct emu_cpu *cpu, const struct op *op)
 {
 	FOLLOW(0);
-}
-
-const struct op *
-op_jcc(struct emu_cpu *cpu, const struct op *op)
-{
-	if (condition(cpu, op->aux))
-		FOLLOW(0);
-	FOLLOW(1);
 }
 
 static inline uint64_t
@@ -265,7 +257,13 @@ op_jmp_r(struct emu_cpu *cpu, const struct op *op)
 	GO_TO(rip_cut(cpu, cpu->gpr[op->src], 1u << op->aux));
 }
 
-/* imm: the return address's offset from the block is known at run time. */
+/* The target in memory; 64-bit code. */
+const struct op *
+op_jmp_m64(struct emu_cpu *cpu, const struct op *op)
+{
+	GO_TO(load64(cpu, op, effective(cpu, op)));
+}
+
 const struct op *
 op_call64(struct emu_cpu *cpu, const struct op *op)
 {
@@ -336,7 +334,7 @@ op_loop(struct emu_cpu *cpu, const struct op *op)
 	FOLLOW(1);
 }
 
-/* ---- comparison and conditional jump in one ---- */
+/* ---- conditional jumps, alone and with the comparison before them ---- */
 
 #define SUB_CONDITION_0  (((a ^ b) & (a ^ r)) < 0)
 #define SUB_CONDITION_1  ((uint64_t)a < (uint64_t)b)
@@ -355,75 +353,106 @@ op_loop(struct emu_cpu *cpu, const struct op *op)
 #define TEST_CONDITION_6 (r < 0)
 #define TEST_CONDITION_7 (r <= 0)
 
-#define FUSED(kind, form, bits, n, operand, compute, from, not )        \
+#define REG8(r)  (((const uint8_t *)cpu->gpr)[r])
+#define REG32(r) (cpu->gpr[r])
+#define REG64(r) (cpu->gpr[r])
+
+/* Operands by form, r register, i immediate, m memory. */
+#define FIRST_rr(bits)  REG##bits(op->dst)
+#define FIRST_ri(bits)  REG##bits(op->dst)
+#define FIRST_rm(bits)  REG##bits(op->dst)
+#define FIRST_mr(bits)  load##bits(cpu, op, effective(cpu, op))
+#define FIRST_mi(bits)  load##bits(cpu, op, effective(cpu, op))
+#define SECOND_rr(bits) REG##bits(op->src)
+#define SECOND_ri(bits) op->imm
+#define SECOND_rm(bits) load##bits(cpu, op, effective(cpu, op))
+#define SECOND_mr(bits) REG##bits(op->src)
+#define SECOND_mi(bits) op->imm
+
+#define SUB_RESULT  ((uint64_t)a - (uint64_t)b)
+#define TEST_RESULT (a & b)
+#define SUB_FLAGS   FL_SUB
+#define TEST_FLAGS  FL_LOGIC
+
+#define FUSED(kind, form, bits, n, not )                                \
 	static const struct op *fused_##kind##_##form##bits##_##n##not( \
 	    struct emu_cpu * cpu, const struct op *op)                  \
 	{                                                               \
-		int64_t a = (int##bits##_t)cpu->gpr[op->dst];           \
-		int64_t b = (int##bits##_t)(operand);                   \
-		int64_t r = (int##bits##_t)(compute);                   \
+		int64_t a = (int##bits##_t)FIRST_##form(bits);          \
+		int64_t b = (int##bits##_t)SECOND_##form(bits);         \
+		int64_t r = (int##bits##_t)kind##_RESULT;               \
                                                                         \
-		flags_set(cpu, from, a, b, r);                          \
+		flags_set(cpu, kind##_FLAGS, a, b, r);                  \
 		if (kind##_CONDITION_##n != not )                       \
 			FOLLOW(0);                                      \
 		FOLLOW(1);                                              \
 	}
-#define FUSED_FORMS(bits, n, not )                                            \
-	FUSED(SUB, rr, bits, n, cpu->gpr[op->src], (uint64_t)a - (uint64_t)b, \
-	    FL_SUB, not )                                                     \
-	FUSED(SUB, ri, bits, n, op->imm, (uint64_t)a - (uint64_t)b, FL_SUB,   \
-	    not )                                                             \
-	FUSED(TEST, rr, bits, n, cpu->gpr[op->src], a &b, FL_LOGIC, not )     \
-	FUSED(TEST, ri, bits, n, op->imm, a &b, FL_LOGIC, not )
-#define FUSED_CONDITIONS(bits)  \
-	FUSED_FORMS(bits, 0, 0) \
-	FUSED_FORMS(bits, 0, 1) \
-	FUSED_FORMS(bits, 1, 0) \
-	FUSED_FORMS(bits, 1, 1) \
-	FUSED_FORMS(bits, 2, 0) \
-	FUSED_FORMS(bits, 2, 1) \
-	FUSED_FORMS(bits, 3, 0) \
-	FUSED_FORMS(bits, 3, 1) \
-	FUSED_FORMS(bits, 4, 0) \
-	FUSED_FORMS(bits, 4, 1) \
-	FUSED_FORMS(bits, 5, 0) \
-	FUSED_FORMS(bits, 5, 1) \
-	FUSED_FORMS(bits, 6, 0) \
-	FUSED_FORMS(bits, 6, 1) \
-	FUSED_FORMS(bits, 7, 0) \
-	FUSED_FORMS(bits, 7, 1)
-FUSED_CONDITIONS(32)
-FUSED_CONDITIONS(64)
+#define FUSED_BOTH(kind, form, bits, n) \
+	FUSED(kind, form, bits, n, 0) FUSED(kind, form, bits, n, 1)
+#define FUSED_ALL(kind, form, bits)     \
+	FUSED_BOTH(kind, form, bits, 0) \
+	FUSED_BOTH(kind, form, bits, 1) \
+	FUSED_BOTH(kind, form, bits, 2) \
+	FUSED_BOTH(kind, form, bits, 3) \
+	FUSED_BOTH(kind, form, bits, 4) \
+	FUSED_BOTH(kind, form, bits, 5) \
+	FUSED_BOTH(kind, form, bits, 6) \
+	FUSED_BOTH(kind, form, bits, 7)
+#define FUSED_FORMS(bits)         \
+	FUSED_ALL(SUB, rr, bits)  \
+	FUSED_ALL(SUB, ri, bits)  \
+	FUSED_ALL(SUB, rm, bits)  \
+	FUSED_ALL(SUB, mr, bits)  \
+	FUSED_ALL(SUB, mi, bits)  \
+	FUSED_ALL(TEST, rr, bits) \
+	FUSED_ALL(TEST, ri, bits) \
+	FUSED_ALL(TEST, mr, bits) \
+	FUSED_ALL(TEST, mi, bits)
+FUSED_FORMS(8)
+FUSED_FORMS(32)
+FUSED_FORMS(64)
 
-#define ROW(kind, form, bits)                         \
-	{                                             \
-		fused_##kind##_##form##bits##_00,     \
-		    fused_##kind##_##form##bits##_01, \
-		    fused_##kind##_##form##bits##_10, \
-		    fused_##kind##_##form##bits##_11, \
-		    fused_##kind##_##form##bits##_20, \
-		    fused_##kind##_##form##bits##_21, \
-		    fused_##kind##_##form##bits##_30, \
-		    fused_##kind##_##form##bits##_31, \
-		    fused_##kind##_##form##bits##_40, \
-		    fused_##kind##_##form##bits##_41, \
-		    fused_##kind##_##form##bits##_50, \
-		    fused_##kind##_##form##bits##_51, \
-		    fused_##kind##_##form##bits##_60, \
-		    fused_##kind##_##form##bits##_61, \
-		    fused_##kind##_##form##bits##_70, \
-		    fused_##kind##_##form##bits##_71  \
+#define ROW(name)                                                          \
+	{                                                                  \
+		name##_00, name##_01, name##_10, name##_11, name##_20,     \
+		    name##_21, name##_30, name##_31, name##_40, name##_41, \
+		    name##_50, name##_51, name##_60, name##_61, name##_70, \
+		    name##_71                                              \
+	}
+#define SIZES(name)                                                    \
+	{                                                              \
+		ROW(fused_##name##8), { NULL }, ROW(fused_##name##32), \
+		    ROW(fused_##name##64)                              \
 	}
 
 op_fn
-fused_op(unsigned int kind, unsigned int size, unsigned int cc)
+fused_op(enum two_op what, enum form form, unsigned int size, unsigned int cc)
 {
-	static const op_fn fused[4][2][16] = {
-		{ ROW(SUB, rr, 32), ROW(SUB, rr, 64) },
-		{ ROW(SUB, ri, 32), ROW(SUB, ri, 64) },
-		{ ROW(TEST, rr, 32), ROW(TEST, rr, 64) },
-		{ ROW(TEST, ri, 32), ROW(TEST, ri, 64) },
+	static const op_fn fused[2][FORMS][4][16] = {
+		{ SIZES(SUB_rr), SIZES(SUB_ri), SIZES(SUB_rm), SIZES(SUB_mr),
+		    SIZES(SUB_mi) },
+		{ SIZES(TEST_rr), SIZES(TEST_ri), { { NULL } }, SIZES(TEST_mr),
+		    SIZES(TEST_mi) },
 	};
 
-	return size < 2 ? NULL : fused[kind][size - 2][cc];
+	return fused[what == TWO_TEST][form][size][cc];
 }
+
+#define JUMP(n, not )                                  \
+	static const struct op *jump_##n##not(         \
+	    struct emu_cpu * cpu, const struct op *op) \
+	{                                              \
+		if (condition(cpu, 2 * n + not ))      \
+			FOLLOW(0);                     \
+		FOLLOW(1);                             \
+	}
+#define JUMP_BOTH(n) JUMP(n, 0) JUMP(n, 1)
+JUMP_BOTH(0)
+JUMP_BOTH(1)
+JUMP_BOTH(2)
+JUMP_BOTH(3)
+JUMP_BOTH(4)
+JUMP_BOTH(5)
+JUMP_BOTH(6)
+JUMP_BOTH(7)
+const op_fn jump_ops[16] = ROW(jump);

@@ -94,7 +94,6 @@ const struct op *op_enter(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_pusha(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_popa(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_jmp(struct emu_cpu *cpu, const struct op *op);
-const struct op *op_jcc(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_jmp_r(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_call64(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_call(struct emu_cpu *cpu, const struct op *op);
@@ -102,9 +101,12 @@ const struct op *op_call_r(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_ret64(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_ret(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_loop(struct emu_cpu *cpu, const struct op *op);
-/* A comparison and the conditional jump behind it as one operation, or NULL:
- * kind 0 cmp rr, 1 cmp ri, 2 test rr, 3 test ri; size 2 or 3. */
-op_fn fused_op(unsigned int kind, unsigned int size, unsigned int cc);
+const struct op *op_jmp_m64(struct emu_cpu *cpu, const struct op *op);
+extern const op_fn jump_ops[16]; /* by condition */
+/* TWO_CMP or TWO_TEST, and the conditional jump behind it, as one operation;
+ * NULL: there is none. */
+op_fn fused_op(
+    enum two_op what, enum form form, unsigned int size, unsigned int cc);
 
 /* string.c: aux is the size as a power of two; imm the REP prefix (0, 0xf2,
  * 0xf3), more the address width in bits. */

@@ -9,6 +9,10 @@
  * A large page is kept in the TLB by pieces of 4 KiB, which go together when
  * INVLPG names one of them.  Pages of 1 GiB are not there, as CPUID says.
  *
+ * Global pages outlive a change of CR3, and so do the ways between blocks of a
+ * system that executes global pages alone: programs and the system have a
+ * generation each.
+ *
  * Device registers are read and written by callback in the middle of an
  * instruction (engine_io).  A read-modify-write instruction reads and writes
  * once each, as a bus would see it.
@@ -23,6 +27,7 @@
 #define PTE_A    UINT64_C(0x020)
 #define PTE_D    UINT64_C(0x040)
 #define PTE_PS   UINT64_C(0x080)
+#define PTE_G    UINT64_C(0x100)
 #define PTE_NX   (UINT64_C(1) << 63)
 #define PTE_ADDR UINT64_C(0x000ffffffffff000)
 /* Above the 40 bits of a physical address that CPUID tells. */
@@ -75,7 +80,7 @@ phys_write(struct emu_cpu *cpu, const struct op *op, uint64_t phys,
 
 struct walk {
 	uint64_t phys;
-	uint64_t flags;     /* P, W, U, NX of all levels; D of the last */
+	uint64_t flags;     /* P, W, U, NX of all levels; D and G of the last */
 	unsigned int shift; /* of the page's size */
 };
 
@@ -196,7 +201,8 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 	return (struct walk){
 		.phys = (entry & (wide ? PTE_ADDR : 0xfffff000) & ~mask) |
 		    (addr & mask),
-		.flags = rights | nx | (entry & PTE_D),
+		.flags = rights | nx |
+		    (entry & (cpu->cr4 & CR4_PGE ? PTE_D | PTE_G : PTE_D)),
 		.shift = (unsigned int)__builtin_popcountll(mask),
 	};
 }
@@ -222,7 +228,7 @@ resolve(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 
 static void
 tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend,
-    unsigned int shift)
+    const struct walk *w)
 {
 	struct tlb_entry *e =
 	    &tlb_part(tlb, access)[addr >> 12 & (TLB_ENTRIES - 1)];
@@ -231,7 +237,8 @@ tlb_fill(struct tlb *tlb, enum access access, uint64_t addr, uint64_t addend,
 		tlb->used[tlb->nused++] = (uint16_t)(e - tlb->entry);
 	e->tag = addr & PAGE_MASK;
 	e->addend = addend;
-	tlb->shift[e - tlb->entry] = (uint8_t)shift;
+	tlb->shift[e - tlb->entry] = (uint8_t)w->shift;
+	tlb->global[e - tlb->entry] = (w->flags & PTE_G) != 0;
 }
 
 /* Remembers a translation for the next time, as far as that is allowed. */
@@ -244,8 +251,9 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 	uint8_t *host;
 
 	if (access == ACCESS_FETCH) {
-		tlb_fill(tlb, ACCESS_FETCH, addr, page - (addr & PAGE_MASK),
-		    w->shift);
+		if (!user && !(w->flags & PTE_G))
+			cpu->private_code = true;
+		tlb_fill(tlb, ACCESS_FETCH, addr, page - (addr & PAGE_MASK), w);
 		return;
 	}
 	host = memory_at(cpu->vm->memory, page, PAGE_BYTES);
@@ -256,13 +264,12 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 
 		if (cpu->vm->pages[n].lines == 0)
 			tlb_fill(tlb, ACCESS_WRITE, addr,
-			    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK),
-			    w->shift);
+			    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK), w);
 		if (!allowed(cpu, w->flags, ACCESS_READ, user))
 			return;
 	}
 	tlb_fill(tlb, ACCESS_READ, addr,
-	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK), w->shift);
+	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK), w);
 }
 
 static struct walk
@@ -287,6 +294,34 @@ tlb_clear(struct tlb *tlb)
 	tlb->nused = 0;
 }
 
+/* The same, but for global pages. */
+static void
+tlb_clear_private(struct tlb *tlb)
+{
+	unsigned int left = 0;
+
+	for (unsigned int k = 0; k < tlb->nused; k++) {
+		unsigned int i = tlb->used[k];
+
+		if (tlb->global[i] && tlb->entry[i].tag != TLB_GONE)
+			tlb->used[left++] = (uint16_t)i;
+		else
+			tlb->entry[i].tag = TLB_INVALID;
+	}
+	tlb->nused = left;
+}
+
+static void
+new_generations(struct emu_cpu *cpu, bool system)
+{
+	cpu->generations[1] = ++cpu->vm->generations;
+	if (system) {
+		cpu->generations[0] = ++cpu->vm->generations;
+		cpu->private_code = false;
+	}
+	cpu->generation = cpu->generations[cpu->cpl == 3];
+}
+
 void
 emu_tlb_init(struct emu_cpu *cpu)
 {
@@ -304,7 +339,15 @@ emu_flush(struct emu_cpu *cpu)
 {
 	tlb_clear(&cpu->tlb[0]);
 	tlb_clear(&cpu->tlb[1]);
-	cpu->generation = ++cpu->vm->generations;
+	new_generations(cpu, true);
+}
+
+void
+emu_flush_private(struct emu_cpu *cpu)
+{
+	tlb_clear_private(&cpu->tlb[0]);
+	tlb_clear_private(&cpu->tlb[1]);
+	new_generations(cpu, cpu->private_code);
 }
 
 void
@@ -322,7 +365,7 @@ emu_flush_page(struct emu_cpu *cpu, uint64_t addr)
 				tlb->entry[i].tag = TLB_GONE;
 		}
 	}
-	cpu->generation = ++cpu->vm->generations;
+	new_generations(cpu, true);
 }
 
 /* ---- accesses ---- */

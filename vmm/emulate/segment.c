@@ -54,7 +54,9 @@ emu_set_mode(struct emu_cpu *cpu)
 	cpu->fetch = tlb_part(&cpu->tlb[cpu->cpl == 3], ACCESS_FETCH);
 	if (cpu->seg_base[CPU_CS] != base)
 		/* jumps[] knows offsets only */
-		cpu->generation = ++cpu->vm->generations;
+		cpu->generations[0] = cpu->generations[1] =
+		    ++cpu->vm->generations;
+	cpu->generation = cpu->generations[cpu->cpl == 3];
 }
 
 void

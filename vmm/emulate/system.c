@@ -341,7 +341,7 @@ op_mov_to_cr(struct emu_cpu *cpu, const struct op *op)
 		if ((cpu->efer & EFER_LMA) && v << 1 >> 41)
 			emu_fault_code(cpu, op, EXC_GP, 0);
 		cpu->cr3 = v & ~(UINT64_C(1) << 63);
-		emu_flush(cpu);
+		emu_flush_private(cpu);
 		break;
 	case 4: write_cr4(cpu, op, v); break;
 	case 8:
