@@ -994,7 +994,7 @@ grow_l1(struct disk *disk, uint32_t entries, struct err *err)
 {
 	struct writer *w = disk->writer;
 	struct qcow2 *h = &disk->top->header;
-	uint64_t cluster = qcow2_cluster_bytes(h), offset;
+	uint64_t cluster = qcow2_cluster_bytes(h), offset = 0;
 	uint64_t clusters = ((uint64_t)entries * 8 + cluster - 1) / cluster;
 	uint64_t old = h->l1_offset;
 	uint64_t old_bytes = (uint64_t)h->l1_entries * 8;

@@ -205,8 +205,6 @@ find_place(
 
 	*before = NULL;
 	TAILQ_FOREACH (held, &f->queue, link) {
-		/* the macro, which is not expanded there, sets it */
-		/* cppcheck-suppress uninitvar */
 		if (held->offset >= offset + bytes)
 			break;
 		if ((uint32_t)held->offset + held->bytes > offset)

@@ -62,6 +62,10 @@ fuzz: fuzzers
 
 # ---- lint ----
 
+# Its macros are loops and types that cppcheck has to know.
+QUEUE_H := $(firstword $(wildcard /usr/include/*/sys/queue.h \
+	   /usr/include/sys/queue.h))
+
 SOURCES := $(sort $(wildcard $(addsuffix /*.[ch],$(FOLDERS) vmm/* tests/*)))
 
 lint: $(BUILD)/man/lanyard.lab.5
@@ -71,6 +75,7 @@ lint: $(BUILD)/man/lanyard.lab.5
 	@# alu.c, never by itself.
 	cppcheck --quiet --error-exitcode=1 --inline-suppr -I. -j$$(nproc) \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
+	    $(addprefix --include=,$(QUEUE_H)) \
 	    --suppress=preprocessorErrorDirective:vmm/emulate/alu_size.inc \
 	    $(addsuffix /,$(FOLDERS))
 	@tests/floors
