@@ -43,11 +43,10 @@
 #define CONTROL_MS   5000
 #define NO_FILES_MS  100 /* until accept() is tried again */
 
-enum client_state { CLIENT_FREE, CLIENT_HERE, CLIENT_GONE };
-
 struct nbd_client {
 	struct nbd_server *server;
-	enum client_state state; /* set to GONE by its thread, under the lock */
+	bool used; /* the acceptor's */
+	bool gone; /* set by its thread, under the lock; then fd is closed */
 	pthread_t thread;
 	int fd;
 };
@@ -59,13 +58,12 @@ struct nbd_server {
 	char description[NAME_MAX + 1];
 	struct unix_listener listener, control;
 	unsigned int max, queue_ms;
-	int ending; /* readable from when it ends on */
-	int gone;   /* readable when a client has gone */
+	int gone; /* readable when a client has gone */
 	bool accepting, controlling;
 	pthread_t acceptor, controller;
-	pthread_mutex_t lock; /* of the clients' states and descriptors */
+	pthread_mutex_t lock; /* of the clients' descriptors */
 	struct nbd_client clients[NBD_MAX_CONNECTIONS];
-	unsigned int n; /* clients that are not FREE; the acceptor's */
+	unsigned int n; /* clients that are used; the acceptor's */
 };
 
 static uint64_t
@@ -111,7 +109,7 @@ serve_client(void *arg)
 	nbd_connection(&s->shared, client->fd);
 	pthread_mutex_lock(&s->lock);
 	close(client->fd);
-	client->state = CLIENT_GONE;
+	client->gone = true;
 	pthread_mutex_unlock(&s->lock);
 	notify(s->gone);
 	return NULL;
@@ -126,12 +124,12 @@ reap_clients(struct nbd_server *s)
 		bool gone;
 
 		pthread_mutex_lock(&s->lock);
-		gone = client->state == CLIENT_GONE;
+		gone = client->used && client->gone;
 		pthread_mutex_unlock(&s->lock);
 		if (!gone)
 			continue;
 		pthread_join(client->thread, NULL);
-		client->state = CLIENT_FREE;
+		client->used = false;
 		s->n--;
 	}
 }
@@ -141,17 +139,15 @@ admit_client(struct nbd_server *s, int fd)
 {
 	struct nbd_client *client = s->clients;
 
-	while (client->state != CLIENT_FREE)
+	while (client->used)
 		client++;
 	assert(client < s->clients + s->max);
-	client->server = s;
-	client->fd = fd;
-	client->state = CLIENT_HERE;
+	*client = (struct nbd_client){ .server = s, .used = true, .fd = fd };
 	if (start_thread(&client->thread, serve_client, client)) {
 		s->n++;
 		return;
 	}
-	client->state = CLIENT_FREE;
+	client->used = false;
 	log_warn("%s: no thread for a client, which is hung up on", s->image);
 	close(fd);
 }
@@ -160,7 +156,7 @@ admit_client(struct nbd_server *s, int fd)
 static void
 accept_client(struct nbd_server *s)
 {
-	struct pollfd ending = { .fd = s->ending, .events = POLLIN };
+	struct pollfd ending = { .fd = s->shared.ending, .events = POLLIN };
 	int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
@@ -186,7 +182,8 @@ accept_clients(void *arg)
 	uint64_t count;
 
 	for (;;) {
-		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+		struct pollfd fds[] = { { .fd = s->shared.ending,
+					    .events = POLLIN },
 			{ .fd = s->gone, .events = POLLIN },
 			{ .fd = s->listener.fd, .events = POLLIN } };
 		uint64_t now = now_ms();
@@ -225,7 +222,8 @@ read_request(struct nbd_server *s, int fd, char line[LINE_BYTES])
 	size_t at = 0;
 
 	while (at < LINE_BYTES) {
-		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+		struct pollfd fds[] = { { .fd = s->shared.ending,
+					    .events = POLLIN },
 			{ .fd = fd, .events = POLLIN } };
 		uint64_t now = now_ms();
 		char *end;
@@ -282,7 +280,8 @@ serve_control(void *arg)
 	struct nbd_server *s = arg;
 
 	for (;;) {
-		struct pollfd fds[] = { { .fd = s->ending, .events = POLLIN },
+		struct pollfd fds[] = { { .fd = s->shared.ending,
+					    .events = POLLIN },
 			{ .fd = s->control.fd, .events = POLLIN } };
 		int fd;
 
@@ -435,10 +434,10 @@ nbd_server_new(struct disk *disk, const struct nbd_options *o, struct err *err)
 	pthread_mutex_init(&s->lock, NULL);
 	s->shared.disk = disk;
 	s->listener.fd = s->control.fd = -1;
-	s->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->shared.ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->gone = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->shared.queue = new_queue(or_else(o->threads, NBD_DEFAULT_THREADS));
-	if (!describe(s, o) || s->ending < 0 || s->gone < 0 ||
+	if (!describe(s, o) || s->shared.ending < 0 || s->gone < 0 ||
 	    s->shared.queue == NULL) {
 		err_set(err, -ENOMEM, "%s: out of memory", o->socket);
 		goto fail;
@@ -468,14 +467,13 @@ fail:
 static void
 end_clients(struct nbd_server *s)
 {
-	atomic_store(&s->shared.stopping, true);
 	pthread_mutex_lock(&s->lock);
 	for (unsigned int i = 0; i < s->max; i++)
-		if (s->clients[i].state == CLIENT_HERE)
+		if (s->clients[i].used && !s->clients[i].gone)
 			shutdown(s->clients[i].fd, SHUT_RD);
 	pthread_mutex_unlock(&s->lock);
 	for (unsigned int i = 0; i < s->max; i++)
-		if (s->clients[i].state != CLIENT_FREE)
+		if (s->clients[i].used)
 			pthread_join(s->clients[i].thread, NULL);
 }
 
@@ -484,8 +482,9 @@ nbd_server_free(struct nbd_server *s)
 {
 	if (s == NULL)
 		return;
-	if (s->ending >= 0)
-		notify(s->ending);
+	atomic_store(&s->shared.stopping, true);
+	if (s->shared.ending >= 0)
+		notify(s->shared.ending);
 	if (s->accepting)
 		pthread_join(s->acceptor, NULL);
 	if (s->controlling)
@@ -495,8 +494,8 @@ nbd_server_free(struct nbd_server *s)
 	if (s->accepting)
 		end_clients(s);
 	disk_queue_free(s->shared.queue);
-	if (s->ending >= 0)
-		close(s->ending);
+	if (s->shared.ending >= 0)
+		close(s->shared.ending);
 	if (s->gone >= 0)
 		close(s->gone);
 	pthread_mutex_destroy(&s->lock);

@@ -1,13 +1,14 @@
 /*
  * One NBD client.
  *
- *      socket --> in --> connection's thread --cached reads--> batch --.
- *                              |                                       v
- *                              '-- all else --> queue's threads --> replies --> socket
+ *     socket --> in --> connection's thread --quick--> batch --> socket
+ *                              |                                   ^
+ *                              '--all else--> queue's threads -----'
  *
  * The connection's thread reads requests, many with one system call when the
- * client sends many, and does those at once that do not wait for a device.
- * Their replies gather in one batch, and leave when no more requests are here.
+ * client sends many, and does those at once that do not wait for a device:
+ * reads from the page cache, and small writes as long as they are quick.  Their
+ * replies gather in one batch, and leave when no more requests are here.
  * Everything else is a job for the threads of the queue, which send their reply
  * themselves: the socket never blocks, so that whoever finds it full leaves the
  * rest to the connection's thread.  A client that takes no replies therefore
@@ -37,11 +38,19 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 
-#define IN_BYTES    (64u << 10)
+#define IN_BYTES    (128u << 10)
 #define BATCH_BYTES (256u << 10)
 #define SEND_MAX    16 /* replies with one system call */
 
+/* Writes up to this size are tried without a hand-over; one that takes longer
+ * than that is a sign that others will. */
+#define QUICK_BYTES (32u << 10)
+#define QUICK_NS    UINT64_C(500000)
+#define SLOW_WRITES 64 /* that are then left to the queue */
+
 static_assert(IN_BYTES >= NBD_SHAKE_IN_BYTES, "an option must fit");
+static_assert(
+    IN_BYTES >= NBD_REQUEST_BYTES + QUICK_BYTES, "a quick write must fit");
 
 /* What the connection's thread needs to go on. */
 enum need {
@@ -62,12 +71,14 @@ struct nbd_conn {
 	size_t in_at, in_end;
 	struct nbd_job *filling; /* a write whose payload arrives */
 	size_t filled;
+	unsigned int slow_writes;   /* to come */
 	uint32_t skip;              /* payload of a refused write to come */
 	struct nbd_request refused; /* the write */
 	enum nbd_error refusal;
 	const char *why;
 	struct nbd_job batch;
 	bool batch_is_mine; /* not on its way out */
+	bool ending;        /* the server does */
 
 	pthread_mutex_t lock; /* guards the rest */
 	struct nbd_jobs out;  /* their first is partly sent, perhaps */
@@ -79,12 +90,18 @@ struct nbd_conn {
 };
 
 static uint64_t
-now_ms(void)
+now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t
+now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 /* ---- replies; with the lock ---- */
@@ -371,6 +388,35 @@ take_read(struct nbd_conn *c, const struct nbd_request *r)
 	return NEED_NOTHING;
 }
 
+/* A write goes to the page cache as a rule, in less time than a hand-over to
+ * another thread takes. */
+static enum need
+take_write(struct nbd_conn *c, const struct nbd_request *r)
+{
+	const uint8_t *payload = c->in + c->in_at + NBD_REQUEST_BYTES;
+	uint64_t start;
+
+	if (c->slow_writes > 0 || r->len > QUICK_BYTES ||
+	    (r->flags & NBD_CMD_FLAG_FUA) != 0) {
+		enum need need = begin_job(c, r);
+
+		if (need == NEED_NOTHING && c->slow_writes > 0)
+			c->slow_writes--;
+		return need;
+	}
+	if (in_bytes(c) - NBD_REQUEST_BYTES < r->len)
+		return NEED_INPUT;
+	if (!has_room(c, NBD_ERROR_BYTES))
+		return NEED_ROOM;
+	start = now_ns();
+	c->batch.len +=
+	    nbd_write_now(c->shared->disk, &c->terms, r, payload, batch_end(c));
+	if (now_ns() - start > QUICK_NS)
+		c->slow_writes = SLOW_WRITES;
+	c->in_at += NBD_REQUEST_BYTES + r->len;
+	return NEED_NOTHING;
+}
+
 static enum need
 take_request(struct nbd_conn *c)
 {
@@ -391,6 +437,8 @@ take_request(struct nbd_conn *c)
 		return refuse(c, &r, error, why);
 	if (r.type == NBD_CMD_READ)
 		return take_read(c, &r);
+	if (r.type == NBD_CMD_WRITE)
+		return take_write(c, &r);
 	return begin_job(c, &r);
 }
 
@@ -464,13 +512,16 @@ static int
 wait_for(struct nbd_conn *c, short events, int timeout_ms)
 {
 	struct pollfd fds[] = { { .fd = c->wake, .events = POLLIN },
-		{ .fd = events != 0 ? c->fd : -1, .events = events } };
+		{ .fd = events != 0 ? c->fd : -1, .events = events },
+		{ .fd = c->ending ? -1 : c->shared->ending,
+		    .events = POLLIN } };
 	uint64_t count;
 
-	if (poll(fds, 2, timeout_ms) == 0)
+	if (poll(fds, 3, timeout_ms) == 0)
 		return -1;
 	if (fds[0].revents != 0 && read(c->wake, &count, sizeof(count)) < 0)
 		log_debug("nbd: eventfd: %s", strerror(errno));
+	c->ending = c->ending || fds[2].revents != 0;
 	return fds[1].revents;
 }
 
@@ -495,7 +546,8 @@ wait_and_receive(struct nbd_conn *c, enum need need)
 	alone = !pending && c->jobs == 0;
 	broken = c->broken;
 	pthread_mutex_unlock(&c->lock);
-	if (broken)
+	/* A client that stands still is not waited for. */
+	if (broken || (c->ending && need == NEED_ROOM))
 		return false;
 	/* Nobody else could have anything to tell. */
 	if (need == NEED_INPUT && alone && !is_shaking(c))

@@ -14,9 +14,11 @@ struct nbd_shared {
 	struct disk *disk;
 	struct disk_queue *queue;
 	struct nbd_export export;
-	/* Set it, then shut the socket down for reading: what has arrived is
-	 * still done, and the connection ends. */
+	/* To end it, set stopping, make ending readable, and shut the socket
+	 * down for reading: what has arrived is still done, as far as the
+	 * client takes the replies. */
 	atomic_bool stopping;
+	int ending;
 	unsigned int handshake_ms; /* how long it may take */
 	unsigned int drain_ms;     /* for the last replies to be taken */
 };

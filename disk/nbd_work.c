@@ -260,6 +260,20 @@ do_zeroes(const struct nbd_request *r, struct disk *disk,
 	return disk_zero(disk, r->offset, r->len, err);
 }
 
+size_t
+nbd_write_now(struct disk *disk, const struct nbd_terms *t,
+    const struct nbd_request *r, const uint8_t *payload, uint8_t *to)
+{
+	struct err err = { "" };
+	int error;
+
+	assert(r->type == NBD_CMD_WRITE && (r->flags & NBD_CMD_FLAG_FUA) == 0);
+	error = disk_write(disk, payload, r->len, r->offset, &err);
+	if (error == 0)
+		return nbd_put_done(to, t, r);
+	return nbd_put_error(to, t, r, nbd_error_of(error), err.text);
+}
+
 /* ---- block status ---- */
 
 static uint32_t

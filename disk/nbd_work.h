@@ -43,4 +43,9 @@ void nbd_job_run(struct nbd_job *job, struct disk *disk,
 size_t nbd_read_cached(struct disk *disk, const struct nbd_terms *t,
     const struct nbd_request *r, uint8_t *to, size_t room);
 
+/* Carries out a write without FUA, and leaves the reply, of at most
+ * NBD_ERROR_BYTES.  How many bytes. */
+size_t nbd_write_now(struct disk *disk, const struct nbd_terms *t,
+    const struct nbd_request *r, const uint8_t *payload, uint8_t *to);
+
 #endif
