@@ -482,12 +482,14 @@ state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 	memcpy(state->xsave, cpu->fx, sizeof(cpu->fx));
 	state->xsave[512] = 3; /* both parts are there */
 	state->run = cpu->run;
-	state->exception_pending = cpu->faulted;
-	state->exception = cpu->fault_vector;
-	state->exception_has_code = cpu->fault_has_code;
-	state->exception_code = cpu->fault_code;
+	if (cpu->faulted) {
+		state->exception_pending = true;
+		state->exception = cpu->fault_vector;
+		state->exception_has_code = cpu->fault_has_code;
+		state->exception_code = cpu->fault_code;
+	}
 	state->interrupt_pending = cpu->pending;
-	state->interrupt = cpu->pending_vector;
+	state->interrupt = cpu->pending ? cpu->pending_vector : 0;
 	state->interrupt_shadow = cpu->shadow;
 	state->nmi_pending = cpu->nmi_pending;
 	state->nmi_masked = cpu->nmi_masked;
