@@ -20,6 +20,7 @@ test:
 
 include tests/vmm/multiboot/multiboot.mk
 include tests/bench/emulate/emulate.mk
+include tests/labs/hostile/hostile.mk
 
 # ---- benches: tests/bench/FOLDER_bench.c ----
 
