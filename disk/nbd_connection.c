@@ -46,6 +46,7 @@
  * than that is a sign that others will. */
 #define QUICK_BYTES (32u << 10)
 #define QUICK_NS    UINT64_C(500000)
+#define MISSED_MAX  16 /* reads that one thread waits for */
 #define SLOW_WRITES 64 /* that are then left to the queue */
 
 static_assert(IN_BYTES >= NBD_SHAKE_IN_BYTES, "an option must fit");
@@ -71,6 +72,8 @@ struct nbd_conn {
 	size_t in_at, in_end;
 	struct nbd_job *filling; /* a write whose payload arrives */
 	size_t filled;
+	struct nbd_job *missed, *missed_last; /* reads, in a chain */
+	unsigned int missed_n;
 	unsigned int slow_writes;   /* to come */
 	uint32_t skip;              /* payload of a refused write to come */
 	struct nbd_request refused; /* the write */
@@ -178,33 +181,31 @@ send_replies(struct nbd_conn *c)
 static void
 post(struct nbd_conn *c, struct nbd_job *job)
 {
-	bool first = STAILQ_EMPTY(&c->out);
-
-	if (c->broken) {
-		release(c, job);
-		return;
-	}
 	job->sent = 0;
-	STAILQ_INSERT_TAIL(&c->out, job, next);
-	/* Otherwise the socket is full, and the thread waits for it. */
-	if (first)
-		send_replies(c);
+	if (c->broken)
+		release(c, job);
+	else
+		STAILQ_INSERT_TAIL(&c->out, job, next);
 }
 
-/* ---- jobs ---- */
-
-/* On a thread of the queue. */
+/* Posts what is in done, without the lock, and tells the connection's thread
+ * what it waits for. */
 static void
-run_job(struct disk_request *work, int result)
+post_done(struct nbd_conn *c, struct nbd_jobs *done)
 {
-	struct nbd_job *job = work->arg;
-	struct nbd_conn *c = job->conn;
+	struct nbd_job *job;
 	uint64_t one = 1;
+	bool idle;
 
-	(void)result;
-	nbd_job_run(job, c->shared->disk, &c->terms, &c->shared->stopping);
 	pthread_mutex_lock(&c->lock);
-	post(c, job);
+	/* If not, the socket is full, and the thread waits for it. */
+	idle = STAILQ_EMPTY(&c->out);
+	while ((job = STAILQ_FIRST(done)) != NULL) {
+		STAILQ_REMOVE_HEAD(done, next);
+		post(c, job);
+	}
+	if (idle)
+		send_replies(c);
 	if (c->stalled || !STAILQ_EMPTY(&c->out)) {
 		c->stalled = false;
 		if (write(c->wake, &one, sizeof(one)) < 0)
@@ -214,15 +215,82 @@ run_job(struct disk_request *work, int result)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* ---- jobs ---- */
+
+static void run_jobs(struct disk_request *work, int result);
+
 static void
 submit(struct nbd_conn *c, struct nbd_job *job)
 {
-	job->conn = c;
 	job->work = (struct disk_request){ .disk = c->shared->disk,
 		.op = DISK_OP_CALL,
-		.done = run_job,
+		.done = run_jobs,
 		.arg = job };
 	disk_submit(c->shared->queue, &job->work);
+}
+
+/*
+ * On a thread of the queue.  The jobs after the first one are reads that the
+ * page cache did not have; having been asked, the kernel is reading them ahead,
+ * as a rule, and has them when the first one is done.  Where it has not, the
+ * rest is left to another thread.
+ */
+static void
+run_jobs(struct disk_request *work, int result)
+{
+	struct nbd_job *job = work->arg;
+	struct nbd_conn *c = job->conn;
+	struct disk *disk = c->shared->disk;
+	struct nbd_jobs done = STAILQ_HEAD_INITIALIZER(done);
+	bool first = true;
+
+	(void)result;
+	while (job != NULL) {
+		struct nbd_job *after = job->after;
+		size_t n = 0;
+
+		if (!first)
+			n = nbd_read_cached(disk, &c->terms, &job->request,
+			    job->bytes, job->room);
+		if (n > 0) {
+			job->len = n;
+		} else {
+			if (!first && after != NULL) {
+				submit(c, after);
+				after = NULL;
+			}
+			if (!STAILQ_EMPTY(&done))
+				post_done(c, &done);
+			nbd_job_run(job, disk, &c->terms, &c->shared->stopping);
+		}
+		STAILQ_INSERT_TAIL(&done, job, next);
+		first = false;
+		job = after;
+	}
+	post_done(c, &done);
+}
+
+/* Reads that the page cache did not have, since the last time. */
+static void
+submit_missed(struct nbd_conn *c)
+{
+	if (c->missed == NULL)
+		return;
+	submit(c, c->missed);
+	c->missed = NULL;
+	c->missed_n = 0;
+}
+
+static void
+miss(struct nbd_conn *c, struct nbd_job *job)
+{
+	if (c->missed == NULL)
+		c->missed = job;
+	else
+		c->missed_last->after = job;
+	c->missed_last = job;
+	if (++c->missed_n == MISSED_MAX)
+		submit_missed(c);
 }
 
 /* Room for a job; else its end will be told. */
@@ -260,11 +328,16 @@ unadmit(struct nbd_conn *c, const struct nbd_request *r)
 static void
 send_batch(struct nbd_conn *c)
 {
+	bool idle;
+
 	if (!c->batch_is_mine || c->batch.len == 0)
 		return;
 	pthread_mutex_lock(&c->lock);
+	idle = STAILQ_EMPTY(&c->out);
 	c->batch_out = true;
 	post(c, &c->batch);
+	if (idle)
+		send_replies(c);
 	c->batch_is_mine = !c->batch_out;
 	pthread_mutex_unlock(&c->lock);
 	if (c->batch_is_mine)
@@ -348,8 +421,9 @@ go_on_filling(struct nbd_conn *c)
 	return NEED_NOTHING;
 }
 
+/* missed: a read that was tried already. */
 static enum need
-begin_job(struct nbd_conn *c, const struct nbd_request *r)
+begin_job(struct nbd_conn *c, const struct nbd_request *r, bool missed)
 {
 	struct nbd_job *job;
 
@@ -360,10 +434,13 @@ begin_job(struct nbd_conn *c, const struct nbd_request *r)
 		unadmit(c, r);
 		return refuse(c, r, NBD_ENOMEM, "out of memory");
 	}
+	job->conn = c;
 	c->in_at += NBD_REQUEST_BYTES;
 	if (r->type == NBD_CMD_WRITE) {
 		c->filling = job;
 		c->filled = 0;
+	} else if (missed) {
+		miss(c, job);
 	} else {
 		submit(c, job);
 	}
@@ -376,13 +453,13 @@ take_read(struct nbd_conn *c, const struct nbd_request *r)
 	size_t n;
 
 	if (r->len > BATCH_BYTES / 2)
-		return begin_job(c, r);
+		return begin_job(c, r, false);
 	if (!has_room(c, r->len + NBD_DATA_BYTES))
 		return NEED_ROOM;
 	n = nbd_read_cached(c->shared->disk, &c->terms, r, batch_end(c),
 	    c->batch.room - c->batch.len);
 	if (n == 0)
-		return begin_job(c, r);
+		return begin_job(c, r, true);
 	c->batch.len += n;
 	c->in_at += NBD_REQUEST_BYTES;
 	return NEED_NOTHING;
@@ -398,7 +475,7 @@ take_write(struct nbd_conn *c, const struct nbd_request *r)
 
 	if (c->slow_writes > 0 || r->len > QUICK_BYTES ||
 	    (r->flags & NBD_CMD_FLAG_FUA) != 0) {
-		enum need need = begin_job(c, r);
+		enum need need = begin_job(c, r, false);
 
 		if (need == NEED_NOTHING && c->slow_writes > 0)
 			c->slow_writes--;
@@ -439,7 +516,7 @@ take_request(struct nbd_conn *c)
 		return take_read(c, &r);
 	if (r.type == NBD_CMD_WRITE)
 		return take_write(c, &r);
-	return begin_job(c, &r);
+	return begin_job(c, &r, false);
 }
 
 /* ---- the handshake ---- */
@@ -577,6 +654,7 @@ serve(struct nbd_conn *c)
 		do {
 			need = is_shaking(c) ? take_option(c) : take_request(c);
 		} while (need == NEED_NOTHING);
+		submit_missed(c);
 		send_batch(c);
 		if (need != NEED_LEAVE && !wait_and_receive(c, need))
 			break;

@@ -14,6 +14,7 @@
 /* One request under way, or the bytes of replies on their way out. */
 struct nbd_job {
 	struct disk_request work; /* the queue's */
+	struct nbd_job *after;    /* done after it, by the same thread */
 	STAILQ_ENTRY(nbd_job) next;
 	struct nbd_conn *conn;
 	struct nbd_request request;

@@ -21,7 +21,7 @@ struct disk_queue {
 	pthread_cond_t wake;
 	struct disk_request *first, **last;
 	bool ending;
-	unsigned int n;
+	unsigned int n, idle;
 	pthread_t threads[MAX_THREADS];
 };
 
@@ -54,7 +54,9 @@ work(void *arg)
 		if (r == NULL && q->ending)
 			break;
 		if (r == NULL) {
+			q->idle++;
 			pthread_cond_wait(&q->wake, &q->lock);
+			q->idle--;
 			continue;
 		}
 		q->first = r->next;
@@ -106,6 +108,8 @@ disk_queue_free(struct disk_queue *q)
 void
 disk_submit(struct disk_queue *q, struct disk_request *r)
 {
+	bool idle;
+
 	if (r->op == DISK_OP_READ &&
 	    disk_readv_cached(r->disk, r->iov, r->iovs, r->offset) == 0) {
 		r->done(r, 0);
@@ -115,6 +119,9 @@ disk_submit(struct disk_queue *q, struct disk_request *r)
 	pthread_mutex_lock(&q->lock);
 	*q->last = r;
 	q->last = &r->next;
-	pthread_cond_signal(&q->wake);
+	idle = q->idle > 0;
 	pthread_mutex_unlock(&q->lock);
+	/* Without the lock, which whoever wakes needs at once. */
+	if (idle)
+		pthread_cond_signal(&q->wake);
 }

@@ -44,15 +44,22 @@ unserve() {
 	server=
 }
 
-# measure NAME IMAGE FIO-ARGUMENTS...
+# measure CACHE NAME IMAGE FIO-ARGUMENTS...: CACHE warm or cold
 measure() {
-	name=$1 image=$2
-	shift 2
+	local cache=$1 name=$2 image=$3 n turn who start
+	shift 3
 	for turn in 1 2 3 4 5; do
 		for who in ours qemu; do
 			cp --reflink=auto "$image" turn.qcow2
 			serve $who turn.qcow2
-			cat turn.qcow2 >/dev/null
+			sync -f .
+			for file in turn.qcow2 L*.qcow2; do
+				if [ "$cache" = warm ]; then
+					cat "$file" >/dev/null
+				else
+					dd if="$file" iflag=nocache count=0 status=none
+				fi
+			done
 			start=$(ticks)
 			n=$(iops "$@")
 			echo "$who $turn $n $((($(ticks) - start) * 10000 / (n * seconds)))"
@@ -67,7 +74,7 @@ ours = {r[1]: r for r in rows if r[0] == "ours"}
 qemu = {r[1]: r for r in rows if r[0] == "qemu"}
 def med(d, k): return s.median(int(r[k]) for r in d.values())
 ratio = s.median(int(ours[t][2]) / int(qemu[t][2]) for t in ours)
-print(f"{sys.argv[1]:28} ours {med(ours, 2):>7.0f}/s {med(ours, 3):>4.0f} us"
+print(f"{sys.argv[1]:30} ours {med(ours, 2):>7.0f}/s {med(ours, 3):>4.0f} us"
       f"   qemu-nbd {med(qemu, 2):>7.0f}/s {med(qemu, 3):>4.0f} us"
       f"   ratio {ratio:.2f}", flush=True)
 P
@@ -86,8 +93,12 @@ for depth in ${*:-0 8 32}; do
 		    -c "write -q -P 1 $((layer * 13 % 256))M 64k" L$layer.qcow2
 	done
 	image=L$depth.qcow2
-	measure "depth $depth, read, 16 deep" $image --rw=randread --iodepth=16
-	measure "depth $depth, read, 1 deep" $image --rw=randread --iodepth=1
-	measure "depth $depth, write, 16 deep" $image --rw=randwrite --iodepth=16
-	measure "depth $depth, write, 1 deep" $image --rw=randwrite --iodepth=1
+	for n in 16 1; do
+		measure warm "depth $depth, read, $n deep" $image \
+		    --rw=randread --iodepth=$n
+		measure cold "depth $depth, cold read, $n deep" $image \
+		    --rw=randread --iodepth=$n
+		measure warm "depth $depth, write, $n deep" $image \
+		    --rw=randwrite --iodepth=$n
+	done
 done

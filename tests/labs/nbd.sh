@@ -13,6 +13,7 @@ server=
 
 # serve IMAGE OPTION...: $uri is ready when it returns
 serve() {
+	rm -f ready
 	"$LANYARD" disk serve --socket "$sock" "$@" >ready 2>log &
 	server=$!
 	pids="$pids $server"
@@ -85,6 +86,16 @@ claim "nbdcopy reads the whole disk over four connections" bash -c \
 claim "nbdcopy reads it without block status and structured replies" bash -c \
     "nbdcopy --no-extents --connections=1 --requests=1 '$uri' copy2.raw &&
     cmp copy2.raw ref.raw"
+sync -f .
+for i in 1 2 3; do
+	for image in base top; do
+		dd if=$image.qcow2 iflag=nocache count=0 status=none
+	done
+	nbdcopy --no-extents --request-size=4096 --requests=64 "$uri" cold$i.raw &&
+	    cmp cold$i.raw ref.raw
+done >out 2>&1
+[ ! -s out ]
+is $? "small reads that the page cache does not have, 64 in flight"
 claim "qemu-img compares it with the image: equal" \
     qemu-img compare -q -f raw -F raw "$uri" ref.raw
 claim "qemu-img convert through the server changes nothing" bash -c \
