@@ -303,8 +303,10 @@ begin(const struct input *in, struct cpu_state *s)
 	s->cr3 = lma ? TABLES : 0;
 	s->cr4 = lma ? CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT : CR4_OSFXSR;
 	s->msr_valid = reset.msr_valid;
-	s->msr[CPU_MSR_EFER] =
-	    lma ? EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE : 0;
+	s->msr[CPU_MSR_EFER] = lma ? EFER_LME | EFER_LMA | EFER_NXE : 0;
+	/* A program has no system to call. */
+	if (in->mode == SYSTEM64)
+		s->msr[CPU_MSR_EFER] |= EFER_SCE;
 }
 
 /* Behind the byte at which the handler was called. */

@@ -13,3 +13,6 @@ $(BENCH_KERNELS): tests/bench/emulate/start.S tests/bench/emulate/kernels.c \
 	    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments \
 	    -Wl,-T,tests/bench/emulate/kernels.ld \
 	    -o $@ tests/bench/emulate/start.S tests/bench/emulate/kernels.c
+
+.PHONY: bench-kernels
+bench-kernels: $(BENCH_KERNELS)

@@ -67,6 +67,15 @@ page_fault:
 	addq $8, %rsp
 	iretq
 
+	.globl tick
+tick:
+	pushq %rax
+	incq ticks(%rip)
+	movb $0x20, %al
+	outb %al, $0x20
+	popq %rax
+	iretq
+
 	.section .data
 	.balign 8
 gdt:	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
