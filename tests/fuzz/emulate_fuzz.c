@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define INSNS_MAX 1000
 #define FAULTS    12
+#define ASKED_MAX 10000 /* accesses to devices: a string may be long */
 
 enum mode { USER64, SYSTEM64, USER32, FLAT32, REAL, MODES };
 
@@ -49,12 +50,21 @@ static struct engine_vm *vm;
 static struct engine_cpu *cpu;
 static struct cpu_state reset;
 static uint8_t *pristine;
+static unsigned int asked;
 
 /* ---- devices that always say the same ---- */
+
+static void
+count_access(void)
+{
+	if (++asked >= ASKED_MAX)
+		engine_emulate.kick(cpu);
+}
 
 static uint32_t
 port_in(void *arg, unsigned int id, uint16_t port, unsigned int bytes)
 {
+	count_access();
 	(void)arg;
 	(void)id;
 	assert(bytes == 1 || bytes == 2 || bytes == 4);
@@ -65,6 +75,7 @@ static void
 port_out(void *arg, unsigned int id, uint16_t port, unsigned int bytes,
     uint32_t value)
 {
+	count_access();
 	(void)arg;
 	(void)id;
 	(void)port;
@@ -74,6 +85,7 @@ port_out(void *arg, unsigned int id, uint16_t port, unsigned int bytes,
 static uint64_t
 mmio_read(void *arg, unsigned int id, uint64_t address, unsigned int bytes)
 {
+	count_access();
 	(void)arg;
 	(void)id;
 	assert(bytes >= 1 && bytes <= 8);
@@ -85,6 +97,7 @@ static void
 mmio_write(void *arg, unsigned int id, uint64_t address, unsigned int bytes,
     uint64_t value)
 {
+	count_access();
 	(void)arg;
 	(void)id;
 	(void)value;
@@ -424,6 +437,7 @@ execute(const struct input *in, uint64_t piece, struct cpu_state *s)
 	/* The count begins anew, so that both runs read the same one. */
 	uint64_t stop = INSNS_MAX, at = 0;
 
+	asked = 0;
 	((struct emu_cpu *)cpu)->retired = 0;
 	((struct emu_cpu *)cpu)->tsc_offset = 0;
 	begin(in, s);
@@ -440,7 +454,7 @@ execute(const struct input *in, uint64_t piece, struct cpu_state *s)
 			if (faults++ == FAULTS || !resume(in, s))
 				break;
 			engine_emulate.state_set(cpu, s, NULL);
-		} else if (exit.kind == EXIT_SHUTDOWN ||
+		} else if (exit.kind == EXIT_SHUTDOWN || asked >= ASKED_MAX ||
 		    engine_emulate.retired(cpu) >= stop)
 			break;
 		if (piece < stop) {
