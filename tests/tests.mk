@@ -28,6 +28,7 @@ BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
 bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS)
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
+	@echo "== nbd"; BUILD=$(BUILD) tests/bench/nbd.sh
 	@$(MAKE) -s guest
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 

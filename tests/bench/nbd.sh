@@ -2,10 +2,14 @@
 # nbd.sh [DEPTH...]: our NBD server beside qemu-nbd on the same images, in turns
 # (medians of 5 ratios within a turn): fio, 4 KiB at random, a second each.
 #
-# Needs qemu-utils and fio.  Images of 256 MiB; DEPTH (0 8 32) backing files.
+# Needs qemu-utils, libnbd-bin and fio.  Images of 256 MiB with DEPTH (0 32)
+# backing files; IN_FLIGHT (16) requests.  CPU time is the server's.
 set -u
+for program in qemu-nbd qemu-img qemu-io nbdinfo fio; do
+	command -v $program >/dev/null || { echo "needs $program"; exit 0; }
+done
 cd "$(dirname "$0")/../.." || exit 1
-lanyard=${LANYARD:-$PWD/${BUILD:-build}/lanyard}
+lanyard=$(realpath "${LANYARD:-${BUILD:-build}/lanyard}")
 seconds=${SECONDS_EACH:-1}
 dir=$(mktemp -d)
 server=
@@ -84,7 +88,7 @@ head -c 256M /dev/urandom >data
 qemu-img convert -f raw -O qcow2 data L0.qcow2
 rm data
 layer=0
-for depth in ${*:-0 8 32}; do
+for depth in ${*:-0 32}; do
 	while [ $layer -lt "$depth" ]; do
 		qemu-img create -q -f qcow2 -b L$layer.qcow2 -F qcow2 \
 		    L$((layer + 1)).qcow2
@@ -93,7 +97,7 @@ for depth in ${*:-0 8 32}; do
 		    -c "write -q -P 1 $((layer * 13 % 256))M 64k" L$layer.qcow2
 	done
 	image=L$depth.qcow2
-	for n in 16 1; do
+	for n in ${IN_FLIGHT:-16}; do
 		measure warm "depth $depth, read, $n deep" $image \
 		    --rw=randread --iodepth=$n
 		measure cold "depth $depth, cold read, $n deep" $image \
