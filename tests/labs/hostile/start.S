@@ -1,7 +1,7 @@
 /*
  * The hostile guest's PVH entry: long mode, 4 GiB mapped to themselves, and
  * handlers.  An exception goes on where `recover' says, with the stack that it
- * says; an interrupt is acknowledged everywhere.
+ * says; an interrupt is acknowledged everywhere, and no other one taken then.
  */
 	.section .note.Xen, "a", @note
 	.long 4, 4, 18 /* the physical address of the 32-bit entry */
@@ -83,6 +83,7 @@ interrupt:
 	movl $0, (%rax)
 	popq %rdx
 	popq %rax
+	andl $~0x200, 16(%rsp) /* one is enough: there may be no end of them */
 	iretq
 
 /* attempt(function, argument): whether it returned, and not by an exception. */
