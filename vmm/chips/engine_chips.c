@@ -16,12 +16,12 @@
  * The time-stamp counter is nanoseconds since the VM was made, on all CPUs: it
  * needs no calibration, and kvmclock's factor is 1.
  *
- * With a virtual clock an instruction takes VIRTUAL_INSN_NS, and a halt no real
- * time: the clock jumps to the next event.  Nothing then happens at an instant
- * that real time chose: the CPU runs to the next event and takes it, there is no
- * clock thread, and other threads find the time as the CPU left it.  What they
- * bring in, as input of a console or frames, is the one thing that is not the
- * same in each run.  An idle guest's time flies.
+ * With a virtual clock an instruction takes VIRTUAL_INSN_NS, and a halt no
+ * real time: the clock jumps to the next event.  Nothing then happens at an
+ * instant that real time chose: the CPU runs to the next event and takes it,
+ * there is no clock thread, and other threads find the time as the CPU left it.
+ * What they bring in, as input of a console or frames, is the one thing that is
+ * not the same in each run.  An idle guest's time flies.
  */
 #include "vmm/chips/engine_chips.h"
 

@@ -10,8 +10,8 @@
  * before they are set again, and takes the handlers that do not compute them.
  * Limits: the handler of an instruction's fault finds arithmetic flags of an
  * older instruction, if those of the time would be overwritten before anybody
- * read them; and so does code that is changed by a store of its own block, if it
- * reads flags that the old code did not.
+ * read them; and so does code that is changed by a store of its own block, if
+ * it reads flags that the old code did not.
  */
 #include "vmm/emulate/handlers.h"
 
@@ -1397,16 +1397,10 @@ emu_decode(
 	unsigned int size = block->mode & MODE_SIZE;
 	unsigned int most =
 	    straddles || (block->mode & MODE_STEP) ? 1 : BLOCK_INSNS;
-	struct maker m;
+	struct maker m = { .block = block, .code64 = size == MODE_64 };
 	struct op *head;
 
 	pthread_once(&decoders_once, init_decoders);
-	m.block = block;
-	m.nops = 0;
-	m.code64 = size == MODE_64;
-	m.ended = false;
-	m.pc = m.nth = 0;
-	m.in.length = 0;
 	head = emit(&m, block_head);
 	head->imm = (int64_t)(uintptr_t)block;
 	while (

@@ -724,7 +724,7 @@ const struct op *
 op_jmp_far(struct emu_cpu *cpu, const struct op *op)
 {
 	struct far far = far_target(cpu, op);
-	struct descriptor d;
+	struct descriptor d = { 0 };
 
 	if (cpu->cr0 & CR0_PE)
 		far_code(cpu, op, &far, &d);
@@ -747,7 +747,7 @@ op_call_far(struct emu_cpu *cpu, const struct op *op)
 {
 	struct far far = far_target(cpu, op);
 	unsigned int bytes = 1u << op->aux;
-	struct descriptor d;
+	struct descriptor d = { 0 };
 
 	if (cpu->cr0 & CR0_PE)
 		far_code(cpu, op, &far, &d);
@@ -768,7 +768,7 @@ op_ret_far(struct emu_cpu *cpu, const struct op *op)
 	unsigned int cpl = far.selector & 3u;
 	uint64_t sp = 0;
 	uint16_t ss = 0;
-	struct descriptor d;
+	struct descriptor d = { 0 };
 	bool outer;
 
 	if (!(cpu->cr0 & CR0_PE)) {
