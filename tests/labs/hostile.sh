@@ -47,7 +47,10 @@ while [ "$(date +%s)" -lt "$end" ]; do
 	vm=$!
 	pids="$pids $vm"
 	starts=$((starts + 1))
-	while kill -0 $vm 2>/dev/null && [ "$(date +%s)" -lt "$end" ]; do
+	# Sooner or later it harms itself, and turns in a circle.
+	turn=$(($(date +%s) + 15))
+	[ $turn -lt $end ] || turn=$end
+	while kill -0 $vm 2>/dev/null && [ "$(date +%s)" -lt "$turn" ]; do
 		pings=$((pings + 1))
 		ping_b >"$tmp/ping" 2>&1 || lost=$((lost + 1))
 		sleep 0.2
