@@ -9,7 +9,7 @@
 #include "lab/nearest.h"
 
 static const struct option_row options[] = {
-	{ "format", 0, "FORMAT", "text (the default), dot or mermaid" },
+	{ "format", 0, "FORMAT", "text (the default), dot, mermaid or svg" },
 	{ "width", 0, "COLUMNS", "text: how wide it may be" },
 	{ 0 },
 };
@@ -40,7 +40,7 @@ read_format(const char *name, enum draw_format *format, struct err *err)
 		nearest_try(&near, draw_formats[f]);
 	}
 	return err_set(err, -EINVAL, "format \"%.40s\" is not known; use %s",
-	    name, near.best != NULL ? near.best : "text, dot or mermaid");
+	    name, near.best != NULL ? near.best : "text, dot, mermaid or svg");
 }
 
 static int
@@ -65,7 +65,13 @@ run_draw(struct call *call)
 	lab_free(lab);
 	if (e == 0)
 		return 0;
-	err_set(&call->err, e, "%s: out of memory", call->options.args[0]);
+	if (e == -E2BIG)
+		err_set(&call->err, e,
+		    "%s: too large for a picture; use --format dot",
+		    call->options.args[0]);
+	else
+		err_set(
+		    &call->err, e, "%s: out of memory", call->options.args[0]);
 	return 2;
 }
 

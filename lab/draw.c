@@ -10,6 +10,7 @@ const char *const draw_formats[] = {
 	[DRAW_TEXT] = "text",
 	[DRAW_DOT] = "dot",
 	[DRAW_MERMAID] = "mermaid",
+	[DRAW_SVG] = "svg",
 	NULL,
 };
 
@@ -207,6 +208,7 @@ draw(const struct lab *lab, enum draw_format format, unsigned int width,
 		return e;
 	case DRAW_DOT: draw_dot(&it, out); return 0;
 	case DRAW_MERMAID: draw_mermaid(&it, out); return 0;
+	case DRAW_SVG: return draw_svg(&it, out);
 	}
 	return 0;
 }

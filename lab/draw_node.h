@@ -49,9 +49,11 @@ const char *draw_bus_name(const struct draw_bus *bus);
 /* "10.0.0.1/24", "by DHCP" or "".  Returns out. */
 char *draw_address(char out[DRAW_TEXT_BYTES], const struct lab_port *port);
 
-/* The text drawings, each in a file of its own.  draw_diagram() returns -E2BIG
- * if it is wider than width, having written nothing. */
+/* The drawings, each in a file of its own.  draw_diagram() returns -E2BIG if
+ * it is wider than width, draw_svg() if it has too many parts; nothing is
+ * written then. */
 int draw_diagram(const struct draw_lab *draw, unsigned int width, FILE *out);
+int draw_svg(const struct draw_lab *draw, FILE *out);
 void draw_outline(const struct draw_lab *draw, FILE *out);
 void draw_dot(const struct draw_lab *draw, FILE *out);
 void draw_mermaid(const struct draw_lab *draw, FILE *out);

@@ -40,6 +40,8 @@ drawings_are_as_they_were_approved(void **state)
 		{ "topologies/nat.yaml", "nat-narrow.txt", DRAW_TEXT, 60 },
 		{ "topologies/nat.yaml", "nat.dot", DRAW_DOT, 0 },
 		{ "topologies/nat.yaml", "nat.mermaid", DRAW_MERMAID, 0 },
+		{ "topologies/nat.yaml", "nat.svg", DRAW_SVG, 0 },
+		{ "tests/lab/drawings/mesh.yaml", "mesh.svg", DRAW_SVG, 0 },
 		{ "topologies/hundred.yaml", "hundred.txt", DRAW_TEXT, 100 },
 		{ "topologies/two-switches.yaml", "two-switches.txt", DRAW_TEXT,
 		    100 },

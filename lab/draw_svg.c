@@ -1,0 +1,209 @@
+/*
+ * The diagram as SVG 1.1: for web pages, slides and paper.
+ *
+ * The layout is that of the letters, a cell of which becomes CELL_X by CELL_Y
+ * pixels; a monospaced font keeps text within the place that was left for it.
+ * Colours are classes of one style sheet, so that a page may set its own.
+ */
+#include "lab/draw_layout.h"
+
+#include <errno.h>
+
+#define CELL_X 8u
+#define CELL_Y 17u
+#define TOP    34u /* above the cells: the names of buses */
+#define GAP    4u  /* of a line that crosses a bus */
+#define MARGIN 8u
+
+static const char style[] =
+    "text{font:13px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,"
+    "monospace;fill:#1b1f24}\n"
+    ".page{fill:#fff}\n"
+    ".bus{stroke:#0b5394;stroke-width:5;stroke-linecap:round}\n"
+    ".cable{stroke:#57606a;stroke-width:2}\n"
+    ".line{stroke:#57606a;stroke-width:1.5}\n"
+    ".uplink{stroke:#0b5394;stroke-width:3}\n"
+    ".lan{font-weight:bold;fill:#0b5394;text-anchor:middle}\n"
+    ".name{font-weight:bold}\n"
+    ".port{fill:#57606a}\n"
+    ".box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.5}\n"
+    ".router{fill:#fff4d6;stroke:#9a6700}\n"
+    ".vm{fill:#e6f4ea;stroke:#1a7f37}\n"
+    ".plug{stroke-dasharray:5 3}\n";
+
+static unsigned int
+px(unsigned int cell)
+{
+	return MARGIN + cell * CELL_X;
+}
+
+static unsigned int
+py(unsigned int cell)
+{
+	return TOP + cell * CELL_Y;
+}
+
+/* The middle of a cell. */
+static unsigned int
+mid_x(unsigned int cell)
+{
+	return px(cell) + CELL_X / 2;
+}
+
+static unsigned int
+mid_y(unsigned int cell)
+{
+	return py(cell) + CELL_Y / 2;
+}
+
+static void
+put_escaped(const char *text, FILE *out)
+{
+	for (; *text != '\0'; text++)
+		switch (*text) {
+		case '<': fputs("&lt;", out); break;
+		case '>': fputs("&gt;", out); break;
+		case '&': fputs("&amp;", out); break;
+		default: fputc(*text, out);
+		}
+}
+
+static void
+put_text(unsigned int x, unsigned int y, const char *class, const char *text,
+    FILE *out)
+{
+	if (text[0] == '\0')
+		return;
+	fprintf(out, "<text x=\"%u\" y=\"%u\"", x, y);
+	if (class != NULL)
+		fprintf(out, " class=\"%s\"", class);
+	fputc('>', out);
+	put_escaped(text, out);
+	fputs("</text>\n", out);
+}
+
+static void
+put_line(const char *class, unsigned int x1, unsigned int y1, unsigned int x2,
+    unsigned int y2, FILE *out)
+{
+	fprintf(out,
+	    "<line class=\"%s\" x1=\"%u\" y1=\"%u\" x2=\"%u\" y2=\"%u\"/>\n",
+	    class, x1, y1, x2, y2);
+}
+
+/* A horizontal line, with a gap at each bus that it only crosses. */
+static void
+put_level(const struct draw_layout *d, const char *class, unsigned int x1,
+    unsigned int x2, unsigned int y, FILE *out)
+{
+	for (unsigned int c = 0; c < d->nbuses; c++) {
+		unsigned int bus = mid_x(d->bus_x[c]);
+
+		if (bus <= x1 || bus >= x2)
+			continue;
+		put_line(class, x1, y, bus - GAP - 2, y, out);
+		x1 = bus + GAP + 2;
+	}
+	put_line(class, x1, y, x2, y, out);
+}
+
+static void
+put_buses(const struct draw_layout *d, FILE *out)
+{
+	for (unsigned int c = 0; c < d->nbuses; c++) {
+		const struct draw_bus *bus = &d->draw->buses[d->bus[c]];
+		unsigned int x = mid_x(d->bus_x[c]);
+
+		put_text(x, TOP - 14, "lan", draw_bus_name(bus), out);
+		put_line(bus->sw != NULL ? "bus" : "cable", x, TOP - 4, x,
+		    py(d->height) + 2, out);
+	}
+}
+
+static const char *
+box_class(enum lab_kind kind)
+{
+	switch (kind) {
+	case LAB_ROUTER: return "box router";
+	case LAB_VM: return "box vm";
+	case LAB_PLUG: return "box plug";
+	default: return "box";
+	}
+}
+
+static void
+put_port(const struct draw_layout *d, const struct draw_box *box,
+    const struct lab_port *port, FILE *out)
+{
+	struct draw_line line = draw_line_of(d, box, port);
+	unsigned int bus = mid_x(d->bus_x[line.column]), y = mid_y(line.y);
+	unsigned int edge =
+	    line.left ? mid_x(box->x) : mid_x(box->x + box->width - 1);
+	unsigned int text = line.left ? bus + 10 : edge + 10;
+	char address[DRAW_TEXT_BYTES];
+
+	if (line.left)
+		put_level(d, "line", bus, edge, y, out);
+	else
+		put_level(d, "line", edge, bus, y, out);
+	put_text(text, y - 5, "port", port->item.name, out);
+	put_text(text, y + 14, NULL, draw_address(address, port), out);
+}
+
+static void
+put_box(const struct draw_layout *d, const struct draw_box *box, FILE *out)
+{
+	const struct draw_node *node = box->node;
+	unsigned int x = mid_x(box->x), y = mid_y(box->y);
+
+	fprintf(out,
+	    "<rect class=\"%s\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
+	    "rx=\"5\"/>\n",
+	    box_class(node->kind), x, y, (box->width - 1) * CELL_X,
+	    (box->height - 1) * CELL_Y);
+	put_text(
+	    px(box->x + 2), mid_y(box->y + 1) + 5, "name", node->name, out);
+	for (unsigned int i = 0; i < node->nlines; i++)
+		put_text(px(box->x + 2), mid_y(box->y + 2 + i) + 5, NULL,
+		    node->line[i], out);
+	for (unsigned int k = 0; k < node->nports; k++)
+		put_port(d, box, &node->ports[k], out);
+}
+
+int
+draw_svg(const struct draw_lab *draw, FILE *out)
+{
+	struct draw_layout *d = arena_alloc(draw->lab->arena, sizeof(*d));
+	unsigned int width, height;
+	int e;
+
+	if (d == NULL)
+		return -ENOMEM;
+	e = draw_layout(d, draw);
+	if (e < 0)
+		return e;
+	width = px(d->width) + MARGIN;
+	height = py(d->height) + MARGIN;
+	fprintf(out,
+	    "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" "
+	    "width=\"%u\" height=\"%u\" viewBox=\"0 0 %u %u\">\n<title>",
+	    width, height, width, height);
+	put_escaped(draw->lab->name, out);
+	if (draw->lab->description != NULL) {
+		fputs(": ", out);
+		put_escaped(draw->lab->description, out);
+	}
+	fprintf(out,
+	    "</title>\n<style>\n%s</style>\n<rect class=\"page\" "
+	    "width=\"100%%\" height=\"100%%\"/>\n",
+	    style);
+	put_buses(d, out);
+	for (unsigned int i = 0; i < d->nuplinks; i++)
+		put_level(d, "uplink", mid_x(d->bus_x[d->uplinks[i].low]),
+		    mid_x(d->bus_x[d->uplinks[i].high]), mid_y(d->uplinks[i].y),
+		    out);
+	for (unsigned int i = 0; i < d->nboxes; i++)
+		put_box(d, &d->boxes[i], out);
+	fputs("</svg>\n", out);
+	return 0;
+}
