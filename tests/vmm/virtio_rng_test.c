@@ -63,7 +63,7 @@ ram(struct rig *rig, uint64_t address)
 static uint32_t
 answer(struct rig *rig)
 {
-	uint32_t head, bytes;
+	uint32_t head = 0, bytes = 0;
 
 	if (!loop_machine_answer(&rig->m, &rig->ring, &head, &bytes))
 		fail_msg("no answer");

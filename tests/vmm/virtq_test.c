@@ -169,7 +169,7 @@ chains_are_given_back_in_any_order_and_round_the_ring(void **state)
 {
 	struct rig *rig = *state;
 	const struct ring_piece piece = { DATA, 4, true };
-	uint32_t head, bytes;
+	uint32_t head = 0, bytes = 0;
 
 	for (unsigned int round = 0; round < 20000; round++) {
 		uint16_t a = ring_chain(&rig->ring, &piece, 1), b;
@@ -249,7 +249,7 @@ a_bad_chain_costs_itself_alone(void **state)
 {
 	struct rig *rig = *state;
 	const struct ring_piece good = { DATA, 4, true };
-	uint32_t head, bytes;
+	uint32_t head = 0, bytes = 0;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		start(rig, bad[i].features);
