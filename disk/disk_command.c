@@ -16,6 +16,7 @@
 
 #include "disk/check.h"
 #include "disk/disk.h"
+#include "disk/live.h"
 #include "disk/nbd.h"
 #include "disk/tree.h"
 
@@ -382,7 +383,7 @@ run_snapshot(struct request *r)
 	int code = -ECONNREFUSED;
 
 	if (r->n == 2)
-		code = nbd_ask_snapshot(r->args[1], r->args[0], &r->err);
+		code = live_ask_snapshot(r->args[1], r->args[0], &r->err);
 	if (code == -ECONNREFUSED)
 		code = tree_snapshot(
 		    disks, (size_t)r->n - 1, r->args[0], NULL, &r->err);

@@ -1,10 +1,8 @@
 /*
- * The server: two listening sockets, a thread for each, and one per client.
+ * The server: a listening socket, a thread for it, and one per client.
  *
- * The second socket is beside the image, IMAGE~control, and takes one line,
- * "snapshot NAME"; the answer is "ok" or a sentence.  So "disk snapshot" works
- * on a disk that is in use.  It is not the first one, so that a program that was
- * given the disk has no say in its snapshots.
+ * Snapshots are asked for at a second socket (live.h), so that a program that
+ * was given the disk has no say in them.
  *
  * When there are as many clients as there may be, the next one is left waiting
  * in the socket's queue for a while, since often one is about to leave; then it
@@ -30,17 +28,12 @@
 #include "base/log.h"
 #include "base/unix_listen.h"
 #include "disk/file.h"
+#include "disk/live.h"
 #include "disk/nbd_connection.h"
-#include "disk/tree.h"
-
-#define CONTROL_END  "~control"
-#define CONTROL_WORD "snapshot "
-#define LINE_BYTES   512
 
 #define HANDSHAKE_MS 30000
 #define DRAIN_MS     5000
 #define QUEUE_MS     3000
-#define CONTROL_MS   5000
 #define NO_FILES_MS  100 /* until accept() is tried again */
 
 struct nbd_client {
@@ -56,11 +49,12 @@ struct nbd_server {
 	char *image; /* its path */
 	char *export;
 	char description[NAME_MAX + 1];
-	struct unix_listener listener, control;
+	struct unix_listener listener;
+	struct live *live; /* NULL: nobody may ask for snapshots */
 	unsigned int max, queue_ms;
 	int gone; /* readable when a client has gone */
-	bool accepting, controlling;
-	pthread_t acceptor, controller;
+	bool accepting;
+	pthread_t acceptor;
 	pthread_mutex_t lock; /* of the clients' descriptors */
 	struct nbd_client clients[NBD_MAX_CONNECTIONS];
 	unsigned int n; /* clients that are used; the acceptor's */
@@ -212,162 +206,6 @@ accept_clients(void *arg)
 	}
 }
 
-/* ---- the control socket ---- */
-
-/* One line of a client that may take CONTROL_MS for it. */
-static bool
-read_request(struct nbd_server *s, int fd, char line[LINE_BYTES])
-{
-	uint64_t until = now_ms() + CONTROL_MS;
-	size_t at = 0;
-
-	while (at < LINE_BYTES) {
-		struct pollfd fds[] = { { .fd = s->shared.ending,
-					    .events = POLLIN },
-			{ .fd = fd, .events = POLLIN } };
-		uint64_t now = now_ms();
-		char *end;
-		ssize_t n;
-
-		if (now >= until || poll(fds, 2, (int)(until - now)) <= 0 ||
-		    fds[0].revents != 0)
-			return false;
-		n = recv(fd, line + at, LINE_BYTES - at, MSG_DONTWAIT);
-		if (n <= 0)
-			return false;
-		end = memchr(line + at, '\n', (size_t)n);
-		at += (size_t)n;
-		if (end != NULL) {
-			*end = '\0';
-			return true;
-		}
-	}
-	return false;
-}
-
-static void
-send_line(int fd, const char *line, int flags)
-{
-	struct iovec iov[] = { { (void *)(uintptr_t)line, strlen(line) },
-		{ (void *)(uintptr_t) "\n", 1 } };
-	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
-
-	if (sendmsg(fd, &message, MSG_NOSIGNAL | flags) < 0)
-		log_debug("nbd: control: %s", strerror(errno));
-}
-
-static void
-do_control(struct nbd_server *s, int fd)
-{
-	const char *disks[] = { s->image };
-	size_t word = strlen(CONTROL_WORD);
-	char line[LINE_BYTES];
-	struct err err = { "" };
-
-	if (!read_request(s, fd, line) ||
-	    strncmp(line, CONTROL_WORD, word) != 0)
-		err_set(&err, -EINVAL,
-		    "%s: not understood; send \"" CONTROL_WORD "NAME\"",
-		    s->image);
-	else
-		tree_snapshot(disks, 1, line + word, s->shared.disk, &err);
-	send_line(fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT);
-}
-
-static void *
-serve_control(void *arg)
-{
-	struct nbd_server *s = arg;
-
-	for (;;) {
-		struct pollfd fds[] = { { .fd = s->shared.ending,
-					    .events = POLLIN },
-			{ .fd = s->control.fd, .events = POLLIN } };
-		int fd;
-
-		poll(fds, 2, -1);
-		if (fds[0].revents != 0)
-			return NULL;
-		if (fds[1].revents == 0)
-			continue;
-		fd = accept4(s->control.fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0) {
-			poll(fds, 1, NO_FILES_MS);
-			continue;
-		}
-		do_control(s, fd);
-		close(fd);
-	}
-}
-
-static void
-start_control(struct nbd_server *s)
-{
-	struct err err = { "" };
-	char path[PATH_MAX];
-
-	if ((size_t)snprintf(path, sizeof(path), "%s" CONTROL_END, s->image) >=
-		sizeof(path) ||
-	    unix_listen(&s->control, path, &err) < 0) {
-		log_warn("%s; no snapshots while it is served",
-		    err.text[0] != '\0' ? err.text : s->image);
-		return;
-	}
-	s->controlling = start_thread(&s->controller, serve_control, s);
-}
-
-/* Line of an answer; it ends with the connection at the latest. */
-static bool
-read_answer(int fd, char line[LINE_BYTES + 1])
-{
-	size_t at = 0;
-	ssize_t n;
-
-	do {
-		n = recv(fd, line + at, LINE_BYTES - at, 0);
-		at += n > 0 ? (size_t)n : 0;
-	} while ((n > 0 || (n < 0 && errno == EINTR)) && at < LINE_BYTES);
-	line[at] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return at > 0;
-}
-
-int
-nbd_ask_snapshot(const char *image, const char *name, struct err *err)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char request[LINE_BYTES], line[LINE_BYTES + 1];
-	int fd, error = -ECONNREFUSED;
-
-	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path),
-		"%s" CONTROL_END, image) >= sizeof(address.sun_path))
-		return error;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return error;
-	}
-	if (strchr(name, '\n') != NULL ||
-	    (size_t)snprintf(request, sizeof(request), CONTROL_WORD "%s",
-		name) >= sizeof(request) - 1) {
-		error = err_set(err, -EINVAL,
-		    "%s: this cannot be the name of a snapshot", image);
-	} else {
-		send_line(fd, request, 0);
-		if (!read_answer(fd, line))
-			error = err_set(err, -EPIPE,
-			    "%s: whoever serves it hung up", image);
-		else if (strcmp(line, "ok") == 0)
-			error = 0;
-		else
-			error = err_set(err, -EIO, "%s", line);
-	}
-	close(fd);
-	return error;
-}
-
 /* ---- the server ---- */
 
 static unsigned int
@@ -421,6 +259,16 @@ new_queue(unsigned int threads)
 	return queue;
 }
 
+static void
+start_live(struct nbd_server *s)
+{
+	struct err err = { "" };
+
+	s->live = live_new(s->shared.disk, &err);
+	if (s->live == NULL)
+		log_warn("%s; no snapshots while it is served", err.text);
+}
+
 struct nbd_server *
 nbd_server_new(struct disk *disk, const struct nbd_options *o, struct err *err)
 {
@@ -433,7 +281,7 @@ nbd_server_new(struct disk *disk, const struct nbd_options *o, struct err *err)
 	}
 	pthread_mutex_init(&s->lock, NULL);
 	s->shared.disk = disk;
-	s->listener.fd = s->control.fd = -1;
+	s->listener.fd = -1;
 	s->shared.ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->gone = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->shared.queue = new_queue(or_else(o->threads, NBD_DEFAULT_THREADS));
@@ -456,7 +304,7 @@ nbd_server_new(struct disk *disk, const struct nbd_options *o, struct err *err)
 		goto fail;
 	}
 	if (!s->shared.export.read_only)
-		start_control(s);
+		start_live(s);
 	return s;
 fail:
 	nbd_server_free(s);
@@ -487,10 +335,8 @@ nbd_server_free(struct nbd_server *s)
 		notify(s->shared.ending);
 	if (s->accepting)
 		pthread_join(s->acceptor, NULL);
-	if (s->controlling)
-		pthread_join(s->controller, NULL);
+	live_free(s->live);
 	unix_listener_close(&s->listener);
-	unix_listener_close(&s->control);
 	if (s->accepting)
 		end_clients(s);
 	disk_queue_free(s->shared.queue);

@@ -34,8 +34,7 @@ struct nbd_options {
  * Serves the disk on threads of its own, with all signals blocked, until it is
  * freed; the disk stays the caller's.  NULL: *err says why.
  *
- * Other processes take snapshots of a disk that can be written through a second
- * socket beside the image, which nbd_ask_snapshot() uses.
+ * Other processes may take snapshots of a disk that can be written (live.h).
  */
 struct nbd_server *nbd_server_new(
     struct disk *disk, const struct nbd_options *options, struct err *err);
@@ -48,9 +47,5 @@ void nbd_server_free(struct nbd_server *server);
  * when clients may come, and where.  0 or -Exxx. */
 int nbd_serve(struct disk *disk, const struct nbd_options *options, FILE *say,
     struct err *err);
-
-/* Asks the process that serves image for a snapshot.  -ECONNREFUSED and no
- * sentence: none does. */
-int nbd_ask_snapshot(const char *image, const char *name, struct err *err);
 
 #endif

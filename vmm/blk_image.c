@@ -4,6 +4,9 @@
  * A raw disk whose guest writes an image's header into it would name any file of
  * the host as what stands behind it, at the next start.  So formats are never
  * guessed: the name decides, or the command line.
+ *
+ * Snapshots are taken while the guest goes on: "disk snapshot" asks us for them
+ * (disk/live.h).
  */
 #include "vmm/blk_image.h"
 
@@ -13,6 +16,7 @@
 
 #include "base/log.h"
 #include "disk/disk.h"
+#include "disk/live.h"
 
 #define SUFFIX ".qcow2"
 
@@ -20,6 +24,7 @@ struct blk_image {
 	struct blk_store store; /* first */
 	struct disk_set *set;
 	struct disk *disk;
+	struct live *live; /* NULL: nobody may ask for snapshots */
 };
 
 static struct disk *
@@ -74,6 +79,7 @@ image_close(struct blk_store *store)
 	struct blk_image *image = (struct blk_image *)store;
 	struct err err = { "" };
 
+	live_free(image->live);
 	if (disk_close(image->disk, &err) < 0)
 		log_error("%s", err.text);
 	disk_set_free(image->set);
@@ -116,6 +122,18 @@ check(const struct disk *disk, const char *path, struct err *err)
 	return 0;
 }
 
+static struct live *
+take_snapshots(struct disk *disk, const char *path)
+{
+	struct err err = { "" };
+	struct live *live = live_new(disk, &err);
+
+	if (live == NULL)
+		log_warn("%s; no snapshots of %s while it is in use", err.text,
+		    path);
+	return live;
+}
+
 struct blk_store *
 blk_image_open(const char *path, bool read_only, struct err *err)
 {
@@ -139,6 +157,8 @@ blk_image_open(const char *path, bool read_only, struct err *err)
 		.bytes = disk_size(image->disk) / BLK_SECTOR_BYTES *
 		    BLK_SECTOR_BYTES,
 		.read_only = read_only };
+	if (!read_only)
+		image->live = take_snapshots(image->disk, path);
 	return &image->store;
 fail:
 	disk_close(image->disk, NULL);

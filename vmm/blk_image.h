@@ -11,7 +11,8 @@
 bool blk_image_named(const char *path);
 
 /* NULL: *err.  A file that is no qcow2 image is refused: whether a guest's disk
- * is one must not depend on what the guest wrote into it. */
+ * is one must not depend on what the guest wrote into it.  While it is open for
+ * writing, other processes may ask for snapshots of it (disk/live.h). */
 struct blk_store *blk_image_open(
     const char *path, bool read_only, struct err *err);
 

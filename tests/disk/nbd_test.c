@@ -2,6 +2,7 @@
  * The NBD server: its messages as tables, its handshake as bytes in and out,
  * and all of it on a socket with clients that do what they should not.
  */
+#include "disk/live.h"
 #include "disk/nbd.h"
 
 #include <errno.h>
@@ -652,19 +653,19 @@ snapshots_come_by_the_other_socket(void **state)
 	fd = connect_to(control);
 	say(fd, "sna", 3);
 	close(fd);
-	assert_int_not_equal(nbd_ask_snapshot(s->image, "../x", &err), 0);
+	assert_int_not_equal(live_ask_snapshot(s->image, "../x", &err), 0);
 	assert_string_not_equal(err.text, "");
 	err_clear(&err);
-	assert_int_not_equal(nbd_ask_snapshot(s->image, "a\nb", &err), 0);
+	assert_int_not_equal(live_ask_snapshot(s->image, "a\nb", &err), 0);
 	err_clear(&err);
-	assert_int_equal(nbd_ask_snapshot(s->image, "one", &err), 0);
+	assert_int_equal(live_ask_snapshot(s->image, "one", &err), 0);
 	assert_int_equal(access(snapshot, F_OK), 0);
 	is_served(s);
 	nbd_server_free(s->server);
 	s->server = NULL;
 	err_clear(&err);
 	assert_int_equal(
-	    nbd_ask_snapshot(s->image, "two", &err), -ECONNREFUSED);
+	    live_ask_snapshot(s->image, "two", &err), -ECONNREFUSED);
 	assert_string_equal(err.text, "");
 }
 
