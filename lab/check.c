@@ -18,11 +18,11 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "lab/check_vm.h"
 #include "lab/filter.h"
 #include "lab/model.h"
 #include "lab/nearest.h"
 #include "lab/schema.h"
-#include "vmm/linux_image.h"
 
 #define COMMAND_MAX_BYTES 500
 #define REGEX_MAX_BYTES   200
@@ -716,58 +716,7 @@ check_routers(struct check *c)
 	}
 }
 
-/* ---- virtual machines, hosts and plugs ---- */
-
-static void
-check_vm_ports(struct check *c, const struct lab_vm *vm)
-{
-	if (vm->ports == NULL && yaml_get(vm->item.node, "ports") != NULL)
-		return; /* told already */
-	for (unsigned int k = 0; k < vm->nports; k++) {
-		char want[8];
-
-		snprintf(want, sizeof(want), "eth%u", k % 100);
-		if (strcmp(vm->ports[k].item.name, want) != 0)
-			problem_add(c->problems,
-			    lab_place(&vm->ports[k].item, NULL),
-			    "port \"%s\": ports of a VM are eth0, eth1 and so "
-			    "on, in this order; call it %s",
-			    vm->ports[k].full, want);
-	}
-}
-
-static void
-check_vm(struct check *c, const struct lab_vm *vm)
-{
-	const struct lab_item *item = &vm->item;
-	bool is_linux = vm->kernel == NULL && vm->guest == GUEST_LINUX;
-	char size[UNITS_TEXT_BYTES];
-
-	if (yaml_get(item->node, "guest") != NULL && vm->kernel != NULL)
-		problem_add(c->problems, lab_place(item, "guest"),
-		    "guest stands beside kernel; keep one");
-	if (yaml_get(item->node, "kernel") == NULL) {
-		if (yaml_get(item->node, "initrd") != NULL)
-			problem_add(c->problems, lab_place(item, "initrd"),
-			    "initrd without kernel; add \"kernel: PATH\"");
-		if (yaml_get(item->node, "cmdline") != NULL && !is_linux)
-			problem_add(c->problems, lab_place(item, "cmdline"),
-			    "cmdline without kernel; add \"kernel: PATH\" or "
-			    "\"guest: linux\"");
-	}
-	if (is_linux && vm->memory_bytes < LINUX_IMAGE_LEAST_BYTES)
-		problem_add(c->problems, lab_place(item, "memory"),
-		    "memory: %s is too little for guest linux; use 96M or more",
-		    size_text(size, vm->memory_bytes));
-	if (vm->memory_bytes % 4096 != 0)
-		problem_add(c->problems, lab_place(item, "memory"),
-		    "memory is no multiple of 4K; write it in M");
-	if (vm->cmdline != NULL && strlen(vm->cmdline) > COMMAND_MAX_BYTES)
-		problem_add(c->problems, lab_place(item, "cmdline"),
-		    "cmdline is longer than %d letters; shorten it",
-		    COMMAND_MAX_BYTES);
-	check_vm_ports(c, vm);
-}
+/* ---- hosts and plugs ---- */
 
 static void
 check_host(struct check *c, const struct lab_host *host)
@@ -1140,10 +1089,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 	check_switches(c);
 	check_ports(c);
 	check_routers(c);
-	for (unsigned int i = 0; i < lab->nvms; i++)
-		if (i == 0 ||
-		    lab->vms[i].item.node != lab->vms[i - 1].item.node)
-			check_vm(c, &lab->vms[i]);
+	lab_check_vms(lab, problems);
 	for (unsigned int i = 0; i < lab->nhosts; i++)
 		if (i == 0 ||
 		    lab->hosts[i].item.node != lab->hosts[i - 1].item.node)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lab/run.h"
+#include "lab/vm_disks.h"
 #include "vmm/engine.h"
 #include "vmm/linux_image.h"
 
@@ -112,6 +113,8 @@ run_run(struct call *call)
 	e = check_end(lab, &run, &call->err);
 	if (e == 0)
 		e = prepare_vms(lab, engine, &call->err);
+	if (e == 0)
+		e = vm_disks_make(lab, &call->err);
 	if (e == 0)
 		e = run_lab(lab, &run, &call->err);
 	lab_free(lab);

@@ -79,8 +79,14 @@ add_vm(struct draw_lab *draw, unsigned int i)
 		return;
 	if (vm->kernel != NULL)
 		add_line(node, "VM");
+	else if (vm->guest == GUEST_DISK)
+		add_line(node, "VM from its disk");
 	else
 		add_line(node, "%s VM", lab_guests[vm->guest]);
+	for (unsigned int k = 0; k < vm->ndisks; k++)
+		if (vm->disks[k].file != NULL)
+			add_line(node, "disk %s%s", vm->disks[k].file,
+			    vm->disks[k].read_only ? ", read-only" : "");
 }
 
 static void

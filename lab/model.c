@@ -10,6 +10,7 @@
 
 #define TINY_MEMORY_BYTES   (16u << 20)
 #define KERNEL_MEMORY_BYTES (128u << 20)
+#define DISK_MEMORY_BYTES   (512u << 20)
 
 /* ---- ports of all kinds ---- */
 
@@ -188,14 +189,49 @@ expand_expects(struct lab *lab)
 	lab->nexpects = done;
 }
 
+/* The disk in the short form is the first one. */
+static void
+resolve_disks(struct lab *lab, struct lab_vm *vm)
+{
+	struct lab_disk *all;
+
+	if (vm->disk == NULL)
+		return;
+	all = arena_array(lab->arena, vm->ndisks + 1, sizeof(all[0]));
+	if (all == NULL)
+		return;
+	all[0].item.node = vm->item.node;
+	all[0].file = vm->disk;
+	for (unsigned int i = 0; i < vm->ndisks; i++)
+		all[i + 1] = vm->disks[i];
+	vm->disks = all;
+	vm->ndisks++;
+}
+
 /* What a VM has that asks for nothing. */
 static uint64_t
 memory_of(const struct lab_vm *vm)
 {
 	if (vm->kernel != NULL)
 		return KERNEL_MEMORY_BYTES;
-	return vm->guest == GUEST_LINUX ? LINUX_IMAGE_MEMORY_BYTES
-					: TINY_MEMORY_BYTES;
+	switch ((enum lab_guest)vm->guest) {
+	case GUEST_TINY: break;
+	case GUEST_LINUX: return LINUX_IMAGE_MEMORY_BYTES;
+	case GUEST_DISK: return DISK_MEMORY_BYTES;
+	}
+	return TINY_MEMORY_BYTES;
+}
+
+static void
+resolve_vm(struct lab *lab, struct lab_vm *vm)
+{
+	resolve_disks(lab, vm);
+	if (vm->kernel == NULL && vm->ndisks > 0 &&
+	    yaml_get(vm->item.node, "guest") == NULL &&
+	    yaml_get(vm->item.node, "kernel") == NULL)
+		vm->guest = GUEST_DISK;
+	if (vm->memory_bytes == 0)
+		vm->memory_bytes = memory_of(vm);
 }
 
 void
@@ -213,8 +249,7 @@ lab_resolve(struct lab *lab)
 	for (unsigned int i = 0; i < lab->nexpects; i++)
 		resolve_expect(&lab->expects[i]);
 	for (unsigned int i = 0; i < lab->nvms; i++)
-		if (lab->vms[i].memory_bytes == 0)
-			lab->vms[i].memory_bytes = memory_of(&lab->vms[i]);
+		resolve_vm(lab, &lab->vms[i]);
 }
 
 /* ---- look-ups ---- */
@@ -290,6 +325,27 @@ lab_place(const struct lab_item *item, const char *key)
 	if (value != NULL)
 		return value->at;
 	return item->node->key != NULL ? item->node->key_at : item->node->at;
+}
+
+struct place
+lab_disk_place(const struct lab_disk *disk)
+{
+	const char *key = "file";
+
+	if (disk->item.node != NULL && yaml_get(disk->item.node, key) == NULL)
+		key = "disk";
+	return lab_place(&disk->item, key);
+}
+
+char *
+lab_path(struct arena *arena, const struct lab *lab, const char *path)
+{
+	const char *slash = strrchr(lab->file, '/');
+
+	if (path[0] == '/' || slash == NULL)
+		return arena_text(arena, path, strlen(path));
+	return arena_printf(
+	    arena, "%.*s/%s", (int)(slash - lab->file), lab->file, path);
 }
 
 /* ---- the whole way ---- */

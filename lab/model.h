@@ -108,17 +108,29 @@ struct lab_router {
 	unsigned int nroutes;
 };
 
-enum lab_guest { GUEST_TINY, GUEST_LINUX };
+/* The last one is not named in a file: neither guest nor kernel, but a disk. */
+enum lab_guest { GUEST_TINY, GUEST_LINUX, GUEST_DISK };
 enum lab_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_EMULATE };
 
 /* Their names in the file; NULL at the end.  Engines have them, too. */
 extern const char *const lab_guests[], *const lab_engines[];
 
+struct lab_disk {
+	struct lab_item item; /* of its VM, if that has it by "disk:" */
+	const char *file;     /* as in the lab file */
+	const char *base;     /* what it is made on top of, if it is missing */
+	uint64_t size_bytes;  /* the same; 0: not made */
+	bool read_only;
+};
+
 struct lab_vm {
 	struct lab_item item;
 	int guest; /* enum lab_guest; without meaning beside kernel */
 	const char *kernel, *initrd, *cmdline;
-	uint64_t memory_bytes, vcpus;
+	const char *disk;       /* the first of disks, in the short form */
+	struct lab_disk *disks; /* that one and the others */
+	unsigned int ndisks;
+	uint64_t memory_bytes, vcpus, balloon_bytes;
 	int engine; /* enum lab_engine */
 	struct lab_port *ports;
 	unsigned int nports;
@@ -207,6 +219,13 @@ struct lab_router *lab_router(const struct lab *lab, const char *name);
 struct lab_switch *lab_switch(const struct lab *lab, const char *name);
 
 const char *lab_kind_name(enum lab_kind kind); /* "router" */
+
+/* Where the file of a disk is named. */
+struct place lab_disk_place(const struct lab_disk *disk);
+
+/* The path of a file that the lab file names, seen from where the lab file is.
+ * In arena; NULL: no memory. */
+char *lab_path(struct arena *arena, const struct lab *lab, const char *path);
 
 /* The place of the value of key in item, or of item when key is not there. */
 struct place lab_place(const struct lab_item *item, const char *key);

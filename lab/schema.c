@@ -168,8 +168,10 @@ const struct schema_key schema_keys[] = {
 		    "makes a hundred alike." },
 	{ KEY("vms.*.guest", CHOICE, lab_vm, guest), .choices = lab_guests,
 	    .preset = "tiny",
-	    .help = "lanyard-tiny(7), which is built in, or lanyard-linux(7), "
-		    "which make guest makes.  Left out when kernel is given." },
+	    .help =
+		"lanyard-tiny(7), which is built in, or lanyard-linux(7), "
+		"which make guest makes.  Left out when kernel is given, or to "
+		"boot what is on the first disk." },
 	{ KEY("vms.*.kernel", TEXT, lab_vm, kernel),
 	    .help = "A kernel of your own (ELF or bzImage), relative to the "
 		    "lab file." },
@@ -177,13 +179,37 @@ const struct schema_key schema_keys[] = {
 	    .help = "Its initial RAM disk, relative to the lab file." },
 	{ KEY("vms.*.cmdline", TEXT, lab_vm, cmdline),
 	    .help = "More kernel command line, after lanyard.name= and the "
-		    "like; with kernel or guest linux." },
-	{ KEY("vms.*.disk", ABSENT, lab_vm, item), .help = "disks" },
+		    "like; not with guest tiny." },
+	{ KEY("vms.*.disk", TEXT, lab_vm, disk),
+	    .help = "The machine's first disk, relative to the lab file: an "
+		    "image if it ends in .qcow2, else a raw file or a block "
+		    "device.  It can be written." },
+	{ ARRAY("vms.*.disks", ITEMS, lab_vm, disks, ndisks, lab_disk),
+	    .max = VM_DISKS_MAX, .help = "Disks, after that of disk." },
+	{ KEY("vms.*.disks[].file", TEXT, lab_disk, file), .required = true,
+	    .help = "As disk." },
+	{ KEY("vms.*.disks[].read-only", BOOL, lab_disk, read_only),
+	    .help = "The guest cannot write to it, and other machines can "
+		    "have it, too." },
+	{ KEY("vms.*.disks[].size", SIZE, lab_disk, size_bytes), .min = 512,
+	    .max = UINT64_C(64) << 40,
+	    .help = "If there is no such file, an empty disk of this size is "
+		    "made." },
+	{ KEY("vms.*.disks[].base", TEXT, lab_disk, base),
+	    .help = "If there is no such file, an image is made on top of "
+		    "this one, in the same directory, as by disk clone "
+		    "--linked." },
 	{ KEY("vms.*.memory", SIZE, lab_vm, memory_bytes),
 	    .min = UINT64_C(4) << 20, .max = UINT64_C(64) << 30,
-	    .preset = "16M, or 128M with guest linux or a kernel of your own",
+	    .preset = "16M; 128M with guest linux or a kernel of your own; "
+		      "512M from a disk",
 	    .help = "The machine's memory, a multiple of 4K; at least 96M "
 		    "with guest linux." },
+	{ KEY("vms.*.balloon", SIZE, lab_vm, balloon_bytes),
+	    .max = UINT64_C(64) << 30,
+	    .help = "Ask the guest for so much of its memory, in multiples of "
+		    "4K, and give the host what it does not use; 0K does the "
+		    "latter alone." },
 	{ KEY("vms.*.vcpus", COUNT, lab_vm, vcpus), .min = 1, .max = 16,
 	    .preset = "1", .help = "How many virtual CPUs." },
 	{ KEY("vms.*.engine", CHOICE, lab_vm, engine), .choices = lab_engines,

@@ -9,7 +9,7 @@
 #include "vmm/linux_image.h"
 #include "vmm/vm.h"
 
-#define ARGS_MAX (40 + 4 * VM_NICS_MAX)
+#define ARGS_MAX (40 + 2 * (VM_NICS_MAX + VM_DISKS_MAX))
 
 char *
 vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
@@ -38,18 +38,6 @@ vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
 	return line;
 }
 
-/* A file that the lab file names, found from where the lab file is. */
-static char *
-beside_lab(struct arena *arena, const struct lab *lab, const char *path)
-{
-	const char *slash = strrchr(lab->file, '/');
-
-	if (path[0] == '/' || slash == NULL)
-		return arena_text(arena, path, strlen(path));
-	return arena_printf(
-	    arena, "%.*s/%s", (int)(slash - lab->file), lab->file, path);
-}
-
 struct builder {
 	struct vm_args *args;
 	unsigned int n;
@@ -75,7 +63,7 @@ add_file(struct builder *b, const char *name, const struct lab *lab,
 
 	if (path == NULL)
 		return 0;
-	found = beside_lab(b->args->arena, lab, path);
+	found = lab_path(b->args->arena, lab, path);
 	if (found != NULL && access(found, R_OK) < 0)
 		return err_sys(err, -errno, "correct its path in the lab file",
 		    "vm %s: %s cannot be read", vm->item.name, found);
@@ -124,6 +112,33 @@ add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
 	}
 }
 
+static int
+add_disks(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
+    struct err *err)
+{
+	struct arena *arena = b->args->arena;
+
+	for (unsigned int k = 0; k < vm->ndisks; k++) {
+		const struct lab_disk *disk = &vm->disks[k];
+		const char *found = lab_path(arena, lab, disk->file);
+		int right = disk->read_only ? R_OK : R_OK | W_OK;
+
+		if (found != NULL && access(found, right) < 0)
+			return err_sys(err, -errno,
+			    disk->read_only
+				? "correct its path in the lab file"
+				: "correct its path in the lab file, or add "
+				  "\"read-only: true\"",
+			    "vm %s: disk %s cannot be used", vm->item.name,
+			    found);
+		add(b, "--disk",
+		    found == NULL ? NULL
+				  : arena_printf(arena, "%s%s", found,
+					disk->read_only ? ",ro" : ""));
+	}
+	return 0;
+}
+
 int
 vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err)
@@ -149,7 +164,13 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	add(&b, "--console-log",
 	    arena_printf(arena, "%s/%s.console", dir, name));
 	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
+	if (yaml_get(vm->item.node, "balloon") != NULL)
+		add(&b, "--balloon",
+		    arena_printf(
+			arena, "%" PRIu64 "K", vm->balloon_bytes >> 10));
 	e = add_guest(&b, lab, vm, err);
+	if (e == 0)
+		e = add_disks(&b, lab, vm, err);
 	if (e == 0 && arena_failed(arena))
 		e = err_set(err, -ENOMEM, "out of memory");
 	if (e < 0)

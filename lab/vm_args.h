@@ -17,8 +17,8 @@ struct vm_args {
 	struct arena *arena;
 };
 
-/* 0, or -Exxx with *err: a kernel that cannot be read, or a Linux guest that
- * has not been made. */
+/* 0, or -Exxx with *err: a kernel that cannot be read, a disk that cannot be
+ * used, or a Linux guest that has not been made. */
 int vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err);
 void vm_args_free(struct vm_args *args);

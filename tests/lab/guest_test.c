@@ -12,15 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "disk/disk.h"
 #include "lab/output.h"
 #include "lab/rundir.h"
 #include "lab/vm_args.h"
+#include "lab/vm_disks.h"
 #include "tests/lab/load.h"
 
 #define PATIENCE_NS (20 * NS_PER_S)
@@ -363,6 +366,89 @@ a_guest_is_told_who_it_is(void **state)
 	load_free(&l);
 }
 
+static void
+a_guest_gets_its_disks_in_order(void **state)
+{
+	static const char lab[] =
+	    "lab: t\n"
+	    "switches: {lan: }\n"
+	    "vms:\n"
+	    "  v: {disk: null, disks: [{file: /dev/null, read-only: true}], "
+	    "balloon: 8M, ports: {eth0: {switch: lan, address: "
+	    "10.0.0.1/24}}}\n"
+	    "  w: {disk: nowhere, ports: {eth0: {switch: lan, address: "
+	    "10.0.0.2/24}}}\n";
+	struct loaded l;
+	struct vm_args args;
+	struct err err = { "" };
+	unsigned int at = 0;
+
+	(void)state;
+	load_text(&l, "/dev/t.yaml", lab, strlen(lab));
+	assert_non_null(l.lab);
+	assert_int_equal(
+	    vm_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", &err), 0);
+	while (strcmp(args.argv[at], "--disk") != 0)
+		at++;
+	assert_string_equal(args.argv[at + 1], "/dev/null");
+	assert_string_equal(args.argv[at + 2], "--disk");
+	assert_string_equal(args.argv[at + 3], "/dev/null,ro");
+	/* It is what the guest boots from. */
+	assert_string_equal(option(args.argv, "--kernel"), "");
+	assert_string_equal(option(args.argv, "--memory"), "512M");
+	assert_string_equal(option(args.argv, "--balloon"), "8192K");
+	vm_args_free(&args);
+	assert_int_equal(
+	    vm_args_make(&args, &l.lab->vms[1], l.lab, "/run/x", &err),
+	    -ENOENT);
+	assert_non_null(strstr(err.text, "disk /dev/nowhere cannot be used"));
+	load_free(&l);
+}
+
+static void
+missing_disks_are_made_once(void **state)
+{
+	static const char lab[] =
+	    "lab: t\n"
+	    "switches: {lan: }\n"
+	    "vms:\n"
+	    "  v: {guest: linux, disks: [{file: a.qcow2, size: 5M}, {file: "
+	    "b.raw, size: 1M}, {file: c.qcow2, base: d.qcow2}], ports: {eth0: "
+	    "{switch: lan, address: 10.0.0.1/24}}}\n";
+	static const char *const names[] = { "a.qcow2", "b.raw", "c.qcow2",
+		"d.qcow2", "lanyard.disks" };
+	const struct disk_options base = { .size = 3 << 20 };
+	char dir[] = "/tmp/disks-XXXXXX", file[64], path[64];
+	struct err err = { "" };
+	struct stat first, again;
+	struct loaded l;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/t.yaml", dir);
+	load_text(&l, file, lab, strlen(lab));
+	assert_non_null(l.lab);
+	assert_int_equal(vm_disks_make(l.lab, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "d.qcow2"));
+	snprintf(path, sizeof(path), "%s/d.qcow2", dir);
+	assert_int_equal(disk_create(path, &base, &err), 0);
+	assert_int_equal(vm_disks_make(l.lab, &err), 0);
+	snprintf(path, sizeof(path), "%s/c.qcow2", dir);
+	assert_int_equal(stat(path, &first), 0);
+	assert_int_equal(vm_disks_make(l.lab, &err), 0);
+	assert_int_equal(stat(path, &again), 0);
+	assert_int_equal(first.st_ino, again.st_ino);
+	snprintf(path, sizeof(path), "%s/b.raw", dir);
+	assert_int_equal(stat(path, &first), 0);
+	assert_int_equal(first.st_size, 1 << 20);
+	for (unsigned int i = 0; i < 5; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	load_free(&l);
+}
+
 /* A Linux guest that is not there; one that is there, in tests/labs. */
 static void
 a_linux_guest_that_was_not_made_is_told(void **state)
@@ -476,6 +562,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 		    no_process_is_left, setup, teardown),
 		cmocka_unit_test(a_guest_is_told_who_it_is),
+		cmocka_unit_test(a_guest_gets_its_disks_in_order),
+		cmocka_unit_test(missing_disks_are_made_once),
 		cmocka_unit_test(a_linux_guest_that_was_not_made_is_told),
 		cmocka_unit_test(a_lab_runs_once_and_leaves_nothing),
 		cmocka_unit_test(a_directory_of_others_is_not_used),

@@ -85,7 +85,7 @@ the_manual_has_every_key(void **state)
 	assert_non_null(strstr(text, "routers.NAME.ports.NAME.dhcp "));
 	assert_non_null(strstr(text, "expect.within "));
 	assert_non_null(strstr(text, "; default 300s"));
-	assert_null(strstr(text, "vms.NAME.disk"));
+	assert_null(strstr(text, "bridges"));
 	free(text);
 }
 

@@ -5,7 +5,8 @@
 # Leaves in DIRECTORY:
 #   vmlinuz   Debian's cloud kernel, as it is
 #   initrd    a cpio archive, not compressed: unpacking costs a guest more time
-#             than reading; busybox, the virtio modules, iperf3, the agent
+#             than reading; busybox, the virtio modules, iperf3, mke2fs, e2fsck,
+#             the agent
 #   cmdline   what the kernel is to be told before all else
 #   packages/ what was downloaded; asked for once, until it is removed
 #
@@ -23,6 +24,8 @@ agent=$2
 modules="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev
     virtio_pci failover net_failover virtio_net virtio_blk virtio_console
     virtio-rng virtio_balloon"
+# Packages of programs that busybox has not.
+programs="iperf3 e2fsprogs"
 
 die() {
 	echo "make guest: $*" >&2
@@ -48,7 +51,7 @@ echo 'Acquire::Retries "1";' >"$APT_CONFIG"
 
 depends() {
 	apt-cache depends "$1" 2>/dev/null |
-	    sed -n 's/^ *Depends: \([a-z0-9][^ ]*\)$/\1/p'
+	    sed -n 's/^ *\(Pre\)\{0,1\}Depends: \([a-z0-9][^ ]*\)$/\2/p'
 }
 
 # The names of all packages that we take from.
@@ -57,9 +60,9 @@ names() {
 	    head -n 1)
 	[ -n "$kernel" ] || return 1
 	echo "$kernel busybox-static"
-	# iperf3 and the libraries under it
-	found=iperf3
-	todo=iperf3
+	# programs, and the libraries under them
+	found=$programs
+	todo=$programs
 	while [ -n "$todo" ]; do
 		next=
 		for package in $todo; do
@@ -81,7 +84,9 @@ download() (
 		return 1
 	}
 	# shellcheck disable=SC2086 # several words
-	apt-get download --print-uris $wanted >"$work/uris" 2>"$work/why" &&
+	# Elsewhere: what is here already would not be named.
+	(cd "$work" && apt-get download --print-uris $wanted) \
+	    >"$work/uris" 2>"$work/why" &&
 	    apt-get -qq download $wanted >"$work/why" 2>&1 || return 1
 	# 'URI' FILE SIZE HASH
 	cut -d ' ' -f 2 "$work/uris" >list.new
@@ -91,6 +96,7 @@ download() (
 			return 1
 		}
 	done <list.new
+	echo "$programs" >for
 	mv list.new list
 )
 
@@ -106,6 +112,7 @@ A
 
 have() {
 	[ -s "$cache/list" ] || return 1
+	[ "$(cat "$cache/for" 2>/dev/null)" = "$programs" ] || return 1
 	while read -r file; do
 		[ -s "$cache/$file" ] || return 1
 	done <"$cache/list"
@@ -173,6 +180,12 @@ program() {
 	done
 }
 program "$(tree bin/iperf3)" bin/iperf3
+# Busybox makes ext2 only, and does not check.
+rm -f "$root/bin/mke2fs"
+program "$(tree sbin/mke2fs)" bin/mke2fs
+program "$(tree sbin/e2fsck)" bin/e2fsck
+ln -sf mke2fs "$root/bin/mkfs.ext4"
+ln -sf e2fsck "$root/bin/fsck.ext4"
 ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$root/lib64/"
 
 cp "$agent" "$root/bin/lanyard-agent"
@@ -183,7 +196,8 @@ cp "$here/lease" "$here/inittab" "$here/profile" "$root/etc/"
 echo "root:x:0:0:root:/root:/bin/sh" >"$root/etc/passwd"
 echo "root:x:0:" >"$root/etc/group"
 chmod 755 "$root/init" "$root/etc/lease" "$root/bin/lanyard-agent" \
-    "$root/bin/iperf3" "$root/bin/busybox"
+    "$root/bin/iperf3" "$root/bin/mke2fs" "$root/bin/e2fsck" \
+    "$root/bin/busybox"
 
 # ---- the archive: the same bytes from the same packages ----
 
