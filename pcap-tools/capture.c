@@ -70,6 +70,7 @@ struct capture {
 	uint32_t npoints;
 	unsigned int open; /* the points' open */
 	uint64_t frames, bytes, lost;
+	uint32_t journeys; /* before it began */
 	struct names *names;
 	uint8_t *scratch;
 	struct capture_writer *writer;
@@ -108,6 +109,7 @@ reserve(struct capture *c, uint32_t kept)
 struct put {
 	struct point *point;
 	enum direction dir;
+	uint32_t journey;
 	struct record *first;
 };
 
@@ -130,6 +132,7 @@ put(struct put *put, size_t len, uint8_t todo)
 	}
 	r->point = p->number;
 	r->at_ns = loop_wall_ns(c->loop);
+	r->journey = put->journey;
 	r->len = (uint32_t)len;
 	r->kept = kept;
 	r->more = 0;
@@ -167,7 +170,9 @@ point_begin(struct watcher *watcher, const struct port *port,
 {
 	struct point *p = (struct point *)watcher;
 	struct capture *c = p->capture;
-	struct put to = { .point = p, .dir = dir };
+	struct put to = { .point = p,
+		.dir = dir,
+		.journey = frame->verdict.journey - c->journeys };
 
 	(void)port;
 	if (p->filter != NULL || frame->flags & FRAME_TODO) {
@@ -391,6 +396,7 @@ capture_new_ring(struct loop *loop, const char *path, uint32_t snaplen_bytes,
 	}
 	memset(c, 0, sizeof(*c));
 	c->points_end = &c->points;
+	c->journeys = port_journeys();
 	c->loop = loop;
 	c->snaplen_bytes = snaplen_bytes;
 	c->keep_bytes = FRAME_MAX_BYTES;

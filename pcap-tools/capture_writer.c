@@ -40,8 +40,9 @@ struct memo {
 	struct fate cause, verdict;
 	uint8_t dir;
 	bool used;
-	uint16_t text_bytes;
+	uint16_t text_bytes, facts_bytes;
 	char text[VERDICT_TEXT_BYTES];
+	char facts[VERDICT_TEXT_BYTES]; /* the same for programs */
 };
 
 struct capture_writer {
@@ -105,8 +106,12 @@ sentence(struct capture_writer *w, const struct record *r)
 	verdict = facts_of(w, &r->verdict);
 	frame_verdict_text(
 	    m->text, sizeof(m->text), (enum direction)r->dir, &cause, &verdict);
+	frame_verdict_facts(m->facts, sizeof(m->facts), (enum direction)r->dir,
+	    &cause, &verdict);
 	pcapng_repair(m->text); /* names may hold anything */
+	pcapng_repair(m->facts);
 	m->text_bytes = (uint16_t)strlen(m->text);
+	m->facts_bytes = (uint16_t)strlen(m->facts);
 	m->cause = r->cause;
 	m->verdict = r->verdict;
 	m->dir = r->dir;
@@ -137,8 +142,11 @@ write_frame(struct capture_writer *w, const struct record *r)
 		.kept_bytes = r->kept,
 		.len_bytes = r->len,
 		.comment_bytes = m->text_bytes,
+		.facts_bytes = m->facts_bytes,
+		.journey = r->journey,
 		.data = r->data,
 		.comment = m->text,
+		.facts = m->facts,
 	};
 
 	w->kind->packet(w->sink, &packet);

@@ -246,6 +246,28 @@ option_filter(struct writer *w, const char *text)
 	wr_padding(w, n + 1);
 }
 
+static void
+option_facts(struct writer *w, const struct pcapng_packet *p)
+{
+	static const char start[] = PCAPNG_FACTS;
+	char digits[10];
+	uint32_t left = p->journey;
+	size_t n = 0, bytes;
+
+	do {
+		n++;
+		digits[sizeof(digits) - n] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left != 0);
+	bytes = 4 + sizeof(start) - 1 + n + p->facts_bytes;
+	option(w, PCAPNG_OPT_CUSTOM_TEXT, bytes);
+	wr_le32(w, PCAPNG_ENTERPRISE);
+	wr_bytes(w, start, sizeof(start) - 1);
+	wr_bytes(w, digits + sizeof(digits) - n, n);
+	wr_bytes(w, p->facts, p->facts_bytes);
+	wr_padding(w, bytes);
+}
+
 /* ---- the four blocks ---- */
 
 void
@@ -287,6 +309,7 @@ pcapng_packet(struct writer *w, const struct pcapng_packet *p)
 
 	assert(p->kept_bytes <= p->len_bytes);
 	assert(p->comment_bytes <= PCAPNG_TEXT_MAX);
+	assert(p->facts_bytes <= PCAPNG_TEXT_MAX);
 	wr_le32(w, p->interface);
 	wr_stamp(w, p->at_ns);
 	wr_le32(w, p->kept_bytes);
@@ -299,7 +322,9 @@ pcapng_packet(struct writer *w, const struct pcapng_packet *p)
 	}
 	if (p->comment_bytes != 0)
 		option_bytes(w, OPT_COMMENT, p->comment, p->comment_bytes);
-	if (p->flags != 0 || p->comment_bytes != 0)
+	if (p->journey != 0)
+		option_facts(w, p);
+	if (p->flags != 0 || p->comment_bytes != 0 || p->journey != 0)
 		option(w, OPT_END, 0);
 	block_end(w, b);
 }

@@ -21,7 +21,7 @@
 
 /* What a block can take at most, for those who make room. */
 #define PCAPNG_BLOCK_MAX        (4 * (PCAPNG_TEXT_MAX + 8) + 128)
-#define PCAPNG_PACKET_MAX(kept) (PCAPNG_TEXT_MAX + 128 + (kept))
+#define PCAPNG_PACKET_MAX(kept) (2 * PCAPNG_TEXT_MAX + 256 + (kept))
 
 #define PCAPNG_ETHERNET 1 /* LINKTYPE_ETHERNET */
 
@@ -56,9 +56,25 @@ struct pcapng_packet {
 	uint32_t kept_bytes;    /* at data */
 	uint32_t len_bytes;     /* of the frame, at least kept_bytes */
 	uint32_t comment_bytes; /* 0: none; at most PCAPNG_TEXT_MAX */
+	uint32_t facts_bytes;   /* likewise */
+	uint32_t journey;       /* 0: the facts are left out */
 	const uint8_t *data;
 	const char *comment; /* UTF-8 already, as by pcapng_repair() */
+	const char *facts;   /* what programs read, likewise */
 };
+
+/*
+ * The facts go into a custom option (3.5.1) of text, which begins with the
+ * frame's journey:
+ *
+ *     lanyard journey=17 node=gw verdict=nat-out out=gw.outside entry=3
+ *
+ * A custom option names an enterprise.  This one is the number that RFC 5612
+ * keeps for examples; the first word tells it from others who use that.
+ */
+#define PCAPNG_OPT_CUSTOM_TEXT 2988
+#define PCAPNG_ENTERPRISE      32473
+#define PCAPNG_FACTS           "lanyard journey="
 
 void pcapng_packet(struct writer *w, const struct pcapng_packet *p);
 

@@ -25,7 +25,8 @@ struct record {
 	uint64_t at_ns;
 	uint32_t point; /* number of its interface */
 	uint32_t len, kept;
-	uint16_t more; /* records that follow of the same frame */
+	uint32_t journey; /* counted from the capture's start */
+	uint16_t more;    /* records that follow of the same frame */
 	uint8_t kind;
 	uint8_t dir;
 	uint8_t todo; /* offloads that could not be finished */

@@ -132,3 +132,33 @@ frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
 	}
 	return out;
 }
+
+/* ---- for programs ---- */
+
+static void
+add_facts(struct text *t, const char *whose, const struct verdict_facts *v)
+{
+	if (v->node == NULL)
+		return;
+	add(t, " %snode=%s %sverdict=%s", whose, v->node, whose,
+	    reason_name(v->reason));
+	if (v->out != NULL)
+		add(t, " %sout=%s", whose, v->out);
+	if (v->nout != 0)
+		add(t, " %sports=%u", whose, v->nout);
+	if (v->entry != 0)
+		add(t, " %sentry=%u", whose, v->entry);
+}
+
+char *
+frame_verdict_facts(char *out, size_t out_bytes, enum direction dir,
+    const struct verdict_facts *cause, const struct verdict_facts *verdict)
+{
+	struct text t = { .at = out, .left = out_bytes };
+
+	add(&t, "%s", "");
+	if (dir == DIR_OUT)
+		add_facts(&t, "cause.", cause);
+	add_facts(&t, "", verdict);
+	return out;
+}

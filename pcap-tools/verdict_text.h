@@ -40,4 +40,16 @@ char *verdict_text(
 char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
     const struct verdict_facts *cause, const struct verdict_facts *verdict);
 
+/*
+ * The same for programs: words "key=value", each with a blank in front:
+ *
+ *     " node=gw verdict=nat-out out=gw.outside ports=1 entry=3"
+ *
+ * node, verdict (a name of reason.def), and where they are known out, the first
+ * port that it left by, ports, how many, and entry.  Of a frame going out the
+ * cause comes first, with "cause." before each key.
+ */
+char *frame_verdict_facts(char *out, size_t out_bytes, enum direction dir,
+    const struct verdict_facts *cause, const struct verdict_facts *verdict);
+
 #endif

@@ -425,7 +425,8 @@ router_take(struct port *port, struct burst *burst)
 		if (!outbox_has_room(
 			router->outbox, 4 * BURST_MAX, OUTBOX_SPARE))
 			outbox_flush(router->outbox);
-		frame->verdict = (struct verdict){ .node = &router->node };
+		frame->verdict = (struct verdict){ .node = &router->node,
+			.journey = frame->verdict.journey };
 		mark = outbox_mark(router->outbox);
 		reason = take_one(router, in, frame, now_ns);
 		outbox_rewind(router->outbox, mark);

@@ -145,6 +145,7 @@ outbox_add(struct outbox *outbox, struct port *port, const struct frame *frame,
 	out->cause[n] = *cause;
 	out->burst.frame[n] = *frame;
 	out->burst.frame[n].cause = &out->cause[n];
+	out->burst.frame[n].verdict.journey = cause->journey;
 	out->burst.flags |= frame->flags;
 	outbox->fill->frames++;
 	return true;

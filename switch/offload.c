@@ -329,6 +329,7 @@ finished(struct finisher *f, unsigned int i, uint32_t len)
 		.len = len,
 		.head = len,
 		.cause = f->from->frame[i].cause,
+		.verdict.journey = f->from->frame[i].verdict.journey,
 	};
 	return bytes;
 }

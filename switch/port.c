@@ -86,9 +86,13 @@ frame_copy(void *to, const struct frame *frame, size_t offset, size_t n)
 void
 node_judge_all(struct node *node, struct burst *burst, enum reason reason)
 {
-	for (unsigned int i = 0; i < burst->n; i++)
-		burst->frame[i].verdict = (struct verdict){ .node = node,
-			.reason = (uint16_t)reason };
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct verdict *verdict = &burst->frame[i].verdict;
+
+		*verdict = (struct verdict){ .node = node,
+			.reason = (uint16_t)reason,
+			.journey = verdict->journey };
+	}
 	node->count[reason] += burst->n;
 }
 
@@ -172,6 +176,26 @@ static _Thread_local struct {
 	unsigned int depth;
 	unsigned int sends_left;
 } nest;
+
+static _Thread_local uint32_t journeys;
+
+uint32_t
+port_journeys(void)
+{
+	return journeys;
+}
+
+static void
+number(struct burst *burst)
+{
+	for (unsigned int i = 0; i < burst->n; i++) {
+		if (burst->frame[i].verdict.journey != 0)
+			continue;
+		if (++journeys == 0)
+			journeys = 1;
+		burst->frame[i].verdict.journey = journeys;
+	}
+}
 
 struct passage {
 	struct port *port, *peer; /* peer NULL: to be refused */
@@ -300,10 +324,13 @@ hand_over(const struct passage *p)
 	struct port *port = p->port, *peer = p->peer;
 	uint64_t bytes = burst_bytes(p->burst);
 
-	if (port->watchers == NULL && (peer == NULL || peer->watchers == NULL))
+	if (port->watchers == NULL &&
+	    (peer == NULL || peer->watchers == NULL)) {
 		deliver(p);
-	else
+	} else {
+		number(p->burst);
 		deliver_watched(p, port, port->watchers);
+	}
 	port->out_frames += p->burst->n;
 	port->out_bytes += bytes;
 	port->out_drops += burst_drops(p->burst);

@@ -54,6 +54,10 @@ struct verdict {
 	uint16_t reason;         /* enum reason */
 	uint16_t nout;           /* ports it left by */
 	uint32_t entry;          /* NAT entry or the like; 0: none */
+	/* The same for a frame and all that comes of it, through any node and
+	 * cable; 0 until a watcher meets it.  A node does not write it; who
+	 * makes a frame of another hands it on. */
+	uint32_t journey;
 };
 
 /* What remains to be done to a frame before it may meet a wire. */
@@ -203,6 +207,10 @@ void port_send(struct port *port, struct burst *burst);
 /* Refuses a burst that this port's node was to send but cannot: judged and
  * counted as port_send() does when there is no cable. */
 void port_refuse(struct port *port, struct burst *burst, enum reason reason);
+
+/* The newest journey's number on this thread.  They are given in order, from 1,
+ * and start anew after 2^32. */
+uint32_t port_journeys(void);
 
 /* Attaches and detaches a capture point. */
 void port_watch(struct port *port, struct watcher *watcher);

@@ -88,7 +88,8 @@ gather(struct burst *out, const struct burst *in, const uint16_t *to,
 		frame = &out->frame[out->n++];
 		*frame = in->frame[i];
 		frame->cause = &in->frame[i].verdict;
-		frame->verdict = (struct verdict){ 0 };
+		frame->verdict =
+		    (struct verdict){ .journey = in->frame[i].verdict.journey };
 		out->flags |= frame->flags;
 	}
 }

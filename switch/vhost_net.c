@@ -117,6 +117,7 @@ view_pieces(struct frame *frame, struct iovec *piece, unsigned int n,
 	copy_out(&rest, header, rules->header_bytes);
 	frame->len = len;
 	frame->cause = NULL;
+	frame->verdict.journey = 0;
 	if (rest.n == 1 || rest.piece->iov_len >= FRAME_HEAD_BYTES) {
 		frame->data = rest.piece->iov_base;
 		frame->head = (uint32_t)rest.piece->iov_len;
@@ -147,6 +148,7 @@ view_single(struct frame *frame, uint8_t *at, uint32_t bytes,
 	frame->ntail = 0;
 	frame->flags = 0;
 	frame->cause = NULL;
+	frame->verdict.journey = 0;
 	memcpy(&asked, at, sizeof(asked));
 	if (asked == 0)
 		return DROP_NONE;

@@ -22,6 +22,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "pcap-tools/capture.h"
+#include "pcap-tools/pcapng.h"
 #include "switch/switch.h"
 #include "switch/traffic.h"
 #include "tests/pcap-tools/blocks.h"
@@ -268,6 +269,60 @@ frame_stands_before_those_it_causes(void **state)
 		assert_int_equal(p.len, sizeof(frame_a));
 		assert_int_equal(p.kept, sizeof(frame_a));
 		assert_memory_equal(p.data, frame_a, sizeof(frame_a));
+	}
+	free(file.data);
+}
+
+/* Packet number n's facts, behind the number of the enterprise. */
+static char *
+facts_at(const struct bytes *file, unsigned int n)
+{
+	struct block b = block_at(file, BLOCK_PACKET, n);
+	uint32_t kept = le32(b.body + 12);
+	struct option o =
+	    find_option(&b, 20 + (kept + 3) / 4 * 4, PCAPNG_OPT_CUSTOM_TEXT);
+
+	assert_non_null(o.value);
+	assert_true(o.n >= 4);
+	assert_int_equal(le32(o.value), PCAPNG_ENTERPRISE);
+	return strndup((const char *)o.value + 4, o.n - 4);
+}
+
+static void
+facts_carry_journeys_through_nodes_and_verdicts(void **state)
+{
+	static const char *const want[] = {
+		"lanyard journey=1 node=gw verdict=nat-out out=gw.outside "
+		"ports=1 entry=3",
+		"lanyard journey=2 node=gw verdict=nat-out out=gw.outside "
+		"ports=1 entry=3",
+		"lanyard journey=1 cause.node=internet cause.verdict=forwarded "
+		"cause.out=internet.server.eth0 cause.ports=1 "
+		"node=server verdict=delivered",
+		"lanyard journey=2 cause.node=internet cause.verdict=forwarded "
+		"cause.out=internet.server.eth0 cause.ports=1 "
+		"node=server verdict=delivered",
+	};
+	struct bench *b = *state;
+	struct bytes file;
+
+	/* What passed before does not count. */
+	begin_capture(b, 0, 0);
+	add_point(b, INSIDE, NULL);
+	send_numbered(b, ALICE, 5, 60, 0);
+	free(end_capture(b).data);
+
+	/* Between the two points is a hop where nobody looks. */
+	begin_capture(b, 0, 0);
+	add_point(b, INSIDE, NULL);
+	add_point(b, INET_SERVER, NULL);
+	send_numbered(b, ALICE, 2, 60, 0);
+	file = end_capture(b);
+	for (unsigned int i = 0; i < 4; i++) {
+		char *is = facts_at(&file, i);
+
+		assert_string_equal(is, want[i]);
+		free(is);
 	}
 	free(file.data);
 }
@@ -1293,6 +1348,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(frame_stands_before_those_it_causes),
+		TEST(facts_carry_journeys_through_nodes_and_verdicts),
 		TEST(burst_stands_before_those_it_causes),
 		TEST(drops_say_why),
 		TEST(interfaces_are_described_in_order),
