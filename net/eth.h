@@ -19,6 +19,8 @@
 #define ETH_VLAN  0x8100
 #define ETH_QINQ  0x88a8
 #define ETH_IPV6  0x86dd
+#define ETH_SLOW  0x8809 /* Slow Protocols (IEEE 802.3 57A) */
+#define ETH_LLDP  0x88cc
 #define ETH_LOCAL 0x88b5 /* local experimental (IEEE 802 9.2.3) */
 
 struct eth {
