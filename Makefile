@@ -50,6 +50,7 @@ UNDER_vmm        := disk net base
 UNDER_pcap-tools := switch net base
 UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
+NEEDS_switch     := -lm
 NEEDS_disk       := -lzstd -lz
 NEEDS_vmm        := -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap -lzstd -lz

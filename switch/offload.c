@@ -285,6 +285,8 @@ offload_segment(const struct frame *frame,
 /* Finished frames on their way to a burst. */
 struct finisher {
 	struct port *port;
+	void (*send)(
+	    struct port *port, struct burst *burst, enum reason refusal);
 	struct burst *from;    /* the originals */
 	struct burst out;      /* finished */
 	uint8_t of[BURST_MAX]; /* which original each comes from */
@@ -295,7 +297,7 @@ struct finisher {
 static void
 flush(struct finisher *f)
 {
-	port_send(f->port, &f->out);
+	f->send(f->port, &f->out, DROP_NONE);
 	for (unsigned int i = 0; i < f->out.n; i++)
 		f->from->frame[f->of[i]].verdict = f->out.frame[i].verdict;
 	burst_clear(&f->out);
@@ -343,7 +345,7 @@ cannot(struct finisher *f, unsigned int i)
 	flush(f);
 	burst_clear(&one);
 	one.frame[one.n++] = f->from->frame[i];
-	port_refuse(f->port, &one, DROP_VNET_HEADER);
+	f->send(f->port, &one, DROP_VNET_HEADER);
 	f->from->frame[i].verdict = one.frame[0].verdict;
 }
 
@@ -375,18 +377,32 @@ finish(struct finisher *f, unsigned int i, uint8_t missing)
 }
 
 void
-offload_send(struct port *port, struct burst *burst)
+offload_send(struct port *port, struct burst *burst, uint8_t missing,
+    void (*send)(struct port *port, struct burst *burst, enum reason refusal))
 {
 	struct finisher f;
-	uint8_t missing = 0;
 
-	if (port->peer != NULL)
-		missing = FRAME_TODO & ~port->peer->accepts;
 	f.port = port;
+	f.send = send;
 	f.from = burst;
 	f.used = 0;
 	burst_clear(&f.out);
 	for (unsigned int i = 0; i < burst->n; i++)
 		finish(&f, i, missing);
 	flush(&f);
+}
+
+uint32_t
+offload_wire_frames(const struct frame *frame, uint32_t *bytes)
+{
+	uint32_t payload, n;
+
+	*bytes = frame->len;
+	if (!(frame->flags & (FRAME_TSO4 | FRAME_TSO6)) ||
+	    frame->gso_bytes == 0 || frame->len <= frame->header_bytes)
+		return 1;
+	payload = frame->len - frame->header_bytes;
+	n = (payload + frame->gso_bytes - 1) / frame->gso_bytes;
+	*bytes += (n - 1) * frame->header_bytes;
+	return n;
 }

@@ -25,11 +25,16 @@ unsigned int offload_segment(const struct frame *frame,
     void (*each)(void *arg, const uint8_t *data, size_t len), void *arg);
 
 /*
- * port_send() for a burst whose frames need more than the other end accepts.
- * Does what is missing in scratch memory of its own and sends finished bursts;
- * each original frame's verdict is that of its last segment.  DROP_VNET_HEADER
- * if a frame cannot be segmented.
+ * Passes on a burst whose frames need more than their receiver accepts: what is
+ * missing (FRAME_TODO bits) is done in scratch memory, and finished bursts are
+ * given to send, with DROP_NONE; a frame that cannot be segmented alone, with
+ * DROP_VNET_HEADER.  Each original frame's verdict is that of its last segment.
  */
-void offload_send(struct port *port, struct burst *burst);
+void offload_send(struct port *port, struct burst *burst, uint8_t missing,
+    void (*send)(struct port *port, struct burst *burst, enum reason refusal));
+
+/* How many frames a wire would see of this one, and in all of how many
+ * bytes. */
+uint32_t offload_wire_frames(const struct frame *frame, uint32_t *bytes);
 
 #endif

@@ -3,8 +3,11 @@
  *
  * A plain cable is nothing but two ports that point at each other.  port_send()
  * is on the way of every frame, so the unusual is behind one test each: a
- * missing or sleeping cable, offloads that the other end does not do, a frame
- * beyond its MTU, a watcher.
+ * missing or sleeping cable, one on which something happens, offloads that the
+ * other end does not do, a frame beyond its MTU, a watcher.
+ *
+ * What passes such a cable is handed over twice: to the cable, seen by the
+ * watchers here, and from the cable, seen by those at the other end.
  *
  * A take() may send, and so a send may nest: as deep as a frame's way through
  * switches and routers is long, and as often as a broadcast has receivers.
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "switch/cable.h"
 #include "switch/offload.h"
 
 void
@@ -119,6 +123,8 @@ cable_cut(struct port *port)
 
 	if (peer == NULL)
 		return;
+	if (port->cable != NULL)
+		cable_pulled(port->cable);
 	port->peer = NULL;
 	peer->peer = NULL;
 	if (peer->ops->link != NULL)
@@ -142,6 +148,8 @@ port_set_down(struct port *port, bool down)
 	is = port_is_up(port);
 	if (was == is)
 		return;
+	if (!is && port->cable != NULL)
+		cable_link_down(port->cable);
 	if (port->ops->link != NULL)
 		port->ops->link(port, is);
 	if (port->peer->ops->link != NULL)
@@ -197,8 +205,11 @@ number(struct burst *burst)
 	}
 }
 
+/* From port to peer, either of which may be NULL: without a peer the burst is
+ * the way's, or to be refused; without a port it comes out of a cable. */
 struct passage {
-	struct port *port, *peer; /* peer NULL: to be refused */
+	struct port *port, *peer;
+	struct cable_way *way;
 	struct burst *burst;
 	enum reason refusal;
 };
@@ -272,8 +283,12 @@ take_what_fits(struct port *peer, struct burst *burst)
 static void
 deliver(const struct passage *p)
 {
-	if (p->peer == NULL)
-		node_judge_all(p->port->node, p->burst, p->refusal);
+	struct port *end = p->port != NULL ? p->port : p->peer;
+
+	if (p->refusal != DROP_NONE)
+		node_judge_all(end->node, p->burst, p->refusal);
+	else if (p->way != NULL)
+		cable_enter(p->way, p->burst);
 	else if (some_too_long(p->peer, p->burst))
 		take_what_fits(p->peer, p->burst);
 	else
@@ -322,22 +337,32 @@ static void
 hand_over(const struct passage *p)
 {
 	struct port *port = p->port, *peer = p->peer;
+	struct port *first = port != NULL ? port : peer;
 	uint64_t bytes = burst_bytes(p->burst);
 
-	if (port->watchers == NULL &&
+	if (first->watchers == NULL &&
 	    (peer == NULL || peer->watchers == NULL)) {
 		deliver(p);
 	} else {
 		number(p->burst);
-		deliver_watched(p, port, port->watchers);
+		deliver_watched(p, first, first->watchers);
 	}
-	port->out_frames += p->burst->n;
-	port->out_bytes += bytes;
-	port->out_drops += burst_drops(p->burst);
+	if (port != NULL) {
+		port->out_frames += p->burst->n;
+		port->out_bytes += bytes;
+		port->out_drops += burst_drops(p->burst);
+	}
 	if (peer != NULL) {
 		peer->in_frames += p->burst->n;
 		peer->in_bytes += bytes;
 	}
+}
+
+static bool
+is_nested_too_deep(void)
+{
+	return nest.depth >= PORT_NESTED_MAX ||
+	    (nest.depth > 0 && nest.sends_left == 0);
 }
 
 /* Why nothing leaves by port, or DROP_NONE. */
@@ -348,25 +373,47 @@ blocked(const struct port *port)
 		return DROP_NO_CABLE;
 	if (port->down || port->peer->down)
 		return DROP_LINK_DOWN;
-	if (nest.depth >= PORT_NESTED_MAX ||
-	    (nest.depth > 0 && nest.sends_left == 0))
-		return DROP_LOOP;
-	return DROP_NONE;
+	return is_nested_too_deep() ? DROP_LOOP : DROP_NONE;
+}
+
+static void
+pass(const struct passage *p)
+{
+	if (nest.depth++ == 0)
+		nest.sends_left = PORT_SENDS_MAX;
+	nest.sends_left--;
+	hand_over(p);
+	nest.depth--;
 }
 
 void
 port_refuse(struct port *port, struct burst *burst, enum reason reason)
 {
-	struct passage p = { port, NULL, burst, reason };
+	const struct passage p = {
+		.port = port, .burst = burst, .refusal = reason
+	};
 
 	if (burst->n > 0)
 		hand_over(&p);
 }
 
+static void
+send_finished(struct port *port, struct burst *burst, enum reason refusal)
+{
+	if (refusal != DROP_NONE)
+		port_refuse(port, burst, refusal);
+	else
+		port_send(port, burst);
+}
+
 void
 port_send(struct port *port, struct burst *burst)
 {
-	struct passage p = { port, port->peer, burst, blocked(port) };
+	struct passage p = { .port = port,
+		.peer = port->peer,
+		.burst = burst,
+		.refusal = blocked(port) };
+	uint8_t missing;
 
 	if (burst->n == 0)
 		return;
@@ -374,15 +421,41 @@ port_send(struct port *port, struct burst *burst)
 		port_refuse(port, burst, p.refusal);
 		return;
 	}
-	if (burst->flags & FRAME_TODO & ~p.peer->accepts) {
-		offload_send(port, burst);
+	missing = FRAME_TODO & ~p.peer->accepts;
+	if (port->way != NULL) {
+		missing |= FRAME_TODO & ~cable_carries(port->way);
+		p.way = port->way;
+		p.peer = NULL;
+	}
+	if (burst->flags & missing) {
+		offload_send(port, burst, missing, send_finished);
 		return;
 	}
-	if (nest.depth++ == 0)
-		nest.sends_left = PORT_SENDS_MAX;
-	nest.sends_left--;
-	hand_over(&p);
-	nest.depth--;
+	pass(&p);
+}
+
+static void
+arrive_finished(struct port *port, struct burst *burst, enum reason refusal)
+{
+	const struct passage p = {
+		.peer = port, .burst = burst, .refusal = refusal
+	};
+
+	if (burst->n > 0)
+		pass(&p);
+}
+
+void
+port_arrive(struct port *port, struct burst *burst)
+{
+	uint8_t missing = FRAME_TODO & ~port->accepts;
+
+	if (is_nested_too_deep())
+		arrive_finished(port, burst, DROP_LOOP);
+	else if (burst->flags & missing)
+		offload_send(port, burst, missing, arrive_finished);
+	else
+		arrive_finished(port, burst, DROP_NONE);
 }
 
 void

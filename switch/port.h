@@ -7,6 +7,9 @@
  *
  *     port_send(a, burst)  ->  a->peer->ops->take(a->peer, burst)
  *
+ * Where something is to happen on the cable (cable.h), the cable judges the
+ * burst, and hands over copies later, by port_arrive().
+ *
  * The taker decides the fate of every frame and writes it into the frame's
  * verdict before it returns; the sender's counters, and the capture points at
  * both ends, read it there.  Frames are views: whoever keeps bytes copies them
@@ -39,6 +42,8 @@
 #define PORT_SENDS_MAX  100000 /* sends that one send may cause */
 
 struct port;
+struct cable;     /* cable.h */
+struct cable_way; /* one direction of it */
 
 /* A switch, router, guest or bridge: what decides, and counts by reason.  Part
  * of its owner's struct, which outlives every port and capture of it. */
@@ -150,7 +155,10 @@ struct port {
 	struct node *node;
 	char name[NODE_NAME_BYTES]; /* "gw.inside": unique in the lab */
 	struct port *peer;          /* the cable's other end, or NULL */
-	bool down;                  /* link down by command */
+	struct cable *cable; /* what is to happen on it, NULL: nothing ever */
+	struct cable_way
+	    *way;           /* the same for frames from here, NULL: nothing */
+	bool down;          /* link down by command */
 	uint8_t accepts;    /* FRAME_TODO bits that take() can do itself */
 	uint32_t mtu_bytes; /* largest frame that take() accepts, 0: any */
 	struct watcher *watchers;
@@ -187,7 +195,8 @@ void node_judge_all(struct node *node, struct burst *burst, enum reason reason);
 int cable_join(struct port *a, struct port *b);
 void cable_cut(struct port *port); /* fine when there is none */
 
-/* Takes the link down or up again; the other end is told too. */
+/* Takes the link down or up again; the other end is told too.  What is on its
+ * way in a cable is lost. */
 void port_set_down(struct port *port, bool down);
 bool port_is_up(const struct port *port); /* cable, and both ends up */
 
@@ -203,6 +212,12 @@ bool port_is_up(const struct port *port); /* cable, and both ends up */
  * which one causes more than PORT_SENDS_MAX, are refused as DROP_LOOP.
  */
 void port_send(struct port *port, struct burst *burst);
+
+/*
+ * Hands a burst that comes out of a cable to port's node, as port_send() at the
+ * other end does by a plain one: offloads, MTU, watchers, counters.
+ */
+void port_arrive(struct port *port, struct burst *burst);
 
 /* Refuses a burst that this port's node was to send but cannot: judged and
  * counted as port_send() does when there is no cable. */
