@@ -3,6 +3,8 @@
  * each a whole number of clusters.  The file is written under a temporary name
  * and renamed when it is on the disk, so that there is never half an image.
  */
+#include "disk/create.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disk/disk.h"
 #include "disk/file.h"
 #include "disk/qcow2.h"
 #include "disk/refcount.h"
@@ -119,11 +120,43 @@ write_file(
 		plan_image(&h, &plan);
 		error = write_image(fd, &h, &plan);
 	}
-	if (error == 0)
-		error = file_sync(fd);
 	return error == 0
 	    ? 0
 	    : err_sys(err, error, NULL, "%s: cannot be written", path);
+}
+
+static int
+check_options(const char *path, const struct disk_options *o, struct err *err)
+{
+	assert(!o->raw || o->backing == NULL);
+	if (o->size != 0)
+		return 0;
+	return err_set(
+	    err, -EINVAL, "%s: a disk of 0 bytes; give it a size", path);
+}
+
+int
+create_unsynced(const char *path, const struct disk_options *options, int *fd,
+    struct err *err)
+{
+	int error = check_options(path, options, err);
+
+	*fd = -1;
+	if (error != 0)
+		return error;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, -errno, NULL, "%s: cannot be made", path);
+	*fd = open(
+	    path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (*fd < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be made", path);
+	error = write_file(*fd, path, options, err);
+	if (error == 0)
+		return 0;
+	close(*fd);
+	*fd = -1;
+	unlink(path);
+	return error;
 }
 
 /* The temporary file becomes path. */
@@ -148,27 +181,26 @@ disk_create(
 {
 	char temporary[PATH_MAX];
 	struct stat st;
-	int fd, error;
+	int fd, error = check_options(path, options, err);
 
-	assert(!options->raw || options->backing == NULL);
-	if (options->size == 0)
-		return err_set(err, -EINVAL,
-		    "%s: a disk of 0 bytes; give it a size", path);
+	if (error != 0)
+		return error;
 	if (!options->replace && lstat(path, &st) == 0)
 		return err_set(err, -EEXIST,
 		    "%s: exists already; choose another name or remove it",
 		    path);
-	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.new.%ld", path,
+	if ((size_t)snprintf(temporary, sizeof(temporary), "%s~new.%ld", path,
 		(long)getpid()) >= sizeof(temporary))
 		return err_set(
 		    err, -ENAMETOOLONG, "%.60s...: is too long", path);
-	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-	    0644);
-	if (fd < 0)
-		return err_sys(err, -errno, NULL, "%s: cannot be made", path);
-	error = write_file(fd, path, options, err);
+	error = create_unsynced(temporary, options, &fd, err);
+	if (error != 0)
+		return error;
+	error = file_sync(fd);
 	close(fd);
-	if (error == 0)
+	if (error != 0)
+		err_sys(err, error, NULL, "%s: cannot be written", path);
+	else
 		error = put_in_place(temporary, path, options->replace, err);
 	if (error != 0)
 		unlink(temporary);

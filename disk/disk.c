@@ -20,7 +20,6 @@
 
 #include "disk/check.h"
 #include "disk/file.h"
-#include "disk/lock.h"
 #include "disk/map.h"
 #include "disk/node.h"
 
@@ -48,42 +47,58 @@ disk_set_free(struct disk_set *set)
 
 /* ---- opening ---- */
 
-/* Lists the layers of the chain, and how much of each is seen: a child hides
- * what its parent has past the child's end, and the parent's end hides what is
- * below it. */
+void
+node_list_layers(struct disk *disk)
+{
+	uint64_t least = disk->top->size;
+
+	/* A child hides what its parent has past the child's end, and the
+	 * parent's end hides what is below it. */
+	for (struct layer *l = disk->top; l != NULL; l = l->parent) {
+		if (l->size < least)
+			least = l->size;
+		disk->layers[l->number] = l;
+		disk->visible[l->number] = least;
+	}
+}
+
 static int
 list_layers(struct disk *disk, struct err *err)
 {
 	size_t n = disk->top->number + 1;
-	struct layer **layers = calloc(n, sizeof(struct layer *));
-	uint64_t *visible = calloc(n, sizeof(uint64_t));
-	uint64_t least = disk->top->size;
 
-	if (layers == NULL || visible == NULL) {
-		free(layers);
-		free(visible);
+	disk->layers = calloc(n, sizeof(*disk->layers));
+	disk->visible = calloc(n, sizeof(*disk->visible));
+	if (disk->layers == NULL || disk->visible == NULL)
 		return err_set(
 		    err, -ENOMEM, "%s: out of memory", disk->top->path);
-	}
-	for (struct layer *l = disk->top; l != NULL; l = l->parent) {
-		if (l->size < least)
-			least = l->size;
-		layers[l->number] = l;
-		visible[l->number] = least;
-	}
-	free(disk->layers);
-	free(disk->visible);
-	disk->layers = layers;
-	disk->visible = visible;
+	node_list_layers(disk);
 	return 0;
 }
 
-static void
-free_disk(struct disk *disk)
+struct disk *
+node_new(struct disk_set *set)
+{
+	struct disk *disk = calloc(1, sizeof(*disk));
+
+	if (disk == NULL)
+		return NULL;
+	disk->set = set;
+	/* Whoever wrote before may not have waited for the device. */
+	atomic_init(&disk->unsynced, true);
+	pthread_rwlock_init(&disk->lock, NULL);
+	pthread_mutex_init(&disk->flushing, NULL);
+	pthread_mutex_init(&disk->inflating, NULL);
+	return disk;
+}
+
+void
+node_free(struct disk *disk)
 {
 	if (disk->writer != NULL)
 		writer_close(disk);
-	layer_release(disk->set, disk->top);
+	if (disk->top != NULL)
+		layer_release(disk->set, disk->top);
 	pthread_rwlock_destroy(&disk->lock);
 	pthread_mutex_destroy(&disk->flushing);
 	pthread_mutex_destroy(&disk->inflating);
@@ -149,7 +164,7 @@ struct disk *
 disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
     struct err *err)
 {
-	struct disk *disk = calloc(1, sizeof(*disk));
+	struct disk *disk = node_new(set);
 
 	assert((flags & (DISK_WRITE | DISK_NO_LOCK)) !=
 	    (DISK_WRITE | DISK_NO_LOCK));
@@ -157,11 +172,7 @@ disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
 		*code = err_set(err, -ENOMEM, "%s: out of memory", path);
 		return NULL;
 	}
-	disk->set = set;
 	disk->flags = flags;
-	pthread_rwlock_init(&disk->lock, NULL);
-	pthread_mutex_init(&disk->flushing, NULL);
-	pthread_mutex_init(&disk->inflating, NULL);
 	disk->top =
 	    layer_open(set, path, (flags & DISK_RAW) != 0 ? "raw" : NULL,
 		layer_flags(flags), code, err);
@@ -171,8 +182,15 @@ disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
 		*code = set_up(disk, err);
 	if (*code == 0)
 		return disk;
-	free_disk(disk);
+	node_free(disk);
 	return NULL;
+}
+
+static bool
+has_changes(const struct disk *disk)
+{
+	return atomic_load(&disk->written) ||
+	    (disk->writer != NULL && !writer_is_clean(disk));
 }
 
 int
@@ -183,12 +201,12 @@ disk_close(struct disk *disk, struct err *err)
 	if (disk == NULL)
 		return 0;
 	/* The second one writes what the first has given back. */
-	if (disk->top->writable && !disk->failed) {
+	if (disk->top->writable && !disk->failed && has_changes(disk)) {
 		error = disk_flush(disk, err);
 		if (error == 0)
 			error = disk_flush(disk, err);
 	}
-	free_disk(disk);
+	node_free(disk);
 	return error;
 }
 
@@ -568,6 +586,7 @@ write_raw(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
 			    "%s: cannot be written", disk->top->path);
 		done += len;
 	}
+	node_wrote(disk);
 	return 0;
 }
 
@@ -619,6 +638,7 @@ zero_raw(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
 {
 	static const uint8_t zeros[1 << 16];
 
+	node_wrote(disk);
 	if (len == 0 ||
 	    fallocate(disk->top->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		(off_t)offset, (off_t)len) == 0)
@@ -706,17 +726,16 @@ disk_discard(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
 	return zero_or_discard(disk, offset, len, true, err);
 }
 
-/* With flushing locked; halted: the lock, too. */
-static int
-flush(struct disk *disk, bool halted, struct err *err)
+int
+node_flush(struct disk *disk, struct err *err)
 {
 	int error;
 
 	if (disk->failed)
 		return check_write(disk, 0, 0, err);
 	if (disk->writer != NULL)
-		return writer_flush(disk, halted, err);
-	if (!disk->top->writable)
+		return writer_flush(disk, false, err);
+	if (!disk->top->writable || !atomic_exchange(&disk->unsynced, false))
 		return 0;
 	error = file_sync(disk->top->fd);
 	if (error == 0)
@@ -732,7 +751,7 @@ disk_flush(struct disk *disk, struct err *err)
 	int error;
 
 	pthread_mutex_lock(&disk->flushing);
-	error = flush(disk, false, err);
+	error = node_flush(disk, err);
 	pthread_mutex_unlock(&disk->flushing);
 	return error;
 }
@@ -745,6 +764,7 @@ resize_raw(struct disk *disk, uint64_t size, struct err *err)
 	if (ftruncate(disk->top->fd, (off_t)size) < 0)
 		return err_sys(
 		    err, -errno, NULL, "%s: cannot grow", disk->top->path);
+	node_wrote(disk);
 	disk->top->size = size;
 	return 0;
 }
@@ -784,89 +804,7 @@ disk_resize(struct disk *disk, uint64_t size, struct err *err)
 	}
 	pthread_rwlock_unlock(&disk->lock);
 	if (error == 0)
-		error = flush(disk, false, err);
-	pthread_mutex_unlock(&disk->flushing);
-	return error;
-}
-
-/* ---- a new top ---- */
-
-/* The top, which is all on the disk, becomes a layer that is only read. */
-static struct layer *
-make_parent(struct disk *disk, const char *path, struct err *err)
-{
-	size_t n = strlen(path) + 1;
-	struct layer *old = disk->top, *frozen = malloc(sizeof(*old) + n);
-
-	if (frozen == NULL) {
-		err_set(err, -ENOMEM, "%s: out of memory", path);
-		return NULL;
-	}
-	memcpy(frozen, old, sizeof(*old));
-	memcpy(frozen->path, path, n);
-	frozen->writable = false;
-	lock_keep(frozen->fd, RIGHT_READ, RIGHT_WRITE | RIGHT_RESIZE);
-	pthread_mutex_lock(&disk->set->lock);
-	LIST_REMOVE(old, entry);
-	LIST_INSERT_HEAD(&disk->set->layers, frozen, entry);
-	pthread_mutex_unlock(&disk->set->lock);
-	free(old);
-	return frozen;
-}
-
-/* With everything locked and on the disk. */
-static int
-change_top(struct disk *disk, const char *frozen,
-    int (*commit)(void *arg, struct err *err), void *arg, struct err *err)
-{
-	char *path = strdup(disk->top->path);
-	struct layer *old;
-	int error = path != NULL ? commit(arg, err) : -ENOMEM;
-
-	if (error == 0) {
-		if (disk->writer != NULL)
-			writer_close(disk);
-		old = make_parent(disk, frozen, err);
-		disk->failed = old == NULL;
-		error = old == NULL ? -ENOMEM : 0;
-		disk->top = old != NULL ? old : disk->top;
-	}
-	if (error == 0) {
-		old = disk->top;
-		disk->top = layer_open(disk->set, path, "qcow2",
-		    layer_flags(disk->flags), &error, err);
-		if (disk->top == NULL) {
-			disk->top = old;
-			disk->failed = true;
-		} else {
-			layer_release(disk->set, old);
-			error = set_up(disk, err);
-			disk->failed = error != 0;
-		}
-	}
-	free(path);
-	return error;
-}
-
-int
-disk_freeze(struct disk *disk, const char *frozen,
-    int (*commit)(void *arg, struct err *err), void *arg, struct err *err)
-{
-	int error;
-
-	/* Most of it is flushed while others go on. */
-	error = disk_flush(disk, err);
-	pthread_mutex_lock(&disk->flushing);
-	pthread_rwlock_wrlock(&disk->lock);
-	if (error == 0)
-		error = check_write(disk, 0, 0, err);
-	do {
-		if (error == 0)
-			error = flush(disk, true, err);
-	} while (error == 0 && disk->writer != NULL && !writer_is_clean(disk));
-	if (error == 0)
-		error = change_top(disk, frozen, commit, arg, err);
-	pthread_rwlock_unlock(&disk->lock);
+		error = node_flush(disk, err);
 	pthread_mutex_unlock(&disk->flushing);
 	return error;
 }

@@ -45,7 +45,7 @@ struct disk *disk_open(struct disk_set *set, const char *path,
 int disk_close(struct disk *disk, struct err *err); /* NULL is fine */
 
 struct disk_options {
-	uint64_t size;              /* 0: the backing file's */
+	uint64_t size;              /* not 0 */
 	unsigned int cluster_bits;  /* 12 to 21, 0: 16 */
 	const char *backing;        /* as written into the image; NULL: none */
 	const char *backing_format; /* "raw" or "qcow2" */
@@ -105,12 +105,29 @@ int disk_flush(struct disk *disk, struct err *err);
 /* Makes the disk larger; what is new reads as zeros. */
 int disk_resize(struct disk *disk, uint64_t size, struct err *err);
 
-/* Halts the disk, flushes, and calls commit, which gives the top image the name
- * frozen and puts an empty one on top of it in its old place; then goes on in
- * that one.  What is written meanwhile waits.  If commit fails, the disk goes on
- * as before. */
-int disk_freeze(struct disk *disk, const char *frozen,
-    int (*commit)(void *arg, struct err *err), void *arg, struct err *err);
+/* ---- a new top image ---- */
+
+struct disk_freezing {
+	struct disk *disk;
+	const char *overlay; /* an empty image made to stand on the disk's */
+	const char *frozen;  /* what the disk's will be called */
+};
+
+struct disk_freeze_calls {
+	/* All disks are on their overlays: this is the moment.  May be NULL. */
+	void (*frozen)(void *arg);
+	/* The frozen images are on the disk.  Gives each its name, and each
+	 * overlay its disk's, for good. */
+	int (*commit)(void *arg, struct err *err);
+	void *arg;
+};
+
+/* Freezes the images of n disks, which are qcow2, as they are at one moment, and
+ * goes on in the overlays.  Requests wait for that moment only, which takes no
+ * device; disk_flush() waits until commit is over.  If this fails, the disks go
+ * on as before, with all that was written since. */
+int disk_freeze(const struct disk_freezing *disks, size_t n,
+    const struct disk_freeze_calls *calls, struct err *err);
 
 /* ---- who holds what ---- */
 

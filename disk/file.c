@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -139,6 +140,52 @@ int
 file_sync(int fd)
 {
 	return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+#define SYNCS 8 /* at a time */
+
+struct sync {
+	pthread_t thread;
+	int fd, error;
+	bool started;
+};
+
+static void *
+run_sync(void *arg)
+{
+	struct sync *s = arg;
+
+	s->error = file_sync(s->fd);
+	return NULL;
+}
+
+/* A journal writes once for all that ask for it at one time. */
+int
+file_sync_all(const int *fds, size_t n)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < n; i += SYNCS) {
+		struct sync syncs[SYNCS] = { 0 };
+		size_t now = MIN(n - i, SYNCS);
+
+		for (size_t k = 0; k < now; k++) {
+			struct sync *s = &syncs[k];
+
+			s->fd = fds[i + k];
+			s->started = k + 1 < now &&
+			    pthread_create(&s->thread, NULL, run_sync, s) == 0;
+			if (!s->started)
+				run_sync(s);
+		}
+		for (size_t k = 0; k < now; k++) {
+			if (syncs[k].started)
+				pthread_join(syncs[k].thread, NULL);
+			if (error == 0)
+				error = syncs[k].error;
+		}
+	}
+	return error;
 }
 
 size_t

@@ -244,6 +244,7 @@ free_layer(struct layer *layer)
 			chunk_release(layer->chunks[i]);
 	free(layer->chunks);
 	free(layer->l1);
+	free(layer->path);
 	if (layer->fd >= 0)
 		close(layer->fd);
 	free(layer);
@@ -253,21 +254,20 @@ static struct layer *
 open_one(const char *path, const char *format, unsigned int flags, int *code,
     struct err *err)
 {
-	size_t n = strlen(path) + 1;
-	struct layer *layer = calloc(1, sizeof(*layer) + n);
+	struct layer *layer = calloc(1, sizeof(*layer));
 	bool write = (flags & LAYER_WRITE) != 0;
 
-	if (layer == NULL) {
+	if (layer == NULL || (layer->path = strdup(path)) == NULL) {
+		free(layer);
 		*code = err_set(err, -ENOMEM, "%s: out of memory", path);
 		return NULL;
 	}
-	memcpy(layer->path, path, n);
 	layer->users = 1;
 	layer->writable = write;
 	layer->fd = open_file(path, write, err);
 	if (layer->fd < 0) {
 		*code = layer->fd;
-		free(layer);
+		free_layer(layer);
 		return NULL;
 	}
 	*code = 0;

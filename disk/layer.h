@@ -37,10 +37,9 @@ struct layer {
 	unsigned int granule_bits;       /* what its table can tell apart */
 	struct qcow2 header;             /* qcow2 only */
 	uint64_t *l1;                    /* in host order */
-	uint64_t l1_bytes_below;         /* of it and its parents */
 	_Atomic(struct chunk *) *chunks; /* NULL until the first one is built */
 	size_t nchunks;                  /* 0 until map_prepare() */
-	char path[];
+	char *path;
 };
 
 struct disk_set {

@@ -136,7 +136,8 @@ answer(struct live *live, int fd)
 		    "%s: not understood; send \"" WORD "NAME\"", live->image);
 	} else {
 		began = now_us();
-		if (tree_snapshot(disks, 1, line + word, live->disk, &err) == 0)
+		if (tree_snapshot(disks, 1, line + word, &live->disk, &err) ==
+		    0)
 			log_info("%s: snapshot taken in %.1f ms", live->image,
 			    (double)(now_us() - began) / 1000);
 	}

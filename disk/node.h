@@ -21,7 +21,9 @@ struct disk {
 	uint64_t *visible;     /* what is seen of each: bytes from the start */
 	struct writer *writer; /* NULL: read only, or raw */
 	unsigned int flags;
-	bool failed; /* a sync did: nobody knows what is on the disk */
+	bool failed;          /* a sync did: nobody knows what is on the disk */
+	atomic_bool unsynced; /* something was written since the last one */
+	atomic_bool written;  /* by us */
 	pthread_rwlock_t lock;
 	pthread_mutex_t flushing;
 	pthread_mutex_t inflating; /* guards the next three */
@@ -29,6 +31,24 @@ struct disk {
 	size_t inflated_bytes;
 	uint64_t inflated_piece, inflated_at; /* which; piece 0: none */
 };
+
+/* Without a top; NULL: no memory.  And it goes with its top and its writer,
+ * unflushed. */
+struct disk *node_new(struct disk_set *set);
+void node_free(struct disk *disk);
+
+static inline void
+node_wrote(struct disk *disk)
+{
+	atomic_store(&disk->unsynced, true);
+	atomic_store(&disk->written, true);
+}
+
+/* Fills layers and visible, which have room, from the top down. */
+void node_list_layers(struct disk *disk);
+
+/* As disk_flush(), with flushing locked. */
+int node_flush(struct disk *disk, struct err *err);
 
 /* As disk_readv() and disk_extent(), with the lock held.  cached: only what
  * needs no waiting, else -EAGAIN. */

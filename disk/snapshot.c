@@ -1,31 +1,29 @@
 /*
- * Snapshots, rollback and clones: new empty images on frozen ones.
+ * Snapshots and rollback: new empty images on frozen ones.
  *
  * A snapshot gives the disk's file a second name, bob@before.qcow2, makes an
  * empty overlay on that under a temporary name, and writes the catalogue; then
  * the overlay takes the disk's name.  Whoever opens the disk before that rename
  * sees the same contents.
  */
+#include "disk/snapshot.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk/create.h"
 #include "disk/file.h"
-#include "disk/tree.h"
 
-#define COPY_BYTES  (4u << 20)
 #define MAX_NAME    128
 #define OVERLAY_END ".qcow2"
 
-/* The file's name without its directory. */
-static const char *
-base_name(const char *path)
+const char *
+tree_base_name(const char *path)
 {
 	return path + file_directory_bytes(path);
 }
@@ -61,15 +59,14 @@ snapshot_file(
 	return 0;
 }
 
-/* All disks of one operation are in one directory, and none is frozen. */
-static int
-check_disks(const struct tree *tree, const char *const *disks, size_t n,
+int
+tree_check_disks(const struct tree *tree, const char *const *disks, size_t n,
     struct err *err)
 {
 	size_t len = strlen(tree->directory);
 
 	for (size_t i = 0; i < n; i++) {
-		const char *file = base_name(disks[i]);
+		const char *file = tree_base_name(disks[i]);
 		const struct catalogue *c = &tree->catalogue;
 
 		if (file_directory_bytes(disks[i]) != len ||
@@ -113,14 +110,15 @@ make_overlay(struct tree *tree, const char *file, const char *backing,
 	struct disk_options options = { .size = size,
 		.cluster_bits = cluster_bits < 12 ? 0 : cluster_bits,
 		.backing = backing,
-		.backing_format = "qcow2",
-		.replace = true };
-	int error;
+		.backing_format = "qcow2" };
+	int fd, error;
 
 	temporary_name(tree, file, temporary, sizeof(temporary));
 	error = tree_path(tree, temporary, path, sizeof(path), err);
 	if (error == 0)
-		error = disk_create(path, &options, err);
+		error = create_unsynced(path, &options, &fd, err);
+	if (error == 0)
+		error = tree_sync_first(tree, fd, err);
 	if (error == 0 &&
 	    catalogue_add(
 		&tree->catalogue, CATALOGUE_RENAME, temporary, file) == NULL)
@@ -141,141 +139,203 @@ remove_overlay(const struct tree *tree, const char *file)
 /* ---- snapshots ---- */
 
 struct snapshot {
-	struct tree *tree;
-	const char *file; /* the disk's */
-	char frozen[NAME_MAX + 1];
-	char path[PATH_MAX]; /* of frozen */
-	struct disk_set *set;
+	const char *path; /* the disk's */
+	const char *file;
+	char frozen_file[NAME_MAX + 1], frozen[PATH_MAX], overlay[PATH_MAX];
 	struct disk *disk; /* held open, so that nobody else writes */
 	bool live;         /* not ours to close */
-	bool linked;
+	bool linked;       /* frozen is there */
+};
+
+struct snapshots {
+	struct tree *tree;
+	struct disk_set *set;
+	const struct disk_freeze_calls *calls;
+	size_t n;
+	struct snapshot all[];
 };
 
 /* Whether the snapshot's name is there because an attempt did not end: it is the
  * disk itself, and the catalogue does not know it.  Keeps errno. */
 static bool
-is_left_over(const struct snapshot *s, const char *path)
+is_left_over(const struct tree *tree, const struct snapshot *s)
 {
-	const struct catalogue *c = &s->tree->catalogue;
 	int code = errno;
 	struct stat disk, other;
 	bool same = code == EEXIST &&
-	    catalogue_find(c, CATALOGUE_FROZEN, s->frozen) == NULL &&
-	    stat(path, &disk) == 0 && lstat(s->path, &other) == 0 &&
+	    catalogue_find(
+		&tree->catalogue, CATALOGUE_FROZEN, s->frozen_file) == NULL &&
+	    stat(s->path, &disk) == 0 && lstat(s->frozen, &other) == 0 &&
 	    disk.st_dev == other.st_dev && disk.st_ino == other.st_ino;
 
 	errno = code;
 	return same;
 }
 
+/* A disk that nobody has open may have been written without a sync. */
 static int
-prepare_snapshot(
-    struct snapshot *s, const char *path, const char *name, struct err *err)
+open_closed(struct snapshots *all, struct snapshot *s, struct err *err)
 {
-	struct disk_info info;
-	int error =
-	    snapshot_file(s->file, name, s->frozen, sizeof(s->frozen), err);
+	int error, fd;
 
+	s->disk = disk_open(
+	    all->set, s->path, DISK_WRITE | DISK_OUTSIDE, &error, err);
+	if (s->disk == NULL)
+		return error;
+	fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(
+		    err, -errno, NULL, "%s: cannot be opened", s->path);
+	return tree_sync_first(all->tree, fd, err);
+}
+
+static int
+prepare_snapshot(struct snapshots *all, struct snapshot *s, const char *name,
+    struct err *err)
+{
+	struct tree *tree = all->tree;
+	char temporary[NAME_MAX + 32];
+	struct disk_info info;
+	int error = snapshot_file(
+	    s->file, name, s->frozen_file, sizeof(s->frozen_file), err);
+
+	temporary_name(tree, s->file, temporary, sizeof(temporary));
 	if (error == 0)
 		error = tree_path(
-		    s->tree, s->frozen, s->path, sizeof(s->path), err);
+		    tree, s->frozen_file, s->frozen, sizeof(s->frozen), err);
+	if (error == 0)
+		error = tree_path(
+		    tree, temporary, s->overlay, sizeof(s->overlay), err);
+	if (error == 0 && !s->live)
+		error = open_closed(all, s, err);
 	if (error != 0)
-		return error;
-	if (s->disk == NULL)
-		s->disk = disk_open(
-		    s->set, path, DISK_WRITE | DISK_OUTSIDE, &error, err);
-	if (s->disk == NULL)
 		return error;
 	disk_info(s->disk, &info);
 	if (info.cluster_bits == 0)
 		return err_set(err, -ENOTSUP,
 		    "%s: is raw; make a qcow2 disk on top of it, with "
 		    "\"disk create --backing\"",
-		    path);
-	if (link(path, s->path) < 0 && !is_left_over(s, path))
+		    s->path);
+	if (!info.writable)
+		return err_set(
+		    err, -EROFS, "%s: is open for reading only", s->path);
+	if (link(s->path, s->frozen) < 0 && !is_left_over(tree, s))
 		return err_sys(err, -errno,
 		    errno == EEXIST ? "choose another name for the snapshot"
 				    : NULL,
-		    "%s: cannot be made", s->path);
+		    "%s: cannot be made", s->frozen);
 	s->linked = true;
 	return make_overlay(
-	    s->tree, s->file, s->frozen, info.size, info.cluster_bits, err);
+	    tree, s->file, s->frozen_file, info.size, info.cluster_bits, err);
 }
 
-static int
-freeze_all(struct snapshot *s, size_t n, struct err *err)
+int
+snapshots_prepare(struct snapshots **prepared, struct tree *tree,
+    const char *const *disks, size_t n, const char *name,
+    struct disk *const *live, struct err *err)
 {
-	int error = 0;
+	struct snapshots *all =
+	    calloc(1, sizeof(*all) + n * sizeof(all->all[0]));
+	int error = tree_check_disks(tree, disks, n, err);
 
-	for (size_t i = 0; i < n && error == 0; i++)
-		error = tree_freeze(
-		    s->tree, s[i].frozen, s[i].frozen, CATALOGUE_FROZEN, err);
-	return error == 0 ? tree_commit(s->tree, err) : error;
-}
+	*prepared = all;
+	if (all == NULL || (all->set = disk_set_new()) == NULL)
+		return err_set(
+		    err, -ENOMEM, "%s: out of memory", tree->directory);
+	all->tree = tree;
+	for (; all->n < n && error == 0; all->n++) {
+		struct snapshot *s = &all->all[all->n];
 
-/* What a live disk's halt waits for. */
-struct halt {
-	struct snapshot *all;
-	size_t n;
-};
-
-static int
-commit_halted(void *arg, struct err *err)
-{
-	struct halt *halt = arg;
-
-	return freeze_all(halt->all, halt->n, err);
-}
-
-static int
-take_snapshots(struct snapshot *s, size_t n, struct err *err)
-{
-	struct halt halt = { s, n };
-	int error = 0;
-
-	for (size_t i = 0; i < n && error == 0; i++)
-		if (!s[i].live)
-			error = disk_flush(s[i].disk, err);
-	if (error == 0)
-		error = s[0].live ? disk_freeze(s[0].disk, s[0].path,
-					commit_halted, &halt, err)
-				  : freeze_all(s, n, err);
+		s->path = disks[all->n];
+		s->file = tree_base_name(s->path);
+		s->disk = live != NULL ? live[all->n] : NULL;
+		s->live = s->disk != NULL;
+		error = prepare_snapshot(all, s, name, err);
+	}
 	return error;
+}
+
+static int
+commit_all(void *arg, struct err *err)
+{
+	struct snapshots *all = arg;
+	int error = 0;
+
+	if (all->calls != NULL && all->calls->commit != NULL)
+		error = all->calls->commit(all->calls->arg, err);
+	for (size_t i = 0; i < all->n && error == 0; i++)
+		error = tree_freeze(all->tree, all->all[i].frozen_file,
+		    all->all[i].frozen_file, CATALOGUE_FROZEN, err);
+	return error == 0 ? tree_commit(all->tree, err) : error;
+}
+
+static void
+tell_moment(void *arg)
+{
+	const struct snapshots *all = arg;
+
+	if (all->calls != NULL && all->calls->frozen != NULL)
+		all->calls->frozen(all->calls->arg);
+}
+
+int
+snapshots_take(struct snapshots *all, const struct disk_freeze_calls *calls,
+    struct err *err)
+{
+	struct disk_freeze_calls own = { tell_moment, commit_all, all };
+	struct disk_freezing *freezing = calloc(all->n + 1, sizeof(*freezing));
+	size_t n = 0;
+	int error;
+
+	if (freezing == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	all->calls = calls;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->all[i].live)
+			freezing[n++] =
+			    (struct disk_freezing){ all->all[i].disk,
+				    all->all[i].overlay, all->all[i].frozen };
+	error = disk_freeze(freezing, n, &own, err);
+	/* What is in place stays. */
+	for (size_t i = 0; i < all->n && error == 0; i++)
+		all->all[i].linked = false;
+	free(freezing);
+	return error;
+}
+
+void
+snapshots_free(struct snapshots *all)
+{
+	if (all == NULL)
+		return;
+	for (size_t i = 0; i < all->n; i++) {
+		struct snapshot *s = &all->all[i];
+
+		if (s->linked) {
+			unlink(s->frozen);
+			unlink(s->overlay);
+		}
+		if (!s->live)
+			disk_close(s->disk, NULL);
+	}
+	disk_set_free(all->set);
+	free(all);
 }
 
 int
 tree_snapshot(const char *const *disks, size_t n, const char *name,
-    struct disk *live, struct err *err)
+    struct disk *const *live, struct err *err)
 {
-	struct snapshot *s = calloc(n, sizeof(*s));
-	struct disk_set *set = disk_set_new();
+	struct snapshots *all = NULL;
 	struct tree tree;
 	int error = tree_open(&tree, disks[0], err);
 
-	if (error == 0 && (s == NULL || set == NULL))
-		error = err_set(err, -ENOMEM, "%s: out of memory", disks[0]);
 	if (error == 0)
-		error = check_disks(&tree, disks, n, err);
-	for (size_t i = 0; i < n && error == 0; i++) {
-		s[i].tree = &tree;
-		s[i].file = base_name(disks[i]);
-		s[i].set = set;
-		s[i].live = i == 0 && live != NULL;
-		s[i].disk = s[i].live ? live : NULL;
-		error = prepare_snapshot(&s[i], disks[i], name, err);
-	}
+		error =
+		    snapshots_prepare(&all, &tree, disks, n, name, live, err);
 	if (error == 0)
-		error = take_snapshots(s, n, err);
-	for (size_t i = 0; s != NULL && i < n; i++) {
-		if (error != 0 && s[i].linked) {
-			unlink(s[i].path);
-			remove_overlay(&tree, s[i].file);
-		}
-		if (s[i].disk != NULL && !s[i].live)
-			disk_close(s[i].disk, NULL);
-	}
-	free(s);
-	disk_set_free(set);
+		error = snapshots_take(all, NULL, err);
+	snapshots_free(all);
 	tree_close(&tree);
 	return error;
 }
@@ -286,7 +346,7 @@ static int
 prepare_rollback(struct tree *tree, struct disk_set *set, const char *path,
     const char *name, struct disk **held, struct err *err)
 {
-	const char *file = base_name(path);
+	const char *file = tree_base_name(path);
 	char frozen[NAME_MAX + 1], from[PATH_MAX];
 	struct tree_node *node = tree_find(tree, file), *snapshot;
 	struct disk_info info;
@@ -337,7 +397,7 @@ tree_rollback(
 	if (error == 0 && (held == NULL || set == NULL))
 		error = err_set(err, -ENOMEM, "%s: out of memory", disks[0]);
 	if (error == 0)
-		error = check_disks(&tree, disks, n, err);
+		error = tree_check_disks(&tree, disks, n, err);
 	if (error == 0)
 		error = tree_scan(&tree, err);
 	for (; made < n && error == 0; made++)
@@ -347,191 +407,11 @@ tree_rollback(
 		error = tree_commit(&tree, err);
 	for (size_t i = 0; held != NULL && i < made; i++) {
 		if (error != 0)
-			remove_overlay(&tree, base_name(disks[i]));
+			remove_overlay(&tree, tree_base_name(disks[i]));
 		disk_close(held[i], NULL);
 	}
 	free(held);
 	disk_set_free(set);
 	tree_close(&tree);
-	return error;
-}
-
-/* ---- clones ---- */
-
-int
-tree_clone_linked(const char *source, const char *path, struct err *err)
-{
-	const char *from = base_name(source), *file = base_name(path);
-	const char *both[] = { source, path };
-	struct disk_set *set = disk_set_new();
-	struct disk_options options = { 0 };
-	struct disk *disk = NULL;
-	struct disk_info info;
-	struct tree tree;
-	int error = tree_open(&tree, source, err);
-
-	if (error == 0 && set == NULL)
-		error = err_set(err, -ENOMEM, "%s: out of memory", source);
-	if (error == 0)
-		error = check_disks(&tree, both + 1, 1, err);
-	if (error == 0 && file_directory_bytes(path) != strlen(tree.directory))
-		error = err_set(err, -EXDEV,
-		    "%s: a linked clone must be in the directory of %s; use "
-		    "--full",
-		    path, source);
-	if (error == 0)
-		error = tree_is_busy(&tree, from, err);
-	if (error == 0 && strcmp(from, file) == 0)
-		error = err_set(err, -EEXIST, "%s: exists already", path);
-	if (error == 0)
-		disk = disk_open(set, source, DISK_OUTSIDE, &error, err);
-	if (error == 0) {
-		disk_info(disk, &info);
-		options.size = info.size;
-		options.cluster_bits =
-		    info.cluster_bits < 12 ? 0 : info.cluster_bits;
-		options.backing = from;
-		options.backing_format =
-		    info.cluster_bits == 0 ? "raw" : "qcow2";
-		if (catalogue_find(&tree.catalogue, CATALOGUE_FROZEN, from) ==
-		    NULL)
-			error = tree_freeze(
-			    &tree, from, from, CATALOGUE_FROZEN, err);
-	}
-	/* Frozen first: a clone on a disk that is written is never seen. */
-	if (error == 0)
-		error = tree_commit(&tree, err);
-	if (error == 0)
-		error = disk_create(path, &options, err);
-	disk_close(disk, NULL);
-	disk_set_free(set);
-	tree_close(&tree);
-	return error;
-}
-
-/* A copy that shares its space with source, where the file system can and the
- * source stands alone.  1: done, 0: cannot. */
-static int
-reflink(const char *source, const char *temporary)
-{
-	int from = open(source, O_RDONLY | O_CLOEXEC), to, done;
-
-	if (from < 0)
-		return 0;
-	to = open(temporary,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	done = to >= 0 && ioctl(to, FICLONE, from) == 0 && fsync(to) == 0;
-	if (to >= 0)
-		close(to);
-	close(from);
-	return done;
-}
-
-static int
-copy_extent(struct disk *from, struct disk *to, const struct disk_extent *x,
-    uint8_t *buffer, const struct tree_progress *progress, struct err *err)
-{
-	uint64_t all = disk_size(from), end = x->offset + x->len;
-
-	for (uint64_t at = x->offset; at < end;) {
-		size_t n =
-		    end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
-		int error = 0;
-
-		if (x->data) {
-			error = disk_read(from, buffer, n, at, err);
-			if (error == 0)
-				error = disk_write(to, buffer, n, at, err);
-		} else {
-			n = (size_t)(end - at);
-		}
-		at += n;
-		if (error == 0 && progress != NULL &&
-		    !progress->step(progress->arg, "copied", at, all))
-			error = err_set(err, -EINTR, "interrupted");
-		if (error != 0)
-			return error;
-	}
-	return 0;
-}
-
-static int
-copy_all(struct disk *from, struct disk *to,
-    const struct tree_progress *progress, struct err *err)
-{
-	uint8_t *buffer = malloc(COPY_BYTES);
-	uint64_t size = disk_size(from);
-	struct disk_extent x;
-	int error = buffer == NULL ? -ENOMEM : 0;
-
-	for (uint64_t at = 0; at < size && error == 0; at += x.len) {
-		error = disk_extent(from, at, size - at, &x, err);
-		if (error == 0)
-			error =
-			    copy_extent(from, to, &x, buffer, progress, err);
-	}
-	free(buffer);
-	return error;
-}
-
-static int
-copy_disk(struct disk_set *set, struct disk *from, const char *temporary,
-    const struct tree_progress *progress, struct err *err)
-{
-	struct disk_info info;
-	struct disk_options options = { .replace = true };
-	struct disk *to;
-	int error, closed;
-
-	disk_info(from, &info);
-	options.size = info.size;
-	options.cluster_bits = info.cluster_bits < 12 ? 0 : info.cluster_bits;
-	error = disk_create(temporary, &options, err);
-	if (error != 0)
-		return error;
-	to = disk_open(set, temporary, DISK_WRITE, &error, err);
-	if (to == NULL)
-		return error;
-	error = copy_all(from, to, progress, err);
-	closed = disk_close(to, err);
-	return error != 0 ? error : closed;
-}
-
-int
-tree_clone_full(const char *source, const char *path,
-    const struct tree_progress *progress, struct err *err)
-{
-	struct disk_set *set = disk_set_new();
-	char temporary[PATH_MAX];
-	struct disk *from;
-	struct disk_info info;
-	struct stat st;
-	int error = 0;
-
-	if (set == NULL)
-		return err_set(err, -ENOMEM, "%s: out of memory", source);
-	if (lstat(path, &st) == 0 ||
-	    (size_t)snprintf(temporary, sizeof(temporary), "%s~%ld", path,
-		(long)getpid()) >= sizeof(temporary)) {
-		disk_set_free(set);
-		return err_set(
-		    err, -EEXIST, "%s: exists already, or is too long", path);
-	}
-	from = disk_open(set, source, DISK_OUTSIDE, &error, err);
-	if (from != NULL) {
-		disk_info(from, &info);
-		if (info.depth > 0 || info.cluster_bits == 0 ||
-		    !reflink(source, temporary))
-			error = copy_disk(set, from, temporary, progress, err);
-		if (error == 0 && link(temporary, path) < 0)
-			error = err_sys(
-			    err, -errno, NULL, "%s: cannot be made", path);
-		unlink(temporary);
-		if (error == 0 && (error = file_sync_directory(path)) != 0)
-			err_sys(err, error, NULL,
-			    "%s: its directory cannot be synced", path);
-		disk_close(from, NULL);
-	}
-	disk_set_free(set);
 	return error;
 }

@@ -76,6 +76,30 @@ read_catalogue(struct tree *tree, struct err *err)
 	return error;
 }
 
+static void
+forget_syncs(struct tree *tree)
+{
+	while (tree->nsyncs > 0)
+		close(tree->syncs[--tree->nsyncs]);
+}
+
+int
+tree_sync_first(struct tree *tree, int fd, struct err *err)
+{
+	int error;
+
+	if (tree->nsyncs < TREE_MAX_SYNCS) {
+		tree->syncs[tree->nsyncs++] = fd;
+		return 0;
+	}
+	error = file_sync(fd);
+	close(fd);
+	return error == 0
+	    ? 0
+	    : err_sys(err, error, NULL, "%s: an image cannot be synced",
+		  tree->directory);
+}
+
 static int
 write_catalogue(struct tree *tree, struct err *err)
 {
@@ -93,10 +117,12 @@ write_catalogue(struct tree *tree, struct err *err)
 	    : open(temporary,
 		  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	error = fd < 0 ? -errno : file_write(fd, text, len, 0);
+	tree->syncs[tree->nsyncs] = fd;
 	if (error == 0)
-		error = file_sync(fd);
+		error = file_sync_all(tree->syncs, tree->nsyncs + 1);
 	if (fd >= 0)
 		close(fd);
+	forget_syncs(tree);
 	free(text);
 	if (error == 0 && rename(temporary, path) < 0)
 		error = -errno;
@@ -282,6 +308,7 @@ tree_close(struct tree *tree)
 {
 	free_nodes(tree);
 	catalogue_free(&tree->catalogue);
+	forget_syncs(tree);
 	if (tree->fd >= 0)
 		close(tree->fd);
 	tree->fd = -1;

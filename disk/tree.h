@@ -23,6 +23,8 @@
 #include "disk/catalogue.h"
 #include "disk/disk.h"
 
+#define TREE_MAX_SYNCS 64
+
 struct tree_node {
 	char *file;               /* its name in the directory */
 	char *backing;            /* as the image says, or NULL */
@@ -38,6 +40,8 @@ struct tree {
 	char directory[PATH_MAX]; /* with a slash at the end, or "" */
 	int fd;
 	struct catalogue catalogue;
+	int syncs[TREE_MAX_SYNCS + 1]; /* files for tree_commit() */
+	size_t nsyncs;
 	struct tree_node *nodes; /* sorted by name; after tree_scan() */
 	size_t n;
 };
@@ -59,8 +63,16 @@ struct tree_node *tree_find(const struct tree *tree, const char *file);
 /* The path of a file of the tree. */
 int tree_path(const struct tree *tree, const char *file, char *path, size_t len,
     struct err *err);
+/* The name of a path's file without its directory. */
+const char *tree_base_name(const char *path);
+/* Refuses disks that are not all in the tree's directory, or frozen. */
+int tree_check_disks(const struct tree *tree, const char *const *disks,
+    size_t n, struct err *err);
 void tree_draw(const struct tree *tree, FILE *out);
 
+/* Takes fd, a file that tree_commit() shall first see on the disk; with too
+ * many of them it is synced at once. */
+int tree_sync_first(struct tree *tree, int fd, struct err *err);
 /* Writes the catalogue, after which the new tree is valid, and does what it
  * lists as left to do. */
 int tree_commit(struct tree *tree, struct err *err);
@@ -72,10 +84,10 @@ int tree_freeze(struct tree *tree, const char *file, const char *stays_as,
 
 /* ---- operations; disks are paths of images in one directory ---- */
 
-/* Freezes each disk as its snapshot called name, at one moment.  live: the
- * first one as this process has it open, or NULL. */
+/* Freezes each disk as its snapshot called name, at one moment.  live: those
+ * that this process has open, NULL for the others; or NULL. */
 int tree_snapshot(const char *const *disks, size_t n, const char *name,
-    struct disk *live, struct err *err);
+    struct disk *const *live, struct err *err);
 
 /* Each disk goes on from its snapshot called name; what was written since is
  * lost. */

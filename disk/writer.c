@@ -77,6 +77,7 @@ struct batch {
 	uint8_t *data;
 	uint64_t *drops;
 	size_t ndrops;
+	bool counts; /* were written */
 };
 
 static int
@@ -266,6 +267,10 @@ l2_get(struct disk *disk, uint64_t offset, bool make, struct l2 **table,
 		return l2_load(disk, index, disk->top->l1[index], table, err);
 	if (!make)
 		return 0;
+	/* The map must not be made of what the file has there. */
+	if (offset < disk->top->size &&
+	    map_chunk(disk->set, disk->top, offset, err) == NULL)
+		return -EIO;
 	error = refcounts_take(&w->refs, 1, &host, &got, &fresh, err);
 	if (error != 0)
 		return error;
@@ -393,6 +398,7 @@ write_own_run(struct disk *disk, const struct l2 *t, const struct iovec *iov,
 	if (error != 0)
 		return err_sys(
 		    err, error, NULL, "%s: cannot be written", disk->top->path);
+	node_wrote(disk);
 	*done = len;
 	return 0;
 }
@@ -490,6 +496,7 @@ write_around(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
 		error = file_writev(disk->top->fd, all + i, now, host);
 		host += iov_total(all + i, now);
 	}
+	node_wrote(disk);
 	return error == 0 ? 0
 			  : err_sys(err, error, NULL, "%s: cannot be written",
 				disk->top->path);
@@ -793,7 +800,10 @@ collect(struct disk *disk, struct batch *b, struct err *err)
 {
 	struct writer *w = disk->writer;
 	size_t bytes = 0, used = 0;
-	int error = refcounts_write(&w->refs, err);
+	int error;
+
+	b->counts = w->refs.any_dirty || w->refs.any_new;
+	error = refcounts_write(&w->refs, err);
 
 	for (size_t i = 0; i < w->ndirty; i++) {
 		const struct l2 *t = w->tables[w->dirty[i]];
@@ -833,8 +843,10 @@ static int
 name_all(struct disk *disk, const struct batch *b, bool *sync_failed,
     struct err *err)
 {
-	int error = file_sync(disk->top->fd);
+	int error = 0;
 
+	if (atomic_exchange(&disk->unsynced, false) || b->counts || b->n > 0)
+		error = file_sync(disk->top->fd);
 	*sync_failed = error != 0;
 	for (size_t i = 0; i < b->n && error == 0; i++)
 		error = file_write(disk->top->fd, b->data + b->patches[i].start,
@@ -934,6 +946,7 @@ writer_flush(struct disk *disk, bool halted, struct err *err)
 	if (!halted)
 		pthread_rwlock_unlock(&disk->lock);
 	if (error != 0) {
+		node_wrote(disk);
 		free_batch(&batch);
 		return error;
 	}
@@ -942,6 +955,7 @@ writer_flush(struct disk *disk, bool halted, struct err *err)
 		pthread_rwlock_wrlock(&disk->lock);
 	if (error != 0) {
 		disk->failed |= sync_failed;
+		node_wrote(disk);
 		put_back(disk, &batch);
 	} else {
 		error = drop_all(disk, &batch, err);
@@ -1106,6 +1120,7 @@ writer_resize(struct disk *disk, uint64_t size, struct err *err)
 		error = writer_flush(disk, true, err);
 	if (error == 0)
 		error = file_write(top->fd, field, 8, QCOW2_AT_SIZE);
+	node_wrote(disk);
 	if (error != 0) {
 		top->size = old;
 		disk->visible[top->number] = old;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -55,17 +56,19 @@ static struct {
 	dev_t device;
 	ino_t self;
 	struct event events[MAX_EVENTS];
-	size_t n;
+	atomic_size_t n;
 	struct file files[MAX_FILES];
 	size_t nfiles;
 } rec;
 
+/* Any thread; what is filled in afterwards is not read before the end. */
 static struct event *
 note(enum what what, ino_t file)
 {
-	struct event *e = &rec.events[rec.n++];
+	size_t i = atomic_fetch_add(&rec.n, 1);
+	struct event *e = &rec.events[i];
 
-	assert(rec.n < MAX_EVENTS);
+	assert(i < MAX_EVENTS);
 	memset(e, 0, sizeof(*e));
 	e->what = what;
 	e->file = file;

@@ -1,0 +1,26 @@
+/*
+ * snapshot.h - snapshots of several disks, as a step of something larger.
+ */
+#ifndef DISK_SNAPSHOT_H
+#define DISK_SNAPSHOT_H
+
+#include "disk/tree.h"
+
+struct snapshots;
+
+/* Makes all that the snapshots need, under names that nobody uses yet, and adds
+ * to the catalogue in memory what is to be done with them.  To be freed even if
+ * it fails.  The disks' paths are borrowed. */
+int snapshots_prepare(struct snapshots **all, struct tree *tree,
+    const char *const *disks, size_t n, const char *name,
+    struct disk *const *live, struct err *err);
+
+/* Freezes all disks at one moment, and commits the tree.  calls, which may be
+ * NULL: told of that moment, and called before the catalogue is written. */
+int snapshots_take(struct snapshots *all, const struct disk_freeze_calls *calls,
+    struct err *err);
+
+/* NULL is fine.  What was not taken is removed. */
+void snapshots_free(struct snapshots *all);
+
+#endif
