@@ -31,7 +31,7 @@ struct place {
 static const char *
 path_of(struct place *p, const char *file)
 {
-	static char paths[4][128];
+	static char paths[4][512];
 	static unsigned int next;
 	char *path = paths[next++ % 4];
 
@@ -286,7 +286,7 @@ snapshots_of_two_disks_are_of_one_moment(void **state)
 {
 	struct place *p = *state;
 	struct worker w = { 0 };
-	char a[128], b[128];
+	char a[512], b[512];
 	const char *disks[] = { a, b };
 	struct disk *live[2];
 	pthread_t thread;
