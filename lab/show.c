@@ -142,22 +142,31 @@ static const struct table_head macs_head = {
 	.help = "the addresses that switches have learned",
 	.columns = {
 		{ "switch", "SWITCH" },
+		{ "vlan", "VLAN" },
 		{ "mac", "ADDRESS" },
 		{ "port", "PORT" },
+		{ "kind", "KIND" },
 		{ "age_s", "AGE" },
 		{ NULL, NULL },
 	},
 };
 
 static void
-mac_row(
-    void *arg, const struct mac *mac, const struct port *port, uint64_t age_ns)
+mac_row(void *arg, const struct fdb_row *row, const struct port *port)
 {
+	static const char *const kinds[] = {
+		[FDB_LEARNED] = "learned",
+		[FDB_STICKY] = "sticky",
+		[FDB_STATIC] = "static",
+	};
 	struct rows *rows = arg;
 	char text[MAC_TEXT_BYTES];
 
-	table_add(rows->table, "[s,s,s,f]", rows->node, mac_text(text, mac),
-	    port->name, in_seconds(age_ns));
+	table_add(rows->table, "[s,o?,s,s,s,o?]", rows->node,
+	    row->vlan != 0 ? json_integer(row->vlan) : NULL,
+	    mac_text(text, &row->mac), port->name, kinds[row->kind],
+	    row->kind == FDB_LEARNED ? json_real(in_seconds(row->age_ns))
+				     : NULL);
 }
 
 static void

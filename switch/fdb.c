@@ -16,6 +16,15 @@
  * would find the very oldest, but cost 16 more bytes an entry, and with them a
  * second cache line for each frame.
  *
+ * Static and sticky entries are marked by times that no clock reaches, so that
+ * learning and ageing need not ask.  They are not in the heap's numbers.
+ *
+ * A port with a limit has a list of its addresses in the order in which they
+ * were learned.  Only addresses that come and go touch it, so a list that is
+ * searched from its front will do, and limits are small.  When it is full, it
+ * is looked through for one that has aged out, and then not again before the
+ * time at which the next one can have.
+ *
  * The hash is keyed, since a guest chooses its addresses: who does not know the
  * key cannot pile them onto one place.
  */
@@ -24,20 +33,36 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CAPACITY_MIN 1024 /* places of an empty table */
 #define SWEEP        8    /* places looked at for each new address */
 #define TICK_SHIFT   16   /* ns to ticks: 48 bits last for 584 years */
 #define KEY_USED     (UINT64_C(1) << 63)
 
+/* Times seen of entries that do not age, the greatest of all. */
+#define SEEN_STATIC ((UINT64_C(1) << 48) - 1)
+#define SEEN_STICKY ((UINT64_C(1) << 48) - 2)
+
 struct entry {
 	uint64_t key; /* KEY_USED, VLAN, address; 0: free */
 	uint64_t seen : 48, port : 16;
 };
 
+/* The addresses of a port that has a limit, the first learned first. */
+struct limit {
+	uint32_t max, n;
+	bool evict;
+	uint64_t due; /* ticks: none is old before */
+	uint64_t key[FDB_LIMIT_MAX];
+};
+
 struct fdb_port {
-	uint32_t count; /* addresses */
+	uint32_t count; /* addresses that were learned */
 	uint32_t rank;  /* place in heap */
+	uint32_t pinned;
+	bool sticky;
+	struct limit *limit; /* NULL: none */
 };
 
 struct fdb {
@@ -45,6 +70,7 @@ struct fdb {
 	uint32_t mask; /* capacity - 1 */
 	uint32_t bits; /* log2 of capacity */
 	uint32_t count, max;
+	uint32_t pinned; /* of count */
 	uint32_t hand;
 	uint64_t age; /* ticks */
 	uint64_t seed;
@@ -60,6 +86,12 @@ key_of(const struct mac *mac, uint16_t vlan)
 	    (uint64_t)get_be16(mac->b) << 32 | get_be32(mac->b + 2);
 }
 
+static uint16_t
+vlan_of(uint64_t key)
+{
+	return (uint16_t)(key >> 48 & 0xfff);
+}
+
 static uint32_t
 home_of(const struct fdb *fdb, uint64_t key)
 {
@@ -73,6 +105,12 @@ static bool
 is_old(const struct fdb *fdb, const struct entry *e, uint64_t now)
 {
 	return now > e->seen && now - e->seen > fdb->age;
+}
+
+static bool
+is_pinned(const struct entry *e)
+{
+	return e->seen >= SEEN_STICKY;
 }
 
 /* ---- the heap of ports ---- */
@@ -142,11 +180,73 @@ fdb_ports(struct fdb *fdb, unsigned int n)
 		return -ENOMEM;
 	fdb->heap = heap;
 	for (uint32_t i = fdb->nports; i < n; i++) {
-		port[i].count = 0;
+		port[i] = (struct fdb_port){ .count = 0 };
 		rank_put(fdb, i, i);
 	}
 	fdb->nports = n;
 	return 0;
+}
+
+/* ---- limits ---- */
+
+static void
+limit_add(struct limit *limit, uint64_t key, uint64_t expires)
+{
+	if (limit == NULL)
+		return;
+	/* Pinned addresses of the file may be more than the limit. */
+	if (limit->n < FDB_LIMIT_MAX)
+		limit->key[limit->n++] = key;
+	limit->due = expires < limit->due ? expires : limit->due;
+}
+
+static void
+limit_remove(struct limit *limit, uint64_t key)
+{
+	uint32_t at = 0;
+
+	if (limit == NULL)
+		return;
+	while (at < limit->n && limit->key[at] != key)
+		at++;
+	if (at == limit->n)
+		return;
+	limit->n--;
+	memmove(&limit->key[at], &limit->key[at + 1],
+	    (limit->n - at) * sizeof(limit->key[0]));
+}
+
+/* ---- whose an entry is ---- */
+
+/* An entry that has just got its port. */
+static void
+counts_for(struct fdb *fdb, const struct entry *e)
+{
+	struct fdb_port *port = &fdb->port[e->port];
+
+	if (is_pinned(e)) {
+		port->pinned++;
+		fdb->pinned++;
+		limit_add(port->limit, e->key, UINT64_MAX);
+	} else {
+		port_gains(fdb, e->port);
+		limit_add(port->limit, e->key, e->seen + fdb->age);
+	}
+}
+
+/* An entry that is about to lose its port. */
+static void
+counts_no_more(struct fdb *fdb, const struct entry *e)
+{
+	struct fdb_port *port = &fdb->port[e->port];
+
+	if (is_pinned(e)) {
+		port->pinned--;
+		fdb->pinned--;
+	} else {
+		port_loses(fdb, e->port);
+	}
+	limit_remove(port->limit, e->key);
 }
 
 /* ---- the table ---- */
@@ -190,6 +290,8 @@ fdb_free(struct fdb *fdb)
 {
 	if (fdb == NULL)
 		return;
+	for (uint32_t i = 0; i < fdb->nports; i++)
+		free(fdb->port[i].limit);
 	free(fdb->entry);
 	free(fdb->port);
 	free(fdb->heap);
@@ -211,7 +313,7 @@ place_of(const struct fdb *fdb, uint64_t key)
 static void
 remove_at(struct fdb *fdb, uint32_t hole)
 {
-	port_loses(fdb, fdb->entry[hole].port);
+	counts_no_more(fdb, &fdb->entry[hole]);
 	fdb->count--;
 	for (uint32_t at = hole;;) {
 		uint32_t home;
@@ -249,21 +351,25 @@ grow(struct fdb *fdb)
 }
 
 /* Takes back the place of an address that is old, or of the busiest port: of
- * port itself, if none has more. */
-static void
+ * port itself, if none has more.  False if all are pinned. */
+static bool
 evict(struct fdb *fdb, uint32_t port, uint64_t now)
 {
 	uint32_t busiest = fdb->heap[0];
 
+	if (fdb->pinned == fdb->count)
+		return false;
 	if (fdb->port[port].count == fdb->port[busiest].count)
 		busiest = port;
 	for (;; fdb->hand = (fdb->hand + 1) & fdb->mask) {
 		const struct entry *e = &fdb->entry[fdb->hand];
 
-		if (e->key != 0 && (e->port == busiest || is_old(fdb, e, now)))
+		if (e->key != 0 && !is_pinned(e) &&
+		    (e->port == busiest || is_old(fdb, e, now)))
 			break;
 	}
 	remove_at(fdb, fdb->hand);
+	return true;
 }
 
 static void
@@ -279,18 +385,96 @@ sweep(struct fdb *fdb, uint64_t now)
 	}
 }
 
-static void
-insert(struct fdb *fdb, uint64_t key, uint32_t port, uint64_t now)
+/* Makes room for one more.  False if all are pinned. */
+static bool
+make_room(struct fdb *fdb, uint32_t port, uint64_t now)
 {
 	sweep(fdb, now);
 	if (fdb->count < fdb->max && !has_room(fdb))
 		grow(fdb);
-	if (fdb->count >= fdb->max || !has_room(fdb))
-		evict(fdb, port, now);
-	fdb->entry[place_of(fdb, key)] =
-	    (struct entry){ .key = key, .seen = now, .port = (uint16_t)port };
+	return (fdb->count < fdb->max && has_room(fdb)) ||
+	    evict(fdb, port, now);
+}
+
+static void
+insert(struct fdb *fdb, uint64_t key, uint32_t port, uint64_t seen)
+{
+	struct entry *e = &fdb->entry[place_of(fdb, key)];
+
+	*e = (struct entry){ .key = key, .seen = seen, .port = (uint16_t)port };
 	fdb->count++;
-	port_gains(fdb, port);
+	counts_for(fdb, e);
+}
+
+/* Of a list that is full: the first that may go, or limit->n. */
+static uint32_t
+first_to_go(const struct fdb *fdb, const struct limit *limit, uint64_t now,
+    uint64_t *due)
+{
+	uint32_t first = limit->n;
+
+	*due = UINT64_MAX;
+	for (uint32_t i = 0; i < limit->n; i++) {
+		const struct entry *e =
+		    &fdb->entry[place_of(fdb, limit->key[i])];
+
+		if (is_pinned(e))
+			continue;
+		if (is_old(fdb, e, now))
+			return i;
+		*due = e->seen + fdb->age < *due ? e->seen + fdb->age : *due;
+		first = limit->evict && first == limit->n ? i : first;
+	}
+	return first;
+}
+
+/* May port have one more?  Takes the one that makes room for it. */
+static bool
+within_limit(struct fdb *fdb, struct limit *limit, uint64_t now)
+{
+	uint32_t i;
+
+	if (limit == NULL || limit->n < limit->max)
+		return true;
+	if (now <= limit->due && !limit->evict)
+		return false;
+	i = first_to_go(fdb, limit, now, &limit->due);
+	if (i == limit->n)
+		return false;
+	remove_at(fdb, place_of(fdb, limit->key[i]));
+	limit->due = 0; /* there may be another */
+	return true;
+}
+
+/* An address that this port did not have. */
+static int
+learn_new(struct fdb *fdb, uint64_t key, uint32_t port, uint64_t now)
+{
+	if (!within_limit(fdb, fdb->port[port].limit, now))
+		return -ENOSPC;
+	if (make_room(fdb, port, now))
+		insert(
+		    fdb, key, port, fdb->port[port].sticky ? SEEN_STICKY : now);
+	return 0;
+}
+
+static int
+learn_moved(struct fdb *fdb, uint64_t key, uint32_t port, uint64_t now)
+{
+	struct entry *e = &fdb->entry[place_of(fdb, key)];
+	uint32_t was = e->port;
+	bool old = is_old(fdb, e, now);
+
+	if (is_pinned(e))
+		return -EPERM;
+	if (!within_limit(fdb, fdb->port[port].limit, now))
+		return -ENOSPC;
+	e = &fdb->entry[place_of(fdb, key)]; /* removal may have moved it */
+	counts_no_more(fdb, e);
+	e->port = (uint16_t)port;
+	e->seen = fdb->port[port].sticky ? SEEN_STICKY : now;
+	counts_for(fdb, e);
+	return old ? 0 : (int)was + 1;
 }
 
 int
@@ -304,18 +488,110 @@ fdb_learn(struct fdb *fdb, const struct mac *mac, uint16_t vlan,
 	if (mac_is_group(mac))
 		return -EINVAL;
 	e = &fdb->entry[place_of(fdb, key)];
-	if (e->key == 0) {
-		insert(fdb, key, port, now);
-		return 0;
-	}
-	if (e->port != port) {
-		port_loses(fdb, e->port);
-		port_gains(fdb, port);
-		e->port = (uint16_t)port;
-	}
-	if (e->seen != now)
+	if (e->key == 0)
+		return learn_new(fdb, key, port, now);
+	if (e->port != port)
+		return learn_moved(fdb, key, port, now);
+	if (e->seen < now)
 		e->seen = now;
 	return 0;
+}
+
+int
+fdb_would_learn(const struct fdb *fdb, const struct mac *mac, uint16_t vlan,
+    unsigned int port, uint64_t now_ns)
+{
+	uint64_t now = now_ns >> TICK_SHIFT, due;
+	const struct entry *e = &fdb->entry[place_of(fdb, key_of(mac, vlan))];
+	const struct limit *limit = fdb->port[port].limit;
+
+	if (mac_is_group(mac))
+		return -EINVAL;
+	if (e->key != 0 && e->port == port)
+		return 0;
+	if (e->key != 0 && is_pinned(e))
+		return -EPERM;
+	if (limit != NULL && limit->n >= limit->max &&
+	    first_to_go(fdb, limit, now, &due) == limit->n)
+		return -ENOSPC;
+	return e->key != 0 && !is_old(fdb, e, now) ? (int)e->port + 1 : 0;
+}
+
+int
+fdb_pin(
+    struct fdb *fdb, const struct mac *mac, uint16_t vlan, unsigned int port)
+{
+	uint64_t key = key_of(mac, vlan);
+	uint32_t at = place_of(fdb, key);
+
+	assert(port < fdb->nports);
+	if (mac_is_group(mac))
+		return -EINVAL;
+	if (fdb->entry[at].key != 0) {
+		if (is_pinned(&fdb->entry[at]))
+			return -EEXIST;
+		remove_at(fdb, at);
+	}
+	if (!make_room(fdb, port, 0))
+		return -ENOSPC;
+	insert(fdb, key, port, SEEN_STATIC);
+	return 0;
+}
+
+int
+fdb_unpin(struct fdb *fdb, const struct mac *mac, uint16_t vlan)
+{
+	uint32_t at = place_of(fdb, key_of(mac, vlan));
+
+	if (fdb->entry[at].key == 0 || fdb->entry[at].seen != SEEN_STATIC)
+		return -ENOENT;
+	remove_at(fdb, at);
+	return 0;
+}
+
+int
+fdb_limit(struct fdb *fdb, unsigned int port, uint32_t max, bool evict_first)
+{
+	struct fdb_port *p = &fdb->port[port];
+
+	assert(port < fdb->nports && max <= FDB_LIMIT_MAX);
+	if (max == 0) {
+		free(p->limit);
+		p->limit = NULL;
+		return 0;
+	}
+	if (p->limit == NULL) {
+		p->limit = calloc(1, sizeof(*p->limit));
+		if (p->limit == NULL)
+			return -ENOMEM;
+		for (uint32_t i = 0; i <= fdb->mask; i++)
+			if (fdb->entry[i].key != 0 &&
+			    fdb->entry[i].port == port)
+				limit_add(p->limit, fdb->entry[i].key, 0);
+	}
+	p->limit->max = max;
+	p->limit->evict = evict_first;
+	return 0;
+}
+
+void
+fdb_set_sticky(struct fdb *fdb, unsigned int port, bool sticky, uint64_t now_ns)
+{
+	struct fdb_port *p = &fdb->port[port];
+
+	p->sticky = sticky;
+	for (uint32_t i = 0; i <= fdb->mask && !sticky; i++) {
+		struct entry *e = &fdb->entry[i];
+
+		if (e->key == 0 || e->port != port || e->seen != SEEN_STICKY)
+			continue;
+		e->seen = now_ns >> TICK_SHIFT;
+		p->pinned--;
+		fdb->pinned--;
+		port_gains(fdb, port);
+		if (p->limit != NULL)
+			p->limit->due = 0;
+	}
 }
 
 int
@@ -336,7 +612,8 @@ fdb_prefetch(const struct fdb *fdb, const struct mac *mac, uint16_t vlan)
 }
 
 void
-fdb_forget_port(struct fdb *fdb, unsigned int port)
+fdb_forget_port(struct fdb *fdb, unsigned int port,
+    bool (*in)(const void *arg, uint16_t vlan), const void *arg)
 {
 	uint32_t at = 0;
 
@@ -344,12 +621,31 @@ fdb_forget_port(struct fdb *fdb, unsigned int port)
 		return;
 	/* A place that was freed may have been filled from behind: it is
 	 * looked at again. */
-	while (at <= fdb->mask && fdb->port[port].count > 0)
+	while (at <= fdb->mask && fdb->port[port].count > 0) {
+		const struct entry *e = &fdb->entry[at];
+
+		if (e->key != 0 && e->port == port && !is_pinned(e) &&
+		    (in == NULL || in(arg, vlan_of(e->key))))
+			remove_at(fdb, at);
+		else
+			at++;
+	}
+}
+
+void
+fdb_remove_port(struct fdb *fdb, unsigned int port)
+{
+	uint32_t at = 0;
+
+	fdb_forget_port(fdb, port, NULL, NULL);
+	while (at <= fdb->mask && fdb->port[port].pinned > 0)
 		if (fdb->entry[at].key != 0 && fdb->entry[at].port == port)
 			remove_at(fdb, at);
 		else
 			at++;
-	assert(fdb->port[port].count == 0);
+	fdb_limit(fdb, port, 0, false);
+	fdb->port[port].sticky = false;
+	assert(fdb->port[port].count + fdb->port[port].pinned == 0);
 }
 
 uint32_t
@@ -364,23 +660,50 @@ fdb_port_count(const struct fdb *fdb, unsigned int port)
 	return port < fdb->nports ? fdb->port[port].count : 0;
 }
 
+uint32_t
+fdb_port_pinned(const struct fdb *fdb, unsigned int port)
+{
+	return port < fdb->nports ? fdb->port[port].pinned : 0;
+}
+
+static void
+row_of(struct fdb_row *row, const struct entry *e, uint64_t now)
+{
+	*row = (struct fdb_row){ .vlan = vlan_of(e->key), .port = e->port };
+	put_be16(row->mac.b, (uint16_t)(e->key >> 32));
+	put_be32(row->mac.b + 2, (uint32_t)e->key);
+	if (is_pinned(e))
+		row->kind = e->seen == SEEN_STATIC ? FDB_STATIC : FDB_STICKY;
+	else if (now > e->seen)
+		row->age_ns = (now - e->seen) << TICK_SHIFT;
+}
+
 void
 fdb_each(const struct fdb *fdb, uint64_t now_ns,
-    void (*each)(void *arg, const struct mac *mac, uint16_t vlan,
-	unsigned int port, uint64_t age_ns),
-    void *arg)
+    void (*each)(void *arg, const struct fdb_row *row), void *arg)
 {
 	uint64_t now = now_ns >> TICK_SHIFT;
 
 	for (uint32_t i = 0; i <= fdb->mask; i++) {
 		const struct entry *e = &fdb->entry[i];
-		struct mac mac;
+		struct fdb_row row;
 
 		if (e->key == 0 || is_old(fdb, e, now))
 			continue;
-		put_be16(mac.b, (uint16_t)(e->key >> 32));
-		put_be32(mac.b + 2, (uint32_t)e->key);
-		each(arg, &mac, (uint16_t)(e->key >> 48 & 0xfff), e->port,
-		    now > e->seen ? (now - e->seen) << TICK_SHIFT : 0);
+		row_of(&row, e, now);
+		each(arg, &row);
 	}
+}
+
+bool
+fdb_look_up(const struct fdb *fdb, const struct mac *mac, uint16_t vlan,
+    uint64_t now_ns, struct fdb_row *row)
+{
+	uint64_t now = now_ns >> TICK_SHIFT;
+	const struct entry *e = &fdb->entry[place_of(fdb, key_of(mac, vlan))];
+
+	if (e->key == 0 || is_old(fdb, e, now))
+		return false;
+	row_of(row, e, now);
+	return true;
 }

@@ -55,7 +55,7 @@ struct switch_input {
 	bool tagged;          /* it came with a tag */
 	uint64_t now_ns;
 	/* Output, when input() returns REASON_NONE: it goes to these bridge
-	 * ports only.  Borrowed until input() or group() is called next. */
+	 * ports only.  Borrowed until a free by switch_free_later(). */
 	const struct port_set *only;
 };
 
@@ -82,12 +82,12 @@ struct switch_protocol_ops {
 
 	/*
 	 * The bridge ports that a frame to group dst may leave by; NULL: no
-	 * restriction.  Changes nothing.  Borrowed until input() or group() is
-	 * called next.  NULL in all but snooping.  Never asked about broadcasts
-	 * and reserved addresses.
+	 * restriction.  Changes nothing.  Borrowed until a free by
+	 * switch_free_later(); its contents may change.  NULL in all but
+	 * snooping.  Never asked about broadcasts and reserved addresses.
 	 */
 	const struct port_set *(*group)(const struct switch_protocol *protocol,
-	    const struct mac *dst, uint16_t type, uint16_t vlan);
+	    const struct mac *dst, uint16_t vlan);
 
 	/* May be NULL.  On joining a switch, its ports are told as added.  A
 	 * port's link is down when it is added, up only after link(). */
@@ -116,6 +116,9 @@ int switch_join(struct lan_switch *sw, struct switch_protocol *protocol);
 void switch_leave(struct switch_protocol *protocol); /* fine if not joined */
 
 /* ---- what a switch offers ---- */
+
+/* free(), once no frame on its way can refer to it any more. */
+void switch_free_later(struct lan_switch *sw, void *memory);
 
 /* The switch's address, derived from its name; ports have their own. */
 struct mac switch_mac(const struct lan_switch *sw);

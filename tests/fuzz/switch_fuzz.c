@@ -213,12 +213,11 @@ refusals(const struct node *node)
 }
 
 static void
-count_mac(
-    void *arg, const struct mac *mac, const struct port *port, uint64_t age_ns)
+count_mac(void *arg, const struct fdb_row *row, const struct port *port)
 {
-	assert(!mac_is_group(mac));
+	assert(!mac_is_group(&row->mac));
 	assert(port_is_up(port));
-	assert(age_ns <= SWITCH_AGE_S * NS_PER_S + 131072);
+	assert(row->age_ns <= SWITCH_AGE_S * NS_PER_S + 131072);
 	++*(unsigned int *)arg;
 }
 

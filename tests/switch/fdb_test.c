@@ -33,7 +33,7 @@ learn(struct fdb *fdb, uint32_t n, unsigned int port, uint64_t now_ns)
 {
 	struct mac mac = mac_no(n);
 
-	assert_int_equal(fdb_learn(fdb, &mac, 0, port, now_ns), 0);
+	assert_true(fdb_learn(fdb, &mac, 0, port, now_ns) >= 0);
 }
 
 static int
@@ -60,10 +60,14 @@ static void
 address_moves_to_the_port_it_was_last_seen_on(void **state)
 {
 	struct fdb *fdb = table(100, 4);
+	const struct mac mac = mac_no(1);
+	int learned;
 
 	(void)state;
 	learn(fdb, 1, 3, 0);
-	learn(fdb, 1, 0, 1);
+	learned = fdb_learn(fdb, &mac, 0, 0, 1);
+	assert_true(learned > 0);
+	assert_int_equal(FDB_MOVED_FROM(learned), 3);
 	assert_int_equal(find(fdb, 1, 1), 0);
 	assert_int_equal(fdb_count(fdb), 1);
 	assert_int_equal(fdb_port_count(fdb, 0), 1);
@@ -234,11 +238,11 @@ who_comes_next_pays_when_the_busiest_is_gone(void **state)
 		unsigned int next = order[i + 1];
 		uint32_t had = fdb_port_count(fdb, next);
 
-		fdb_forget_port(fdb, order[i]);
+		fdb_forget_port(fdb, order[i], NULL, NULL);
 		while (fdb_count(fdb) < 400)
 			learn(fdb, n++, 7, 0);
 		/* port 7 has the most by now: it makes way first */
-		fdb_forget_port(fdb, 7);
+		fdb_forget_port(fdb, 7, NULL, NULL);
 		while (fdb_count(fdb) < 400)
 			learn(fdb, n++, next, 0);
 		learn(fdb, n++, 7, 0);
@@ -272,8 +276,8 @@ forgetting_a_port_leaves_the_others(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 10000; i++)
 		learn(fdb, i, i % 8, 0);
-	fdb_forget_port(fdb, 3);
-	fdb_forget_port(fdb, 99); /* no such port */
+	fdb_forget_port(fdb, 3, NULL, NULL);
+	fdb_forget_port(fdb, 99, NULL, NULL); /* no such port */
 	assert_int_equal(fdb_count(fdb), 8750);
 	for (uint32_t i = 0; i < 10000; i++)
 		assert_int_equal(
@@ -288,18 +292,18 @@ struct seen {
 };
 
 static void
-see(void *arg, const struct mac *mac, uint16_t vlan, unsigned int port,
-    uint64_t age_ns)
+see(void *arg, const struct fdb_row *row)
 {
 	struct seen *seen = arg;
 
-	assert_int_equal(vlan, 9);
-	assert_int_equal(mac->b[0], 2);
-	assert_int_equal(mac->b[5], port);
+	assert_int_equal(row->vlan, 9);
+	assert_int_equal(row->kind, FDB_LEARNED);
+	assert_int_equal(row->mac.b[0], 2);
+	assert_int_equal(row->mac.b[5], row->port);
 	seen->n++;
-	seen->port_sum += port;
-	if (age_ns > seen->oldest_ns)
-		seen->oldest_ns = age_ns;
+	seen->port_sum += row->port;
+	if (row->age_ns > seen->oldest_ns)
+		seen->oldest_ns = row->age_ns;
 }
 
 static void
@@ -347,7 +351,7 @@ behaves_like_a_plain_array(void **state)
 		port = (unsigned int)(random >> 24) % 5;
 		now += (random >> 40) % 64 * (AGE_NS / 4096) / tick * tick;
 		if (random >> 60 == 0) {
-			fdb_forget_port(fdb, port);
+			fdb_forget_port(fdb, port, NULL, NULL);
 			for (int k = 0; k < MODEL_MACS; k++)
 				if (model[k].port == (int)port)
 					model[k].port = FDB_FLOOD;
@@ -361,6 +365,222 @@ behaves_like_a_plain_array(void **state)
 		    now - model[i].seen > AGE_NS / tick * tick ? FDB_FLOOD
 							       : model[i].port);
 	}
+	fdb_free(fdb);
+}
+
+/* ---- static and sticky addresses ---- */
+
+static void
+static_address_neither_ages_nor_moves_nor_makes_room(void **state)
+{
+	struct fdb *fdb = table(10, 2);
+	const struct mac mac = mac_no(1);
+
+	(void)state;
+	learn(fdb, 1, 0, 0); /* it takes the place of what was learned */
+	assert_int_equal(fdb_pin(fdb, &mac, 0, 1), 0);
+	assert_int_equal(fdb_pin(fdb, &mac, 0, 0), -EEXIST);
+	assert_int_equal(fdb_learn(fdb, &mac, 0, 0, S), -EPERM);
+	assert_int_equal(fdb_would_learn(fdb, &mac, 0, 0, S), -EPERM);
+	assert_int_equal(fdb_learn(fdb, &mac, 0, 1, S), 0);
+	for (uint32_t i = 100; i < 200; i++)
+		learn(fdb, i, 1, S);
+	assert_int_equal(fdb_count(fdb), 10);
+	fdb_forget_port(fdb, 1, NULL, NULL);
+	assert_int_equal(find(fdb, 1, 1000 * AGE_NS), 1);
+	assert_int_equal(fdb_port_pinned(fdb, 1), 1);
+	assert_int_equal(fdb_port_count(fdb, 1), 0);
+	assert_int_equal(fdb_unpin(fdb, &mac, 0), 0);
+	assert_int_equal(fdb_unpin(fdb, &mac, 0), -ENOENT);
+	assert_int_equal(find(fdb, 1, S), FDB_FLOOD);
+	fdb_free(fdb);
+}
+
+static void
+table_full_of_static_addresses_learns_nothing_more(void **state)
+{
+	struct fdb *fdb = table(5, 2);
+	const struct mac last = mac_no(5);
+
+	(void)state;
+	for (uint32_t i = 0; i < 5; i++) {
+		struct mac mac = mac_no(i);
+
+		assert_int_equal(fdb_pin(fdb, &mac, 0, 0), 0);
+	}
+	assert_int_equal(fdb_pin(fdb, &last, 0, 0), -ENOSPC);
+	learn(fdb, 7, 1, 0);
+	assert_int_equal(find(fdb, 7, 0), FDB_FLOOD);
+	assert_int_equal(fdb_count(fdb), 5);
+	fdb_free(fdb);
+}
+
+static void
+sticky_port_keeps_what_it_learns_until_it_is_no_longer(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+	const struct mac mac = mac_no(1);
+	struct fdb_row row;
+
+	(void)state;
+	fdb_set_sticky(fdb, 0, true, 0);
+	learn(fdb, 1, 0, 0);
+	assert_true(fdb_look_up(fdb, &mac, 0, 9 * AGE_NS, &row));
+	assert_int_equal(row.kind, FDB_STICKY);
+	assert_int_equal(row.age_ns, 0);
+	assert_int_equal(fdb_learn(fdb, &mac, 0, 1, S), -EPERM);
+	fdb_forget_port(fdb, 0, NULL, NULL);
+	assert_int_equal(find(fdb, 1, S), 0);
+	fdb_set_sticky(fdb, 0, false, S);
+	assert_int_equal(fdb_port_pinned(fdb, 0), 0);
+	assert_int_equal(fdb_port_count(fdb, 0), 1);
+	assert_int_equal(find(fdb, 1, S + AGE_NS), 0);
+	assert_int_equal(find(fdb, 1, 3 * S + AGE_NS), FDB_FLOOD);
+	assert_int_equal(FDB_MOVED_FROM(fdb_learn(fdb, &mac, 0, 1, 2 * S)), 0);
+	fdb_free(fdb);
+}
+
+/* ---- limits ---- */
+
+static int
+try(struct fdb *fdb, uint32_t n, unsigned int port, uint64_t now_ns)
+{
+	struct mac mac = mac_no(n);
+	int would = fdb_would_learn(fdb, &mac, 0, port, now_ns);
+	int does = fdb_learn(fdb, &mac, 0, port, now_ns);
+
+	assert_int_equal(would, does);
+	return does;
+}
+
+static void
+port_has_no_more_addresses_than_its_limit(void **state)
+{
+	struct fdb *fdb = table(100, 3);
+
+	(void)state;
+	assert_int_equal(fdb_limit(fdb, 0, 2, false), 0);
+	assert_int_equal(try(fdb, 1, 0, 0), 0);
+	assert_int_equal(try(fdb, 2, 0, S), 0);
+	assert_int_equal(try(fdb, 3, 0, S), -ENOSPC);
+	assert_int_equal(try(fdb, 1, 0, 2 * S), 0); /* known: stays */
+	assert_int_equal(find(fdb, 3, S), FDB_FLOOD);
+	assert_int_equal(try(fdb, 3, 1, S), 0); /* another port has none */
+	/* one that moved there does not move back */
+	assert_int_equal(try(fdb, 3, 0, 2 * S), -ENOSPC);
+	/* one that moved away makes room */
+	assert_int_equal(FDB_MOVED_FROM(try(fdb, 2, 1, 2 * S)), 0);
+	assert_int_equal(try(fdb, 4, 0, 2 * S), 0);
+	assert_int_equal(try(fdb, 5, 0, 2 * S), -ENOSPC);
+	/* so does one that has aged out, at its time and not before */
+	assert_int_equal(try(fdb, 5, 0, 2 * S + AGE_NS - S), -ENOSPC);
+	assert_int_equal(try(fdb, 4, 0, 2 * S + AGE_NS - S), 0);
+	assert_int_equal(try(fdb, 5, 0, 2 * S + AGE_NS + S), 0);
+	assert_int_equal(find(fdb, 1, S + AGE_NS), FDB_FLOOD);
+	assert_int_equal(find(fdb, 4, S + AGE_NS), 0);
+	assert_int_equal(fdb_limit(fdb, 0, 0, false), 0);
+	assert_int_equal(try(fdb, 6, 0, 2 * S + AGE_NS + S), 0);
+	fdb_free(fdb);
+}
+
+static void
+evicting_limit_forgets_the_first_learned(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+	const struct mac pinned = mac_no(9);
+
+	(void)state;
+	assert_int_equal(fdb_limit(fdb, 0, 3, true), 0);
+	assert_int_equal(fdb_pin(fdb, &pinned, 0, 0), 0);
+	for (uint32_t i = 1; i <= 5; i++)
+		assert_int_equal(try(fdb, i, 0, i), 0);
+	assert_int_equal(find(fdb, 3, S), FDB_FLOOD);
+	assert_int_equal(find(fdb, 4, S), 0);
+	assert_int_equal(find(fdb, 5, S), 0);
+	assert_int_equal(find(fdb, 9, S), 0);
+	assert_int_equal(fdb_port_count(fdb, 0) + fdb_port_pinned(fdb, 0), 3);
+	fdb_free(fdb);
+}
+
+static void
+limit_counts_what_is_there_already_and_keeps_it(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++)
+		learn(fdb, i, 0, 0);
+	assert_int_equal(fdb_limit(fdb, 0, 2, false), 0);
+	assert_int_equal(try(fdb, 5, 0, 1), 0);
+	assert_int_equal(try(fdb, 10, 0, 1), -ENOSPC);
+	fdb_forget_port(fdb, 0, NULL, NULL);
+	assert_int_equal(try(fdb, 10, 0, 2), 0);
+	assert_int_equal(try(fdb, 11, 0, 2), 0);
+	assert_int_equal(try(fdb, 12, 0, 2), -ENOSPC);
+	fdb_free(fdb);
+}
+
+/* Limits, pins and floods of addresses, by chance: numbers add up. */
+static void
+limits_hold_whatever_comes(void **state)
+{
+	struct fdb *fdb = table(200, 4);
+	uint64_t random = 5, now = 0;
+
+	(void)state;
+	fdb_limit(fdb, 0, 7, false);
+	fdb_limit(fdb, 1, 7, true);
+	fdb_set_sticky(fdb, 2, true, 0);
+	fdb_limit(fdb, 2, 20, false);
+	for (int step = 0; step < 50000; step++) {
+		uint32_t n, sum = 0;
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		n = (uint32_t)(random >> 33) % 400;
+		now += (random >> 40) % 64 * S;
+		if (random >> 58 == 0)
+			fdb_forget_port(
+			    fdb, (unsigned int)(random >> 30) % 4, NULL, NULL);
+		else
+			try(fdb, n, (unsigned int)(random >> 24) % 4, now);
+		for (unsigned int p = 0; p < 4; p++) {
+			uint32_t has =
+			    fdb_port_count(fdb, p) + fdb_port_pinned(fdb, p);
+
+			sum += has;
+			assert_true(p == 3 || has <= (p == 2 ? 20 : 7));
+		}
+		assert_int_equal(sum, fdb_count(fdb));
+		assert_true(sum <= 200);
+	}
+	for (unsigned int p = 0; p < 4; p++)
+		fdb_remove_port(fdb, p);
+	assert_int_equal(fdb_count(fdb), 0);
+	fdb_free(fdb);
+}
+
+static bool
+is_even(const void *arg, uint16_t vlan)
+{
+	(void)arg;
+	return vlan % 2 == 0;
+}
+
+static void
+some_vlans_of_a_port_are_forgotten(void **state)
+{
+	struct fdb *fdb = table(100, 2);
+	struct mac mac = mac_no(1);
+
+	(void)state;
+	for (uint16_t v = 1; v <= 10; v++)
+		fdb_learn(fdb, &mac, v, v == 4, 0);
+	fdb_forget_port(fdb, 0, is_even, NULL);
+	for (uint16_t v = 1; v <= 10; v++)
+		assert_int_equal(fdb_find(fdb, &mac, v, 0),
+		    v == 4           ? 1
+			: v % 2 == 0 ? FDB_FLOOD
+				     : 0);
 	fdb_free(fdb);
 }
 
@@ -383,6 +603,18 @@ main(void)
 		cmocka_unit_test(forgetting_a_port_leaves_the_others),
 		cmocka_unit_test(walk_shows_what_has_not_aged_out),
 		cmocka_unit_test(behaves_like_a_plain_array),
+		cmocka_unit_test(
+		    static_address_neither_ages_nor_moves_nor_makes_room),
+		cmocka_unit_test(
+		    table_full_of_static_addresses_learns_nothing_more),
+		cmocka_unit_test(
+		    sticky_port_keeps_what_it_learns_until_it_is_no_longer),
+		cmocka_unit_test(port_has_no_more_addresses_than_its_limit),
+		cmocka_unit_test(evicting_limit_forgets_the_first_learned),
+		cmocka_unit_test(
+		    limit_counts_what_is_there_already_and_keeps_it),
+		cmocka_unit_test(limits_hold_whatever_comes),
+		cmocka_unit_test(some_vlans_of_a_port_are_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

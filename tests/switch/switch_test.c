@@ -477,14 +477,14 @@ struct seen {
 };
 
 static void
-see(void *arg, const struct mac *mac, const struct port *port, uint64_t age_ns)
+see(void *arg, const struct fdb_row *row, const struct port *port)
 {
 	struct seen *seen = arg;
 
 	seen->n++;
-	if (mac->b[5] == 2)
+	if (row->mac.b[5] == 2)
 		seen->port_of_2 = port;
-	seen->age_ns = age_ns;
+	seen->age_ns = row->age_ns;
 }
 
 static void

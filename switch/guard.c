@@ -1,0 +1,302 @@
+/*
+ * Loops that no spanning tree keeps open are found by the trace they leave: an
+ * address that was behind one port shows up behind another, or a frame comes in
+ * that is still being sent.  A station that was moved looks the same, so the
+ * port where it showed up is probed: the switch sends a broadcast of its own
+ * there, in the VLAN concerned, and if that comes back, by whatever port, there
+ * is a loop.  A LAN without such traces carries no probe.
+ *
+ *     PLAIN --trace--> PROBED --it comes back--> LOOPED (one of the two ports)
+ *       ^                 | it does not            |  | probed every second
+ *       '-----------------'                        |  '--- it comes back
+ *       ^------------- none for a while -----------'
+ *
+ * Of the two ports that a probe left and came back by, the one whose link came
+ * up last is blocked: most likely that cable made the loop.  Two switches that
+ * find the same ring at once may block a port each; they wait for different
+ * times before they open it again, and the second one finds the loop closed but
+ * for its own port.
+ *
+ * A probe has no state.  It says where and when it was sent and proves it by a
+ * keyed hash, and is good for five seconds: cables can delay.  Whoever can
+ * receive and send on both sides can feign a loop, which is to say that it is
+ * one.  At most ten probes a second leave by a port.
+ */
+#include "switch/switch_state.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+#define PROBE_BYTES    ETH_MIN_BYTES
+#define PROBE_GAP_NS   (100 * NS_PER_MS)
+#define PROBE_GOOD_NS  (5 * NS_PER_S)
+#define BLOCKED_GAP_NS NS_PER_S
+#define WAIT_MIN_NS    (3 * NS_PER_S) /* without a probe before it opens */
+#define WAIT_MORE_MS   3000           /* and up to so much more */
+
+static const uint8_t magic[8] = { 'l', 'a', 'n', 'y', 'a', 'r', 'd', 1 };
+
+static uint64_t
+keyed(uint64_t seed, uint64_t a, uint64_t b)
+{
+	uint64_t h = (seed ^ a) * UINT64_C(0x9e3779b97f4a7c15);
+
+	h = (h ^ h >> 29 ^ b) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 32 ^ seed) * UINT64_C(0x94d049bb133111eb);
+	return h ^ h >> 31;
+}
+
+/* ---- probes ---- */
+
+static void
+send_probe(struct switch_port *port, uint64_t now_ns)
+{
+	struct lan_switch *sw = port->sw;
+	struct tagging in = { .vlan = port->guard.vlan, .tpid = ETH_VLAN };
+	uint8_t bytes[PROBE_BYTES] = { 0 };
+	struct writer w = { .at = bytes, .end = bytes + sizeof(bytes) };
+	struct new_tag tag = { .changed = false };
+
+	if (port->flags & PORT_VLANS)
+		tag = vlan_new_tag(port, &in);
+	wr_mac(&w, &mac_broadcast);
+	wr_mac(&w, &sw->mac);
+	if (tag.changed) {
+		wr_be16(&w, tag.tpid);
+		wr_be16(&w, tag.tci);
+	}
+	wr_be16(&w, ETH_LOCAL);
+	wr_bytes(&w, magic, sizeof(magic));
+	wr_be16(&w, port->index);
+	wr_be32(&w, (uint32_t)(now_ns >> 32));
+	wr_be32(&w, (uint32_t)now_ns);
+	{
+		uint64_t proof = keyed(sw->guard.seed, port->index, now_ns);
+
+		wr_be32(&w, (uint32_t)(proof >> 32));
+		wr_be32(&w, (uint32_t)proof);
+	}
+	port->guard.probe_ns = now_ns;
+	switch_send(&port->port, bytes, sizeof(bytes));
+}
+
+static uint64_t
+read_be64(struct cursor *c)
+{
+	uint64_t high = cur_be32(c);
+
+	return high << 32 | cur_be32(c);
+}
+
+/* The port by which a probe left, or NULL if it is none of ours. */
+static struct switch_port *
+read_probe(struct lan_switch *sw, const struct frame *frame, uint64_t now_ns)
+{
+	uint8_t bytes[PROBE_BYTES];
+	struct cursor c = cursor(bytes, sizeof(bytes));
+	const uint8_t *word;
+	struct eth eth;
+	uint16_t index;
+	uint64_t sent_ns, proof;
+
+	if (frame->len < sizeof(bytes))
+		return NULL;
+	frame_copy(bytes, frame, 0, sizeof(bytes));
+	if (eth_parse(&eth, &c) != DROP_NONE || eth.type != ETH_LOCAL)
+		return NULL;
+	word = cur_bytes(&c, sizeof(magic));
+	index = cur_be16(&c);
+	sent_ns = read_be64(&c);
+	proof = read_be64(&c);
+	if (c.overrun || memcmp(word, magic, sizeof(magic)) != 0 ||
+	    proof != keyed(sw->guard.seed, index, sent_ns) ||
+	    sent_ns > now_ns || now_ns - sent_ns > PROBE_GOOD_NS ||
+	    index == SELF_INDEX || index >= sw->nports)
+		return NULL;
+	return sw->port[index];
+}
+
+/* ---- blocking ---- */
+
+static void
+open_again(struct switch_port *port)
+{
+	if (!(port->flags & PORT_LOOPED))
+		return;
+	port_flags(port, 0, PORT_LOOPED);
+	port->sw->guard.nblocked--;
+}
+
+static void
+block(struct switch_port *port, struct switch_port *with, uint64_t now_ns)
+{
+	struct lan_switch *sw = port->sw;
+
+	if (port == with)
+		log_warn("%s: a loop behind this port; it is blocked until "
+			 "the loop is gone",
+		    port->port.name);
+	else
+		log_warn("%s: a loop leads from here to %s; this port is "
+			 "blocked until the loop is gone",
+		    port->port.name, with->port.name);
+	port_flags(port, PORT_LOOPED, 0);
+	port->guard.with = with->index;
+	port->guard.back_ns = now_ns;
+	/* What came round taught wrong addresses. */
+	fdb_forget_port(sw->fdb, port->index, NULL, NULL);
+	fdb_forget_port(sw->fdb, with->index, NULL, NULL);
+	if (sw->guard.nblocked++ == 0)
+		loop_timer_set(&sw->guard.timer, now_ns + BLOCKED_GAP_NS);
+}
+
+static bool
+came_up_later(const struct switch_port *a, const struct switch_port *b)
+{
+	if (a->guard.up_ns != b->guard.up_ns)
+		return a->guard.up_ns > b->guard.up_ns;
+	return a->index > b->index;
+}
+
+void
+guard_own_frame(struct switch_port *port, const struct frame *frame)
+{
+	struct lan_switch *sw = port->sw;
+	uint64_t now_ns = loop_now_ns(sw->loop);
+	struct switch_port *left = read_probe(sw, frame, now_ns);
+
+	if (left == NULL || sw->guard.off)
+		return;
+	left = left->lead;
+	if ((left->flags | port->flags) & PORT_LOOPED) {
+		left->guard.back_ns = port->guard.back_ns = now_ns;
+		return;
+	}
+	if (!left->up || !port->up)
+		return;
+	if (came_up_later(left, port))
+		block(left, port, now_ns);
+	else
+		block(port, left, now_ns);
+}
+
+/* ---- suspicion ---- */
+
+void
+guard_suspect(struct switch_port *port, uint16_t vlan)
+{
+	struct guard_port *g = &port->guard;
+	uint64_t now_ns = loop_now_ns(port->sw->loop);
+
+	if (port->sw->guard.off || g->suspect || (port->flags & PORT_LOOPED) ||
+	    (g->probe_ns != 0 && now_ns - g->probe_ns < PROBE_GAP_NS))
+		return;
+	g->suspect = true;
+	g->vlan = vlan;
+	loop_defer_ask(&port->sw->guard.defer);
+}
+
+/* Once the round's frames are on their way. */
+static void
+probe_suspects(void *arg)
+{
+	struct lan_switch *sw = arg;
+
+	for (unsigned int i = 0; i < sw->nports; i++) {
+		struct switch_port *port = sw->port[i];
+
+		if (port == NULL || !port->guard.suspect)
+			continue;
+		port->guard.suspect = false;
+		if (port->up && !(port->flags & PORT_LOOPED))
+			send_probe(port, loop_now_ns(sw->loop));
+	}
+}
+
+/* How long a port stays blocked without a probe that came back: different for
+ * each, so that two ends of a ring do not open at once. */
+static uint64_t
+wait_ns(const struct switch_port *port)
+{
+	struct mac mac = mac_of_name(port->port.name);
+
+	return WAIT_MIN_NS + get_be32(mac.b + 2) % WAIT_MORE_MS * NS_PER_MS;
+}
+
+static void
+probe_blocked(void *arg)
+{
+	struct lan_switch *sw = arg;
+	uint64_t now_ns = loop_now_ns(sw->loop);
+
+	for (unsigned int i = 0; i < sw->nports; i++) {
+		struct switch_port *port = sw->port[i];
+
+		if (port == NULL || !(port->flags & PORT_LOOPED))
+			continue;
+		if (now_ns - port->guard.back_ns > wait_ns(port)) {
+			log_warn("%s: the loop is gone; this port forwards "
+				 "again",
+			    port->port.name);
+			open_again(port);
+		} else {
+			send_probe(port, now_ns);
+		}
+	}
+	if (sw->guard.nblocked > 0)
+		loop_timer_set(&sw->guard.timer, now_ns + BLOCKED_GAP_NS);
+}
+
+void
+guard_link_changed(struct switch_port *port)
+{
+	port->guard.suspect = false;
+	if (port->up)
+		port->guard.up_ns = loop_now_ns(port->sw->loop);
+	else
+		open_again(port);
+}
+
+size_t
+guard_describe(const struct switch_port *port, char *out, size_t len)
+{
+	const struct switch_port *with;
+
+	if (!(port->flags & PORT_LOOPED))
+		return 0;
+	with = port->guard.with < port->sw->nports
+	    ? port->sw->port[port->guard.with]
+	    : NULL;
+	if (with == port || with == NULL)
+		return (size_t)snprintf(out, len, "blocked: a loop behind it");
+	return (size_t)snprintf(
+	    out, len, "blocked: a loop with %s", with->port.name);
+}
+
+/* ---- of a switch ---- */
+
+void
+guard_init(struct lan_switch *sw, uint64_t seed, bool off)
+{
+	sw->guard.off = off;
+	sw->guard.seed = seed;
+	loop_defer_init(&sw->guard.defer, sw->loop, probe_suspects, sw);
+	loop_timer_init(&sw->guard.timer, sw->loop, probe_blocked, sw);
+}
+
+void
+guard_set_off(struct lan_switch *sw, bool off)
+{
+	sw->guard.off = off;
+	for (unsigned int i = 0; off && i < sw->nports; i++)
+		if (sw->port[i] != NULL)
+			open_again(sw->port[i]);
+}
+
+void
+guard_free(struct lan_switch *sw)
+{
+	loop_defer_cancel(&sw->guard.defer);
+	loop_timer_unset(&sw->guard.timer);
+}
