@@ -37,7 +37,7 @@ until_true 20 ping_b
 is $? "the lab is up"
 note <"$tmp/lab"
 
-starts=0 unclear=0 lost=0 pings=0
+starts=0 unclear=0 lost=0 pings=0 attempts=0
 end=$(($(date +%s) + seconds))
 while [ "$(date +%s)" -lt "$end" ]; do
 	"$vmm" vm --engine emulate --boot pvh --memory 16M --kernel "$guest" \
@@ -67,13 +67,16 @@ while [ "$(date +%s)" -lt "$end" ]; do
 		{ echo "status $status"; head -c 20000 "$tmp/err"; } | note
 	fi
 	sed 's/.*vm: //' "$tmp/err" | cut -c 1-70 >>"$tmp/sentences"
+	n=$(grep -a -o '^attempts [0-9a-f]\{16\}' "$tmp/log" | tail -n 1)
+	attempts=$((attempts + 0x0${n#attempts }))
 	rm -f "$tmp/console" "$tmp/agent" "$tmp/log"
 done
 [ $unclear = 0 ]
 is $? "each VM ends with a sentence, if at all"
 [ $lost -le $((pings / 20)) ] && [ $pings -gt 0 ]
 is $? "others in the lab reach each other all the time"
-figure "$seconds s under attack by $starts VMs: $lost of $pings pings lost"
+figure "$seconds s under attack by $starts VMs, \
+at least $attempts attempts: $lost of $pings pings lost"
 sort "$tmp/sentences" | uniq -c | sort -rn | head -n 20 | note
 kill -0 $lab 2>/dev/null && ping_b >"$tmp/ping" 2>&1
 is $? "the lab lives on"
