@@ -191,6 +191,7 @@ add_pc(struct board *board, const struct memory *memory)
 	bus_range_init(&board->post, &post_bus, NULL, POST_PORT, 1);
 	bus_add(&machine->ports, &board->i8042.data);
 	bus_add(&machine->ports, &board->i8042.command);
+	bus_add(&machine->ports, &board->i8042.fast);
 	bus_add(&machine->ports, &board->cmos.range);
 	bus_add(&machine->ports, &board->power.range);
 	bus_add(&machine->ports, &board->post);

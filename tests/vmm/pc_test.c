@@ -49,6 +49,24 @@ the_i8042_resets_the_cpu_and_looks_stuck(void **state)
 	assert_int_equal(calls, 1);
 }
 
+static void
+port_92_resets_the_cpu_and_has_the_a20_gate_open(void **state)
+{
+	struct bus bus = { 0 };
+	struct i8042 kbd;
+
+	(void)state;
+	i8042_init(&kbd, count_call, NULL);
+	bus_add(&bus, &kbd.fast);
+	calls = 0;
+	assert_int_equal(bus_read(&bus, 0x92, 1), 0x02);
+	bus_write(&bus, 0x92, 1, 0x00);
+	assert_int_equal(bus_read(&bus, 0x92, 1), 0x02);
+	assert_int_equal(calls, 0);
+	bus_write(&bus, 0x92, 1, 0x03);
+	assert_int_equal(calls, 1);
+}
+
 static uint8_t
 cell(struct bus *bus, uint8_t index)
 {
@@ -214,6 +232,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_i8042_resets_the_cpu_and_looks_stuck),
+		cmocka_unit_test(
+		    port_92_resets_the_cpu_and_has_the_a20_gate_open),
 		cmocka_unit_test(the_clock_tells_the_time_in_bcd),
 		cmocka_unit_test(memory_sizes_are_where_firmware_leaves_them),
 		cmocka_unit_test(its_memory_keeps_what_is_written),

@@ -64,6 +64,13 @@
 #define CR0_CD 0x40000000u
 #define CR0_PG 0x80000000u
 
+#define DR6_ALWAYS 0xffff0ff0u /* these read as ones */
+#define DR6_HITS   0x0000000fu
+#define DR6_BD     0x00002000u /* a debug register was touched */
+#define DR6_BS     0x00004000u /* a traced instruction */
+#define DR7_ALWAYS 0x00000400u
+#define DR7_GD     0x00002000u
+
 #define CR4_TSD        0x00000004u
 #define CR4_DE         0x00000008u
 #define CR4_PSE        0x00000010u
@@ -257,8 +264,9 @@ struct emu_cpu {
 	uint64_t stack_mask;                    /* how much of RSP counts */
 	uint32_t mode;                          /* key of blocks */
 	uint8_t cpl;
-	bool smc;    /* the code was written to: leave the block */
-	bool shadow; /* no interrupt before the next instruction */
+	bool smc;       /* the code was written to: leave the block */
+	bool shadow;    /* no interrupt before the next instruction ... */
+	bool shadow_ss; /* ... and no debug exception either */
 	struct emu_vm *vm;
 
 	/* system state */
@@ -267,6 +275,8 @@ struct emu_cpu {
 	uint64_t cr0, cr2, cr3, cr4, cr8;
 	uint64_t efer;
 	uint64_t dr[4], dr6, dr7;
+	uint8_t armed; /* ARMED_*, by DR7 */
+	uint8_t hits;  /* of the four, in this instruction */
 	uint64_t msr[CPU_MSRS];
 	uint64_t mtrr_fixed[CPU_MTRR_FIXED];
 	uint64_t mtrr_base[CPU_MTRR_VARIABLE], mtrr_mask[CPU_MTRR_VARIABLE];
@@ -360,6 +370,28 @@ void emu_flush_page(struct emu_cpu *cpu, uint64_t addr);
 /* After a change of CPL, CR0, CR4, EFER or CS. */
 void emu_set_mode(struct emu_cpu *cpu);
 
+/* ---- debug.c: breakpoints and watchpoints ---- */
+
+/* What DR0 to DR3 wait for. */
+#define ARMED_CODE 1u
+#define ARMED_DATA 2u
+#define ARMED_PORT 4u
+
+/* After a change of the debug registers or CR4. */
+void emu_arm(struct emu_cpu *cpu);
+/* Is there a breakpoint at the next instruction, which is then not to be
+ * executed?  #DB is under way. */
+bool emu_break(struct emu_cpu *cpu);
+/* Does somebody watch addresses in the page of linear address addr? */
+bool emu_watches(const struct emu_cpu *cpu, uint64_t addr);
+/* Notes a watched access to memory, or to a port. */
+void emu_watch(
+    struct emu_cpu *cpu, uint64_t addr, unsigned int bytes, bool write);
+void emu_watch_port(struct emu_cpu *cpu, uint16_t port, unsigned int bytes);
+/* #DB behind the instruction that was executed, with these bits in DR6 and
+ * those of watchpoints. */
+void emu_debug_trap(struct emu_cpu *cpu, uint32_t dr6);
+
 /* ---- block.c: code ---- */
 
 /* The block at cpu->rip under the present mapping; faults. */
@@ -384,7 +416,7 @@ void emu_code_free(struct emu_vm *vm);
 #define MODE_64   2u
 #define MODE_SIZE 3u
 #define MODE_USER 4u /* CPL 3 */
-#define MODE_STEP 8u /* TF: one instruction a block */
+#define MODE_STEP 8u /* traced or with breakpoints: one instruction a block */
 #define MODE_REAL 16u
 
 /* Decodes from code (bytes of it) into block->op.  Returns how many records.
@@ -405,9 +437,12 @@ void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,
 uint32_t emu_port_in(struct emu_cpu *cpu, const struct op *op, uint16_t port);
 void emu_port_out(
     struct emu_cpu *cpu, const struct op *op, uint16_t port, uint32_t v);
-/* Delivers an exception or interrupt by the IDT. */
-void emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
-    uint32_t code, bool software);
+/* What is delivered by the IDT: INT n, an interrupt, or an exception, which
+ * may have an error code.  After a fault, the same instruction is not to break
+ * again (RF). */
+enum event { EVENT_SOFTWARE, EVENT_INTERRUPT, EVENT_EXCEPTION };
+void emu_deliver(struct emu_cpu *cpu, unsigned int vector, enum event event,
+    bool has_code, uint32_t code);
 
 /* Instructions retired before op; NULL: so far, between blocks. */
 uint64_t emu_retired(const struct emu_cpu *cpu, const struct op *op);

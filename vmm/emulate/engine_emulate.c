@@ -123,33 +123,40 @@ deliver_exception(struct emu_cpu *cpu)
 {
 	cpu->delivering = true;
 	cpu->delivering_vector = cpu->fault_vector;
-	emu_deliver(cpu, cpu->fault_vector,
-	    cpu->fault_has_code && (cpu->cr0 & CR0_PE), cpu->fault_code, false);
+	emu_deliver(cpu, cpu->fault_vector, EVENT_EXCEPTION,
+	    cpu->fault_has_code && (cpu->cr0 & CR0_PE), cpu->fault_code);
 	cpu->delivering = false;
 	cpu->faulted = false;
+	if (cpu->fault_vector == EXC_DB)
+		cpu->dr7 &= ~(uint64_t)DR7_GD;
 }
 
 /* Interrupts are nothing that an exception could combine with. */
 #define BENIGN 0xff
 
 static void
-deliver_other(struct emu_cpu *cpu, unsigned int vector, bool software)
+deliver_other(struct emu_cpu *cpu, unsigned int vector, enum event event)
 {
 	cpu->delivering = true;
 	cpu->delivering_vector = BENIGN;
-	emu_deliver(cpu, vector, false, 0, software);
+	emu_deliver(cpu, vector, event, false, 0);
 	cpu->delivering = false;
 }
 
-/* INT n: is retired, and behind itself, if its delivery does not fault. */
+/* INT n: is retired, and behind itself, if its delivery does not fault.  What
+ * was watched by the MOV to SS before it comes then. */
 static void
 deliver_trap(struct emu_cpu *cpu)
 {
 	cpu->trap = false;
 	cpu->rip += cpu->trap_length;
-	deliver_other(cpu, cpu->trap_vector, true);
+	deliver_other(cpu, cpu->trap_vector, EVENT_SOFTWARE);
 	cpu->trap_length = 0;
 	cpu->budget--;
+	if (cpu->hits != 0) {
+		emu_debug_trap(cpu, 0);
+		deliver_exception(cpu);
+	}
 }
 
 static bool
@@ -169,11 +176,11 @@ deliver(struct emu_cpu *cpu)
 	if (cpu->nmi_pending && !cpu->nmi_masked) {
 		cpu->nmi_pending = false;
 		cpu->nmi_masked = true;
-		deliver_other(cpu, 2, false);
+		deliver_other(cpu, 2, EVENT_INTERRUPT);
 	}
 	if (cpu->pending && interruptible(cpu)) {
 		cpu->pending = false;
-		deliver_other(cpu, cpu->pending_vector, false);
+		deliver_other(cpu, cpu->pending_vector, EVENT_INTERRUPT);
 	}
 }
 
@@ -197,19 +204,21 @@ execute_block(struct emu_cpu *cpu, const struct block *block)
 {
 	const struct op *op;
 
-	cpu->shadow = false;
+	cpu->shadow = cpu->shadow_ss = false;
 	cpu->smc = false;
 	for (op = block->op; op != NULL;)
 		op = op->fn(cpu, op);
 }
 
-/* One instruction, because it is traced, or because something waits for the
- * end of the interrupt shadow that lies on it. */
+/* One instruction, because it is traced, or may be watched, or because
+ * something waits for the end of the interrupt shadow that lies on it. */
 static void
 execute_one(struct emu_cpu *cpu)
 {
 	int64_t rest = cpu->budget - 1;
 
+	if (unlikely(cpu->armed & ARMED_CODE) && emu_break(cpu))
+		return;
 	cpu->single = cpu->eflags & FLAG_TF;
 	cpu->mode |= MODE_STEP;
 	/* A fault loses the rest: the slice is then shorter. */
@@ -219,13 +228,10 @@ execute_one(struct emu_cpu *cpu)
 	cpu->budget += rest;
 	cpu->slice += rest;
 	emu_set_mode(cpu);
-	if (!cpu->single)
+	if (cpu->shadow_ss || cpu->trap || (!cpu->single && cpu->hits == 0))
 		return;
 	cpu->run = CPU_RUNNING; /* after HLT, too */
-	cpu->dr6 |= 1u << 14;
-	cpu->fault_vector = EXC_DB;
-	cpu->fault_has_code = false;
-	cpu->faulted = true;
+	emu_debug_trap(cpu, cpu->single ? DR6_BS : 0);
 }
 
 /* What the last block gave back, because it was left early, is not to be
@@ -285,7 +291,8 @@ slice(struct emu_cpu *cpu)
 	cpu->slice = cpu->budget = slice_insns(cpu);
 	if (setjmp(cpu->fault) != 0) {
 		cpu->faulted = true;
-		cpu->shadow = false;
+		cpu->shadow = cpu->shadow_ss = false;
+		cpu->hits = 0;
 		cpu->rip -= cpu->trap_length;
 		cpu->trap_length = 0;
 		if (cpu->delivering)
@@ -401,8 +408,9 @@ reset_cpu(struct emu_cpu *cpu)
 	cpu->gdt = cpu->idt = (struct cpu_table){ .limit = 0xffff };
 	cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
 	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
-	cpu->dr6 = 0xffff0ff0;
-	cpu->dr7 = 0x400;
+	cpu->dr6 = DR6_ALWAYS;
+	cpu->dr7 = DR7_ALWAYS;
+	cpu->armed = cpu->hits = 0;
 	cpu->msr[CPU_MSR_PAT] = UINT64_C(0x0007040600070406);
 	emu_fpu_reset(cpu);
 	cpu->cpl = 0;
@@ -520,6 +528,7 @@ state_set(
 	memcpy(cpu->dr, state->dr, sizeof(cpu->dr));
 	cpu->dr6 = state->dr6;
 	cpu->dr7 = state->dr7;
+	cpu->hits = 0;
 	msrs_set(cpu, state);
 	memcpy(cpu->mtrr_fixed, state->mtrr_fixed, sizeof(cpu->mtrr_fixed));
 	memcpy(cpu->mtrr_base, state->mtrr_base, sizeof(cpu->mtrr_base));
@@ -538,6 +547,7 @@ state_set(
 	cpu->trap = cpu->delivering = cpu->shutdown = false;
 	cpu->cpl = cpu->cr0 & CR0_PE ? cpu->seg[CPU_SS].attributes >> 5 & 3 : 0;
 	cpu->mode = 0;
+	emu_arm(cpu);
 	emu_set_flags(cpu, (uint32_t)state->rflags);
 	emu_flush(cpu);
 	emu_set_mode(cpu);

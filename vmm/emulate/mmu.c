@@ -103,13 +103,12 @@ page_fault(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 	emu_fault_code(cpu, op, EXC_PF, code);
 }
 
-/* One table of a walk: its entry with the accessed bit set, or a fault. */
+/* One table's entry, or a fault. */
 static uint64_t
-table_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
-    unsigned int bytes, uint64_t set, uint64_t addr, enum access access,
-    bool user)
+read_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
+    unsigned int bytes, uint64_t addr, enum access access, bool user)
 {
-	void *p = memory_at(cpu->vm->memory, at, bytes);
+	const void *p = memory_at(cpu->vm->memory, at, bytes);
 	uint64_t entry = 0;
 
 	if (p == NULL) /* a table outside RAM reads as not present */
@@ -117,12 +116,19 @@ table_entry(struct emu_cpu *cpu, const struct op *op, uint64_t at,
 	memcpy(&entry, p, bytes);
 	if (!(entry & PTE_P))
 		page_fault(cpu, op, addr, access, user, 0);
-	if ((entry & set) != set) {
-		entry |= set;
-		memcpy(p, &entry, bytes);
-		emu_code_written(cpu->vm, at, bytes);
-	}
 	return entry;
+}
+
+/* Sets accessed and dirty bits in the entry at at. */
+static void
+mark_entry(struct emu_cpu *cpu, uint64_t at, unsigned int bytes, uint64_t entry,
+    uint64_t set)
+{
+	if ((entry & set) == set)
+		return;
+	entry |= set;
+	memcpy(memory_at(cpu->vm->memory, at, bytes), &entry, bytes);
+	emu_code_written(cpu->vm, at, bytes);
 }
 
 /* Are bits set in an 8-byte entry that have to be clear? */
@@ -176,9 +182,8 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 		if (pdpt)
 			index &= 3;
 		at = table + index * bytes;
+		entry = read_entry(cpu, op, at, bytes, addr, access, user);
 		/* A PAE directory pointer has neither rights nor A. */
-		entry = table_entry(
-		    cpu, op, at, bytes, pdpt ? 0 : PTE_A, addr, access, user);
 		if (!pdpt) {
 			rights &= entry;
 			nx |= entry & PTE_NX;
@@ -191,13 +196,18 @@ walk(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
 		mask = (UINT64_C(1) << shift) - 1;
 		if (leaf)
 			break;
+		if (!pdpt)
+			mark_entry(cpu, at, bytes, entry, PTE_A);
 		table = entry & (wide ? PTE_ADDR : 0xfffff000);
 	}
+	/* What is refused leaves no mark on the page. */
 	if (!allowed(cpu, rights | nx, access, user))
 		page_fault(cpu, op, addr, access, user, PF_P);
-	if (access == ACCESS_WRITE && !(entry & PTE_D))
-		entry = table_entry(
-		    cpu, op, at, bytes, PTE_A | PTE_D, addr, access, user);
+	if (access == ACCESS_WRITE) {
+		mark_entry(cpu, at, bytes, entry, PTE_A | PTE_D);
+		entry |= PTE_D;
+	} else
+		mark_entry(cpu, at, bytes, entry, PTE_A);
 	return (struct walk){
 		.phys = (entry & (wide ? PTE_ADDR : 0xfffff000) & ~mask) |
 		    (addr & mask),
@@ -257,7 +267,7 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 		return;
 	}
 	host = memory_at(cpu->vm->memory, page, PAGE_BYTES);
-	if (host == NULL)
+	if (host == NULL || emu_watches(cpu, addr))
 		return;
 	if (access == ACCESS_WRITE) {
 		uint64_t n = (uint64_t)(host - cpu->vm->memory->base) >> 12;
@@ -458,7 +468,12 @@ uint64_t
 emu_read(
     struct emu_cpu *cpu, const struct op *op, uint64_t addr, unsigned int bytes)
 {
-	return read_as(cpu, op, addr, bytes, ACCESS_READ, program(cpu));
+	uint64_t value =
+	    read_as(cpu, op, addr, bytes, ACCESS_READ, program(cpu));
+
+	if (unlikely(cpu->armed & ARMED_DATA))
+		emu_watch(cpu, addr, bytes, false);
+	return value;
 }
 
 uint64_t
@@ -473,6 +488,8 @@ emu_write(struct emu_cpu *cpu, const struct op *op, uint64_t addr,
     unsigned int bytes, uint64_t value)
 {
 	write_as(cpu, op, addr, bytes, value, program(cpu));
+	if (unlikely(cpu->armed & ARMED_DATA))
+		emu_watch(cpu, addr, bytes, true);
 }
 
 uint64_t

@@ -5,8 +5,8 @@
  * In 64-bit mode a segment is little more than a privilege; protected mode is
  * kept as far as boot loaders and test kernels use it: flat or not, with
  * interrupt and trap gates, without call gates, hardware tasks, virtual-8086
- * mode and limit checks.  The resume flag reads as clear: nothing here has an
- * instruction breakpoint.
+ * mode and limit checks.  The resume flag reads as clear where there is no
+ * instruction breakpoint that it could hold back.
  */
 #include "vmm/emulate/segment.h"
 
@@ -35,7 +35,7 @@ emu_set_mode(struct emu_cpu *cpu)
 		cpu->mode |= MODE_REAL;
 	if (cpu->cpl == 3)
 		cpu->mode |= MODE_USER;
-	if (cpu->eflags & FLAG_TF)
+	if ((cpu->eflags & FLAG_TF) || cpu->armed != 0)
 		cpu->mode |= MODE_STEP;
 	for (unsigned int s = CPU_ES; s <= CPU_GS; s++)
 		cpu->seg_base[s] =
@@ -62,9 +62,10 @@ emu_set_mode(struct emu_cpu *cpu)
 void
 emu_set_flags(struct emu_cpu *cpu, uint32_t flags)
 {
+	uint32_t rf = cpu->armed & ARMED_CODE ? 0 : FLAG_RF;
+
 	cpu->fl_from = FL_RAW;
-	cpu->eflags =
-	    (flags | FLAG_ONE) & ~(uint32_t)(FLAG_VM | FLAG_RF | 0xffc08028);
+	cpu->eflags = (flags | FLAG_ONE) & ~(FLAG_VM | rf | 0xffc08028u);
 	if (!(cpu->mode & MODE_STEP) != !(cpu->eflags & FLAG_TF))
 		emu_set_mode(cpu);
 }
@@ -267,10 +268,19 @@ deliver_real(struct emu_cpu *cpu, unsigned int vector)
 		    cpu, op, cpu->seg[CPU_SS].base + sp, 2, words[i]);
 	}
 	cpu->gpr[CPU_RSP] = (cpu->gpr[CPU_RSP] & ~UINT64_C(0xffff)) | sp;
-	cpu->eflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC);
+	cpu->eflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF);
 	load_real(cpu, CPU_CS, cs);
 	cpu->rip = ip;
 	emu_set_mode(cpu);
+}
+
+/* Faults leave the instruction to be executed again. */
+static bool
+is_fault(unsigned int vector)
+{
+	return vector == EXC_DE || (vector >= EXC_BR && vector <= EXC_NM) ||
+	    (vector >= EXC_TS && vector <= EXC_PF) || vector == EXC_MF ||
+	    vector == EXC_AC || vector == EXC_XM;
 }
 
 struct gate {
@@ -381,11 +391,11 @@ handler_stack(
 }
 
 void
-emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
-    uint32_t code, bool software)
+emu_deliver(struct emu_cpu *cpu, unsigned int vector, enum event event,
+    bool has_code, uint32_t code)
 {
 	const struct op *op = NULL;
-	bool lma = cpu->efer & EFER_LMA;
+	bool lma = cpu->efer & EFER_LMA, software = event == EVENT_SOFTWARE;
 	unsigned int ext = !software;
 	struct descriptor d;
 	struct stack stack;
@@ -413,6 +423,8 @@ emu_deliver(struct emu_cpu *cpu, unsigned int vector, bool has_code,
 	stack = handler_stack(cpu, cpl, gate.ist, ext);
 	bytes = lma ? 8 : gate.wide ? 4 : 2;
 	flags = emu_flags(cpu);
+	if (event == EVENT_EXCEPTION && is_fault(vector))
+		flags |= FLAG_RF;
 	if (lma || stack.changed) {
 		push_to(cpu, &stack, bytes, cpu->seg[CPU_SS].selector);
 		push_to(cpu, &stack, bytes, cpu->gpr[CPU_RSP]);
@@ -814,7 +826,7 @@ op_mov_to_seg(struct emu_cpu *cpu, const struct op *op)
 		emu_fault(cpu, op, EXC_UD);
 	emu_load_segment(cpu, op, op->dst, (uint16_t)cpu->gpr[op->src]);
 	if (op->dst == CPU_SS) {
-		cpu->shadow = true;
+		cpu->shadow = cpu->shadow_ss = true;
 		cpu->single = false;
 	}
 	return leave_after(cpu, op);
@@ -840,7 +852,7 @@ op_pop_seg(struct emu_cpu *cpu, const struct op *op)
 	emu_load_segment(cpu, op, op->dst, (uint16_t)pop_at(cpu, op, bytes, 0));
 	set_sp(cpu, cpu->gpr[CPU_RSP] + bytes);
 	if (op->dst == CPU_SS) {
-		cpu->shadow = true;
+		cpu->shadow = cpu->shadow_ss = true;
 		cpu->single = false;
 	}
 	return leave_after(cpu, op);

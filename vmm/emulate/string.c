@@ -93,14 +93,14 @@ look_around(struct emu_cpu *cpu, unsigned int *pieces)
 {
 	cpu->budget -= 16;
 	cpu->slice -= 16;
-	return ++*pieces == PIECES_MAX || cpu->smc || cpu->eflags & FLAG_TF;
+	return ++*pieces == PIECES_MAX || cpu->smc || cpu->mode & MODE_STEP;
 }
 
 /* A traced instruction stops after each element. */
 static inline bool
 by_elements(const struct emu_cpu *cpu)
 {
-	return cpu->eflags & (FLAG_DF | FLAG_TF);
+	return cpu->eflags & FLAG_DF || cpu->mode & MODE_STEP;
 }
 
 /* Moves what can be moved at once; the number of elements, 0: none. */

@@ -144,8 +144,7 @@ op_popf(struct emu_cpu *cpu, const struct op *op)
 	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
 	cpu->fl_from = FL_RAW;
 	was = cpu->eflags;
-	cpu->eflags =
-	    ((was & ~may) | (v & may) | FLAG_ONE) & ~(FLAG_RF | FLAG_VM);
+	cpu->eflags = ((was & ~may) | (v & may) | FLAG_ONE) & ~FLAG_VM;
 	if (((was ^ cpu->eflags) & (FLAG_TF | FLAG_IF)) == 0)
 		NEXT;
 	emu_set_mode(cpu);
@@ -170,9 +169,7 @@ const struct op *
 op_int1(struct emu_cpu *cpu, const struct op *op)
 {
 	leave_after(cpu, op);
-	cpu->fault_vector = EXC_DB;
-	cpu->fault_has_code = false;
-	cpu->faulted = true;
+	emu_debug_trap(cpu, 0);
 	cpu->single = false;
 	return NULL;
 }
@@ -228,6 +225,8 @@ emu_port_in(struct emu_cpu *cpu, const struct op *op, uint16_t port)
 	emu_out(cpu, op);
 	v = io->port_in(io->arg, cpu->base.id, port, 1u << op->aux);
 	emu_back(cpu);
+	if (unlikely(cpu->armed & ARMED_PORT))
+		emu_watch_port(cpu, port, 1u << op->aux);
 	return v;
 }
 
@@ -240,6 +239,8 @@ emu_port_out(
 	emu_out(cpu, op);
 	io->port_out(io->arg, cpu->base.id, port, 1u << op->aux, v);
 	emu_back(cpu);
+	if (unlikely(cpu->armed & ARMED_PORT))
+		emu_watch_port(cpu, port, 1u << op->aux);
 }
 
 static uint16_t
@@ -323,6 +324,7 @@ write_cr4(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 	if ((v ^ cpu->cr4) & (CR4_PAE | CR4_PGE | CR4_PSE))
 		emu_flush(cpu);
 	cpu->cr4 = v;
+	emu_arm(cpu);
 }
 
 /* dst: general register, src: control register, and the other way round. */
@@ -380,59 +382,6 @@ op_mov_from_cr(struct emu_cpu *cpu, const struct op *op)
 	}
 	cpu->gpr[op->dst] =
 	    (cpu->mode & MODE_SIZE) == MODE_64 ? v : (uint32_t)v;
-	NEXT;
-}
-
-const struct op *
-op_mov_to_dr(struct emu_cpu *cpu, const struct op *op)
-{
-	uint64_t v = cpu->gpr[op->src];
-
-	need_ring0(cpu, op);
-	switch (op->dst) {
-	case 0:
-	case 1:
-	case 2:
-	case 3: cpu->dr[op->dst] = v; break;
-	case 4:
-		if (cpu->cr4 & CR4_DE)
-			emu_fault(cpu, op, EXC_UD);
-		/* fall through */
-	case 6: cpu->dr6 = (v & 0xe00f) | 0xffff0ff0; break;
-	case 5:
-		if (cpu->cr4 & CR4_DE)
-			emu_fault(cpu, op, EXC_UD);
-		/* fall through */
-	case 7: cpu->dr7 = (v & 0xffff2fff) | 0x400; break;
-	default: emu_fault(cpu, op, EXC_UD);
-	}
-	return leave_after(cpu, op);
-}
-
-const struct op *
-op_mov_from_dr(struct emu_cpu *cpu, const struct op *op)
-{
-	uint64_t v;
-
-	need_ring0(cpu, op);
-	switch (op->src) {
-	case 0:
-	case 1:
-	case 2:
-	case 3: v = cpu->dr[op->src]; break;
-	case 4:
-		if (cpu->cr4 & CR4_DE)
-			emu_fault(cpu, op, EXC_UD);
-		/* fall through */
-	case 6: v = cpu->dr6; break;
-	case 5:
-		if (cpu->cr4 & CR4_DE)
-			emu_fault(cpu, op, EXC_UD);
-		/* fall through */
-	case 7: v = cpu->dr7; break;
-	default: emu_fault(cpu, op, EXC_UD);
-	}
-	cpu->gpr[op->dst] = v;
 	NEXT;
 }
 
