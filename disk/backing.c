@@ -62,42 +62,51 @@ find_room(const struct qcow2 *h, size_t n)
 }
 
 static int
-write_name(
-    struct layer *layer, const char *name, const char *format, struct err *err)
+write_bytes(const struct layer *layer, const void *p, size_t n, uint64_t at)
+{
+	int error = file_write(layer->fd, p, n, at);
+
+	return error == 0 ? file_sync(layer->fd) : error;
+}
+
+/* With write false only tells whether it could be done. */
+static int
+set_name(struct layer *layer, const char *name, const char *format, bool write,
+    struct err *err)
 {
 	uint8_t sector[SECTOR];
 	size_t n = strlen(name);
 	uint64_t at = n > 0 ? find_room(&layer->header, n) : 0;
-	int error = file_read(layer->fd, sector, sizeof(sector), 0);
+	int error = 0;
 
 	if (n > QCOW2_MAX_NAME_BYTES || (n > 0 && at == 0))
 		return err_set(err, -ENAMETOOLONG,
 		    "%s: there is no room for the backing file's name %s",
 		    layer->path, name);
+	if (write && n > 0)
+		error = write_bytes(layer, name, n, at);
+	/* The name may be in the first sector, too. */
+	if (error == 0)
+		error = file_read(layer->fd, sector, sizeof(sector), 0);
 	if (error == 0 && n > 0) {
 		error = set_format(
 		    sector, &layer->header, format, layer->path, err);
 		if (error != 0)
 			return error;
-		error = file_write(layer->fd, name, n, at);
-		if (error == 0)
-			error = file_sync(layer->fd);
 	}
 	put_be64(sector + 8, at);
 	put_be32(sector + 16, (uint32_t)n);
-	if (error == 0)
-		error = file_write(layer->fd, sector, sizeof(sector), 0);
-	if (error == 0)
-		error = file_sync(layer->fd);
+	if (error == 0 && write)
+		error = write_bytes(layer, sector, sizeof(sector), 0);
 	return error == 0
 	    ? 0
 	    : err_sys(err, error, NULL, "%s: the header cannot be written",
 		  layer->path);
 }
 
-int
-backing_set(
-    const char *path, const char *name, const char *format, struct err *err)
+static int
+open_and_set(const char *path, const char *name, const char *format, bool write,
+    struct err *err)
 {
 	struct disk_set *set = disk_set_new();
 	struct layer *layer;
@@ -108,9 +117,23 @@ backing_set(
 	layer = layer_open(
 	    set, path, "qcow2", LAYER_ALONE | LAYER_WRITE, &code, err);
 	if (layer != NULL) {
-		code = write_name(layer, name, format, err);
+		code = set_name(layer, name, format, write, err);
 		layer_release(set, layer);
 	}
 	disk_set_free(set);
 	return code;
+}
+
+int
+backing_set(
+    const char *path, const char *name, const char *format, struct err *err)
+{
+	return open_and_set(path, name, format, true, err);
+}
+
+int
+backing_fits(
+    const char *path, const char *name, const char *format, struct err *err)
+{
+	return open_and_set(path, name, format, false, err);
 }

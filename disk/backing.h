@@ -12,4 +12,8 @@
 int backing_set(
     const char *path, const char *name, const char *format, struct err *err);
 
+/* Whether that could be done, now: 0, or -Exxx as backing_set() would. */
+int backing_fits(
+    const char *path, const char *name, const char *format, struct err *err);
+
 #endif

@@ -353,10 +353,13 @@ compare_block(struct walk *w, uint64_t first, uint64_t per, uint64_t offset,
 		return err_sys(err, error, NULL,
 		    "%s: the refcount block at %" PRIu64 " cannot be read",
 		    w->layer->path, offset);
+	if (offset == 0)
+		per = first >= w->n      ? 0
+		    : per < w->n - first ? per
+					 : w->n - first;
 	for (uint64_t i = 0; i < per; i++)
-		if (offset != 0 || first + i < w->n)
-			compare_count(w, first + i,
-			    offset != 0 ? refcount_get(block, i, order) : 0);
+		compare_count(w, first + i,
+		    offset != 0 ? refcount_get(block, i, order) : 0);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "disk/file.h"
 
@@ -183,6 +184,19 @@ refcounts_is_table(const struct refcounts *refs, uint64_t offset)
 		compare_numbers) != NULL;
 }
 
+void
+refcounts_forget_table(struct refcounts *refs, uint64_t offset, uint64_t bytes)
+{
+	unsigned int bits = refs->layer->header.cluster_bits;
+	uint64_t first = offset >> bits, last = (offset + bytes - 1) >> bits;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < refs->nfixed; i++)
+		if (refs->fixed[i] < first || refs->fixed[i] > last)
+			refs->fixed[kept++] = refs->fixed[i];
+	refs->nfixed = kept;
+}
+
 /* ---- opening ---- */
 
 static void
@@ -246,6 +260,7 @@ refcounts_open(struct refcounts *refs, struct layer *layer, struct err *err)
 		    layer->path);
 	refs->end =
 	    ((uint64_t)st.st_size + cluster_bytes(refs) - 1) >> h->cluster_bits;
+	refs->whole = (uint64_t)st.st_size >> h->cluster_bits;
 	refs->entries =
 	    (size_t)((uint64_t)h->refcount_clusters << h->cluster_bits) / 8;
 	refs->table = calloc(refs->entries, sizeof(*refs->table));
@@ -505,11 +520,28 @@ write_dirty_blocks(struct refcounts *refs, struct err *err)
 	return 0;
 }
 
+/* The file ends with a whole cluster, as readers other than QEMU expect. */
+static int
+extend_file(struct refcounts *refs, struct err *err)
+{
+	unsigned int bits = refs->layer->header.cluster_bits;
+
+	if (refs->end == refs->whole || !refs->any_dirty)
+		return 0;
+	if (ftruncate(refs->layer->fd, (off_t)(refs->end << bits)) < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be extended",
+		    refs->layer->path);
+	refs->whole = refs->end;
+	return 0;
+}
+
 int
 refcounts_write(struct refcounts *refs, struct err *err)
 {
-	int error;
+	int error = extend_file(refs, err);
 
+	if (error != 0)
+		return error;
 	if (refs->any_new) {
 		error = write_new_blocks(refs, err);
 		if (error == 0 && (error = file_sync(refs->layer->fd)) != 0)
@@ -602,6 +634,8 @@ grow_table(struct refcounts *refs, uint64_t cluster, struct err *err)
 		if (blocks[i] != NULL)
 			blocks[i]->unlisted = false;
 	refs->any_new = false;
+	refcounts_forget_table(
+	    refs, old_offset, (uint64_t)old_clusters << h->cluster_bits);
 	for (uint32_t i = 0; i < old_clusters && error == 0; i++)
 		error = refcounts_drop(refs,
 		    old_offset + ((uint64_t)i << h->cluster_bits), &left, err);

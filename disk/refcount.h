@@ -23,6 +23,7 @@ struct refcounts {
 	struct refcount_block **blocks; /* those read so far */
 	uint64_t next;                  /* no free cluster is before it */
 	uint64_t end;    /* clusters from here on were never written */
+	uint64_t whole;  /* so many clusters the file has in full */
 	uint64_t *fixed; /* clusters that hold tables, sorted */
 	size_t nfixed;
 	bool any_new, any_dirty;
@@ -50,6 +51,10 @@ int refcounts_get(
 
 /* Whether the cluster at offset held a table when the image was opened. */
 bool refcounts_is_table(const struct refcounts *refs, uint64_t offset);
+
+/* A table that the header no longer names: its clusters may be used again. */
+void refcounts_forget_table(
+    struct refcounts *refs, uint64_t offset, uint64_t bytes);
 
 /* Writes what changed; syncs the file in between if need be, but not at the
  * end. */

@@ -1041,6 +1041,8 @@ grow_l1(struct disk *disk, uint32_t entries, struct err *err)
 		    "%s: a longer L1 table cannot be written", disk->top->path);
 	h->l1_offset = offset;
 	h->l1_entries = entries;
+	if (old_bytes > 0)
+		refcounts_forget_table(&w->refs, old, old_bytes);
 	for (uint64_t at = old; at < old + old_bytes && error == 0;
 	     at += cluster)
 		error = drop_later(disk, at, err);
