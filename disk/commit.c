@@ -134,6 +134,39 @@ check_alone(const struct commit *c, struct err *err)
 	    c->top_path, c->base->children - 1, c->base->file, names);
 }
 
+/* Whether node can be written to: it is of a kind that we write, and nobody
+ * uses it.  So what cannot end is not begun. */
+static int
+probe(struct commit *c, const struct tree_node *node, struct err *err)
+{
+	char path[PATH_MAX];
+	int error = tree_path(&c->tree, node->file, path, sizeof(path), err);
+	struct disk *disk;
+
+	if (error != 0)
+		return error;
+	disk = disk_open(c->set, path,
+	    DISK_WRITE | DISK_FROZEN | DISK_ALONE |
+		(node->qcow2 ? 0 : DISK_RAW),
+	    &error, err);
+	disk_close(disk, NULL);
+	return error;
+}
+
+static int
+probe_siblings(struct commit *c, struct err *err)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < c->tree.n && error == 0; i++) {
+		const struct tree_node *node = &c->tree.nodes[i];
+
+		if (node->parent == c->base && node != c->top)
+			error = probe(c, node, err);
+	}
+	return error;
+}
+
 /* ---- copying ---- */
 
 /* Calls each for what the top has itself, in bounded pieces. */
@@ -288,8 +321,12 @@ commit_plain(struct commit *c, bool keep, struct err *err)
 {
 	struct catalogue_line *line;
 	struct disk_info info;
-	int error = keep ? keep_siblings(c, err) : check_alone(c, err);
+	int error = keep ? probe_siblings(c, err) : check_alone(c, err);
 
+	if (error == 0)
+		error = probe(c, c->base, err);
+	if (error == 0 && keep)
+		error = keep_siblings(c, err);
 	if (error != 0)
 		return error;
 	/* From here on the base is neither old nor new for others. */
@@ -344,7 +381,7 @@ remove_name(const struct commit *c, const char *name)
 }
 
 /* Lists that the children are to be told the hidden name, all that are there;
- * nobody may be using one. */
+ * each can be told. */
 static int
 rename_parent(
     struct commit *c, const char *hidden, const char *moving, struct err *err)
@@ -353,18 +390,14 @@ rename_parent(
 	int error = 0;
 
 	for (size_t i = 0; i < c->tree.n && error == 0; i++) {
-		struct tree_node *node = &c->tree.nodes[i];
-		struct disk *disk;
+		const struct tree_node *node = &c->tree.nodes[i];
 
 		if (node->parent != c->base)
 			continue;
 		error =
 		    tree_path(&c->tree, node->file, path, sizeof(path), err);
-		if (error != 0)
-			break;
-		disk = disk_open(c->set, path,
-		    DISK_WRITE | DISK_FROZEN | DISK_ALONE, &error, err);
-		disk_close(disk, NULL);
+		if (error == 0)
+			error = backing_fits(path, hidden, "qcow2", err);
 		/* The top by the name that it loses: when this is done again
 		 * its old one may be the new overlay's. */
 		if (error == 0 &&
@@ -402,18 +435,20 @@ commit_relabel(struct commit *c, struct err *err)
 	error = disk_close(c->alone, err);
 	c->alone = NULL;
 	if (error == 0)
+		error = rename_parent(c, hidden, moving, err);
+	if (error == 0)
 		error = add_name(c, c->base_path, hidden, err);
 	if (error == 0)
 		error = add_name(c, c->top_path, moving, err);
-	if (error == 0)
-		error = rename_parent(c, hidden, moving, err);
-	if (error == 0)
-		error = new_top(
-		    c, c->base->file, false, info.size, info.cluster_bits, err);
+	/* The base's name first: until the disk's own goes to the overlay, it
+	 * is the same image's, so that each name shows the same at each moment. */
 	if (error == 0 &&
 	    catalogue_add(&c->tree.catalogue, CATALOGUE_RENAME, moving,
 		c->base->file) == NULL)
 		error = err_set(err, -ENOMEM, "out of memory");
+	if (error == 0)
+		error = new_top(
+		    c, c->base->file, false, info.size, info.cluster_bits, err);
 	/* The base's record is the new base's from now on. */
 	line =
 	    catalogue_find(&c->tree.catalogue, CATALOGUE_FROZEN, c->base->file);
