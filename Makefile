@@ -53,7 +53,7 @@ NEEDS_base       := -levent_core
 NEEDS_switch     := -lm
 NEEDS_disk       := -lzstd -lz
 NEEDS_vmm        := -lZydis -llz4 -llzma -lzstd -lz
-NEEDS_pcap-tools := -lpcap -lzstd -lz
+NEEDS_pcap-tools := -lpcap -lzstd -lz -lm
 NEEDS_lab        := -lyaml -ljansson -lpcap
 
 # Says what is made; V=1 shows how.

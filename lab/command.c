@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&command_console,
 	&command_set,
 	&command_capture,
+	&command_pcap,
 	&command_doctor,
 	&command_vm,
 	&command_disk,
@@ -36,6 +37,14 @@ find_command(const char *name)
 }
 
 static void
+help_parts(const struct command *const *parts, FILE *out)
+{
+	for (int i = 0; parts[i] != NULL; i++)
+		fprintf(out, "  lanyard %s %s\n      %s\n", parts[i]->name,
+		    parts[i]->arguments, parts[i]->summary);
+}
+
+static void
 help_command(const struct command *c, FILE *out)
 {
 	fprintf(out, "lanyard %s%s%s\n\n%s\n", c->name,
@@ -43,6 +52,10 @@ help_command(const struct command *c, FILE *out)
 	if (c->options != NULL && c->options[0].name != NULL) {
 		fprintf(out, "\noptions:\n");
 		options_help(c->options, out);
+	}
+	if (c->parts != NULL) {
+		fputc('\n', out);
+		help_parts(c->parts, out);
 	}
 }
 
@@ -88,10 +101,70 @@ asks_for_help(int argc, char **argv)
 	return false;
 }
 
+/* Runs c with the argc words at argv, which follow its name. */
+static int
+run_command(struct call *call, const struct command *c, int argc, char **argv)
+{
+	static const struct option_row none[] = { { 0 } };
+
+	if (asks_for_help(argc, argv)) {
+		help_command(c, call->out);
+		return 0;
+	}
+	if (options_read(&call->options, c->options != NULL ? c->options : none,
+		argc, argv, &call->err) < 0)
+		return 2;
+	if (call->options.nargs < c->min_args ||
+	    (c->max_args >= 0 && call->options.nargs > c->max_args)) {
+		err_set(&call->err, -EINVAL,
+		    "%s arguments; usage: lanyard %s %s",
+		    call->options.nargs < c->min_args ? "too few" : "too many",
+		    c->name, c->arguments);
+		return 2;
+	}
+	return c->run(call);
+}
+
+/* The last word of a part's name. */
+static const char *
+part_word(const struct command *part)
+{
+	return strrchr(part->name, ' ') + 1;
+}
+
+static int
+run_part(struct call *call, const struct command *c, int argc, char **argv)
+{
+	struct nearest near;
+
+	if (argc == 0 || argv[0][0] == '-') {
+		bool asked = asks_for_help(argc, argv);
+
+		help_command(c, asked ? call->out : call->notes);
+		return asked ? 0 : 2;
+	}
+	nearest_init(&near, argv[0]);
+	for (int i = 0; c->parts[i] != NULL; i++) {
+		if (strcmp(part_word(c->parts[i]), argv[0]) == 0)
+			return run_command(
+			    call, c->parts[i], argc - 1, argv + 1);
+		nearest_try(&near, part_word(c->parts[i]));
+	}
+	if (near.best != NULL)
+		err_set(&call->err, -EINVAL,
+		    "\"%s %.60s\" is no command; did you mean \"%s\"?", c->name,
+		    argv[0], near.best);
+	else
+		err_set(&call->err, -EINVAL,
+		    "\"%s %.60s\" is no command; \"lanyard help %s\" lists "
+		    "them",
+		    c->name, argv[0], c->name);
+	return 2;
+}
+
 int
 command_dispatch(struct call *call, int argc, char **argv)
 {
-	static const struct option_row none[] = { { 0 } };
 	const struct command *c;
 
 	if (argc < 2) {
@@ -110,22 +183,9 @@ command_dispatch(struct call *call, int argc, char **argv)
 		return no_such_command(call, argv[1]);
 	if (c->raw != NULL)
 		return c->raw(argc - 1, argv + 1);
-	if (asks_for_help(argc - 2, argv + 2)) {
-		help_command(c, call->out);
-		return 0;
-	}
-	if (options_read(&call->options, c->options != NULL ? c->options : none,
-		argc - 2, argv + 2, &call->err) < 0)
-		return 2;
-	if (call->options.nargs < c->min_args ||
-	    (c->max_args >= 0 && call->options.nargs > c->max_args)) {
-		err_set(&call->err, -EINVAL,
-		    "%s arguments; usage: lanyard %s %s",
-		    call->options.nargs < c->min_args ? "too few" : "too many",
-		    c->name, c->arguments);
-		return 2;
-	}
-	return c->run(call);
+	if (c->parts != NULL)
+		return run_part(call, c, argc - 2, argv + 2);
+	return run_command(call, c, argc - 2, argv + 2);
 }
 
 /* ---- help ---- */

@@ -32,14 +32,17 @@ struct command {
 	int (*run)(struct call *call);
 	/* Instead of run: reads its own command line, argv[0] being name. */
 	int (*raw)(int argc, char **argv);
+	/* Instead of run: the commands of which the next word names one.  Their
+	 * names are whole: "pcap pair".  NULL at the end. */
+	const struct command *const *parts;
 };
 
 extern const struct command *const commands[]; /* NULL at the end */
 
 extern const struct command command_run, command_check, command_draw,
     command_ls, command_show, command_exec, command_console, command_set,
-    command_capture, command_doctor, command_vm, command_disk, command_schema,
-    command_reasons, command_help;
+    command_capture, command_pcap, command_doctor, command_vm, command_disk,
+    command_schema, command_reasons, command_help;
 
 /* Runs argv[1] with what follows.  Returns the exit status; call->err has the
  * sentence to print, if any. */

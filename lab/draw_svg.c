@@ -2,30 +2,28 @@
  * The diagram as SVG 1.1: for web pages, slides and paper.
  *
  * The layout is that of the letters, a cell of which becomes CELL_X by CELL_Y
- * pixels; a monospaced font keeps text within the place that was left for it.
- * Colours are classes of one style sheet, so that a page may set its own.
+ * pixels (pcap-tools/svg.h).
  */
 #include "lab/draw_layout.h"
 
 #include <errno.h>
 
-#define CELL_X 8u
+#include "pcap-tools/svg.h"
+
+#define CELL_X SVG_CHAR
 #define CELL_Y 17u
 #define TOP    34u /* above the cells: the names of buses */
 #define GAP    4u  /* of a line that crosses a bus */
 #define MARGIN 8u
 
+#define TITLE_BYTES 512
+
 static const char style[] =
-    "text{font:13px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,"
-    "monospace;fill:#1b1f24}\n"
-    ".page{fill:#fff}\n"
     ".bus{stroke:#0b5394;stroke-width:5;stroke-linecap:round}\n"
     ".cable{stroke:#57606a;stroke-width:2}\n"
     ".line{stroke:#57606a;stroke-width:1.5}\n"
     ".uplink{stroke:#0b5394;stroke-width:3}\n"
     ".lan{font-weight:bold;fill:#0b5394;text-anchor:middle}\n"
-    ".name{font-weight:bold}\n"
-    ".port{fill:#57606a}\n"
     ".box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.5}\n"
     ".router{fill:#fff4d6;stroke:#9a6700}\n"
     ".vm{fill:#e6f4ea;stroke:#1a7f37}\n"
@@ -56,41 +54,6 @@ mid_y(unsigned int cell)
 	return py(cell) + CELL_Y / 2;
 }
 
-static void
-put_escaped(const char *text, FILE *out)
-{
-	for (; *text != '\0'; text++)
-		switch (*text) {
-		case '<': fputs("&lt;", out); break;
-		case '>': fputs("&gt;", out); break;
-		case '&': fputs("&amp;", out); break;
-		default: fputc(*text, out);
-		}
-}
-
-static void
-put_text(unsigned int x, unsigned int y, const char *class, const char *text,
-    FILE *out)
-{
-	if (text[0] == '\0')
-		return;
-	fprintf(out, "<text x=\"%u\" y=\"%u\"", x, y);
-	if (class != NULL)
-		fprintf(out, " class=\"%s\"", class);
-	fputc('>', out);
-	put_escaped(text, out);
-	fputs("</text>\n", out);
-}
-
-static void
-put_line(const char *class, unsigned int x1, unsigned int y1, unsigned int x2,
-    unsigned int y2, FILE *out)
-{
-	fprintf(out,
-	    "<line class=\"%s\" x1=\"%u\" y1=\"%u\" x2=\"%u\" y2=\"%u\"/>\n",
-	    class, x1, y1, x2, y2);
-}
-
 /* A horizontal line, with a gap at each bus that it only crosses. */
 static void
 put_level(const struct draw_layout *d, const char *class, unsigned int x1,
@@ -101,10 +64,10 @@ put_level(const struct draw_layout *d, const char *class, unsigned int x1,
 
 		if (bus <= x1 || bus >= x2)
 			continue;
-		put_line(class, x1, y, bus - GAP - 2, y, out);
+		svg_line(out, class, x1, y, bus - GAP - 2, y);
 		x1 = bus + GAP + 2;
 	}
-	put_line(class, x1, y, x2, y, out);
+	svg_line(out, class, x1, y, x2, y);
 }
 
 static void
@@ -114,9 +77,9 @@ put_buses(const struct draw_layout *d, FILE *out)
 		const struct draw_bus *bus = &d->draw->buses[d->bus[c]];
 		unsigned int x = mid_x(d->bus_x[c]);
 
-		put_text(x, TOP - 14, "lan", draw_bus_name(bus), out);
-		put_line(bus->sw != NULL ? "bus" : "cable", x, TOP - 4, x,
-		    py(d->height) + 2, out);
+		svg_text(out, x, TOP - 14, "lan", draw_bus_name(bus));
+		svg_line(out, bus->sw != NULL ? "bus" : "cable", x, TOP - 4, x,
+		    py(d->height) + 2);
 	}
 }
 
@@ -146,8 +109,8 @@ put_port(const struct draw_layout *d, const struct draw_box *box,
 		put_level(d, "line", bus, edge, y, out);
 	else
 		put_level(d, "line", edge, bus, y, out);
-	put_text(text, y - 5, "port", port->item.name, out);
-	put_text(text, y + 14, NULL, draw_address(address, port), out);
+	svg_text(out, text, y - 5, "dim", port->item.name);
+	svg_text(out, text, y + 14, NULL, draw_address(address, port));
 }
 
 static void
@@ -156,16 +119,13 @@ put_box(const struct draw_layout *d, const struct draw_box *box, FILE *out)
 	const struct draw_node *node = box->node;
 	unsigned int x = mid_x(box->x), y = mid_y(box->y);
 
-	fprintf(out,
-	    "<rect class=\"%s\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" "
-	    "rx=\"5\"/>\n",
-	    box_class(node->kind), x, y, (box->width - 1) * CELL_X,
+	svg_box(out, box_class(node->kind), x, y, (box->width - 1) * CELL_X,
 	    (box->height - 1) * CELL_Y);
-	put_text(
-	    px(box->x + 2), mid_y(box->y + 1) + 5, "name", node->name, out);
+	svg_text(
+	    out, px(box->x + 2), mid_y(box->y + 1) + 5, "name", node->name);
 	for (unsigned int i = 0; i < node->nlines; i++)
-		put_text(px(box->x + 2), mid_y(box->y + 2 + i) + 5, NULL,
-		    node->line[i], out);
+		svg_text(out, px(box->x + 2), mid_y(box->y + 2 + i) + 5, NULL,
+		    node->line[i]);
 	for (unsigned int k = 0; k < node->nports; k++)
 		put_port(d, box, &node->ports[k], out);
 }
@@ -175,6 +135,7 @@ draw_svg(const struct draw_lab *draw, FILE *out)
 {
 	struct draw_layout *d = arena_alloc(draw->lab->arena, sizeof(*d));
 	unsigned int width, height;
+	char title[TITLE_BYTES];
 	int e;
 
 	if (d == NULL)
@@ -184,19 +145,10 @@ draw_svg(const struct draw_lab *draw, FILE *out)
 		return e;
 	width = px(d->width) + MARGIN;
 	height = py(d->height) + MARGIN;
-	fprintf(out,
-	    "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" "
-	    "width=\"%u\" height=\"%u\" viewBox=\"0 0 %u %u\">\n<title>",
-	    width, height, width, height);
-	put_escaped(draw->lab->name, out);
-	if (draw->lab->description != NULL) {
-		fputs(": ", out);
-		put_escaped(draw->lab->description, out);
-	}
-	fprintf(out,
-	    "</title>\n<style>\n%s</style>\n<rect class=\"page\" "
-	    "width=\"100%%\" height=\"100%%\"/>\n",
-	    style);
+	snprintf(title, sizeof(title), "%s%s%s", draw->lab->name,
+	    draw->lab->description != NULL ? ": " : "",
+	    draw->lab->description != NULL ? draw->lab->description : "");
+	svg_begin(out, width, height, title, style);
 	put_buses(d, out);
 	for (unsigned int i = 0; i < d->nuplinks; i++)
 		put_level(d, "uplink", mid_x(d->bus_x[d->uplinks[i].low]),
@@ -204,6 +156,6 @@ draw_svg(const struct draw_lab *draw, FILE *out)
 		    out);
 	for (unsigned int i = 0; i < d->nboxes; i++)
 		put_box(d, &d->boxes[i], out);
-	fputs("</svg>\n", out);
+	svg_end(out);
 	return 0;
 }
