@@ -8,8 +8,9 @@
  * same verdict, at the other end of the cable.  Where such a hop was not
  * captured, it was the newest crossing of the journey at all.
  *
- * By content: the oldest that has no successor yet, so that frames alike in
- * everything are paired in order.
+ * By content: of those that have no successor yet the one with most of its
+ * addresses and ports the same, and of these the oldest, so that frames alike
+ * in everything are paired in order.
  */
 #include "pcap-tools/pair.h"
 
@@ -108,19 +109,36 @@ before_by_journey(struct pairing *p, const struct seen *it, const char *cause)
 	return newest;
 }
 
+/* How much of the ends is the same: a NAT leaves the far one, and often the
+ * number of a port or an echo. */
+static unsigned int
+likeness(const struct packet_flow *a, const struct packet_flow *b)
+{
+	return (memcmp(a->src.address, b->src.address,
+		    sizeof(a->src.address)) == 0) +
+	    (memcmp(a->dst.address, b->dst.address, sizeof(a->dst.address)) ==
+		0) +
+	    (a->src.port == b->src.port) + (a->dst.port == b->dst.port);
+}
+
 static struct seen *
 before_by_content(struct pairing *p, const struct seen *it)
 {
 	struct seen *oldest = NULL, *s;
-	unsigned int steps = 0;
+	unsigned int steps = 0, best = 0, like;
 
 	for (uint64_t n = p->newest[slot(it->key, false)];
 	     (s = seen_at(p, n)) != NULL && steps < STEPS_MAX;
 	     n = s->before, steps++) {
 		if (s->is.at_ns + PAIR_PATIENCE_NS < it->is.at_ns)
 			break;
-		if (is_like(s, it) && !same_place(s, it) && !s->followed)
+		if (!is_like(s, it) || same_place(s, it) || s->followed)
+			continue;
+		like = likeness(&s->is.flow, &it->is.flow);
+		if (oldest == NULL || like >= best) {
 			oldest = s;
+			best = like;
+		}
 	}
 	return oldest;
 }

@@ -144,7 +144,7 @@ plot(const struct stats *stats, const struct reader *reader, FILE *out)
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int y = TOP + HEIGHT + BOTTOM + i * LEGEND;
 		const char *name = reader_interface(reader, chosen[i])->name;
-		char color[16];
+		char color[24];
 
 		put_curve(out, stats_point(stats, chosen[i]), i, bins,
 		    bits_per_byte_s, top);
