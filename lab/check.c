@@ -19,6 +19,7 @@
 
 #include "base/loop.h"
 #include "lab/check_vm.h"
+#include "lab/check_wire.h"
 #include "lab/filter.h"
 #include "lab/model.h"
 #include "lab/nearest.h"
@@ -858,26 +859,28 @@ check_event(struct check *c, const struct lab_event *event)
 	const struct lab_item *item = &event->item;
 	bool runs = yaml_get(item->node, "vm") != NULL ||
 	    yaml_get(item->node, "run") != NULL;
-	bool sets = yaml_get(item->node, "set") != NULL ||
-	    yaml_get(item->node, "down") != NULL;
+	bool changes = event->sets_link || lab_says_something(event->wire);
+	bool sets = yaml_get(item->node, "set") != NULL || changes;
 
 	if (runs == sets) {
 		problem_add(c->problems, item->node->at,
 		    runs ? "an event that both runs a command and sets a port; "
 			   "make it two"
 			 : "an event that does nothing; add vm and run, or set "
-			   "and down");
+			   "and what to set");
 		return;
 	}
 	if (runs) {
 		check_run(c, item, event->vm, event->run);
 		return;
 	}
-	if (yaml_get(item->node, "set") == NULL ||
-	    yaml_get(item->node, "down") == NULL)
+	if (yaml_get(item->node, "set") == NULL)
 		problem_add(c->problems, item->node->at,
-		    "set and down belong together; write \"set: NODE.PORT, "
-		    "down: true\"");
+		    "of which port? add \"set: NODE.PORT\"");
+	else if (!changes)
+		problem_add(c->problems, item->node->at,
+		    "what is to be set? write \"set: NODE.PORT, down: true\" "
+		    "or \"set: NODE.PORT, delay: 20ms\"");
 	if (event->set != NULL && lab_port(c->lab, event->set) == NULL)
 		no_such_port(c, lab_place(item, "set"), event->set);
 }
@@ -1089,6 +1092,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 	check_switches(c);
 	check_ports(c);
 	check_routers(c);
+	lab_check_wires(lab, problems);
 	lab_check_vms(lab, problems);
 	for (unsigned int i = 0; i < lab->nhosts; i++)
 		if (i == 0 ||

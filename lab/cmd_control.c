@@ -1,5 +1,5 @@
 /*
- * exec, set and capture: what changes a running lab.
+ * exec and capture: what is done in a running lab.
  */
 #include "lab/command.h"
 
@@ -78,49 +78,6 @@ const struct command command_exec = {
 	.min_args = 3,
 	.max_args = -1,
 	.run = run_exec,
-};
-
-/* ---- set ---- */
-
-static int
-run_set(struct call *call)
-{
-	char **args = call->options.args;
-	bool down = strcmp(args[2], "down") == 0;
-	struct client_link link;
-	json_t *reply;
-
-	if (!down && strcmp(args[2], "up") != 0) {
-		err_set(&call->err, -EINVAL,
-		    "\"%.40s\" cannot be set; use down or up", args[2]);
-		return 2;
-	}
-	if (client_open(&link, args[0], &call->err) < 0)
-		return 2;
-	reply = client_call(&link,
-	    json_pack(
-		"{s:s,s:s,s:b}", "call", "set", "port", args[1], "down", down),
-	    &call->err);
-	client_close(&link);
-	if (reply == NULL)
-		return 2;
-	if (!down && !json_is_true(json_object_get(reply, "up")))
-		fprintf(call->notes,
-		    "%s is up, but the other end of its cable is not\n",
-		    args[1]);
-	json_decref(reply);
-	return 0;
-}
-
-const struct command command_set = {
-	.name = "set",
-	.arguments = "LAB NODE.PORT down|up",
-	.summary = "changes a running lab",
-	.help = "Takes the link of a port down, or up again, in a running "
-		"lab.",
-	.min_args = 3,
-	.max_args = 3,
-	.run = run_set,
 };
 
 /* ---- capture ---- */

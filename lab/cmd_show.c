@@ -154,7 +154,8 @@ const struct command command_show = {
 		"  leases    the addresses that routers gave by DHCP\n"
 		"  routes    the routes of routers\n"
 		"  vms       the virtual machines and their processes\n"
-		"  cables    which port is joined to which\n"
+		"  cables    which port is joined to which, and what happens "
+		"on the way\n"
 		"  drops     frames that ended at a node, and why",
 	.options = show_options,
 	.min_args = 1,

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lab/cabling.h"
 #include "lab/guest.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
@@ -157,19 +158,64 @@ call_show(struct client *c, const struct request *r)
 	table_free(&table);
 }
 
+/* {KEY: VALUE} into wire. */
+static int
+read_wire(struct lab_wire *wire, json_t *pairs, struct err *err)
+{
+	const char *key;
+	json_t *value;
+	int e;
+
+	json_object_foreach(pairs, key, value)
+	{
+		e = wire_read(wire, key, json_string_value(value), err);
+		if (e < 0)
+			return e;
+	}
+	if (wire->table != NULL && wire->table[0] != '/')
+		return err_set(
+		    err, -EINVAL, "\"jitter-table\" must be an absolute path");
+	return 0;
+}
+
+static int
+set(struct port *port, const struct request *r, struct err *err)
+{
+	json_t *const pairs[] = {
+		[WIRE_BOTH] = r->both, [WIRE_OUT] = r->out, [WIRE_IN] = r->in
+	};
+	struct cabling_change change = {
+		.sets_link = r->link != NULL, .down = r->down, .plain = r->plain
+	};
+	bool says = change.sets_link || change.plain;
+
+	for (int way = 0; way < WIRE_DIRECTIONS; way++) {
+		if (read_wire(&change.wire[way], pairs[way], err) < 0)
+			return -EINVAL;
+		says |= change.wire[way].given != 0;
+	}
+	if (!says)
+		return err_set(err, -EINVAL,
+		    "nothing is to be set; say \"down\", or what happens on "
+		    "the cable by \"both\", \"in\" or \"out\"");
+	return cabling_change(port, &change, err);
+}
+
 static void
 call_set(struct client *c, const struct request *r)
 {
 	struct port *port = fabric_port(c->control->config.fabric, r->port);
 	struct err err = { "" };
 
-	if (port == NULL) {
+	if (port == NULL)
 		fabric_no_port(c->control->config.fabric, r->port, &err);
+	else if (set(port, r, &err) == 0)
+		err_clear(&err);
+	if (err.text[0] != '\0')
 		reply_error(c, &err);
-		return;
-	}
-	port_set_down(port, r->down);
-	reply(c, json_pack("{s:b,s:b}", "ok", 1, "up", port_is_up(port)));
+	else
+		reply(
+		    c, json_pack("{s:b,s:b}", "ok", 1, "up", port_is_up(port)));
 }
 
 static int

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lab/cabling.h"
+
 static void
 started(void *arg)
 {
@@ -28,6 +30,19 @@ done(void *arg, int status)
 	e->all->done(e->all->arg, e, status);
 }
 
+/* 0, or 1 with why. */
+static int
+set(struct event *e)
+{
+	struct port *port = fabric_port(e->all->fabric, e->what->set);
+	struct cabling_change change = { .sets_link = e->what->sets_link,
+		.down = e->what->down };
+
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		change.wire[way] = e->what->wire[way];
+	return cabling_change(port, &change, &e->why) < 0;
+}
+
 static void
 now(void *arg)
 {
@@ -35,9 +50,7 @@ now(void *arg)
 
 	e->started_ns = loop_now_ns(e->all->loop);
 	if (e->what->set != NULL) {
-		port_set_down(
-		    fabric_port(e->all->fabric, e->what->set), e->what->down);
-		done(e, 0);
+		done(e, set(e));
 	} else {
 		job_ask(&e->job, guests_find(e->all->guests, e->what->vm));
 	}

@@ -17,6 +17,7 @@ struct event {
 	struct job job;
 	struct output output;
 	uint64_t started_ns;
+	struct err why; /* what was to be set, and cannot */
 };
 
 struct events {
@@ -26,7 +27,8 @@ struct events {
 	struct guests *guests;
 	struct event *list;
 	unsigned int nopen; /* not done yet */
-	/* An event is done; status of its command, 0 for others. */
+	/* An event is done; status of its command; for others 0, or 1 with
+	 * event->why. */
 	void (*done)(void *arg, struct event *event, int status);
 	void *arg;
 };

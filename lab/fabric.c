@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lab/cabling.h"
 #include "lab/nearest.h"
 
 /* Seeds follow from the lab's seed and names: FNV-1a, 64 bits. */
@@ -27,23 +28,41 @@ seconds(uint64_t ns)
 
 /* ---- cables ---- */
 
+/* The cable is named after a; its seed follows from that. */
 static int
-join(struct fabric *f, struct port *a, struct port *b, struct err *err)
+join(struct fabric *f, struct port *a, struct port *b, uint64_t seed,
+    struct err *err)
 {
 	int e = cable_join(a, b);
+	struct cable *cable;
 
 	if (e < 0)
 		return err_set(err, e, "%s, %s: cannot be joined: %s", a->name,
 		    b->name, strerror(-e));
+	cable = cable_new(f->loop, a, b, a->name, seed_of(seed, a->name), err);
+	if (cable == NULL)
+		return -ENOMEM;
 	assert(f->ncables < f->max_cables);
+	f->cable[f->ncables] = cable;
 	f->cables[f->ncables][0] = a;
 	f->cables[f->ncables++][1] = b;
 	return 0;
 }
 
-/* Plugs a port of a node into its switch. */
+/* The place of a lab_port's port in f->ports. */
+static struct port **
+slot_of(struct fabric *f, const struct lab_port *port)
+{
+	for (unsigned int i = 0; i < f->lab->nports; i++)
+		if (f->lab->ports[i] == port)
+			return &f->ports[i];
+	assert(false);
+	return NULL;
+}
+
+/* Plugs a port of a node into its switch, or into its peer. */
 static int
-plug_in(struct fabric *f, unsigned int i, struct err *err)
+plug_in(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 {
 	const struct lab_port *lp = f->lab->ports[i];
 	char name[NODE_NAME_BYTES];
@@ -53,7 +72,8 @@ plug_in(struct fabric *f, unsigned int i, struct err *err)
 		/* Both ends must be there: the second one does it. */
 		for (unsigned int k = 0; k < i; k++)
 			if (f->lab->ports[k] == lp->peer)
-				return join(f, f->ports[k], f->ports[i], err);
+				return join(
+				    f, f->ports[k], f->ports[i], seed, err);
 		return 0;
 	}
 	/* Names are at most LAB_NAME_MAX letters each. */
@@ -61,11 +81,23 @@ plug_in(struct fabric *f, unsigned int i, struct err *err)
 	    name, sizeof(name), "%.20s.%.41s", lp->sw->item.name, lp->full);
 	port =
 	    switch_add_port(f->switches[lp->sw - f->lab->switches], name, err);
-	return port == NULL ? -ENOMEM : join(f, f->ports[i], port, err);
+	return port == NULL ? -ENOMEM : join(f, f->ports[i], port, seed, err);
+}
+
+/* What the lab file says about a port's cable. */
+static int
+set_cable(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_port *lp = f->lab->ports[i];
+	struct cabling_change change = { .plain = false };
+
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		change.wire[way] = lp->wire[way];
+	return cabling_change(f->ports[i], &change, err);
 }
 
 static int
-join_uplinks(struct fabric *f, unsigned int i, struct err *err)
+join_uplinks(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 {
 	const struct lab_switch *sw = &f->lab->switches[i];
 
@@ -86,7 +118,7 @@ join_uplinks(struct fabric *f, unsigned int i, struct err *err)
 		    f->switches[up - f->lab->switches], name, err);
 		if (there == NULL)
 			return -ENOMEM;
-		e = join(f, here, there, err);
+		e = join(f, here, there, seed, err);
 		if (e < 0)
 			return e;
 	}
@@ -106,17 +138,6 @@ add_switch(struct fabric *f, unsigned int i, struct err *err)
 
 	f->switches[i] = switch_new(f->loop, sw->item.name, &options, err);
 	return f->switches[i] == NULL ? -ENOMEM : 0;
-}
-
-/* The place of a lab_port's port in f->ports. */
-static struct port **
-slot_of(struct fabric *f, const struct lab_port *port)
-{
-	for (unsigned int i = 0; i < f->lab->nports; i++)
-		if (f->lab->ports[i] == port)
-			return &f->ports[i];
-	assert(false);
-	return NULL;
 }
 
 static int
@@ -284,8 +305,10 @@ alloc_tables(struct fabric *f, struct err *err)
 	f->outside = calloc(lab->nvms + lab->nplugs + 1, sizeof(f->outside[0]));
 	f->ports = calloc(lab->nports + 1, sizeof(f->ports[0]));
 	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
+	f->cable = calloc(f->max_cables + 1, sizeof(f->cable[0]));
 	if (f->switches == NULL || f->routers == NULL || f->hosts == NULL ||
-	    f->outside == NULL || f->ports == NULL || f->cables == NULL)
+	    f->outside == NULL || f->ports == NULL || f->cables == NULL ||
+	    f->cable == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -307,9 +330,11 @@ build(struct fabric *f, uint64_t seed, const char *sockets, struct err *err)
 	for (unsigned int i = 0; i < lab->nplugs && e == 0; i++)
 		e = add_plug(f, i, err);
 	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
-		e = plug_in(f, i, err);
+		e = plug_in(f, i, seed, err);
 	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
-		e = join_uplinks(f, i, err);
+		e = join_uplinks(f, i, seed, err);
+	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
+		e = set_cable(f, i, err);
 	return e;
 }
 
@@ -339,6 +364,8 @@ fabric_free(struct fabric *f)
 	if (f == NULL)
 		return;
 	lab = f->lab;
+	for (unsigned int i = 0; i < f->ncables; i++)
+		cable_free(f->cable[i]);
 	/* Ports of VMs and plugs are owned here, all others by their nodes. */
 	for (unsigned int i = 0; f->ports != NULL && i < lab->nports; i++)
 		if (lab->ports[i]->kind == LAB_VM ||
@@ -356,6 +383,7 @@ fabric_free(struct fabric *f)
 	free(f->outside);
 	free(f->ports);
 	free(f->cables);
+	free(f->cable);
 	free(f);
 }
 
@@ -381,20 +409,22 @@ fabric_router(const struct fabric *f, const char *name)
 
 void
 fabric_each_node(const struct fabric *f,
-    void (*each)(void *arg, enum lab_kind kind, struct node *node), void *arg)
+    void (*each)(void *arg, struct node *node), void *arg)
 {
 	const struct lab *lab = f->lab;
 
 	for (unsigned int i = 0; i < lab->nswitches; i++)
-		each(arg, LAB_SWITCH, switch_node(f->switches[i]));
+		each(arg, switch_node(f->switches[i]));
 	for (unsigned int i = 0; i < lab->nrouters; i++)
-		each(arg, LAB_ROUTER, router_node(f->routers[i]));
+		each(arg, router_node(f->routers[i]));
 	for (unsigned int i = 0; i < lab->nhosts; i++)
-		each(arg, LAB_HOST, traffic_node(f->hosts[i]));
-	for (unsigned int i = 0; i < lab->nvms; i++)
-		each(arg, LAB_VM, &f->outside[i]);
-	for (unsigned int i = 0; i < lab->nplugs; i++)
-		each(arg, LAB_PLUG, &f->outside[lab->nvms + i]);
+		each(arg, traffic_node(f->hosts[i]));
+	for (unsigned int i = 0; i < lab->nvms + lab->nplugs; i++)
+		each(arg, &f->outside[i]);
+	for (unsigned int i = 0; i < f->ncables; i++)
+		for (int side = CABLE_A; side <= CABLE_B; side++)
+			each(arg,
+			    cable_node(f->cable[i], (enum cable_side)side));
 }
 
 int

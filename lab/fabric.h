@@ -24,6 +24,7 @@ struct fabric {
 	struct port **ports;  /* of each lab_port */
 	/* Both ends of every cable, for tables: a pair each. */
 	struct port *(*cables)[2];
+	struct cable **cable; /* what happens on each */
 	unsigned int ncables, max_cables;
 };
 
@@ -37,9 +38,10 @@ void fabric_free(struct fabric *fabric); /* NULL is fine */
 /* A port of a node ("gw.inside") or of a switch ("lan.gw.inside"). */
 struct port *fabric_port(const struct fabric *fabric, const char *name);
 
-/* Calls each for every node: switches, routers, hosts, VMs and plugs. */
+/* Calls each for every node: switches, routers, hosts, VMs, plugs, and both
+ * directions of each cable. */
 void fabric_each_node(const struct fabric *fabric,
-    void (*each)(void *arg, enum lab_kind kind, struct node *node), void *arg);
+    void (*each)(void *arg, struct node *node), void *arg);
 
 struct router *fabric_router(const struct fabric *fabric, const char *name);
 

@@ -109,6 +109,34 @@ resolve_port(struct lab *lab, struct lab_port *port)
 		peer->peer = port;
 }
 
+/* A file is named from where the lab file is. */
+static void
+resolve_wire(struct lab *lab, struct lab_wire *wire)
+{
+	if (wire->table != NULL)
+		wire->table = lab_path(lab->arena, lab, wire->table);
+}
+
+/* What is said for one direction goes before what is said for both. */
+static void
+resolve_ways(struct lab *lab, struct lab_port *port)
+{
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		resolve_wire(lab, &port->wire[way]);
+	for (int way = WIRE_OUT; way <= WIRE_IN; way++) {
+		wire_merge(&port->ways[way], &port->wire[WIRE_BOTH]);
+		wire_merge(&port->ways[way], &port->wire[way]);
+	}
+}
+
+static void
+resolve_event(struct lab *lab, struct lab_event *event)
+{
+	event->sets_link = yaml_get(event->item.node, "down") != NULL;
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		resolve_wire(lab, &event->wire[way]);
+}
+
 static void
 resolve_switch(struct lab *lab, struct lab_switch *sw)
 {
@@ -244,6 +272,10 @@ lab_resolve(struct lab *lab)
 		resolve_switch(lab, &lab->switches[i]);
 	for (unsigned int i = 0; i < lab->nports; i++)
 		resolve_port(lab, lab->ports[i]);
+	for (unsigned int i = 0; i < lab->nports; i++)
+		resolve_ways(lab, lab->ports[i]);
+	for (unsigned int i = 0; i < lab->nevents; i++)
+		resolve_event(lab, &lab->events[i]);
 	for (unsigned int i = 0; i < lab->nrouters; i++)
 		resolve_router(lab, &lab->routers[i]);
 	for (unsigned int i = 0; i < lab->nexpects; i++)

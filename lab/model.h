@@ -15,6 +15,7 @@
 #include "lab/arena.h"
 #include "lab/problem.h"
 #include "lab/units.h"
+#include "lab/wire.h"
 #include "lab/yaml.h"
 #include "net/addr.h"
 #include "net/reason.h"
@@ -75,6 +76,9 @@ struct lab_port {
 	struct ip4_net address; /* addr 0: by DHCP, or none */
 	uint32_t gateway, dns;
 	uint64_t mtu; /* IP, bytes; 0: the default */
+	/* By enum lab_direction, as in the file; and what follows for each
+	 * direction of the cable (WIRE_OUT, WIRE_IN). */
+	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
 	/* routers only */
 	struct lab_range dhcp;
 	uint64_t lease_ns;
@@ -167,7 +171,8 @@ struct lab_event {
 	uint64_t at_ns;
 	const char *vm, *run; /* either these */
 	const char *set;      /* or these */
-	bool down;
+	bool down, sets_link; /* sets_link: down is given */
+	struct lab_wire wire[WIRE_DIRECTIONS];
 };
 
 enum expect_kind { EXPECT_RUN, EXPECT_FRAMES, EXPECT_NAT };

@@ -6,7 +6,7 @@
 
 #include "lab/nearest.h"
 
-enum kind { TEXT, FLAG, TEXTS };
+enum kind { TEXT, FLAG, TEXTS, PAIRS };
 
 struct field {
 	const char *name;
@@ -19,7 +19,12 @@ struct field {
 	{                                                                     \
 		.name = (n), .kind = (k), .into = offsetof(struct request, m) \
 	}
-#define FIELDS_MAX 4
+#define OPTIONAL(n, k, m)                                                      \
+	{                                                                      \
+		.name = (n), .kind = (k), .into = offsetof(struct request, m), \
+		.optional = true                                               \
+	}
+#define FIELDS_MAX 6
 
 static const struct {
 	const char *name;
@@ -31,13 +36,12 @@ static const struct {
 	{ "exec", REQUEST_EXEC,
 	    { FIELD("node", TEXT, node), FIELD("run", TEXT, run) } },
 	{ "set", REQUEST_SET,
-	    { FIELD("port", TEXT, port), FIELD("down", FLAG, down) } },
+	    { FIELD("port", TEXT, port), OPTIONAL("down", FLAG, down),
+		OPTIONAL("plain", FLAG, plain), OPTIONAL("both", PAIRS, both),
+		OPTIONAL("out", PAIRS, out), OPTIONAL("in", PAIRS, in) } },
 	{ "capture", REQUEST_CAPTURE,
 	    { FIELD("at", TEXTS, at), FIELD("file", TEXT, file),
-		{ .name = "filter",
-		    .kind = TEXT,
-		    .into = offsetof(struct request, filter),
-		    .optional = true } } },
+		OPTIONAL("filter", TEXT, filter) } },
 	{ "stop", REQUEST_STOP, { { .name = NULL } } },
 };
 
@@ -63,10 +67,28 @@ read_texts(
 	return 0;
 }
 
+/* {"delay": "20ms"}: which keys there are is not looked at here. */
+static int
+read_pairs(const char *name, json_t *value, struct err *err)
+{
+	const char *key;
+	json_t *text;
+
+	if (!json_is_object(value))
+		return err_set(
+		    err, -EINVAL, "\"%s\" must be {KEY: VALUE}", name);
+	json_object_foreach(value, key, text) if (!json_is_string(text))
+	{
+		return err_set(err, -EINVAL,
+		    "\"%s\": the value of \"%.40s\" must be text", name, key);
+	}
+	return 0;
+}
+
 static int
 read_field(struct request *r, const struct field *field, struct err *err)
 {
-	const json_t *value = json_object_get(r->json, field->name);
+	json_t *value = json_object_get(r->json, field->name);
 	unsigned char *to = (unsigned char *)r + field->into;
 	const char *text;
 	bool flag;
@@ -92,6 +114,9 @@ read_field(struct request *r, const struct field *field, struct err *err)
 		memcpy(to, &flag, sizeof(flag));
 		return 0;
 	case TEXTS: return read_texts(r, field->name, value, err);
+	case PAIRS:
+		memcpy(to, &value, sizeof(value));
+		return read_pairs(field->name, value, err);
 	}
 	return 0;
 }
@@ -132,6 +157,7 @@ read_call(struct request *r, struct err *err)
 			continue;
 		r->call = calls[i].call;
 		e = check_keys(r, calls[i].fields, err);
+		r->link = json_object_get(r->json, "down");
 		for (const struct field *f = calls[i].fields;
 		     f->name != NULL && e == 0; f++)
 			e = read_field(r, f, err);

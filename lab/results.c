@@ -18,12 +18,11 @@ struct drops {
 };
 
 static void
-count_drops(void *arg, enum lab_kind kind, struct node *node)
+count_drops(void *arg, struct node *node)
 {
 	struct drops *d = arg;
 	size_t used = strlen(d->nodes);
 
-	(void)kind;
 	if (node->count[d->reason] == 0)
 		return;
 	d->frames += node->count[d->reason];

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "lab/cabling.h"
 #include "lab/control.h"
 #include "lab/event.h"
 #include "lab/expect.h"
@@ -173,6 +174,34 @@ decided(void *arg, struct expectation *e)
 	check_end(r);
 }
 
+/* "bob.eth0: the link is down", or what happens on its cable. */
+static void
+say_set(
+    struct run *r, const struct lab_event *what, int status, const char *why)
+{
+	const struct port *port = fabric_port(r->fabric, what->set);
+	uint64_t given = 0;
+
+	if (status != 0) {
+		say(r, "%s: cannot be set: %s", what->set, why);
+		return;
+	}
+	if (what->sets_link)
+		say(r, "%s: the link is %s", what->set,
+		    what->down ? "down" : "up");
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		given |= what->wire[way].given;
+	for (int way = WIRE_OUT; way <= WIRE_IN && given != 0; way++) {
+		char text[400];
+
+		wire_text(text, sizeof(text),
+		    cable_settings(port->cable,
+			cabling_side(port, (enum lab_direction)way)));
+		say(r, "%s: the cable %s is now: %s", what->set,
+		    wire_directions[way], text);
+	}
+}
+
 static void
 event_done(void *arg, struct event *event, int status)
 {
@@ -181,8 +210,7 @@ event_done(void *arg, struct event *event, int status)
 	char took[UNITS_TEXT_BYTES];
 
 	if (what->set != NULL) {
-		say(r, "%s: the link is %s", what->set,
-		    what->down ? "down" : "up");
+		say_set(r, what, status, event->why.text);
 	} else {
 		duration_about(took, loop_now_ns(r->loop) - event->started_ns);
 		if (status == JOB_GONE)

@@ -31,7 +31,8 @@ static const char *const behaviours[] = { "endpoint-independent",
 static const char *const tables[] = { "ports", "macs", "nat", "refusals", "arp",
 	"leases", "routes", "vms", "cables", "drops", NULL };
 
-/* Where a port is plugged; at the offset of port in a struct. */
+/* Where a port is plugged, and what happens on the cable; at the offset of port
+ * in a struct. */
 #define PORT_ROWS(p, at)                                                    \
 	{ .path = p ".switch",                                              \
 		.type = SCHEMA_NAME,                                        \
@@ -43,18 +44,23 @@ static const char *const tables[] = { "ports", "macs", "nat", "refusals", "arp",
 		    .help = "Instead of a switch: the port, as NODE.PORT, " \
 			    "at the other end of a direct cable; it is "    \
 			    "enough that one end says so." },               \
-	    { .path = p ".delay",                                           \
-		    .type = SCHEMA_ABSENT,                                  \
-		    .help = "impaired cables" },                            \
-	    { .path = p ".jitter",                                          \
-		    .type = SCHEMA_ABSENT,                                  \
-		    .help = "impaired cables" },                            \
-	    { .path = p ".loss",                                            \
-		    .type = SCHEMA_ABSENT,                                  \
-		    .help = "impaired cables" },                            \
-	{                                                                   \
-		.path = p ".rate", .type = SCHEMA_ABSENT,                   \
-		.help = "impaired cables"                                   \
+	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire))
+
+#define WIRE_ROWS(p, at)                                                   \
+	{ .path = p ".+",                                                  \
+		.type = SCHEMA_WIRE_KEYS,                                  \
+		.into = (at) + WIRE_BOTH * sizeof(struct lab_wire),        \
+		.help = "What happens to frames on the cable, both ways: " \
+			"one of the keys of cables, below." },             \
+	    { .path = p ".in",                                             \
+		    .type = SCHEMA_WIRE,                                   \
+		    .into = (at) + WIRE_IN * sizeof(struct lab_wire),      \
+		    .help = "The same for frames towards the node alone, " \
+			    "before what is said for both ways." },        \
+	{                                                                  \
+		.path = p ".out", .type = SCHEMA_WIRE,                     \
+		.into = (at) + WIRE_OUT * sizeof(struct lab_wire),         \
+		.help = "The same for frames from the node."               \
 	}
 
 #define MAC_ROW(p, at)                                         \
@@ -304,9 +310,11 @@ const struct schema_key schema_keys[] = {
 	    .help = "The VM that runs a command, once it is ready." },
 	{ KEY("events[].run", TEXT, lab_event, run), .help = "The command." },
 	{ KEY("events[].set", TEXT, lab_event, set),
-	    .help = "The port, as NODE.PORT, whose link is changed." },
+	    .help = "The port, as NODE.PORT, whose link or cable is "
+		    "changed." },
 	{ KEY("events[].down", BOOL, lab_event, down),
 	    .help = "With set: take the link down, or up again." },
+	WIRE_ROWS("events[]", offsetof(struct lab_event, wire)),
 	{ ARRAY("expect", ITEMS, lab, expects, nexpects, lab_expect),
 	    .help = "What must be seen for the lab to succeed." },
 	{ KEY("expect[].within", DURATION, lab_expect, within_ns),

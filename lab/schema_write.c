@@ -32,6 +32,13 @@ static const struct {
 	[SCHEMA_MAC] = { "MAC address",
 	    "^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$" },
 	[SCHEMA_COMPARE] = { "comparison", "^(>=|<=|==|>|<)? *[0-9]+$" },
+	[SCHEMA_PERCENT] = { "share", "^(0|[1-9][0-9]*)(\\.[0-9]+)?%$" },
+	[SCHEMA_RATE] = { "rate", "^(0|[1-9][0-9]*)(\\.[0-9]+)?[kMG]?bit/s$" },
+	[SCHEMA_COUNTS] = { "numbers", "^[0-9]+( *, *[0-9]+)*$" },
+	[SCHEMA_SPELLS] = { "shares",
+	    "^[0-9.]+%/[0-9.]+%(/[0-9.]+%(/[0-9.]+%)?)?$" },
+	[SCHEMA_WIRE] = { "keys of cables", NULL },
+	[SCHEMA_WIRE_KEYS] = { "keys of cables", NULL },
 	[SCHEMA_ABSENT] = { "", NULL },
 };
 
@@ -71,6 +78,18 @@ text_schema(const struct schema_key *row)
 	return s;
 }
 
+static void add_wire_keys(json_t *properties);
+
+static json_t *
+wire_schema(void)
+{
+	json_t *properties = json_object();
+
+	add_wire_keys(properties);
+	return json_pack("{s:s,s:o,s:b}", "type", "object", "properties",
+	    properties, "additionalProperties", 0);
+}
+
 static json_t *
 value_schema(const struct schema_key *row)
 {
@@ -98,10 +117,42 @@ value_schema(const struct schema_key *row)
 			json_object_set_new(
 			    s, "maximum", json_integer((json_int_t)row->max));
 		return s;
+	case SCHEMA_COUNTS:
+		return json_pack("{s:[{s:s,s:i},{s:s,s:{s:s}},o]}", "anyOf",
+		    "type", "integer", "minimum", 1, "type", "array", "items",
+		    "type", "integer", text_schema(row));
+	case SCHEMA_WIRE: return wire_schema();
 	case SCHEMA_COMPARE:
 		return json_pack("{s:[{s:s,s:i},o]}", "anyOf", "type",
 		    "integer", "minimum", 0, text_schema(row));
 	default: return text_schema(row);
+	}
+}
+
+static void
+add_property(json_t *properties, const char *key, const struct schema_key *row)
+{
+	json_t *value = value_schema(row);
+
+	json_object_set_new(value, "description", json_string(row->help));
+	if (row->preset != NULL)
+		json_object_set_new(value, "default", json_string(row->preset));
+	json_object_set_new(properties, key, value);
+}
+
+/* Any of them may be "none". */
+static void
+add_wire_keys(json_t *properties)
+{
+	for (const struct schema_key *row = wire_keys; row->path != NULL;
+	     row++) {
+		json_t *value;
+
+		add_property(properties, row->path, row);
+		value = json_object_get(properties, row->path);
+		json_object_set_new(properties, row->path,
+		    json_pack(
+			"{s:[O,{s:s}]}", "anyOf", value, "const", "none"));
 	}
 }
 
@@ -113,17 +164,14 @@ object_schema(const char *path, bool may_be_empty)
 	for (unsigned int i = 0; i < schema_nkeys; i++) {
 		const struct schema_key *row = &schema_keys[i];
 		const char *key = key_below(row, path);
-		json_t *value;
 
 		if (key == NULL)
 			continue;
-		value = value_schema(row);
-		json_object_set_new(
-		    value, "description", json_string(row->help));
-		if (row->preset != NULL)
-			json_object_set_new(
-			    value, "default", json_string(row->preset));
-		json_object_set_new(properties, key, value);
+		if (row->type == SCHEMA_WIRE_KEYS) {
+			add_wire_keys(properties);
+			continue;
+		}
+		add_property(properties, key, row);
 		if (row->required)
 			json_array_append_new(required, json_string(key));
 	}
@@ -158,6 +206,8 @@ print_path(const char *path, FILE *out)
 	for (; *path != '\0'; path++) {
 		if (*path == '*')
 			fputs("NAME", out);
+		else if (*path == '+')
+			fputs("KEY", out);
 		else if (path[0] == '[')
 			path++; /* "[]": the list is plain from its row */
 		else
@@ -181,6 +231,10 @@ print_range(const struct schema_key *row, FILE *out)
 			fprintf(out, ", %s to %s", duration_text(min, row->min),
 			    duration_text(max, row->max));
 		return;
+	case SCHEMA_RATE:
+		fprintf(out, ", %s to %s", rate_text(min, row->min),
+		    rate_text(max, row->max));
+		return;
 	case SCHEMA_SIZE:
 		if (row->max != 0)
 			fprintf(out, ", %s to %s", size_text(min, row->min),
@@ -190,29 +244,39 @@ print_range(const struct schema_key *row, FILE *out)
 	}
 }
 
+static void
+print_row(const struct schema_key *row, FILE *out)
+{
+	fprintf(out, ".It Ic ");
+	print_path(row->path, out);
+	fprintf(out, " No ( ");
+	fprintf(out, "%s", forms[row->type].name);
+	for (int k = 0; row->choices != NULL && row->choices[k] != NULL; k++)
+		fprintf(out, "%s%s", k == 0 ? ": " : ", ", row->choices[k]);
+	print_range(row, out);
+	if (row->required)
+		fprintf(out, "; required");
+	else if (row->preset != NULL)
+		fprintf(out, "; default %s", row->preset);
+	fprintf(out, " )\n%s\n", row->help);
+}
+
 void
 schema_manual(FILE *out)
 {
 	fprintf(out, ".Bl -tag -width Ds\n");
-	for (unsigned int i = 0; i < schema_nkeys; i++) {
-		const struct schema_key *row = &schema_keys[i];
-
-		if (row->type == SCHEMA_ABSENT)
-			continue;
-		fprintf(out, ".It Ic ");
-		print_path(row->path, out);
-		fprintf(out, " No ( ");
-		fprintf(out, "%s", forms[row->type].name);
-		for (int k = 0; row->choices != NULL && row->choices[k] != NULL;
-		     k++)
-			fprintf(
-			    out, "%s%s", k == 0 ? ": " : ", ", row->choices[k]);
-		print_range(row, out);
-		if (row->required)
-			fprintf(out, "; required");
-		else if (row->preset != NULL)
-			fprintf(out, "; default %s", row->preset);
-		fprintf(out, " )\n%s\n", row->help);
-	}
+	for (unsigned int i = 0; i < schema_nkeys; i++)
+		if (schema_keys[i].type != SCHEMA_ABSENT)
+			print_row(&schema_keys[i], out);
+	fprintf(out,
+	    ".El\n"
+	    ".Ss Cables\n"
+	    "These keys stand at a port, for both directions of its cable; "
+	    "below its\n.Ic in\nor\n.Ic out ,\nfor one of them; in an event "
+	    "with\n.Ic set ;\nand behind\n.Ic lanyard set .\n"
+	    "A value of\n.Ql none\ntakes back what was said.\n"
+	    ".Bl -tag -width Ds\n");
+	for (const struct schema_key *row = wire_keys; row->path != NULL; row++)
+		print_row(row, out);
 	fprintf(out, ".El\n");
 }

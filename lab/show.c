@@ -115,24 +115,69 @@ fill_ports(struct rows *rows)
 
 static const struct table_head cables_head = {
 	.name = "cables",
-	.help = "which port is joined to which",
+	.help = "which port is joined to which, and what happens on the way",
 	.columns = {
-		{ "a", "PORT" },
-		{ "b", "PORT" },
+		{ "a", "FROM" },
+		{ "b", "TO" },
 		{ "link", "LINK" },
+		{ "does", "DOES" },
+		{ "entered", "ENTERED" },
+		{ "left", "LEFT" },
+		{ "dropped", "DROPPED" },
+		{ "duplicated", "TWICE" },
+		{ "corrupted", NULL },
+		{ "reordered", NULL },
+		{ "marked", NULL },
+		{ "held", "HELD" },
+		{ "queued", "QUEUED" },
+		{ "queued_bytes", NULL },
 		{ NULL, NULL },
 	},
 };
 
 static void
+cable_row(struct table *table, struct cable *cable, enum cable_side side)
+{
+	const struct port *from = cable_port(cable, side);
+	const struct cable_stats s = cable_stats(cable, side);
+	char text[400];
+
+	table_add(table, "[s,s,s,s,I,I,I,I,I,I,I,I,I,I]", from->name,
+	    from->peer->name, port_is_up(from) ? "up" : "down",
+	    wire_text(text, sizeof(text), cable_settings(cable, side)),
+	    number(s.entered), number(s.left), number(s.dropped),
+	    number(s.duplicated), number(s.corrupted), number(s.reordered),
+	    number(s.marked), number(s.held), number(s.queued),
+	    number(s.queued_bytes));
+}
+
+/* Has anything happened in this direction, or is it to? */
+static bool
+is_plain(struct cable *cable, enum cable_side side)
+{
+	return cable_port(cable, side)->way == NULL &&
+	    cable_stats(cable, side).entered == 0;
+}
+
+/* A plain cable is one row; another one for each direction. */
+static void
 fill_cables(struct rows *rows)
 {
 	const struct fabric *f = rows->show->fabric;
 
-	for (unsigned int i = 0; i < f->ncables; i++)
-		table_add(rows->table, "[s,s,s]", f->cables[i][0]->name,
-		    f->cables[i][1]->name,
-		    port_is_up(f->cables[i][0]) ? "up" : "down");
+	for (unsigned int i = 0; i < f->ncables; i++) {
+		struct cable *cable = f->cable[i];
+
+		if (is_plain(cable, CABLE_A) && is_plain(cable, CABLE_B)) {
+			table_add(rows->table, "[s,s,s,s,n,n,n,n,n,n,n,n,n,n]",
+			    f->cables[i][0]->name, f->cables[i][1]->name,
+			    port_is_up(f->cables[i][0]) ? "up" : "down",
+			    "plain");
+			continue;
+		}
+		cable_row(rows->table, cable, CABLE_A);
+		cable_row(rows->table, cable, CABLE_B);
+	}
 }
 
 /* ---- switches ---- */
@@ -473,11 +518,10 @@ static const struct table_head drops_head = {
 };
 
 static void
-drop_rows(void *arg, enum lab_kind kind, struct node *node)
+drop_rows(void *arg, struct node *node)
 {
 	struct rows *rows = arg;
 
-	(void)kind;
 	for (int r = REASON_FIRST_DROP; r < REASON_COUNT; r++)
 		if (node->count[r] != 0)
 			table_add(rows->table, "[s,s,I,s,s]", node->name,

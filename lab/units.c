@@ -31,6 +31,21 @@ static const struct unit sizes[] = {
 	{ NULL, 0 },
 };
 
+#define PPB_PER_PERCENT UINT64_C(10000000)
+
+static const struct unit percents[] = {
+	{ "%", PPB_PER_PERCENT },
+	{ NULL, 0 },
+};
+
+static const struct unit rates[] = {
+	{ "bit/s", 1 },
+	{ "kbit/s", 1000 },
+	{ "Mbit/s", 1000000 },
+	{ "Gbit/s", 1000000000 },
+	{ NULL, 0 },
+};
+
 static bool
 is_digit(char c)
 {
@@ -87,7 +102,7 @@ scale(uint64_t *out, uint64_t whole, uint64_t billionths, uint64_t factor)
 	part = (uint64_t)((unsigned __int128)billionths * factor / 1000000000);
 	if ((unsigned __int128)part * 1000000000 !=
 	    (unsigned __int128)billionths * factor)
-		return false; /* less than one ns or byte */
+		return false; /* less than one of the smallest */
 	*out = whole * factor + part;
 	return true;
 }
@@ -143,6 +158,30 @@ size_read(uint64_t *bytes, const char *text, struct err *err)
 {
 	return quantity_read(bytes, text, sizes, "a size",
 	    "a number and B, K, M or G, as 256M", err);
+}
+
+bool
+percent_read(uint64_t *ppb, const char *text, struct err *err)
+{
+	uint64_t value;
+
+	if (!quantity_read(&value, text, percents, "a share",
+		"a number and %, as 0.5%", err))
+		return false;
+	if (value > 100 * PPB_PER_PERCENT) {
+		err_set(err, -EINVAL,
+		    "\"%.40s\" is more than all; write 0%% to 100%%", text);
+		return false;
+	}
+	*ppb = value;
+	return true;
+}
+
+bool
+rate_read(uint64_t *bps, const char *text, struct err *err)
+{
+	return quantity_read(bps, text, rates, "a rate",
+	    "a number and bit/s, kbit/s, Mbit/s or Gbit/s, as 10Mbit/s", err);
 }
 
 bool
@@ -265,6 +304,26 @@ char *
 size_text(char out[UNITS_TEXT_BYTES], uint64_t bytes)
 {
 	return exact_text(out, bytes, sizes);
+}
+
+char *
+rate_text(char out[UNITS_TEXT_BYTES], uint64_t bps)
+{
+	return exact_text(out, bps, rates);
+}
+
+char *
+percent_text(char out[UNITS_TEXT_BYTES], uint64_t ppb)
+{
+	int n = snprintf(out, UNITS_TEXT_BYTES, "%" PRIu64 ".%07" PRIu64,
+	    ppb / PPB_PER_PERCENT, ppb % PPB_PER_PERCENT);
+
+	while (n > 0 && out[n - 1] == '0')
+		n--;
+	if (n > 0 && out[n - 1] == '.')
+		n--;
+	snprintf(out + n, (size_t)(UNITS_TEXT_BYTES - n), "%%");
+	return out;
 }
 
 char *

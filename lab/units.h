@@ -21,6 +21,12 @@ bool duration_read(uint64_t *ns, const char *text, struct err *err);
 /* "512B", "256M": B, K, M, G, in steps of 1024. */
 bool size_read(uint64_t *bytes, const char *text, struct err *err);
 
+/* "0.5%", as billionths; up to 100%. */
+bool percent_read(uint64_t *ppb, const char *text, struct err *err);
+
+/* "10Mbit/s": bit/s, kbit/s, Mbit/s, Gbit/s, in steps of 1000. */
+bool rate_read(uint64_t *bps, const char *text, struct err *err);
+
 /* "300": decimal, no sign, no leading zeros. */
 bool count_read(uint64_t *count, const char *text, struct err *err);
 
@@ -51,5 +57,7 @@ char *duration_text(char out[UNITS_TEXT_BYTES], uint64_t ns);
 /* For people: three digits, "1.25 s", "312 us". */
 char *duration_about(char out[UNITS_TEXT_BYTES], uint64_t ns);
 char *size_text(char out[UNITS_TEXT_BYTES], uint64_t bytes);
+char *percent_text(char out[UNITS_TEXT_BYTES], uint64_t ppb);
+char *rate_text(char out[UNITS_TEXT_BYTES], uint64_t bps);
 
 #endif

@@ -32,6 +32,14 @@ reason_is_drop(enum reason reason)
 	return reason >= REASON_FIRST_DROP;
 }
 
+/* What a cable did to a frame that it let go on. */
+static inline bool
+reason_is_of_cable(enum reason reason)
+{
+	return reason >= REASON_CABLE_CORRUPTED &&
+	    reason <= REASON_CABLE_MARKED;
+}
+
 /* Never NULL; an unknown number has the name "?". */
 const char *reason_name(enum reason reason);
 const char *reason_sentence(enum reason reason);

@@ -114,6 +114,14 @@ verdict_text(char *out, size_t out_bytes, const struct verdict_facts *verdict)
 	return out;
 }
 
+/* Of what comes in, the port that it left by has said the cause; but for a cable
+ * that did something to it on the way. */
+static bool
+has_cause(enum direction dir, const struct verdict_facts *cause)
+{
+	return dir == DIR_OUT || reason_is_of_cable(cause->reason);
+}
+
 char *
 frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
     const struct verdict_facts *cause, const struct verdict_facts *verdict)
@@ -122,7 +130,7 @@ frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
 	const char *between = "";
 
 	add(&t, "%s", "");
-	if (dir == DIR_OUT && cause->node != NULL) {
+	if (has_cause(dir, cause) && cause->node != NULL) {
 		add_verdict(&t, cause);
 		between = "; ";
 	}
@@ -157,7 +165,7 @@ frame_verdict_facts(char *out, size_t out_bytes, enum direction dir,
 	struct text t = { .at = out, .left = out_bytes };
 
 	add(&t, "%s", "");
-	if (dir == DIR_OUT)
+	if (has_cause(dir, cause))
 		add_facts(&t, "cause.", cause);
 	add_facts(&t, "", verdict);
 	return out;

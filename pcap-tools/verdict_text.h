@@ -33,8 +33,8 @@ char *verdict_text(
     char *out, size_t out_bytes, const struct verdict_facts *verdict);
 
 /*
- * What is said about a frame at a port.  Going in: what the port's node made
- * of it.  Going out: why the node sent it, then what the other end made of it,
+ * What is said about a frame at a port.  Going in: what a cable did to it, if
+ * it did something, then what the port's node made of it.  Going out: why the node sent it, then what the other end made of it,
  * with "; " between them.
  */
 char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
@@ -46,8 +46,8 @@ char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
  *     " node=gw verdict=nat-out out=gw.outside ports=1 entry=3"
  *
  * node, verdict (a name of reason.def), and where they are known out, the first
- * port that it left by, ports, how many, and entry.  Of a frame going out the
- * cause comes first, with "cause." before each key.
+ * port that it left by, ports, how many, and entry.  The cause, where the text
+ * has one, comes first, with "cause." before each key.
  */
 char *frame_verdict_facts(char *out, size_t out_bytes, enum direction dir,
     const struct verdict_facts *cause, const struct verdict_facts *verdict);

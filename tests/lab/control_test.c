@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "lab/cabling.h"
 #include "lab/request.h"
 #include "tests/lab/load.h"
 
@@ -215,6 +216,49 @@ a_link_is_set_down_and_up(void **state)
 }
 
 static void
+a_cable_is_changed_in_each_direction(void **state)
+{
+	struct scene *s = *state;
+	const struct port *port = fabric_port(s->fabric, "gw.in");
+	const struct cable_settings *out, *in;
+	json_t *reply = ask(s,
+	    "{\"call\": \"set\", \"port\": \"gw.in\", \"both\": {\"delay\": "
+	    "\"20ms\"}, \"in\": {\"loss\": \"1%\", \"delay\": \"5ms\"}}");
+
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	json_decref(reply);
+	out = cable_settings(port->cable, cabling_side(port, WIRE_OUT));
+	in = cable_settings(port->cable, cabling_side(port, WIRE_IN));
+	assert_int_equal(out->delay_ns, 20 * NS_PER_MS);
+	assert_int_equal(out->loss_ppb, 0);
+	assert_int_equal(in->delay_ns, 5 * NS_PER_MS);
+	assert_int_equal(in->loss_ppb, 10000000);
+	/* from the other end it is the other way round */
+	reply = ask(s,
+	    "{\"call\": \"set\", \"port\": \"lan.gw.in\", \"out\": "
+	    "{\"loss\": \"none\", \"rate\": \"1Mbit/s\"}}");
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	json_decref(reply);
+	assert_int_equal(in->loss_ppb, 0);
+	assert_int_equal(in->rate_bps, 1000000);
+	assert_int_equal(in->delay_ns, 5 * NS_PER_MS);
+	assert_int_equal(out->rate_bps, 0);
+	/* all of it or nothing */
+	reply = ask(s,
+	    "{\"call\": \"set\", \"port\": \"gw.in\", \"both\": {\"delay\": "
+	    "\"1ms\"}, \"in\": {\"jitter\": \"5ms\"}, \"down\": true}");
+	assert_non_null(strstr(error_of(reply), "jitter is more than delay"));
+	json_decref(reply);
+	assert_int_equal(out->delay_ns, 20 * NS_PER_MS);
+	assert_true(port_is_up(port));
+	reply =
+	    ask(s, "{\"call\": \"set\", \"port\": \"gw.in\", \"plain\": true}");
+	json_decref(reply);
+	assert_int_equal(in->rate_bps, 0);
+	assert_null(port->way);
+}
+
+static void
 what_cannot_be_done_is_said(void **state)
 {
 	static const struct {
@@ -225,6 +269,18 @@ what_cannot_be_done_is_said(void **state)
 		    "did you mean \"nat\"?" },
 		{ "{\"call\": \"set\", \"port\": \"gw.inn\", \"down\": true}",
 		    "did you mean \"gw.in\"?" },
+		{ "{\"call\": \"set\", \"port\": \"gw.in\"}",
+		    "nothing is to be set" },
+		{ "{\"call\": \"set\", \"port\": \"gw.in\", \"both\": "
+		  "{\"dellay\": \"1ms\"}}",
+		    "did you mean \"delay\"?" },
+		{ "{\"call\": \"set\", \"port\": \"gw.in\", \"both\": "
+		  "{\"delay\": \"1\"}}",
+		    "no unit" },
+		{ "{\"call\": \"set\", \"port\": \"gw.in\", \"both\": "
+		  "{\"delay\": \"1ms\", \"jitter\": \"1ms\", "
+		  "\"jitter-table\": \"x\"}}",
+		    "absolute path" },
 		{ "{\"call\": \"exec\", \"node\": \"v\", \"run\": \"ip\"}",
 		    "VM \"v\" is not in this lab" },
 		{ "{\"call\": \"capture\", \"at\": [\"gw.in\"], \"file\": "
@@ -349,6 +405,8 @@ main(void)
 		    every_table_is_shown, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_link_is_set_down_and_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_cable_is_changed_in_each_direction, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_cannot_be_done_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -46,6 +46,18 @@ every_call_is_read(void **state)
 			     &err),
 	    0);
 	assert_true(r.down);
+	assert_non_null(r.link);
+	assert_null(r.both);
+	request_free(&r);
+	assert_int_equal(reads(&r,
+			     "{\"call\": \"set\", \"port\": \"a.eth0\", "
+			     "\"plain\": true, \"in\": {\"delay\": \"2ms\"}}",
+			     &err),
+	    0);
+	assert_null(r.link);
+	assert_true(r.plain);
+	assert_string_equal(
+	    json_string_value(json_object_get(r.in, "delay")), "2ms");
 	request_free(&r);
 	assert_int_equal(reads(&r,
 			     "{\"call\": \"capture\", \"at\": [\"a.eth0\", "
@@ -83,6 +95,11 @@ malformed_requests_are_refused_in_words(void **state)
 		{ "{\"call\": \"info\", \"x\": 1}", "\"x\" is not known" },
 		{ "{\"call\": \"set\", \"port\": \"a\", \"down\": 1}",
 		    "true or false" },
+		{ "{\"call\": \"set\", \"port\": \"a\", \"in\": []}",
+		    "must be {KEY: VALUE}" },
+		{ "{\"call\": \"set\", \"port\": \"a\", \"both\": "
+		  "{\"delay\": 1}}",
+		    "must be text" },
 		{ "{\"call\": \"capture\", \"file\": \"/x\", \"at\": []}",
 		    "list of 1 to" },
 		{ "{\"call\": \"capture\", \"file\": \"/x\", \"at\": [1]}",

@@ -64,8 +64,13 @@ the_json_schema_knows_what_the_file_may_say(void **state)
 	    json_integer_value(json_object_get(mtu, "minimum")), 68);
 	assert_int_equal(
 	    json_integer_value(json_object_get(mtu, "maximum")), 65521);
-	assert_null(
+	/* the keys of cables, at the port and below in and out */
+	assert_non_null(
 	    json_object_get(json_object_get(port, "properties"), "delay"));
+	assert_null(json_object_get(json_object_get(port, "properties"), "+"));
+	port = json_object_get(json_object_get(port, "properties"), "out");
+	assert_non_null(
+	    json_object_get(json_object_get(port, "properties"), "loss-burst"));
 	assert_string_equal(json_string_value(json_array_get(
 				json_object_get(s, "required"), 0)),
 	    "lab");
@@ -85,6 +90,8 @@ the_manual_has_every_key(void **state)
 	assert_non_null(strstr(text, "routers.NAME.ports.NAME.dhcp "));
 	assert_non_null(strstr(text, "expect.within "));
 	assert_non_null(strstr(text, "; default 300s"));
+	assert_non_null(strstr(text, "hosts.NAME.KEY "));
+	assert_non_null(strstr(text, ".It Ic loss-burst "));
 	assert_null(strstr(text, "bridges"));
 	free(text);
 }

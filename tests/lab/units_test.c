@@ -150,11 +150,84 @@ text_of_a_quantity_reads_back(void **state)
 	assert_string_equal(duration_about(text, 12), "12 ns");
 }
 
+static void
+shares_are_in_percent(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t ppb;
+		const char *back;
+	} cases[] = {
+		{ "0%", true, 0, "0%" },
+		{ "1%", true, 10000000, "1%" },
+		{ "0.5%", true, 5000000, "0.5%" },
+		{ "0.0000001%", true, 1, "0.0000001%" },
+		{ "100%", true, 1000000000, "100%" },
+		{ "100.1%", false, 0, NULL },
+		{ "0.00000001%", false, 0, NULL },
+		{ "1", false, 0, NULL },
+		{ "0.5", false, 0, NULL },
+		{ "-1%", false, 0, NULL },
+		{ "1 %", false, 0, NULL },
+		{ "1percent", false, 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[UNITS_TEXT_BYTES];
+		uint64_t ppb = 7;
+
+		assert_int_equal(
+		    percent_read(&ppb, cases[i].text, NULL), cases[i].good);
+		assert_int_equal(ppb, cases[i].good ? cases[i].ppb : 7);
+		if (cases[i].good)
+			assert_string_equal(
+			    percent_text(text, ppb), cases[i].back);
+	}
+}
+
+static void
+rates_have_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint64_t bps;
+		const char *back;
+	} cases[] = {
+		{ "10Mbit/s", true, 10000000, "10Mbit/s" },
+		{ "1.5Gbit/s", true, 1500000000, "1500Mbit/s" },
+		{ "64kbit/s", true, 64000, "64kbit/s" },
+		{ "300bit/s", true, 300, "300bit/s" },
+		{ "10", false, 0, NULL },
+		{ "10Mbit", false, 0, NULL },
+		{ "10Mbps", false, 0, NULL },
+		{ "10MB/s", false, 0, NULL },
+		{ "10mbit/s", false, 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[UNITS_TEXT_BYTES];
+		uint64_t bps = 7;
+
+		assert_int_equal(
+		    rate_read(&bps, cases[i].text, NULL), cases[i].good);
+		assert_int_equal(bps, cases[i].good ? cases[i].bps : 7);
+		if (cases[i].good)
+			assert_string_equal(
+			    rate_text(text, bps), cases[i].back);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_have_a_unit),
+		cmocka_unit_test(shares_are_in_percent),
+		cmocka_unit_test(rates_have_a_unit),
 		cmocka_unit_test(sizes_count_in_1024),
 		cmocka_unit_test(counts_are_plain_digits),
 		cmocka_unit_test(comparisons_hold_end_and_are_lost),

@@ -68,6 +68,10 @@ frame_going_out_has_its_cause_first(void **state)
 		0 };
 	static const struct verdict_facts got = { "bob", NULL, REASON_DELIVERED,
 		0, 0 };
+	static const struct verdict_facts held = { "cable bob.eth0 in", NULL,
+		REASON_CABLE_HELD, 0, 0 };
+	static const struct verdict_facts marked = { "cable bob.eth0 in", NULL,
+		REASON_CABLE_MARKED, 0, 0 };
 	static const struct {
 		enum direction dir;
 		const struct verdict_facts *cause, *verdict;
@@ -81,6 +85,10 @@ frame_going_out_has_its_cause_first(void **state)
 		{ DIR_OUT, &none, &none, "" },
 		{ DIR_IN, &sent, &got, "bob: delivered to this node itself" },
 		{ DIR_IN, &sent, &none, "" },
+		{ DIR_IN, &held, &got, "bob: delivered to this node itself" },
+		{ DIR_IN, &marked, &got,
+		    "cable bob.eth0 in: marked by the cable's queue as having "
+		    "met congestion; bob: delivered to this node itself" },
 	};
 	char text[VERDICT_TEXT_BYTES];
 

@@ -1,0 +1,139 @@
+/*
+ * set: changes a running lab.
+ *
+ * The words behind the port become one request: they are all done, or none is.
+ */
+#include "lab/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lab/client.h"
+#include "lab/wire.h"
+
+/* A file is named from where the command is given, and opened by the lab. */
+static json_t *
+value_of(const char *key, const char *text)
+{
+	char dir[4096], *path = NULL;
+	json_t *value;
+
+	if (strcmp(key, "jitter-table") != 0 || text[0] == '/' ||
+	    strcmp(text, "none") == 0 || getcwd(dir, sizeof(dir)) == NULL ||
+	    asprintf(&path, "%s/%s", dir, text) < 0)
+		return json_string(text);
+	value = json_string(path);
+	free(path);
+	return value;
+}
+
+/* "delay=20ms" into pairs.  0, or -EINVAL with *err. */
+static int
+read_pair(json_t *pairs, const char *word, struct err *err)
+{
+	const char *equals = strchr(word, '=');
+	struct lab_wire wire = { .given = 0 };
+	json_t *value;
+	char key[40];
+	int e;
+
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
+	e = wire_read(&wire, key, equals + 1, err);
+	if (e < 0)
+		return e;
+	value = value_of(key, equals + 1);
+	if (value == NULL)
+		return err_set(err, -EINVAL, "%s: is not UTF-8", key);
+	json_object_set_new(pairs, key, value);
+	return 0;
+}
+
+/* What the words say, as a request; NULL: *err. */
+static json_t *
+read_words(char *const *words, int n, struct err *err)
+{
+	json_t *request = json_pack("{s:s}", "call", "set");
+	const char *way = "both";
+
+	for (int i = 0; i < n; i++) {
+		const char *word = words[i];
+		json_t *pairs = json_object_get(request, way);
+
+		if (strcmp(word, "down") == 0 || strcmp(word, "up") == 0) {
+			json_object_set_new(request, "down",
+			    json_boolean(strcmp(word, "down") == 0));
+		} else if (strcmp(word, "plain") == 0) {
+			json_object_set_new(request, "plain", json_true());
+		} else if (strcmp(word, "in") == 0 ||
+		    strcmp(word, "out") == 0 || strcmp(word, "both") == 0) {
+			way = word;
+		} else if (strchr(word, '=') != NULL) {
+			if (pairs == NULL) {
+				pairs = json_object();
+				json_object_set_new(request, way, pairs);
+			}
+			if (read_pair(pairs, word, err) < 0)
+				goto fail;
+		} else {
+			err_set(err, -EINVAL,
+			    "\"%.40s\" cannot be set; use down, up, plain, in, "
+			    "out, both or KEY=VALUE, as delay=20ms",
+			    word);
+			goto fail;
+		}
+	}
+	return request;
+fail:
+	json_decref(request);
+	return NULL;
+}
+
+static int
+run_set(struct call *call)
+{
+	char **args = call->options.args;
+	struct client_link link;
+	json_t *request, *reply;
+	bool goes_up;
+
+	request = read_words(args + 2, call->options.nargs - 2, &call->err);
+	if (request == NULL)
+		return 2;
+	goes_up = json_is_false(json_object_get(request, "down"));
+	json_object_set_new(request, "port", json_string(args[1]));
+	if (client_open(&link, args[0], &call->err) < 0) {
+		json_decref(request);
+		return 2;
+	}
+	reply = client_call(&link, request, &call->err);
+	client_close(&link);
+	if (reply == NULL)
+		return 2;
+	if (goes_up && !json_is_true(json_object_get(reply, "up")))
+		fprintf(call->notes,
+		    "%s is up, but the other end of its cable is not\n",
+		    args[1]);
+	json_decref(reply);
+	return 0;
+}
+
+const struct command command_set = {
+	.name = "set",
+	.arguments = "LAB NODE.PORT [in|out|both] KEY=VALUE... [down|up|plain]",
+	.summary = "changes a running lab",
+	.help =
+	    "Changes what happens on the cable of a port in a running lab, or "
+	    "takes its link\ndown, or up again.  KEY=VALUE are the keys of "
+	    "cables in lanyard.lab(5), as\n"
+	    "  lanyard set nat bob.eth0 delay=20ms jitter=5ms loss=1%\n"
+	    "  lanyard set nat bob.eth0 out rate=10Mbit/s in rate=50Mbit/s\n"
+	    "They are for both directions, or for those behind in or out, as "
+	    "seen from NODE.\n\"none\" takes back what a key said, plain "
+	    "everything.",
+	.min_args = 3,
+	.max_args = -1,
+	.run = run_set,
+};

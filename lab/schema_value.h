@@ -1,0 +1,23 @@
+/*
+ * schema_value.h - values of a lab file by their types; a part of the schema.
+ */
+#ifndef LAB_SCHEMA_VALUE_H
+#define LAB_SCHEMA_VALUE_H
+
+#include "lab/schema.h"
+
+struct schema_reader {
+	struct lab *lab; /* NULL where a row's type needs none */
+	struct problems *problems;
+};
+
+/* Reads node, which is a scalar or, for SCHEMA_COUNTS, a list, as the type of
+ * row says.  False: with a problem. */
+bool schema_value_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to);
+
+/* The same for SCHEMA_TEXTS: a text, or a list of them. */
+bool schema_texts_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to);
+
+#endif
