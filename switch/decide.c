@@ -65,6 +65,8 @@ decide_entry(struct passing *p, bool *learns)
 	if (from->flags & PORT_MTU &&
 	    payload_bytes(p->frame, p->head) > from->mtu)
 		return DROP_TOO_LONG;
+	if (mac_equal(&p->head->src, &from->sw->mac))
+		return DROP_OWN_ADDRESS;
 	if (from->flags & PORT_STATES) {
 		unsigned int tree = tree_of(from->sw, p->tag.vlan);
 
@@ -209,6 +211,8 @@ decide(const struct passing *p, uint64_t now_ns, struct verdict *verdict)
 	verdict->entry = 0;
 	if (mac_is_group(&p->head->dst))
 		return decide_group(p, verdict);
+	if (mac_equal(&p->head->dst, &sw->mac))
+		return nowhere(verdict, DROP_OWN_ADDRESS);
 	to = fdb_find(sw->fdb, &p->head->dst, p->tag.vlan, now_ns);
 	if (to == FDB_FLOOD)
 		return flood(p, NULL, verdict, REASON_FLOOD_UNKNOWN);

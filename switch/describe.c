@@ -128,6 +128,9 @@ switch_describe(const struct port *port, char *out, size_t len)
 	for (unsigned int i = 0; i < STORM_CLASSES; i++)
 		if (p->storm[i].rate != 0)
 			add(&t, "%s %u/s", classes[i], p->storm[i].rate);
+	if (p->max_macs != 0)
+		add(&t, "%u %saddress%s", p->max_macs,
+		    p->sticky ? "sticky " : "", p->max_macs == 1 ? "" : "es");
 	add_protocols(&t, p);
 	return out;
 }

@@ -98,14 +98,18 @@ send_to_known(struct lan_switch *sw, const struct switch_port *from,
 
 /* ---- the first pass ---- */
 
-static void
+/* Returns a bit for each frame that has all that a head holds. */
+static uint64_t
 read_heads(struct head *head, const struct burst *burst)
 {
+	uint64_t whole = 0;
+
 	for (unsigned int i = 0; i < burst->n; i++) {
 		const struct frame *frame = &burst->frame[i];
 
 		if (frame->head >= sizeof(head[i])) {
 			memcpy(&head[i], frame->data, sizeof(head[i]));
+			whole |= UINT64_C(1) << i;
 			continue;
 		}
 		memset(&head[i], 0, sizeof(head[i]));
@@ -114,6 +118,7 @@ read_heads(struct head *head, const struct burst *burst)
 	}
 	/* Nothing of this is to be read again from where it came from. */
 	atomic_signal_fence(memory_order_seq_cst);
+	return whole;
 }
 
 static void
@@ -160,10 +165,6 @@ learned_specially(
 		guard_suspect(from, p->tag.vlan);
 		return REASON_NONE;
 	}
-	if (learned == -EPERM && mac_equal(&p->head->src, &sw->mac)) {
-		guard_own_frame(from, p->frame);
-		return DROP_OWN_ADDRESS;
-	}
 	if (learned == -ENOSPC && from->reaction == MAC_SHUT) {
 		from->over_limit = true;
 		loop_defer_ask(&sw->shut);
@@ -206,7 +207,8 @@ consider(struct switch_port *wire, struct passing *p, uint64_t now_ns,
 		reason = DROP_LOOP;
 		learns = false;
 	}
-	if (reason == DROP_LOOP_BLOCKED && mac_equal(&p->head->src, &sw->mac))
+	if ((reason == DROP_OWN_ADDRESS || reason == DROP_LOOP_BLOCKED) &&
+	    mac_equal(&p->head->src, &sw->mac))
 		guard_own_frame(from, p->frame);
 	if (learns) {
 		int learned = fdb_learn(
@@ -287,63 +289,73 @@ decide_first(struct switch_port *wire, struct burst *burst, unsigned int i,
 
 /* Frames between the same two stations come in rows, and what was decided for
  * the first holds for all: within a burst, nothing else changes the table.  But
- * storms are counted, and protocols see every frame that is theirs. */
-static bool
-like_the_last(const struct switch_port *wire, const struct frame *frame,
-    const struct head *head)
+ * storms are counted, sizes differ, and protocols see every frame that is
+ * theirs.  Returns a bit for each frame that is like the one before, and has
+ * the table fetched for the others. */
+static uint64_t
+find_rows(const struct switch_port *wire, const struct burst *burst,
+    const struct head *head, uint64_t whole)
 {
 	const struct lan_switch *sw = wire->sw;
+	bool can = sw->passage == NULL &&
+	    !(wire->lead->flags & (PORT_STORMS | PORT_MTU));
+	bool groups = sw->protocols == NULL;
+	uint64_t rows = 0;
 
-	return sw->passage == NULL && frame->head >= sizeof(*head) &&
-	    frame[-1].head >= sizeof(*head) &&
-	    memcmp(head, head - 1, sizeof(*head)) == 0 &&
-	    !(wire->lead->flags & (PORT_STORMS | PORT_MTU)) &&
-	    (sw->protocols == NULL || !mac_is_group(&head->dst));
+	for (unsigned int i = 0; i < burst->n; i++) {
+		if (i > 0 && can && (whole >> (i - 1) & 3) == 3 &&
+		    memcmp(&head[i], &head[i - 1], sizeof(head[i])) == 0 &&
+		    (groups || !mac_is_group(&head[i].dst))) {
+			rows |= UINT64_C(1) << i;
+			continue;
+		}
+		fdb_prefetch(sw->fdb, &head[i].src, 0);
+		fdb_prefetch(sw->fdb, &head[i].dst, 0);
+	}
+	return rows;
 }
 
-/* All but the journey, which is each frame's own. */
+/* What was decided for frame k holds for frame i.  The journey is each frame's
+ * own.  Part by part, and from the first of a row: wide loads would wait for
+ * what was just stored in parts. */
 static void
-copy_verdict(struct verdict *to, const struct verdict *from)
+decide_alike(
+    struct burst *burst, struct plan *plan, unsigned int k, unsigned int i)
 {
-	uint32_t journey = to->journey;
+	const struct verdict *from = &burst->frame[k].verdict;
+	struct verdict *to = &burst->frame[i].verdict;
 
-	*to = *from;
-	to->journey = journey;
+	to->node = from->node;
+	to->out = from->out;
+	to->reason = from->reason;
+	to->nout = from->nout;
+	to->entry = from->entry;
+	plan->to[i] = plan->to[k];
+	if (plan->detailed) {
+		plan->tag[i] = plan->tag[k];
+		plan->only[i] = plan->only[k];
+	}
 }
 
 static void
 make_plan(struct switch_port *wire, struct burst *burst, struct plan *plan)
 {
 	struct lan_switch *sw = wire->sw;
-	uint64_t now_ns = loop_now_ns(sw->loop), rows = 0;
+	uint64_t now_ns = loop_now_ns(sw->loop);
+	uint64_t whole = read_heads(plan->head, burst);
+	uint64_t rows = find_rows(wire, burst, plan->head, whole);
+	unsigned int first = 0; /* of the row */
 
-	read_heads(plan->head, burst);
-	for (unsigned int i = 0; i < burst->n; i++) {
-		const struct head *head = &plan->head[i];
-
-		if (i > 0 && like_the_last(wire, &burst->frame[i], head)) {
-			rows |= UINT64_C(1) << i;
-			continue;
-		}
-		fdb_prefetch(sw->fdb, &head->src, 0);
-		fdb_prefetch(sw->fdb, &head->dst, 0);
-	}
 	plan->floods = plan->restricted = plan->detailed = false;
 	for (unsigned int i = 0; i < burst->n; i++) {
-		struct frame *frame = &burst->frame[i];
-
 		if (rows >> i & 1) {
-			plan->to[i] = plan->to[i - 1];
-			if (plan->detailed) {
-				plan->tag[i] = plan->tag[i - 1];
-				plan->only[i] = plan->only[i - 1];
-			}
-			copy_verdict(&frame->verdict, &frame[-1].verdict);
+			decide_alike(burst, plan, first, i);
 		} else {
 			plan->to[i] =
 			    decide_first(wire, burst, i, plan, now_ns);
+			first = i;
 		}
-		sw->node.count[frame->verdict.reason]++;
+		sw->node.count[burst->frame[i].verdict.reason]++;
 	}
 }
 

@@ -4,8 +4,8 @@
  * (forward.c).  nup and nspecial, which count bridge ports, tell a flood
  * without looking at each port where it goes.
  *
- * The switch's own address is pinned to a port that does not exist, so that a
- * frame that comes back to it is found by what is looked up anyway.
+ * The switch's own address is pinned to a port that does not exist, so that on
+ * the short way a frame that comes back is found by what is looked up anyway.
  */
 #include "switch/switch_state.h"
 
@@ -214,6 +214,8 @@ switch_limit_macs(
 	if (e < 0)
 		return e;
 	p->reaction = reaction;
+	p->max_macs = max;
+	p->sticky = sticky;
 	fdb_set_sticky(fdb, p->index, sticky, loop_now_ns(p->sw->loop));
 	return 0;
 }

@@ -73,6 +73,8 @@ struct switch_port {
 	bool collecting, distributing; /* PORT_MEMBER: takes, sends frames */
 	bool over_limit;               /* MAC_SHUT: to be taken down */
 	enum mac_reaction reaction;
+	bool sticky;
+	uint32_t max_macs; /* 0: no limit */
 	uint32_t mtu;
 	uint64_t learns, forwards; /* bits by tree */
 	struct storm storm[STORM_CLASSES];
