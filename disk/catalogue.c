@@ -8,11 +8,12 @@
 
 #define FIRST_LINE "lanyard disks 1"
 #define MAX_NAME   255
-#define MAX_WORDS  5
+#define MAX_WORDS  (3 + 2 * CATALOGUE_MAX_PARTS)
+#define MAX_WHAT   16
 
 static const struct {
 	const char *word;
-	int words; /* after it */
+	int words; /* after it; of a checkpoint, at least */
 } kinds[] = {
 	[CATALOGUE_FROZEN] = { "frozen", 4 },
 	[CATALOGUE_HIDDEN] = { "hidden", 4 },
@@ -20,6 +21,7 @@ static const struct {
 	[CATALOGUE_REMOVE] = { "remove", 1 },
 	[CATALOGUE_MERGE] = { "merge", 2 },
 	[CATALOGUE_REBASE] = { "rebase", 2 },
+	[CATALOGUE_CHECKPOINT] = { "checkpoint", 2 },
 };
 #define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -39,6 +41,43 @@ catalogue_free(struct catalogue *c)
 		catalogue_remove(c, &c->lines[c->n - 1]);
 	free(c->lines);
 	memset(c, 0, sizeof(*c));
+}
+
+static bool
+is_word(const char *word)
+{
+	size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789");
+
+	return n > 0 && n <= MAX_WHAT && word[n] == '\0';
+}
+
+int
+catalogue_add_part(
+    struct catalogue_line *line, const char *what, const char *file)
+{
+	struct catalogue_part *more, *part;
+
+	if (line->nparts == CATALOGUE_MAX_PARTS || !is_word(what))
+		return -EFBIG;
+	more = realloc(line->parts, (line->nparts + 1) * sizeof(*more));
+	if (more == NULL)
+		return -ENOMEM;
+	line->parts = more;
+	part = &more[line->nparts];
+	part->what = strdup(what);
+	part->file = strdup(file);
+	line->nparts++;
+	return part->what != NULL && part->file != NULL ? 0 : -ENOMEM;
+}
+
+const struct catalogue_line *
+catalogue_checkpoint_of(const struct catalogue *c, const char *file)
+{
+	for (size_t i = 0; i < c->n; i++)
+		for (size_t k = 0; k < c->lines[i].nparts; k++)
+			if (strcmp(c->lines[i].parts[k].file, file) == 0)
+				return &c->lines[i];
+	return NULL;
 }
 
 struct catalogue_line *
@@ -86,6 +125,11 @@ catalogue_remove(struct catalogue *c, struct catalogue_line *line)
 {
 	size_t i = (size_t)(line - c->lines);
 
+	for (size_t k = 0; k < line->nparts; k++) {
+		free(line->parts[k].what);
+		free(line->parts[k].file);
+	}
+	free(line->parts);
 	free(line->name);
 	free(line->to);
 	memmove(line, line + 1, (c->n - i - 1) * sizeof(*line));
@@ -157,9 +201,26 @@ read_stamp(struct catalogue_line *line, char **words)
 }
 
 static const char *
-add_line(struct catalogue *c, enum catalogue_kind kind, char **words)
+read_parts(struct catalogue_line *line, char **words, int n)
 {
-	bool two = kinds[kind].words == 2;
+	if (!whole_number(words[0], &line->frozen_at))
+		return "has a wrong number";
+	if (n % 2 == 0)
+		return "has the wrong number of words";
+	for (int i = 1; i + 1 < n; i += 2) {
+		if (!is_word(words[i]) || !decode(words[i + 1]))
+			return "is no file name";
+		if (catalogue_add_part(line, words[i], words[i + 1]) != 0)
+			return "finds no memory";
+	}
+	return NULL;
+}
+
+static const char *
+add_line(struct catalogue *c, enum catalogue_kind kind, char **words, int n)
+{
+	bool parts = kind == CATALOGUE_CHECKPOINT;
+	bool two = kinds[kind].words == 2 && !parts;
 	struct catalogue_line *line;
 
 	if (!decode(words[0]) || (two && !decode(words[1])))
@@ -171,7 +232,7 @@ add_line(struct catalogue *c, enum catalogue_kind kind, char **words)
 		return "finds no memory";
 	if (kinds[kind].words == 4 && !read_stamp(line, words))
 		return "has a wrong number";
-	return NULL;
+	return parts ? read_parts(line, words + 1, n - 1) : NULL;
 }
 
 /* What is wrong with a line, or NULL.  *end: it was the last. */
@@ -192,8 +253,11 @@ parse_line(struct catalogue *c, char *text, bool *end)
 		    : "has a wrong number";
 	for (size_t k = 0; k < NKINDS; k++)
 		if (strcmp(words[0], kinds[k].word) == 0)
-			return n == kinds[k].words + 1
-			    ? add_line(c, (enum catalogue_kind)k, words + 1)
+			return n == kinds[k].words + 1 ||
+				(k == CATALOGUE_CHECKPOINT && n >= 3 &&
+				    n <= MAX_WORDS)
+			    ? add_line(
+				  c, (enum catalogue_kind)k, words + 1, n - 1)
 			    : "has the wrong number of words";
 	return "begins with no known word";
 }
@@ -271,6 +335,12 @@ catalogue_text(const struct catalogue *c, size_t *len)
 			fprintf(out,
 			    " %" PRIu64 " %" PRIu64 ".%09" PRIu64 " %" PRIu64,
 			    l->size, l->seconds, l->nanoseconds, l->frozen_at);
+		if (l->kind == CATALOGUE_CHECKPOINT)
+			fprintf(out, " %" PRIu64, l->frozen_at);
+		for (size_t k = 0; k < l->nparts; k++) {
+			fprintf(out, " %s", l->parts[k].what);
+			put_name(out, l->parts[k].file);
+		}
 		fputc('\n', out);
 	}
 	fputs("end\n", out);

@@ -14,10 +14,12 @@
  *     rebase alice.qcow2 bob~5.qcow2
  *     rename bob.qcow2~7 bob.qcow2
  *     remove bob~4.qcow2
+ *     checkpoint vm@one 1764025633 config vm@one~config disk bob@one.qcow2
  *     end
  *
  * After the name of an image: size and time of its last change when it was
- * frozen, and when that was.  Names are one directory's, without slashes; a
+ * frozen, and when that was.  After that of a checkpoint: when it was made, and
+ * what it consists of, each a word that says what it is and a file.  Names are one directory's, without slashes; a
  * byte that is no plain printing character stands as %XX.
  */
 #ifndef DISK_CATALOGUE_H
@@ -39,13 +41,22 @@ enum catalogue_kind {
 	CATALOGUE_RENAME, /* name becomes to */
 	CATALOGUE_REMOVE, /* name goes */
 	CATALOGUE_MERGE,  /* name is being merged into to */
-	CATALOGUE_REBASE /* name will stand on to, which is what it stands on */
+	CATALOGUE_REBASE, /* name will stand on to, which is what it stands on */
+	CATALOGUE_CHECKPOINT /* a VM's, of parts */
+};
+
+#define CATALOGUE_MAX_PARTS 64
+
+struct catalogue_part {
+	char *what, *file;
 };
 
 struct catalogue_line {
 	enum catalogue_kind kind;
 	char *name, *to;
 	uint64_t size, seconds, nanoseconds, frozen_at;
+	struct catalogue_part *parts; /* of a checkpoint, made at frozen_at */
+	size_t nparts;
 };
 
 struct catalogue {
@@ -71,6 +82,15 @@ struct catalogue_line *catalogue_find(
 /* Copies the strings; to may be NULL.  NULL: no memory. */
 struct catalogue_line *catalogue_add(struct catalogue *c,
     enum catalogue_kind kind, const char *name, const char *to);
+
+/* One part more; what is one word of a-z and 0-9.  0, or -ENOMEM, or -EFBIG:
+ * there are CATALOGUE_MAX_PARTS. */
+int catalogue_add_part(
+    struct catalogue_line *line, const char *what, const char *file);
+
+/* The checkpoint that file is a part of, or NULL. */
+const struct catalogue_line *catalogue_checkpoint_of(
+    const struct catalogue *c, const char *file);
 
 void catalogue_remove(struct catalogue *c, struct catalogue_line *line);
 

@@ -1,5 +1,5 @@
 /*
- * Commit, in three ways, and the merging of hidden images.
+ * Commit, in three ways.
  *
  * The plain way writes what the disk has itself into the image below it, and
  * then puts an empty overlay in the disk's place.  Until that moment the disk
@@ -25,9 +25,7 @@
 
 #include "disk/backing.h"
 #include "disk/file.h"
-#include "disk/tree.h"
-
-#define COPY_BYTES (4u << 20)
+#include "disk/pieces.h"
 
 struct commit {
 	struct tree tree;
@@ -35,45 +33,39 @@ struct commit {
 	char top_path[PATH_MAX], base_path[PATH_MAX];
 	struct disk_set *set;
 	struct disk *alone; /* the top without its parents, held */
+	struct disk *below; /* the base, while it is written */
 	uint8_t *buffer;
 	const struct tree_progress *progress;
 };
 
-static int
-step(const struct commit *c, const char *what, uint64_t done, uint64_t all,
-    struct err *err)
-{
-	if (c->progress == NULL ||
-	    c->progress->step(c->progress->arg, what, done, all))
-		return 0;
-	return err_set(err, -EINTR,
-	    "%s: interrupted; nothing is lost, run it again to finish",
-	    c->top_path);
-}
-
 /* ---- who stands on what ---- */
 
+/* What else has the base as it is. */
 static void
 list_dependents(const struct commit *c, char *text, size_t len)
 {
-	size_t at = 0;
+	FILE *out = fmemopen(text, len, "w");
+	const char *comma = "";
 
 	text[0] = '\0';
+	if (out == NULL)
+		return;
+	setvbuf(out, NULL, _IONBF, 0);
+	if (c->base->checkpoint != NULL) {
+		fprintf(out, "checkpoint %s", c->base->checkpoint);
+		comma = ", ";
+	}
 	for (size_t i = 0; i < c->tree.n; i++) {
 		const struct tree_node *node = &c->tree.nodes[i];
-		int n;
 
 		if (node->parent != c->base || node == c->top)
 			continue;
-		n = snprintf(text + at, len - at, "%s%s", at > 0 ? ", " : "",
-		    node->file);
-		if (n < 0 || (size_t)n >= len - at) {
-			if (len > 4)
-				strcpy(text + len - 4, "...");
-			return;
-		}
-		at += (size_t)n;
+		fprintf(out, "%s%s", comma, node->file);
+		comma = ", ";
 	}
+	if (ferror(out))
+		strcpy(text + len - 4, "...");
+	fclose(out);
 }
 
 static int
@@ -120,18 +112,23 @@ find_pair(struct commit *c, const char *path, struct err *err)
 	return error;
 }
 
+/* keep: siblings will have what they need. */
 static int
-check_alone(const struct commit *c, struct err *err)
+check_alone(const struct commit *c, bool keep, struct err *err)
 {
+	unsigned int others =
+	    keep || c->base->children == 0 ? 0 : c->base->children - 1;
 	char names[300];
 
-	if (c->base->children <= 1)
+	if (c->base->checkpoint != NULL)
+		others++;
+	if (others == 0)
 		return 0;
 	list_dependents(c, names, sizeof(names));
 	return err_set(err, -EBUSY,
-	    "%s: %u others stand on %s and would change: %s; use "
-	    "--keep-siblings or --relabel",
-	    c->top_path, c->base->children - 1, c->base->file, names);
+	    "%s: %u others stand on %s and would change: %s; use %s--relabel",
+	    c->top_path, others, c->base->file, names,
+	    c->base->checkpoint != NULL ? "" : "--keep-siblings or ");
 }
 
 /* Whether node can be written to: it is of a kind that we write, and nobody
@@ -169,40 +166,11 @@ probe_siblings(struct commit *c, struct err *err)
 
 /* ---- copying ---- */
 
-/* Calls each for what the top has itself, in bounded pieces. */
 static int
-own_pieces(struct commit *c, struct disk *disk, const char *what,
-    int (*each)(
-	struct commit *, const struct disk_extent *, void *, struct err *),
-    void *arg, struct err *err)
+write_down(const struct disk_extent *x, void *arg, struct err *err)
 {
-	uint64_t size = disk_size(disk);
-	int error = 0;
-
-	for (uint64_t at = 0; at < size && error == 0;) {
-		uint64_t left = size - at;
-		struct disk_extent x;
-
-		error = disk_extent(disk, at, left, &x, err);
-		if (error != 0)
-			break;
-		if (x.present && x.data && x.len > COPY_BYTES)
-			x.len = COPY_BYTES;
-		if (x.present)
-			error = each(c, &x, arg, err);
-		at += x.len;
-		if (error == 0)
-			error = step(c, what, at, size, err);
-	}
-	return error;
-}
-
-/* Into the base: arg. */
-static int
-write_down(
-    struct commit *c, const struct disk_extent *x, void *arg, struct err *err)
-{
-	struct disk *base = arg;
+	struct commit *c = arg;
+	struct disk *base = c->below;
 	int error;
 
 	if (!x->data)
@@ -212,23 +180,6 @@ write_down(
 		error =
 		    disk_write(base, c->buffer, (size_t)x->len, x->offset, err);
 	return error;
-}
-
-/* A sibling: arg, keeps what it reads there now. */
-static int
-keep_piece(
-    struct commit *c, const struct disk_extent *x, void *arg, struct err *err)
-{
-	struct disk *sibling = arg;
-	uint64_t size = disk_size(sibling);
-	uint64_t len = x->len;
-
-	(void)c;
-	if (x->offset >= size)
-		return 0;
-	if (len > size - x->offset)
-		len = size - x->offset;
-	return disk_own(sibling, x->offset, len, err);
 }
 
 static int
@@ -251,8 +202,8 @@ keep_siblings(struct commit *c, struct err *err)
 		    DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE, &error, err);
 		if (sibling == NULL)
 			break;
-		error = own_pieces(
-		    c, c->alone, "siblings kept", keep_piece, sibling, err);
+		error = pieces_each(c->alone, "siblings kept", piece_keep,
+		    sibling, c->progress, err);
 		if (error == 0)
 			error = disk_close(sibling, err);
 		else
@@ -304,11 +255,12 @@ merge_down(struct commit *c, struct err *err)
 	    &error, err);
 	if (base == NULL)
 		return error;
+	c->below = base;
 	if (size > disk_size(base))
 		error = disk_resize(base, size, err);
 	if (error == 0)
-		error =
-		    own_pieces(c, c->alone, "committed", write_down, base, err);
+		error = pieces_each(
+		    c->alone, "committed", write_down, c, c->progress, err);
 	if (error == 0)
 		error = disk_close(base, err);
 	else
@@ -321,8 +273,10 @@ commit_plain(struct commit *c, bool keep, struct err *err)
 {
 	struct catalogue_line *line;
 	struct disk_info info;
-	int error = keep ? probe_siblings(c, err) : check_alone(c, err);
+	int error = check_alone(c, keep, err);
 
+	if (error == 0 && keep)
+		error = probe_siblings(c, err);
 	if (error == 0)
 		error = probe(c, c->base, err);
 	if (error == 0 && keep)
@@ -408,6 +362,28 @@ rename_parent(
 	return error;
 }
 
+/* What checkpoints have of the base has its hidden name from now on. */
+static int
+move_parts(struct commit *c, const char *hidden, struct err *err)
+{
+	for (size_t i = 0; i < c->tree.catalogue.n; i++) {
+		struct catalogue_line *l = &c->tree.catalogue.lines[i];
+
+		for (size_t k = 0; k < l->nparts; k++) {
+			char *file;
+
+			if (strcmp(l->parts[k].file, c->base->file) != 0)
+				continue;
+			file = strdup(hidden);
+			if (file == NULL)
+				return err_set(err, -ENOMEM, "out of memory");
+			free(l->parts[k].file);
+			l->parts[k].file = file;
+		}
+	}
+	return 0;
+}
+
 static int
 commit_relabel(struct commit *c, struct err *err)
 {
@@ -449,6 +425,8 @@ commit_relabel(struct commit *c, struct err *err)
 	if (error == 0)
 		error = new_top(
 		    c, c->base->file, false, info.size, info.cluster_bits, err);
+	if (error == 0)
+		error = move_parts(c, hidden, err);
 	/* The base's record is the new base's from now on. */
 	line =
 	    catalogue_find(&c->tree.catalogue, CATALOGUE_FROZEN, c->base->file);
@@ -475,7 +453,7 @@ tree_commit_disk(const char *disk, enum tree_commit_way way,
 	int error = tree_open(&c.tree, disk, err);
 
 	c.set = disk_set_new();
-	c.buffer = malloc(COPY_BYTES);
+	c.buffer = malloc(PIECE_MAX_BYTES);
 	if (error == 0 && (c.set == NULL || c.buffer == NULL))
 		error = err_set(err, -ENOMEM, "%s: out of memory", disk);
 	if (error == 0)
@@ -493,119 +471,6 @@ tree_commit_disk(const char *disk, enum tree_commit_way way,
 		}
 	disk_close(c.alone, NULL);
 	free(c.buffer);
-	disk_set_free(c.set);
-	tree_close(&c.tree);
-	return error;
-}
-
-/* ---- hidden images that one child is left of ---- */
-
-/* What the hidden image has, and where it hides what is below it, becomes the
- * child's own. */
-static int
-merge_up(struct commit *c, struct err *err)
-{
-	struct disk *child, *hidden;
-	uint64_t end;
-	int error, closed;
-
-	hidden = disk_open(
-	    c->set, c->base_path, DISK_ALONE | DISK_NO_LOCK, &error, err);
-	if (hidden == NULL)
-		return error;
-	child = disk_open(c->set, c->top_path,
-	    DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE, &error, err);
-	if (child == NULL) {
-		disk_close(hidden, NULL);
-		return error;
-	}
-	error = own_pieces(c, hidden, "merged", keep_piece, child, err);
-	end = disk_size(hidden);
-	if (error == 0 && disk_size(child) > end)
-		error = disk_own(child, end, disk_size(child) - end, err);
-	disk_close(hidden, NULL);
-	closed = disk_close(child, error == 0 ? err : NULL);
-	return error != 0 ? error : closed;
-}
-
-static int
-merge_hidden(struct commit *c, struct err *err)
-{
-	const struct tree_node *below = c->base->parent;
-	const char *name = c->base->backing != NULL ? c->base->backing : "";
-	struct catalogue_line *line;
-	int error;
-
-	error = tree_path(
-	    &c->tree, c->top->file, c->top_path, sizeof(c->top_path), err);
-	if (error == 0)
-		error = tree_path(&c->tree, c->base->file, c->base_path,
-		    sizeof(c->base_path), err);
-	if (error == 0)
-		error = merge_up(c, err);
-	if (error == 0)
-		error = backing_set(c->top_path, name,
-		    below != NULL && !below->qcow2 ? "raw" : "qcow2", err);
-	if (error == 0 && c->top->frozen)
-		error = tree_freeze(&c->tree, c->top->file, c->top->file,
-		    c->top->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN, err);
-	line =
-	    catalogue_find(&c->tree.catalogue, CATALOGUE_HIDDEN, c->base->file);
-	if (error == 0 && line != NULL)
-		catalogue_remove(&c->tree.catalogue, line);
-	if (error == 0 &&
-	    catalogue_add(&c->tree.catalogue, CATALOGUE_REMOVE, c->base->file,
-		NULL) == NULL)
-		error = err_set(err, -ENOMEM, "out of memory");
-	return error == 0 ? tree_commit(&c->tree, err) : error;
-}
-
-/* A hidden image that has one child at most. */
-static bool
-find_hidden(struct commit *c)
-{
-	for (size_t i = 0; i < c->tree.n; i++) {
-		struct tree_node *node = &c->tree.nodes[i];
-
-		if (!node->hidden || node->children > 1)
-			continue;
-		c->base = node;
-		c->top = NULL;
-		for (size_t k = 0; k < c->tree.n; k++)
-			if (c->tree.nodes[k].parent == node)
-				c->top = &c->tree.nodes[k];
-		return true;
-	}
-	return false;
-}
-
-int
-tree_compact(const char *directory, const struct tree_progress *progress,
-    unsigned int *merged, struct err *err)
-{
-	struct commit c = { .progress = progress };
-	int error = tree_open(&c.tree, directory, err);
-
-	*merged = 0;
-	c.set = disk_set_new();
-	if (error == 0 && c.set == NULL)
-		error = err_set(err, -ENOMEM, "out of memory");
-	while (error == 0 && (error = tree_scan(&c.tree, err)) == 0 &&
-	    find_hidden(&c)) {
-		if (c.top != NULL) {
-			error = merge_hidden(&c, err);
-		} else {
-			catalogue_remove(&c.tree.catalogue,
-			    catalogue_find(&c.tree.catalogue, CATALOGUE_HIDDEN,
-				c.base->file));
-			if (catalogue_add(&c.tree.catalogue, CATALOGUE_REMOVE,
-				c.base->file, NULL) != NULL)
-				error = tree_commit(&c.tree, err);
-			else
-				error = -ENOMEM;
-		}
-		*merged += error == 0;
-	}
 	disk_set_free(c.set);
 	tree_close(&c.tree);
 	return error;

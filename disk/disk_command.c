@@ -4,9 +4,11 @@
 #include "disk/disk_command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,7 @@ struct request {
 	int n;
 	struct err err;
 	bool json, full, linked, keep, relabel, read_only, outside, replace;
-	bool raw, share;
+	bool raw, share, idle;
 	const char *backing, *format, *socket, *export;
 	uint64_t cluster, threads, connections;
 };
@@ -54,6 +56,8 @@ static const struct {
 	    "the only name that clients may use" },
 	{ { "full", no_argument, NULL, 'f' }, NULL,
 	    "a copy that stands alone" },
+	{ { "idle", no_argument, NULL, 'i' }, NULL,
+	    "only as long as nobody else changes the tree" },
 	{ { "json", no_argument, NULL, 'j' }, NULL, "as JSON" },
 	{ { "keep-siblings", no_argument, NULL, 'k' }, NULL,
 	    "first copies to others what they would lose" },
@@ -349,11 +353,16 @@ print_tree_json(const struct tree *tree)
 		}
 		printf(", \"size\": %" PRIu64 ", \"file_bytes\": %" PRIu64
 		       ", \"children\": %u, \"frozen\": %s, \"hidden\": %s, "
-		       "\"changed\": %s}",
+		       "\"changed\": %s",
 		    node->size, node->file_bytes, node->children,
 		    node->frozen ? "true" : "false",
 		    node->hidden ? "true" : "false",
 		    node->changed ? "true" : "false");
+		if (node->checkpoint != NULL) {
+			printf(", \"checkpoint\": ");
+			put_json(node->checkpoint);
+		}
+		printf("}");
 	}
 	printf("]\n");
 }
@@ -376,6 +385,40 @@ run_tree(struct request *r)
 	return code == 0 ? DONE : FAILED;
 }
 
+/* Starts "disk compact --idle" on the directory of path, if anything is hidden
+ * there.  What it does not get done others will, so failing is no harm. */
+static void
+compact_later(const char *path)
+{
+	char program[] = "lanyard", disk[] = "disk", verb[] = "compact",
+	     idle[] = "--idle";
+	char *argv[] = { program, disk, verb, idle, (char *)(uintptr_t)path,
+		NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	struct tree tree;
+	bool hidden = false;
+	pid_t child;
+
+	if (tree_open(&tree, path, NULL) == 0)
+		for (size_t i = 0; i < tree.catalogue.n; i++)
+			hidden |=
+			    tree.catalogue.lines[i].kind == CATALOGUE_HIDDEN;
+	tree_close(&tree);
+	if (!hidden || posix_spawn_file_actions_init(&files) != 0)
+		return;
+	if (posix_spawnattr_init(&attributes) == 0) {
+		posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+		for (int fd = 0; fd <= 2; fd++)
+			posix_spawn_file_actions_addopen(
+			    &files, fd, "/dev/null", O_RDWR, 0);
+		posix_spawn(&child, "/proc/self/exe", &files, &attributes, argv,
+		    environ);
+		posix_spawnattr_destroy(&attributes);
+	}
+	posix_spawn_file_actions_destroy(&files);
+}
+
 static int
 run_snapshot(struct request *r)
 {
@@ -395,9 +438,10 @@ run_rollback(struct request *r)
 {
 	const char *const *disks = (const char *const *)(void *)(r->args + 1);
 
-	return tree_rollback(disks, (size_t)r->n - 1, r->args[0], &r->err) == 0
-	    ? DONE
-	    : FAILED;
+	if (tree_rollback(disks, (size_t)r->n - 1, r->args[0], &r->err) != 0)
+		return FAILED;
+	compact_later(disks[0]);
+	return DONE;
 }
 
 static int
@@ -416,9 +460,10 @@ run_commit(struct request *r)
 		way = TREE_KEEP_SIBLINGS;
 	if (r->relabel)
 		way = TREE_RELABEL;
-	return tree_commit_disk(r->args[0], way, &progress, &r->err) == 0
-	    ? DONE
-	    : FAILED;
+	if (tree_commit_disk(r->args[0], way, &progress, &r->err) != 0)
+		return FAILED;
+	compact_later(r->args[0]);
+	return DONE;
 }
 
 static int
@@ -428,13 +473,20 @@ run_compact(struct request *r)
 	struct tree_progress progress = start_progress(&meter);
 	char path[4096];
 	unsigned int merged;
-	int code = tree_compact(
-	    tree_argument(r, path, sizeof(path)), &progress, &merged, &r->err);
+	int code;
 
+	if (r->idle)
+		(void)!nice(19);
+	code = tree_compact(tree_argument(r, path, sizeof(path)), r->idle,
+	    &progress, &merged, &r->err);
+	if (code == -EINTR && r->idle)
+		err_clear(&r->err);
+	else if (code != 0)
+		return FAILED;
 	if (code == 0)
 		printf("%u hidden image%s merged\n", merged,
 		    merged == 1 ? "" : "s");
-	return code == 0 ? DONE : FAILED;
+	return DONE;
 }
 
 static int
@@ -610,7 +662,7 @@ static const struct verb verbs[] = {
 	{ "commit", "DISK", "writes a disk into what it stands on", 1, 1, "kx",
 	    run_commit },
 	{ "compact", "[DIRECTORY]", "merges images that --relabel hid", 0, 1,
-	    "", run_compact },
+	    "i", run_compact },
 	{ "clone", "SOURCE NEW", "makes a disk from another", 2, 2, "fl",
 	    run_clone },
 	{ "diff", "A B", "lists where two disks differ", 2, 2, "j", run_diff },
@@ -668,6 +720,7 @@ take_option(struct request *r, int letter)
 		break;
 	case 'e': r->export = optarg; return 0;
 	case 'f': r->full = true; return 0;
+	case 'i': r->idle = true; return 0;
 	case 'j': r->json = true; return 0;
 	case 'k': r->keep = true; return 0;
 	case 'l': r->linked = true; return 0;

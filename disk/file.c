@@ -155,7 +155,7 @@ run_sync(void *arg)
 {
 	struct sync *s = arg;
 
-	s->error = file_sync(s->fd);
+	s->error = fsync(s->fd) < 0 ? -errno : 0;
 	return NULL;
 }
 

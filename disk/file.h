@@ -30,7 +30,7 @@ int file_writev(int fd, const struct iovec *iov, int n, uint64_t offset);
 /* All that was written reaches the disk, and what is needed to find it. */
 int file_sync(int fd);
 
-/* The same for n files at one time. */
+/* The same for n files at one time, and the times of their last change. */
 int file_sync_all(const int *fds, size_t n);
 
 /* The names in the directory of path reach the disk. */

@@ -9,7 +9,6 @@
 #include "disk/snapshot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,8 @@ tree_base_name(const char *path)
 	return path + file_directory_bytes(path);
 }
 
-static bool
-is_snapshot_name(const char *name)
+bool
+snapshot_is_name(const char *name)
 {
 	size_t n = strlen(name);
 
@@ -46,7 +45,7 @@ snapshot_file(
 	    ? (int)(dot - disk)
 	    : (int)strlen(disk);
 
-	if (!is_snapshot_name(name))
+	if (!snapshot_is_name(name))
 		return err_set(err, -EINVAL,
 		    "\"%.60s\" is no name for a snapshot; use up to %d "
 		    "characters without / ~ @",
@@ -172,23 +171,6 @@ is_left_over(const struct tree *tree, const struct snapshot *s)
 	return same;
 }
 
-/* A disk that nobody has open may have been written without a sync. */
-static int
-open_closed(struct snapshots *all, struct snapshot *s, struct err *err)
-{
-	int error, fd;
-
-	s->disk = disk_open(
-	    all->set, s->path, DISK_WRITE | DISK_OUTSIDE, &error, err);
-	if (s->disk == NULL)
-		return error;
-	fd = open(s->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(
-		    err, -errno, NULL, "%s: cannot be opened", s->path);
-	return tree_sync_first(all->tree, fd, err);
-}
-
 static int
 prepare_snapshot(struct snapshots *all, struct snapshot *s, const char *name,
     struct err *err)
@@ -207,7 +189,8 @@ prepare_snapshot(struct snapshots *all, struct snapshot *s, const char *name,
 		error = tree_path(
 		    tree, temporary, s->overlay, sizeof(s->overlay), err);
 	if (error == 0 && !s->live)
-		error = open_closed(all, s, err);
+		s->disk = disk_open(
+		    all->set, s->path, DISK_WRITE | DISK_OUTSIDE, &error, err);
 	if (error != 0)
 		return error;
 	disk_info(s->disk, &info);
@@ -253,6 +236,12 @@ snapshots_prepare(struct snapshots **prepared, struct tree *tree,
 		error = prepare_snapshot(all, s, name, err);
 	}
 	return error;
+}
+
+const char *
+snapshots_file(const struct snapshots *all, size_t i)
+{
+	return all->all[i].frozen_file;
 }
 
 static int

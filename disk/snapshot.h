@@ -20,6 +20,12 @@ int snapshots_prepare(struct snapshots **all, struct tree *tree,
 int snapshots_take(struct snapshots *all, const struct disk_freeze_calls *calls,
     struct err *err);
 
+/* The file that will be disk i's snapshot. */
+const char *snapshots_file(const struct snapshots *all, size_t i);
+
+/* Whether it can name a snapshot: not long, and without / ~ @. */
+bool snapshot_is_name(const char *name);
+
 /* NULL is fine.  What was not taken is removed. */
 void snapshots_free(struct snapshots *all);
 

@@ -92,7 +92,7 @@ tree_sync_first(struct tree *tree, int fd, struct err *err)
 		tree->syncs[tree->nsyncs++] = fd;
 		return 0;
 	}
-	error = file_sync(fd);
+	error = file_sync_all(&fd, 1);
 	close(fd);
 	return error == 0
 	    ? 0
@@ -133,6 +133,18 @@ write_catalogue(struct tree *tree, struct err *err)
 	    : err_sys(err, error, NULL, "%s: cannot be written", path);
 }
 
+/* The time of its last change, which is compared later, is on the disk before
+ * the catalogue says so; a sync of its data would not see to that. */
+static int
+sync_times(struct tree *tree, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return err_sys(err, -errno, NULL, "%s: cannot be opened", path);
+	return tree_sync_first(tree, fd, err);
+}
+
 /* Notes again what a frozen file looks like, after a change of its header. */
 static void
 stamp(struct catalogue_line *line, const struct stat *st)
@@ -157,15 +169,18 @@ do_rebase(struct tree *tree, const struct catalogue_line *l, const char *path,
 	if (frozen == NULL)
 		frozen =
 		    catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, l->name);
-	if (error == 0 && frozen != NULL && stat(path, &st) == 0)
+	if (error == 0 && frozen != NULL && stat(path, &st) == 0) {
 		stamp(frozen, &st);
+		error = sync_times(tree, path, err);
+	}
 	return error;
 }
 
-/* Only our own names ever go. */
+/* Only our own names ever go.  rebased: images were told others' names before,
+ * now or by a process that did not get any further. */
 static int
 do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
-    struct err *err)
+    bool rebased, struct err *err)
 {
 	bool moves = l->kind == CATALOGUE_RENAME;
 	struct catalogue_line *frozen;
@@ -173,22 +188,25 @@ do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
 	char to[PATH_MAX];
 	int error;
 
-	if (strchr(l->name, '~') == NULL)
+	if (strpbrk(l->name, moves ? "~" : "~@") == NULL)
 		return err_set(err, -EINVAL,
-		    "%s%s: asks to %s %s, which is no temporary file; remove "
+		    "%s%s: asks to %s %s, which is not the tree's own; remove "
 		    "that line",
 		    tree->directory, CATALOGUE_NAME,
 		    moves ? "rename" : "remove", l->name);
 	error = moves ? tree_path(tree, l->to, to, sizeof(to), err) : 0;
-	if (error == 0 && (moves ? rename(from, to) : unlink(from)) < 0 &&
-	    errno != ENOENT)
+	if (error == 0 && (moves ? rename(from, to) : unlink(from)) == 0)
+		rebased = true;
+	else if (error == 0 && errno != ENOENT)
 		error = err_sys(err, -errno, NULL, "%s: cannot be %s", from,
 		    moves ? "renamed" : "removed");
-	frozen = moves
+	frozen = moves && rebased
 	    ? catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, l->to)
 	    : NULL;
-	if (error == 0 && frozen != NULL && stat(to, &st) == 0)
+	if (error == 0 && frozen != NULL && stat(to, &st) == 0) {
 		stamp(frozen, &st);
+		error = sync_times(tree, to, err);
+	}
 	return error;
 }
 
@@ -197,6 +215,7 @@ static int
 finish(struct tree *tree, bool *did, struct err *err)
 {
 	char path[PATH_MAX];
+	bool rebased = false;
 	int error = 0;
 
 	*did = false;
@@ -209,10 +228,11 @@ finish(struct tree *tree, bool *did, struct err *err)
 			i++;
 			continue;
 		}
+		rebased |= rebase;
 		error = tree_path(tree, l->name, path, sizeof(path), err);
 		if (error == 0)
 			error = rebase ? do_rebase(tree, l, path, err)
-				       : do_rename(tree, l, path, err);
+				       : do_rename(tree, l, path, rebased, err);
 		if (error == 0)
 			catalogue_remove(&tree->catalogue, l);
 		*did = true;
@@ -259,6 +279,47 @@ tree_commit(struct tree *tree, struct err *err)
 	return error;
 }
 
+/* Who waits for the directory holds a lock of another kind meanwhile, which who
+ * has it can look for. */
+static void
+show_waiting(const struct tree *tree, bool waits)
+{
+	struct flock lock = { .l_type = waits ? F_RDLCK : F_UNLCK,
+		.l_whence = SEEK_SET,
+		.l_len = 1 };
+
+	/* Where it cannot be, nobody gives way. */
+	(void)!fcntl(tree->fd, F_OFD_SETLK, &lock);
+}
+
+bool
+tree_is_wanted(const struct tree *tree)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1
+	};
+
+	return fcntl(tree->fd, F_OFD_GETLK, &lock) == 0 &&
+	    lock.l_type != F_UNLCK;
+}
+
+static int
+wait_for_turn(struct tree *tree, struct err *err)
+{
+	int error = 0;
+
+	if (flock(tree->fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	show_waiting(tree, true);
+	while (error == 0 && flock(tree->fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			error = -errno;
+	show_waiting(tree, false);
+	return error == 0 ? 0
+			  : err_sys(err, error, NULL, "%s: cannot be locked",
+				tree->directory);
+}
+
 int
 tree_open(struct tree *tree, const char *path, struct err *err)
 {
@@ -277,11 +338,9 @@ tree_open(struct tree *tree, const char *path, struct err *err)
 	if (tree->fd < 0)
 		return err_sys(err, -errno, NULL, "%s: cannot be opened",
 		    n > 0 ? tree->directory : ".");
-	while (flock(tree->fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return err_sys(err, -errno, NULL,
-			    "%s: cannot be locked", tree->directory);
-	error = read_catalogue(tree, err);
+	error = wait_for_turn(tree, err);
+	if (error == 0)
+		error = read_catalogue(tree, err);
 	if (error == 0)
 		error = finish(tree, &did, err);
 	if (error == 0 && did)
@@ -353,7 +412,7 @@ tree_freeze(struct tree *tree, const char *file, const char *stays_as,
 	line->kind = kind;
 	stamp(line, &st);
 	line->frozen_at = (uint64_t)time(NULL);
-	return 0;
+	return sync_times(tree, path, err);
 }
 
 /* ---- which images there are ---- */
@@ -375,12 +434,15 @@ judge(const struct tree *tree, struct tree_node *node, const struct stat *st)
 	    catalogue_find(c, CATALOGUE_FROZEN, node->file);
 	const struct catalogue_line *merge =
 	    catalogue_find(c, CATALOGUE_MERGE, node->file);
+	const struct catalogue_line *checkpoint =
+	    catalogue_checkpoint_of(c, node->file);
 
 	if (l == NULL) {
 		l = catalogue_find(c, CATALOGUE_HIDDEN, node->file);
 		node->hidden = l != NULL;
 	}
 	node->busy = merge != NULL ? merge->to : NULL;
+	node->checkpoint = checkpoint != NULL ? checkpoint->name : NULL;
 	if (l == NULL)
 		return;
 	node->frozen = true;
@@ -516,100 +578,4 @@ tree_scan(struct tree *tree, struct err *err)
 	}
 	closedir(dir);
 	return error == 0 ? join(tree, err) : error;
-}
-
-/* ---- the drawing ---- */
-
-static void
-draw_size(FILE *out, uint64_t bytes)
-{
-	static const char units[] = "BKMGTP";
-	double value = (double)bytes;
-	int unit = 0;
-
-	for (; value >= 1024 && unit < 5; unit++)
-		value /= 1024;
-	fprintf(out, unit > 0 && value < 10 ? "%.1f%c" : "%.0f%c", value,
-	    units[unit]);
-}
-
-static void
-draw_node(const struct tree_node *node, FILE *out)
-{
-	fprintf(out, "%s  ", node->file);
-	draw_size(out, node->file_bytes);
-	fprintf(out, " of ");
-	draw_size(out, node->size);
-	if (node->hidden)
-		fprintf(out, ", hidden");
-	else if (node->frozen)
-		fprintf(out, ", frozen");
-	else if (node->children > 0)
-		fprintf(out, ", others stand on it");
-	if (node->parent == NULL && node->backing != NULL)
-		fprintf(out, ", on %s (not in this directory)", node->backing);
-	if (node->changed)
-		fprintf(out, ", CHANGED since it was frozen");
-	if (node->busy != NULL)
-		fprintf(out, ", being merged into %s", node->busy);
-	fputc('\n', out);
-}
-
-struct branch {
-	const struct tree_node *node;
-	size_t next;           /* index of the next node to look at */
-	unsigned int children; /* not drawn yet */
-	bool last;             /* of its parent's */
-};
-
-static void
-draw_lines(const struct branch *stack, size_t depth, FILE *out)
-{
-	for (size_t i = 1; i < depth; i++)
-		fputs(stack[i].last ? "   " : "\xe2\x94\x82  ", out);
-	fputs(stack[depth].last ? "\xe2\x94\x94\xe2\x94\x80 "
-				: "\xe2\x94\x9c\xe2\x94\x80 ",
-	    out);
-}
-
-/* One root and all above it, without recursion: a chain may be long. */
-static void
-draw_root(const struct tree *tree, struct branch *stack, size_t root, FILE *out)
-{
-	size_t depth = 0;
-
-	stack[0] = (struct branch){ .node = &tree->nodes[root],
-		.children = tree->nodes[root].children };
-	draw_node(stack[0].node, out);
-	for (;;) {
-		struct branch *b = &stack[depth];
-
-		while (
-		    b->next < tree->n && tree->nodes[b->next].parent != b->node)
-			b->next++;
-		if (b->next == tree->n) {
-			if (depth-- == 0)
-				return;
-			continue;
-		}
-		b->children--;
-		depth++;
-		stack[depth] = (struct branch){ .node = &tree->nodes[b->next],
-			.children = tree->nodes[b->next].children,
-			.last = b->children == 0 };
-		b->next++;
-		draw_lines(stack, depth, out);
-		draw_node(stack[depth].node, out);
-	}
-}
-
-void
-tree_draw(const struct tree *tree, FILE *out)
-{
-	struct branch *stack = calloc(tree->n + 2, sizeof(*stack));
-
-	for (size_t i = 0; stack != NULL && i < tree->n; i++)
-		if (tree->nodes[i].parent == NULL)
-			draw_root(tree, stack, i, out);
-	free(stack);
 }

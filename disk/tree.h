@@ -31,8 +31,9 @@ struct tree_node {
 	struct tree_node *parent; /* NULL: none, or outside the directory */
 	unsigned int children;
 	bool qcow2, frozen, hidden;
-	bool changed;     /* since it was frozen */
-	const char *busy; /* what it is being merged into, or NULL */
+	bool changed;           /* since it was frozen */
+	const char *busy;       /* what it is being merged into, or NULL */
+	const char *checkpoint; /* that it is a part of, or NULL */
 	uint64_t size, file_bytes, frozen_at;
 };
 
@@ -57,6 +58,8 @@ struct tree_progress {
  * end), and does what the catalogue says is left to do. */
 int tree_open(struct tree *tree, const char *path, struct err *err);
 void tree_close(struct tree *tree);
+/* Whether somebody else waits to open it. */
+bool tree_is_wanted(const struct tree *tree);
 /* Reads which images there are. */
 int tree_scan(struct tree *tree, struct err *err);
 struct tree_node *tree_find(const struct tree *tree, const char *file);
@@ -105,10 +108,12 @@ enum tree_commit_way {
 int tree_commit_disk(const char *disk, enum tree_commit_way way,
     const struct tree_progress *progress, struct err *err);
 
-/* Merges hidden images that only one other needs into that one.  *merged how
- * many. */
-int tree_compact(const char *directory, const struct tree_progress *progress,
-    unsigned int *merged, struct err *err);
+/* Merges hidden images that only one other needs into that one, unless it is in
+ * use.  yields: ends as soon as somebody else waits for the directory, and may
+ * return -EINTR then.  *merged how many. */
+int tree_compact(const char *directory, bool yields,
+    const struct tree_progress *progress, unsigned int *merged,
+    struct err *err);
 
 /* A new disk on top of source, which is frozen from then on. */
 int tree_clone_linked(const char *source, const char *path, struct err *err);

@@ -27,6 +27,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	for (size_t i = 0; i < first.n; i++) {
 		assert(catalogue_is_name(first.lines[i].name));
+		assert(first.lines[i].nparts <= CATALOGUE_MAX_PARTS);
+		for (size_t k = 0; k < first.lines[i].nparts; k++)
+			assert(catalogue_is_name(first.lines[i].parts[k].file));
 		assert(first.lines[i].to == NULL ||
 		    catalogue_is_name(first.lines[i].to));
 	}
