@@ -336,8 +336,8 @@ take_mld(struct member_msg *msg, uint8_t type, struct cursor *c)
 	return true;
 }
 
-static bool
-is_mld(uint8_t type)
+bool
+membership_is_mld(uint8_t type)
 {
 	return (type >= MLD_QUERY && type <= MLD_DONE) ||
 	    type == MLD_V2_REPORT || type == MLD_ROUTER ||
@@ -369,7 +369,8 @@ mld_parse(struct member_msg *msg, const struct ip6 *ip, struct cursor *c)
 		take_pim(msg, c);
 		return DROP_NONE;
 	}
-	if (next != IP_ICMP6 || cur_left(c) == 0 || !is_mld(c->at[0]))
+	if (next != IP_ICMP6 || cur_left(c) == 0 ||
+	    !membership_is_mld(c->at[0]))
 		return DROP_NONE;
 	if (cur_left(c) < 4)
 		return DROP_SHORT;

@@ -79,6 +79,8 @@ enum reason igmp_parse(
 enum reason mld_parse(
     struct member_msg *msg, const struct ip6 *ip, struct cursor *c);
 
+bool membership_is_mld(uint8_t icmp6_type);
+
 /* The next record of a report whose type is known and whose group is one;
  * false: that was all. */
 bool member_next(struct member_msg *msg, struct member_record *record);

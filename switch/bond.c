@@ -1,8 +1,10 @@
 /*
- * The wires of a bond that send come first in its list, so that a frame's wire
- * is its hash modulo their number.  When one comes or goes, flows move to other
- * wires; LACP's marker protocol, which would wait for what is under way, is not
- * spoken: a cable's delay can put frames of one flow out of order then.
+ * Flows fall into BOND_BUCKETS, and each bucket belongs to a wire that sends.
+ * When one comes or goes, as few buckets as can be move so that all have their
+ * share; LACP's marker protocol, which would wait for what is under way, is not
+ * spoken: a cable's delay can put frames of those flows out of order then.
+ * Rejected: the hash modulo the number of wires, where one that is cut moves
+ * nearly all flows.
  */
 #include "switch/switch_state.h"
 
@@ -10,97 +12,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASH_BYTES 128 /* of a frame, as far as headers are looked at */
-
-/* ---- flows ---- */
-
-static uint64_t
-mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 32;
-}
-
-static uint64_t
-mix_bytes(uint64_t h, const uint8_t *bytes, size_t n)
-{
-	for (size_t i = 0; i + 4 <= n; i += 4)
-		h = mix(h, get_be32(bytes + i));
-	return h;
-}
-
-/* The same for all fragments of a packet: they have no ports to look at. */
-static uint64_t
-hash_ip4(uint64_t h, struct cursor *c, enum bond_hash what)
-{
-	const uint8_t *ip = cur_bytes(c, 20);
-	uint16_t fragment;
-
-	if (ip == NULL)
-		return h;
-	h = mix_bytes(h, ip + 12, 8);
-	fragment = get_be16(ip + 6);
-	if (what != BOND_HASH_L3L4 || (fragment & 0x3fff) != 0 ||
-	    (ip[9] != 6 && ip[9] != 17))
-		return h;
-	cur_skip(c, (size_t)(ip[0] & 0xf) * 4 - 20);
-	ip = cur_bytes(c, 4);
-	return ip != NULL ? mix_bytes(h, ip, 4) : h;
-}
-
-static uint64_t
-hash_ip6(uint64_t h, struct cursor *c, enum bond_hash what)
-{
-	const uint8_t *ip = cur_bytes(c, 40);
-	const uint8_t *ports;
-
-	if (ip == NULL)
-		return h;
-	h = mix_bytes(h, ip + 8, 32);
-	if (what != BOND_HASH_L3L4 || (ip[6] != 6 && ip[6] != 17))
-		return h;
-	ports = cur_bytes(c, 4);
-	return ports != NULL ? mix_bytes(h, ports, 4) : h;
-}
-
-static uint64_t
-flow_of(const struct frame *frame, enum bond_hash what)
-{
-	uint8_t bytes[HASH_BYTES];
-	size_t n = frame->head < sizeof(bytes) ? frame->head : sizeof(bytes);
-	struct cursor c;
-	uint16_t type;
-	uint64_t h;
-
-	if (n < ETH_HEADER_BYTES)
-		return 0;
-	memcpy(bytes, frame->data, n);
-	h = mix_bytes(1, bytes, 12);
-	c = cursor(bytes + 12, n - 12);
-	type = cur_be16(&c);
-	for (int i = 0; i < ETH_MAX_VLANS; i++) {
-		if (type != ETH_VLAN && type != ETH_QINQ)
-			break;
-		h = mix(h, cur_be16(&c) & 0xfff);
-		type = cur_be16(&c);
-	}
-	if (what == BOND_HASH_L2)
-		return h;
-	if (type == ETH_IPV4)
-		return hash_ip4(h, &c, what);
-	return type == ETH_IPV6 ? hash_ip6(h, &c, what) : h;
-}
-
 struct switch_port *
 bond_wire(const struct switch_port *bond, const struct frame *frame)
 {
 	const struct bond *b = bond->bond;
 
-	if (b->nsending == 0)
-		return NULL;
-	if (b->nsending == 1)
-		return b->wire[0];
-	return b->wire[(flow_of(frame, b->hash) >> 16) % b->nsending];
+	if (b->nsending <= 1)
+		return b->bucket[0];
+	return b->bucket[flow_hash(&b->hash, frame->data, frame->head) %
+	    BOND_BUCKETS];
 }
 
 void
@@ -136,6 +56,39 @@ sends(const struct switch_port *wire)
 	return wire->distributing && wire->linked;
 }
 
+/* How many buckets a wire may have, the first few one more than the rest. */
+static unsigned int
+share_of(const struct bond *b, unsigned int i)
+{
+	return BOND_BUCKETS / b->nsending + (i < BOND_BUCKETS % b->nsending);
+}
+
+/* Gives each wire that sends its share, and moves no bucket without need. */
+static void
+share_out(struct bond *b)
+{
+	unsigned int has[BOND_WIRES_MAX] = { 0 }, to = 0;
+
+	for (unsigned int k = 0; k < BOND_BUCKETS; k++) {
+		unsigned int i = 0;
+
+		while (i < b->nsending && b->wire[i] != b->bucket[k])
+			i++;
+		if (i == b->nsending || has[i] == share_of(b, i))
+			b->bucket[k] = NULL;
+		else
+			has[i]++;
+	}
+	for (unsigned int k = 0; k < BOND_BUCKETS && b->nsending > 0; k++) {
+		if (b->bucket[k] != NULL)
+			continue;
+		while (has[to] == share_of(b, to))
+			to++;
+		b->bucket[k] = b->wire[to];
+		has[to]++;
+	}
+}
+
 /* Puts those that send first, and sets the bond's link. */
 void
 bond_link_changed(struct switch_port *bond)
@@ -152,7 +105,7 @@ bond_link_changed(struct switch_port *bond)
 	b->nsending = n;
 	for (unsigned int i = 0; i < nidle; i++)
 		b->wire[n++] = idle[i];
-	/* In the order of the ports, so that both ends and two runs agree. */
+	/* In the order of the ports, so that two runs agree. */
 	for (unsigned int i = 1; i < b->nsending; i++)
 		for (unsigned int k = i;
 		     k > 0 && b->wire[k]->index < b->wire[k - 1]->index; k--) {
@@ -161,12 +114,13 @@ bond_link_changed(struct switch_port *bond)
 			b->wire[k] = b->wire[k - 1];
 			b->wire[k - 1] = other;
 		}
+	share_out(b);
 	bridge_port_link(bond, b->nsending > 0);
 }
 
 struct port *
-switch_add_bond(struct lan_switch *sw, const char *name, enum bond_hash hash,
-    struct err *err)
+switch_add_bond(struct lan_switch *sw, const char *name,
+    const struct flow_options *hash, struct err *err)
 {
 	struct bond *b = calloc(1, sizeof(*b));
 	struct switch_port *bond =
@@ -177,7 +131,7 @@ switch_add_bond(struct lan_switch *sw, const char *name, enum bond_hash hash,
 		err_sys(err, -ENOMEM, NULL, "%s", name);
 		return NULL;
 	}
-	b->hash = hash;
+	b->hash = *hash;
 	bond->bond = b;
 	port_flags(bond, PORT_BOND, 0);
 	protocol_added(bond, false);

@@ -193,7 +193,7 @@ decide_group(const struct passing *p, struct verdict *verdict)
 	if (p->only != NULL) /* a report */
 		return flood(p, p->only, verdict, REASON_TO_ROUTERS);
 	if (snooper != NULL && !is_reserved(dst))
-		only = snooper->ops->group(snooper, dst, p->tag.vlan);
+		only = snooper->ops->group(snooper, dst, p->frame, p->tag.vlan);
 	return flood(p, only, verdict,
 	    only != NULL ? REASON_TO_MEMBERS : REASON_FLOOD_GROUP);
 }

@@ -67,12 +67,19 @@ groups_changed(struct groups *groups, uint64_t now_ns)
 
 /* ---- ports ---- */
 
+static struct group_port *
+port_of(const struct groups *groups, unsigned int port)
+{
+	struct group_port *p =
+	    port < groups->nports ? groups->port[port] : NULL;
+
+	return p != NULL && p->used ? p : NULL;
+}
+
 int
-groups_add(
-    struct groups *groups, unsigned int port, bool router, uint64_t now_ns)
+groups_add(struct groups *groups, unsigned int port)
 {
 	struct group_port **more, *p;
-	struct group_vlan *v;
 
 	if (port >= groups->nports) {
 		more = reallocarray(groups->port, port + 1, sizeof(more[0]));
@@ -88,47 +95,60 @@ groups_add(
 		p = groups->port[port] = malloc(sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	*p = (struct group_port){ .index = port,
-		.used = true,
-		.router = router,
-		.next_ns = GROUPS_NEVER };
+	*p = (struct group_port){
+		.index = port, .used = true, .next_ns = GROUPS_NEVER
+	};
 	LIST_INIT(&p->members);
-	EACH_QUERIER(groups, v, i)
-	querier_static(&v->querier[i], port, now_ns);
 	return 0;
 }
 
-static void
-forget(struct groups *groups, unsigned int port, uint64_t now_ns)
+void
+groups_set_router(
+    struct groups *groups, unsigned int port, bool router, uint64_t now_ns)
 {
-	struct group_port *p = groups->port[port];
+	struct group_port *p = port_of(groups, port);
+	struct group_vlan *v;
+
+	if (p == NULL)
+		return;
+	p->router = router;
+	EACH_QUERIER(groups, v, i)
+	querier_static(&v->querier[i], port, now_ns);
+}
+
+static void
+forget(struct groups *groups, struct group_port *p, uint64_t now_ns)
+{
 	struct group_vlan *v;
 
 	while (!LIST_EMPTY(&p->members))
 		member_free(groups, LIST_FIRST(&p->members));
 	p->next_ns = GROUPS_NEVER;
 	EACH_QUERIER(groups, v, i)
-	querier_router_gone(&v->querier[i], port, now_ns);
+	querier_router_gone(&v->querier[i], p->index, now_ns);
 }
 
 void
 groups_remove(struct groups *groups, unsigned int port, uint64_t now_ns)
 {
-	struct group_vlan *v;
+	struct group_port *p = port_of(groups, port);
 
-	forget(groups, port, now_ns);
-	groups->port[port]->used = false;
-	EACH_QUERIER(groups, v, i)
-	querier_static(&v->querier[i], port, now_ns);
+	if (p == NULL)
+		return;
+	groups_set_router(groups, port, false, now_ns);
+	forget(groups, p, now_ns);
+	p->used = false;
 }
 
 void
 groups_link(struct groups *groups, unsigned int port, bool up, uint64_t now_ns)
 {
+	struct group_port *p = port_of(groups, port);
+
 	if (up)
 		groups_changed(groups, now_ns);
-	else
-		forget(groups, port, now_ns);
+	else if (p != NULL)
+		forget(groups, p, now_ns);
 }
 
 const struct groups_port_counts *
@@ -145,7 +165,8 @@ groups_receive(struct groups *groups, uint16_t vlan, unsigned int port,
 {
 	struct querier *q;
 
-	if (msg->kind == MEMBER_NOTHING || vlan >= GROUPS_VLANS)
+	if (msg->kind == MEMBER_NOTHING || vlan >= GROUPS_VLANS ||
+	    port_of(groups, port) == NULL)
 		return NULL;
 	q = groups_querier(groups, vlan, msg->ip6, now_ns);
 	if (q == NULL)
@@ -171,14 +192,12 @@ groups_receive(struct groups *groups, uint16_t vlan, unsigned int port,
 
 const struct port_set *
 groups_find(const struct groups *groups, uint16_t vlan, bool ip6,
-    const struct ip6_addr *group, const struct ip6_addr *src, uint64_t now_ns,
-    bool *joined)
+    const struct ip6_addr *group, const struct ip6_addr *src, uint64_t now_ns)
 {
 	const struct querier *q;
 	const struct named *n;
 	const struct group *g;
 
-	*joined = false;
 	if (vlan >= GROUPS_VLANS || groups->vlan[vlan] == NULL ||
 	    group_is_of_link(group))
 		return NULL;
@@ -190,7 +209,6 @@ groups_find(const struct groups *groups, uint16_t vlan, bool ip6,
 		return groups->options.unregistered == GROUPS_FLOOD
 		    ? NULL
 		    : &q->to_routers;
-	*joined = true;
 	LIST_FOREACH (n, &g->named, link)
 		if (ip6_equal(&n->addr, src))
 			return &n->only;
@@ -381,7 +399,7 @@ groups_free(struct groups *groups)
 	for (unsigned int i = 0; i < groups->nports; i++)
 		if (groups->port[i] != NULL) {
 			if (groups->port[i]->used)
-				forget(groups, i, 0);
+				forget(groups, groups->port[i], 0);
 			free(groups->port[i]);
 		}
 	while (!LIST_EMPTY(&groups->vlans)) {

@@ -69,11 +69,12 @@ struct groups *groups_new(const struct groups_options *options, uint64_t seed,
 /* No set may be borrowed any more.  NULL is fine. */
 void groups_free(struct groups *groups);
 
-/* A port is there; or is no more.  0, or -ENOMEM.  router: a multicast router
- * is behind it for ever. */
-int groups_add(
-    struct groups *groups, unsigned int port, bool router, uint64_t now_ns);
+/* A port is there; 0, or -ENOMEM: it is as if it were not.  Or is no more. */
+int groups_add(struct groups *groups, unsigned int port);
 void groups_remove(struct groups *groups, unsigned int port, uint64_t now_ns);
+/* Whether a multicast router is behind it, whatever is heard. */
+void groups_set_router(
+    struct groups *groups, unsigned int port, bool router, uint64_t now_ns);
 /* A link that is down has no members and no routers. */
 void groups_link(
     struct groups *groups, unsigned int port, bool up, uint64_t now_ns);
@@ -91,11 +92,11 @@ void groups_changed(struct groups *groups, uint64_t now_ns);
 const struct port_set *groups_receive(struct groups *groups, uint16_t vlan,
     unsigned int port, struct member_msg *msg, uint64_t now_ns);
 
-/* The ports that a packet from src to group goes to; NULL: all.  *joined: it is
- * not only multicast routers who want it.  Changes nothing. */
+/* The ports that a packet from src to group goes to; NULL: all.  Changes
+ * nothing. */
 const struct port_set *groups_find(const struct groups *groups, uint16_t vlan,
     bool ip6, const struct ip6_addr *group, const struct ip6_addr *src,
-    uint64_t now_ns, bool *joined);
+    uint64_t now_ns);
 
 /* Does what is due.  When to be called again, or GROUPS_NEVER. */
 uint64_t groups_run(struct groups *groups, uint64_t now_ns);

@@ -9,13 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define IGMP        2 /* IP protocol numbers */
-#define HOP_BY_HOP  0
-#define ICMPV6      58
-#define MLD_QUERY   130 /* ICMPv6 types (RFC 3810, 5) */
-#define MLD1_REPORT 131
-#define MLD1_DONE   132
-#define MLD2_REPORT 143
+#include "net/membership.h"
 
 #define SNOOP_BYTES 96 /* of a frame: where all that is looked at lies */
 
@@ -23,19 +17,17 @@
 
 /* IPv6 multicast listener discovery always has a hop-by-hop header. */
 static bool
-is_mld(struct cursor *c)
+is_snooped_ip6(struct cursor *c)
 {
-	const uint8_t *ip = cur_bytes(c, 40);
+	const uint8_t *ip = cur_bytes(c, IP6_HEADER_BYTES);
 	const uint8_t *ext = cur_bytes(c, 8);
-	uint8_t type;
 
-	if (c->overrun || ip[6] != HOP_BY_HOP || ext[0] != ICMPV6)
+	if (c->overrun)
 		return false;
+	if (ip[6] != IP_HOP_BY_HOP)
+		return ip[6] == IP_PIM;
 	cur_skip(c, (size_t)ext[1] * 8);
-	type = cur_u8(c);
-	return !c->overrun &&
-	    (type == MLD_QUERY || type == MLD1_REPORT || type == MLD1_DONE ||
-		type == MLD2_REPORT);
+	return ext[0] == IP_ICMP6 && membership_is_mld(cur_u8(c));
 }
 
 bool
@@ -54,9 +46,10 @@ protocol_is_snooped(const struct lan_switch *sw, const struct passing *p)
 	if (eth_parse(&eth, &c) != DROP_NONE)
 		return false;
 	if (eth.type == ETH_IPV6)
-		return is_mld(&c);
-	ip = cur_bytes(&c, 20);
-	return eth.type == ETH_IPV4 && ip != NULL && ip[9] == IGMP;
+		return is_snooped_ip6(&c);
+	ip = cur_bytes(&c, IP4_HEADER_BYTES);
+	return eth.type == ETH_IPV4 && ip != NULL &&
+	    (ip[9] == IP_IGMP || ip[9] == IP_PIM);
 }
 
 static bool
@@ -259,6 +252,12 @@ struct loop *
 switch_loop(const struct lan_switch *sw)
 {
 	return sw->loop;
+}
+
+uint64_t
+switch_secret(const struct lan_switch *sw)
+{
+	return sw->guard.seed;
 }
 
 unsigned int

@@ -63,7 +63,7 @@ struct switch_protocol_ops {
 	const char *name;  /* "stp": said by explain */
 	bool wires;        /* of wires, else of bridge ports */
 	uint16_t reserved; /* bit x: claims 01-80-C2-00-00-0x */
-	bool snoops;       /* input() sees IGMP and MLD messages, too */
+	bool snoops;       /* input() sees IGMP, MLD and PIM messages, too */
 
 	/*
 	 * Takes a frame that it claims, on any port, also on one that discards.
@@ -82,12 +82,13 @@ struct switch_protocol_ops {
 
 	/*
 	 * The bridge ports that a frame to group dst may leave by; NULL: no
-	 * restriction.  Changes nothing.  Borrowed until a free by
+	 * restriction.  Changes nothing.  Of the frame it may read what is
+	 * behind the addresses, each byte once.  Borrowed until a free by
 	 * switch_free_later(); its contents may change.  NULL in all but
 	 * snooping.  Never asked about broadcasts and reserved addresses.
 	 */
 	const struct port_set *(*group)(const struct switch_protocol *protocol,
-	    const struct mac *dst, uint16_t vlan);
+	    const struct mac *dst, const struct frame *frame, uint16_t vlan);
 
 	/* May be NULL.  On joining a switch, its ports are told as added.  A
 	 * port's link is down when it is added, up only after link(). */
@@ -124,6 +125,8 @@ void switch_free_later(struct lan_switch *sw, void *memory);
 struct mac switch_mac(const struct lan_switch *sw);
 struct mac switch_port_mac(const struct port *port);
 struct loop *switch_loop(const struct lan_switch *sw);
+/* A number that guests cannot guess, to key the hash of a table. */
+uint64_t switch_secret(const struct lan_switch *sw);
 
 /* Small, unique in the switch, and of a later port again once this one is
  * removed: for arrays and port sets. */

@@ -270,6 +270,12 @@ switch_set_mtu(struct port *port, uint32_t bytes)
 	port_flags(p, bytes != 0 ? PORT_MTU : 0, bytes != 0 ? 0 : PORT_MTU);
 }
 
+uint32_t
+switch_mtu(const struct port *port)
+{
+	return switch_port_of(port)->mtu;
+}
+
 /* ---- the switch ---- */
 
 /* Guests must not be able to guess the key; runs in virtual time are alike. */

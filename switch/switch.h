@@ -100,6 +100,7 @@ void switch_set_isolated(struct port *port, bool isolated);
 #define SWITCH_MTU_MIN 68
 #define SWITCH_MTU_MAX 9216
 void switch_set_mtu(struct port *port, uint32_t bytes);
+uint32_t switch_mtu(const struct port *port);
 
 /* ---- mirrors ---- */
 

@@ -46,10 +46,14 @@ struct storm {
 	uint64_t at_ns;    /* of which this is the date */
 };
 
+#define BOND_BUCKETS 256
+
 struct bond {
-	enum bond_hash hash;
+	struct flow_options hash;
 	unsigned int nwires, nsending; /* the latter first in wire[] */
 	struct switch_port *wire[BOND_WIRES_MAX];
+	/* Who sends the flows of each bucket; NULL: nobody sends. */
+	struct switch_port *bucket[BOND_BUCKETS];
 };
 
 /* What the guard knows of a port; guard.c. */

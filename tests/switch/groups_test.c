@@ -67,7 +67,7 @@ begin(struct bench *b, const struct groups_options *options)
 	b->groups = groups_new(options, 42, &calls, b);
 	assert_non_null(b->groups);
 	for (unsigned int i = 0; i < PORTS; i++)
-		assert_int_equal(groups_add(b->groups, i, false, 0), 0);
+		assert_int_equal(groups_add(b->groups, i), 0);
 }
 
 static void
@@ -167,12 +167,11 @@ to(struct bench *b, const char *src, const char *group)
 	static char text[PORTS + 1];
 	struct ip6_addr g = addr(group), s = addr(src);
 	const struct port_set *only;
-	bool joined;
 	uint32_t ip4;
 	char *at = text;
 
-	only = groups_find(
-	    b->groups, 0, !ip6_to_ip4(&ip4, &g), &g, &s, b->now_ns, &joined);
+	only =
+	    groups_find(b->groups, 0, !ip6_to_ip4(&ip4, &g), &g, &s, b->now_ns);
 	if (only == NULL)
 		return "all";
 	for (unsigned int i = 0; i < PORTS; i++)
@@ -593,9 +592,16 @@ a_port_can_be_a_routers_by_the_lab_file(void **state)
 
 	(void)state;
 	begin_querier(&b, (struct groups_options){ 0 });
-	groups_remove(b.groups, 4, b.now_ns);
-	assert_int_equal(groups_add(b.groups, 4, true, b.now_ns), 0);
+	say(&b, 2, MEMBER_TO_EXCLUDE, "239.1.1.2", NULL, NULL);
+	groups_set_router(b.groups, 4, true, b.now_ns);
+	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.2"), "24");
 	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.1"), "4");
+	say(&b, 4, MEMBER_TO_EXCLUDE, "239.1.1.1", NULL, NULL);
+	groups_set_router(b.groups, 4, false, b.now_ns);
+	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.1"), "4");
+	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.2"), "2");
+	groups_remove(b.groups, 4, b.now_ns);
+	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.1"), "");
 	groups_free(b.groups);
 }
 

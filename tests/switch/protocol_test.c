@@ -41,9 +41,10 @@ spy_input(struct switch_protocol *protocol, struct switch_input *in)
 
 static const struct port_set *
 spy_group(const struct switch_protocol *protocol, const struct mac *dst,
-    uint16_t vlan)
+    const struct frame *frame, uint16_t vlan)
 {
 	(void)dst;
+	(void)frame;
 	(void)vlan;
 	return ((const struct spy *)protocol)->members;
 }
@@ -401,10 +402,11 @@ memory_in_use_is_freed_later(void **state)
 /* ---- bonds ---- */
 
 static struct port *
-bond_of(struct lan *lan, enum bond_hash hash, int first, int n)
+bond_of(struct lan *lan, enum flow_level level, int first, int n)
 {
+	const struct flow_options hash = { .level = level };
 	struct err err = { "" };
-	struct port *bond = switch_add_bond(lan->sw, "lan.bond", hash, &err);
+	struct port *bond = switch_add_bond(lan->sw, "lan.bond", &hash, &err);
 
 	for (int i = first; i < first + n; i++) {
 		assert_int_equal(switch_bond_join(bond, lan->port[i]), 0);
@@ -417,7 +419,7 @@ static void
 bond_is_one_port_to_the_switch(void **state)
 {
 	struct lan *lan = *state;
-	struct port *bond = bond_of(lan, BOND_HASH_L2, 0, 3);
+	struct port *bond = bond_of(lan, FLOW_L2, 0, 3);
 	struct verdict v;
 
 	/* flooded to one wire of it, and not back to it */
@@ -445,7 +447,7 @@ static void
 flows_stay_on_one_wire_and_use_all(void **state)
 {
 	struct lan *lan = *state;
-	struct port *bond = bond_of(lan, BOND_HASH_L3L4, 0, 3);
+	struct port *bond = bond_of(lan, FLOW_L4, 0, 3);
 	uint8_t bytes[LAN_BYTES];
 
 	(void)bond;
@@ -476,11 +478,52 @@ flows_stay_on_one_wire_and_use_all(void **state)
 		assert_in_range(lan->port[i]->out_frames, 30, 110);
 }
 
+/* The wire that each of 64 flows leaves by. */
+static void
+wires_of(struct lan *lan, int used[64])
+{
+	uint8_t bytes[LAN_BYTES];
+
+	for (unsigned int flow = 0; flow < 64; flow++) {
+		lan_fill(bytes, sizeof(bytes), 0xff, 4);
+		bytes[10] = (uint8_t)flow;
+		lan_forget(lan);
+		lan_send_bytes(lan, 4, bytes, sizeof(bytes));
+		used[flow] = -1;
+		for (int i = 0; i < 3; i++)
+			if (lan->sink[i]->n > 0)
+				used[flow] = i;
+		assert_true(used[flow] >= 0);
+	}
+}
+
+static void
+only_flows_of_a_wire_that_is_lost_move(void **state)
+{
+	struct lan *lan = *state;
+	int before[64], without[64], again[64];
+
+	(void)bond_of(lan, FLOW_L2, 0, 3);
+	wires_of(lan, before);
+	port_set_down(&lan->sink[1]->port, true);
+	wires_of(lan, without);
+	port_set_down(&lan->sink[1]->port, false);
+	wires_of(lan, again);
+	for (int i = 0; i < 64; i++) {
+		assert_int_not_equal(without[i], 1);
+		if (before[i] != 1)
+			assert_int_equal(without[i], before[i]);
+		/* what it has got back is all that moved again */
+		if (again[i] != 1)
+			assert_int_equal(again[i], without[i]);
+	}
+}
+
 static void
 idle_wire_takes_and_sends_nothing(void **state)
 {
 	struct lan *lan = *state;
-	struct port *bond = bond_of(lan, BOND_HASH_L2, 0, 2);
+	struct port *bond = bond_of(lan, FLOW_L2, 0, 2);
 	struct spy spy = spy_of(&wire_ops), tree = spy_of(&tree_ops);
 
 	switch_join(lan->sw, &spy.protocol);
@@ -533,6 +576,7 @@ main(void)
 		TEST(memory_in_use_is_freed_later),
 		TEST(bond_is_one_port_to_the_switch),
 		TEST(flows_stay_on_one_wire_and_use_all),
+		TEST(only_flows_of_a_wire_that_is_lost_move),
 		TEST(idle_wire_takes_and_sends_nothing),
 	};
 
