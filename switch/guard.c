@@ -77,7 +77,7 @@ send_probe(struct switch_port *port, uint64_t now_ns)
 		wr_be32(&w, (uint32_t)(proof >> 32));
 		wr_be32(&w, (uint32_t)proof);
 	}
-	port->guard.probe_ns = now_ns;
+	port->guard.next_ns = now_ns + PROBE_GAP_NS;
 	switch_send(&port->port, bytes, sizeof(bytes));
 }
 
@@ -190,7 +190,7 @@ guard_suspect(struct switch_port *port, uint16_t vlan)
 	uint64_t now_ns = loop_now_ns(port->sw->loop);
 
 	if (port->sw->guard.off || g->suspect || (port->flags & PORT_LOOPED) ||
-	    (g->probe_ns != 0 && now_ns - g->probe_ns < PROBE_GAP_NS))
+	    now_ns < g->next_ns)
 		return;
 	g->suspect = true;
 	g->vlan = vlan;

@@ -58,12 +58,12 @@ struct bond {
 
 /* What the guard knows of a port; guard.c. */
 struct guard_port {
-	uint64_t probe_ns; /* when the last probe left; 0: never */
-	uint64_t up_ns;    /* when the link came up */
-	uint64_t back_ns;  /* PORT_LOOPED: when a probe came back */
-	uint16_t vlan;     /* of the suspicion, then of the loop */
-	uint16_t with;     /* PORT_LOOPED: index of the loop's other end */
-	bool suspect;      /* to be probed at the end of this round */
+	uint64_t next_ns; /* no probe leaves before */
+	uint64_t up_ns;   /* when the link came up */
+	uint64_t back_ns; /* PORT_LOOPED: when a probe came back */
+	uint16_t vlan;    /* of the suspicion, then of the loop */
+	uint16_t with;    /* PORT_LOOPED: index of the loop's other end */
+	bool suspect;     /* to be probed at the end of this round */
 };
 
 struct switch_port {
