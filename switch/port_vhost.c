@@ -63,6 +63,9 @@ disconnect(struct vhost_port *vp)
 	if (vp->fd >= 0)
 		close(vp->fd);
 	vp->fd = -1;
+	if (vp->link_fd >= 0)
+		close(vp->link_fd);
+	vp->link_fd = -1;
 	for (unsigned int i = 0; i < VHOST_QUEUES_MAX; i++)
 		vhost_queue_reset(&vp->queue[i]);
 	loop_defer_cancel(&vp->flush);
@@ -250,6 +253,18 @@ describe(const struct port *port, char *out, size_t len)
 	return out;
 }
 
+/* The front end asks (GET_LINK) when it likes. */
+static void
+link_changed(struct port *port, bool up)
+{
+	const struct vhost_port *vp = vhost_port(port);
+	const uint64_t one = 1;
+
+	(void)up;
+	if (vp->link_fd >= 0 && write(vp->link_fd, &one, sizeof(one)) < 0)
+		return; /* full: it has been told, and has not asked */
+}
+
 static void
 vhost_close(struct port *port)
 {
@@ -264,6 +279,7 @@ vhost_close(struct port *port)
 
 static const struct port_ops vhost_ops = {
 	.take = vhost_take,
+	.link = link_changed,
 	.close = vhost_close,
 	.describe = describe,
 };
@@ -281,6 +297,7 @@ vhost_open(struct loop *loop, struct node *node, const char *name,
 	port_init(&vp->port, &vhost_ops, node, name);
 	vp->loop = loop;
 	vp->fd = -1;
+	vp->link_fd = -1;
 	guest_mem_init(&vp->mem);
 	loop_defer_init(&vp->flush, loop, vhost_flush, vp);
 	loop_timer_init(&vp->listen_again, loop, listen_again, vp);

@@ -33,9 +33,10 @@
 	    BIT(VRING_F_EVENT_IDX) | BIT(VHOST_F_PROTOCOL_FEATURES) |    \
 	    BIT(VIRTIO_F_VERSION_1))
 
-#define PROTOCOL_FEATURES                                         \
-	(BIT(VHOST_PROTOCOL_MQ) | BIT(VHOST_PROTOCOL_REPLY_ACK) | \
-	    BIT(VHOST_PROTOCOL_MTU) | BIT(VHOST_PROTOCOL_MEM_SLOTS))
+#define PROTOCOL_FEATURES                                             \
+	(BIT(VHOST_PROTOCOL_MQ) | BIT(VHOST_PROTOCOL_REPLY_ACK) |     \
+	    BIT(VHOST_PROTOCOL_MTU) | BIT(VHOST_PROTOCOL_MEM_SLOTS) | \
+	    BIT(VHOST_PROTOCOL_LINK))
 
 void
 vhost_set_features(struct vhost_port *vp, uint64_t features)
@@ -206,6 +207,25 @@ set_mtu(struct vhost_port *vp, uint64_t mtu)
 	return VHOST_OK;
 }
 
+/* SET_LINK_CALL and GET_LINK. */
+static enum vhost_refusal
+link_state(
+    struct vhost_port *vp, struct vhost_msg *msg, struct vhost_msg *reply)
+{
+	if (!(vp->protocol & BIT(VHOST_PROTOCOL_LINK)))
+		return VHOST_BAD_REQUEST;
+	if (msg->request == VHOST_GET_LINK) {
+		reply->u64 = port_is_up(&vp->port);
+		return VHOST_OK;
+	}
+	if (has_file(msg))
+		return VHOST_BAD_FDS;
+	if (vp->link_fd >= 0)
+		close(vp->link_fd);
+	vp->link_fd = take_fd(msg);
+	return VHOST_OK;
+}
+
 enum vhost_refusal
 vhost_handle(
     struct vhost_port *vp, struct vhost_msg *msg, struct vhost_msg *reply)
@@ -243,6 +263,8 @@ vhost_handle(
 	case VHOST_SET_VRING_CALL:
 	case VHOST_SET_VRING_ERR: return set_ring_fd(vp, msg);
 	case VHOST_NET_SET_MTU: return set_mtu(vp, msg->u64);
+	case VHOST_SET_LINK_CALL:
+	case VHOST_GET_LINK: return link_state(vp, msg, reply);
 	case VHOST_REQUESTS: break;
 	}
 	return VHOST_BAD_REQUEST;

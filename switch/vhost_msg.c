@@ -53,6 +53,8 @@ static const struct {
 	[VHOST_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", PAY_NONE, PAY_U64,
 	    0 },
 	[VHOST_ADD_MEM_REG] = { "ADD_MEM_REG", PAY_REGION, PAY_NONE, 1 },
+	[VHOST_SET_LINK_CALL] = { "SET_LINK_CALL", PAY_NONE, PAY_NONE, 1 },
+	[VHOST_GET_LINK] = { "GET_LINK", PAY_NONE, PAY_U64, 0 },
 	[VHOST_REM_MEM_REG] = { "REM_MEM_REG", PAY_REGION, PAY_NONE, 1 },
 };
 
@@ -171,7 +173,8 @@ fds_fit(const struct vhost_msg *msg)
 {
 	switch (msg->request) {
 	case VHOST_SET_MEM_TABLE: return msg->nfds == msg->memory.n;
-	case VHOST_ADD_MEM_REG: return msg->nfds == 1;
+	case VHOST_ADD_MEM_REG:
+	case VHOST_SET_LINK_CALL: return msg->nfds == 1;
 	case VHOST_SET_VRING_KICK:
 	case VHOST_SET_VRING_CALL:
 	case VHOST_SET_VRING_ERR: return msg->nfds == !(msg->u64 & VHOST_NO_FD);

@@ -40,6 +40,10 @@ enum vhost_request {
 	VHOST_GET_MAX_MEM_SLOTS = 36,
 	VHOST_ADD_MEM_REG = 37,
 	VHOST_REM_MEM_REG = 38,
+	/* Of VHOST_PROTOCOL_LINK.  An eventfd that is written to when the link
+	 * goes up or down; and whether it is up (1) or not (0). */
+	VHOST_SET_LINK_CALL = 60,
+	VHOST_GET_LINK = 61,
 	VHOST_REQUESTS /* one more than the last that is known */
 };
 
@@ -57,6 +61,10 @@ enum vhost_request {
 #define VHOST_PROTOCOL_REPLY_ACK 3
 #define VHOST_PROTOCOL_MTU       4
 #define VHOST_PROTOCOL_MEM_SLOTS 15
+/* Ours: the front end is told whether the link is up.  The protocol's own way is
+ * its configuration space (CONFIG), which network devices of other front ends
+ * do not expect: QEMU warns of a back end that offers it. */
+#define VHOST_PROTOCOL_LINK 62
 
 /* Payload of SET_VRING_{KICK,CALL,ERR}. */
 #define VHOST_RING_MASK 0xffu

@@ -43,6 +43,7 @@ struct vhost_port {
 	struct loop_watch *listen_watch;
 	struct loop_timer listen_again; /* when descriptors had run out */
 	int fd;                         /* the front end's socket, -1: none */
+	int link_fd; /* written to when the link changes, -1: none */
 	pid_t pid;
 	struct loop_watch *watch;
 	struct vhost_reader reader;

@@ -38,6 +38,8 @@ enum {
 	SET_PROTOCOL_FEATURES = 16,
 	SET_VRING_ENABLE = 18,
 	NET_SET_MTU = 20,
+	SET_LINK_CALL = 60, /* these two are lanyard's: switch/vhost_msg.h */
+	GET_LINK = 61,
 };
 
 #define FLAG_VERSION      0x1u
@@ -48,7 +50,8 @@ enum {
 #define F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
 #define PROTOCOL_REPLY_ACK  (UINT64_C(1) << 3)
 #define PROTOCOL_MTU        (UINT64_C(1) << 4)
-#define PROTOCOL_OURS       (PROTOCOL_REPLY_ACK | PROTOCOL_MTU)
+#define PROTOCOL_LINK       (UINT64_C(1) << 62)
+#define PROTOCOL_OURS       (PROTOCOL_REPLY_ACK | PROTOCOL_MTU | PROTOCOL_LINK)
 
 #define HEADER_BYTES 12
 #define REGION_BYTES 32
@@ -280,7 +283,7 @@ vhost_front_open(struct vhost_front *front, int fd, struct err *err)
 {
 	int r;
 
-	*front = (struct vhost_front){ .fd = fd };
+	*front = (struct vhost_front){ .fd = fd, .link = true };
 	r = negotiate(front);
 	if (r < 0) {
 		vhost_front_close(front);
@@ -310,6 +313,37 @@ vhost_front_set_mtu(
 	if (r < 0)
 		return err_sys(err, r, NULL, "vhost-user: MTU");
 	return 0;
+}
+
+/* ---- the link ---- */
+
+int
+vhost_front_ask_link(struct vhost_front *front, struct err *err)
+{
+	uint64_t up = 1;
+	int r = 0;
+
+	if (front->protocol & PROTOCOL_LINK)
+		r = ask_u64(front, GET_LINK, &up);
+	if (r < 0)
+		return err_sys(err, r, NULL, "vhost-user: link");
+	front->link = up != 0;
+	return 0;
+}
+
+int
+vhost_front_watch_link(struct vhost_front *front, int call_fd, struct err *err)
+{
+	struct message m = {
+		.request = SET_LINK_CALL, .fd = { call_fd }, .nfds = 1
+	};
+	int r = 0;
+
+	if (front->protocol & PROTOCOL_LINK)
+		r = tell(front, &m, false);
+	if (r < 0)
+		return err_sys(err, r, NULL, "vhost-user: link");
+	return vhost_front_ask_link(front, err);
 }
 
 /* ---- rings ---- */

@@ -22,6 +22,9 @@ struct vhost_front {
 	uint64_t features; /* that the back end offers, without the next ones */
 	bool has_protocol; /* speaks protocol features */
 	uint64_t protocol; /* those of them that both sides know */
+	/* Whether the back end has said that the link is up; true if it does
+	 * not speak of that. */
+	bool link;
 };
 
 /* A ring for the back end.  The addresses are ours, within the memory that
@@ -44,6 +47,13 @@ void vhost_front_close(struct vhost_front *front); /* fine when closed */
 /* The back end is told how long a frame may be, if it wants to know. */
 int vhost_front_set_mtu(
     struct vhost_front *front, uint16_t mtu_bytes, struct err *err);
+
+/* Has the back end write to call_fd (an eventfd) when its link goes up or down,
+ * and asks it for front->link.  Fine with one that does not speak of links.
+ * The second is to be called whenever it wrote. */
+int vhost_front_watch_link(
+    struct vhost_front *front, int call_fd, struct err *err);
+int vhost_front_ask_link(struct vhost_front *front, struct err *err);
 
 /* Hands over memory and rings; features are those that the driver took, of the
  * ones offered.  The back end looks at each ring at once. */

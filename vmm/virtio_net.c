@@ -22,8 +22,10 @@
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "vmm/le.h"
@@ -57,6 +59,13 @@ net_of(struct virtio_device *device)
 
 bool
 virtio_net_link(const struct virtio_net *net)
+{
+	return net->front.fd >= 0 && net->front.link;
+}
+
+/* Is somebody there to serve the rings? */
+static bool
+has_back_end(const struct virtio_net *net)
 {
 	return net->front.fd >= 0;
 }
@@ -147,7 +156,7 @@ net_start(struct virtio_device *device)
 	struct virtio_net *net = net_of(device);
 
 	/* Without a back end the card works with its link down. */
-	if (virtio_net_link(net) && serve(net, false) < 0)
+	if (has_back_end(net) && serve(net, false) < 0)
 		hang_up(net);
 	return 0;
 }
@@ -208,6 +217,29 @@ socket_ready(void *arg, unsigned int events)
 	pthread_mutex_unlock(net->lock);
 }
 
+/* The back end wrote that the link has changed. */
+static void
+link_news(void *arg, unsigned int events)
+{
+	struct virtio_net *net = arg;
+	bool before;
+	uint64_t count;
+
+	(void)events;
+	if (read(net->link_fd, &count, sizeof(count)) < 0)
+		return; /* nobody did */
+	pthread_mutex_lock(net->lock);
+	before = net->front.link;
+	if (has_back_end(net) && vhost_front_ask_link(&net->front, NULL) < 0) {
+		hang_up(net);
+	} else if (has_back_end(net) && net->front.link != before) {
+		log_info("%s: the link is %s", net->name,
+		    net->front.link ? "up" : "down");
+		virtio_config_changed(&net->device);
+	}
+	pthread_mutex_unlock(net->lock);
+}
+
 /* Takes fd.  0: the back end can do what this card needs. */
 static int
 talk(struct virtio_net *net, int fd, struct vhost_front *front, struct err *err)
@@ -221,6 +253,8 @@ talk(struct virtio_net *net, int fd, struct vhost_front *front, struct err *err)
 		    net->socket != NULL ? net->socket : net->name);
 	if (r == 0 && net->mtu_bytes != 0)
 		r = vhost_front_set_mtu(front, net->mtu_bytes, err);
+	if (r == 0)
+		r = vhost_front_watch_link(front, net->link_fd, err);
 	if (r < 0)
 		vhost_front_close(front);
 	return r;
@@ -300,7 +334,7 @@ virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
 	int r;
 
 	memset(net, 0, sizeof(*net));
-	net->front.fd = -1;
+	net->front.fd = net->link_fd = -1;
 	snprintf(net->name, sizeof(net->name), "%s", setup->name);
 	net->socket = setup->socket;
 	net->mac = setup->mac;
@@ -308,6 +342,9 @@ virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
 	net->memory = setup->memory;
 	net->loop = setup->loop;
 	net->lock = setup->lock;
+	net->link_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (net->link_fd < 0)
+		return err_sys(err, -errno, NULL, "%s: eventfd", net->name);
 	loop_timer_init(&net->retry, net->loop, try_again, net);
 	r = virtio_init(&net->device, &net_ops, net->memory, VIRTIO_NET_QUEUES,
 	    VIRTIO_NET_QUEUE_SIZE, err);
@@ -320,13 +357,15 @@ virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
 	net->backend = net->front.features;
 	net->watch = loop_watch_new(
 	    net->loop, net->front.fd, LOOP_READ, socket_ready, net, err);
-	return net->watch != NULL ? 0 : -ENOMEM;
+	net->link_watch = loop_watch_new(
+	    net->loop, net->link_fd, LOOP_READ, link_news, net, err);
+	return net->watch != NULL && net->link_watch != NULL ? 0 : -ENOMEM;
 }
 
 void
 virtio_net_leave(struct virtio_net *net)
 {
-	if (virtio_net_link(net))
+	if (has_back_end(net))
 		hang_up(net);
 }
 
@@ -337,6 +376,11 @@ virtio_net_fini(struct virtio_net *net)
 		loop_timer_unset(&net->retry);
 	loop_watch_free(net->watch);
 	net->watch = NULL;
+	loop_watch_free(net->link_watch);
+	net->link_watch = NULL;
+	if (net->loop != NULL && net->link_fd >= 0)
+		close(net->link_fd);
+	net->link_fd = -1;
 	vhost_front_close(&net->front);
 	virtio_fini(&net->device);
 }

@@ -2,8 +2,9 @@
  * virtio_net.h - a network card (Virtual I/O Device 1.2, 5.1), served by a
  * vhost-user back end: the fabric.
  *
- * The card outlives its back end.  While that is away the guest sees its link
- * down; we connect again and hand the rings over anew.  Frames in flight at
+ * The guest sees its link down when the fabric says that the cable's is.  The
+ * card outlives its back end: while that is away, the link is down, too; we
+ * connect again and hand the rings over anew.  Frames in flight at
  * that moment are lost, as on a cable that was pulled.
  */
 #ifndef VMM_VIRTIO_NET_H
@@ -32,8 +33,10 @@ struct virtio_net {
 	pthread_mutex_t *lock;
 
 	struct vhost_front front; /* fd -1: link down */
-	uint64_t backend;         /* features of the last back end */
-	bool serving;             /* it has the rings */
+	int link_fd;              /* the back end's news of the link */
+	struct loop_watch *link_watch;
+	uint64_t backend; /* features of the last back end */
+	bool serving;     /* it has the rings */
 	struct loop_watch *watch;
 	struct loop_timer retry;
 	uint64_t retry_ns;

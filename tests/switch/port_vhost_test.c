@@ -552,6 +552,54 @@ a_disabled_ring_is_emptied_without_effect(void **state)
 	passes(&w->a, &w->b, 100, 2);
 }
 
+static bool
+says_up(struct side *side)
+{
+	struct vhost_msg msg = { .request = VHOST_GET_LINK };
+	uint64_t up = 2;
+
+	assert_true(front_ask(&side->front, &msg, false, &up));
+	assert_in_range(up, 0, 1);
+	return up;
+}
+
+static void
+the_front_end_is_told_of_its_link(void **state)
+{
+	struct world *w = *state;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct vhost_msg call = {
+		.request = VHOST_SET_LINK_CALL, .nfds = 1, .fd = { fd }
+	};
+	uint64_t count;
+
+	start(&w->a, MODERN | BIT(VHOST_F_PROTOCOL_FEATURES));
+	assert_true(front_ask(&w->a.front, &call, false, NULL));
+	assert_true(says_up(&w->a));
+	port_set_down(w->b.port, true);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_false(says_up(&w->a));
+	port_set_down(w->b.port, false);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_true(says_up(&w->a));
+	cable_cut(w->a.port);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_false(says_up(&w->a));
+	cable_join(w->a.port, w->b.port);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	/* one that is full was told, too; it does not hold us up */
+	count = UINT64_MAX - 1;
+	assert_int_equal(write(fd, &count, sizeof(count)), sizeof(count));
+	port_set_down(w->b.port, true);
+	assert_false(says_up(&w->a));
+	/* who has not asked for it is not told */
+	assert_true(front_u64(&w->a.front, VHOST_SET_PROTOCOL_FEATURES, 0));
+	call.request = VHOST_GET_LINK;
+	call.nfds = 0;
+	assert_false(front_ask(&w->a.front, &call, false, &count));
+	close(fd);
+}
+
 static void
 frames_beyond_the_mtu_are_refused(void **state)
 {
@@ -1329,6 +1377,7 @@ main(void)
 		WORLD(frames_for_a_guest_that_is_not_ready_are_refused),
 		WORLD(frames_beyond_the_buffers_offered_are_refused),
 		WORLD(a_disabled_ring_is_emptied_without_effect),
+		WORLD(the_front_end_is_told_of_its_link),
 		WORLD(frames_beyond_the_mtu_are_refused),
 		WORLD(several_queue_pairs_all_carry_frames),
 		WORLD(what_a_transmit_ring_lies_about_is_counted_by_reason),

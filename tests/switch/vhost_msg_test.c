@@ -38,6 +38,8 @@ static const struct vhost_msg known[] = {
 	{ .request = VHOST_ADD_MEM_REG,
 	    .memory = { 1, { { 1, 2, 3, 4 } } },
 	    .nfds = 1 },
+	{ .request = VHOST_SET_LINK_CALL, .nfds = 1 },
+	{ .request = VHOST_GET_LINK },
 	{ .request = VHOST_REM_MEM_REG, .memory = { 1, { { 1, 2, 3, 4 } } } },
 };
 

@@ -44,6 +44,8 @@ struct back_end {
 		unsigned int nfds;
 	} got[BACK_MESSAGES];
 	int kick_fd[BACK_RINGS], call_fd[BACK_RINGS], memory_fd;
+	int link_fd;       /* to be written to when the link changes; 0: none */
+	_Atomic bool down; /* what it says of the link */
 	uint16_t base[BACK_RINGS]; /* what it gives back */
 };
 
@@ -104,16 +106,17 @@ back_reply(struct back_end *b, uint32_t request, uint64_t value)
 static inline void
 back_keep_fd(struct back_end *b, uint32_t request, unsigned int ring, int fd)
 {
-	int *keep = request == 12 && ring < BACK_RINGS ? &b->kick_fd[ring]
-	    : request == 13 && ring < BACK_RINGS       ? &b->call_fd[ring]
-	    : request == 5                             ? &b->memory_fd
-						       : NULL;
+	int *keep = request == 60                ? &b->link_fd
+	    : request == 12 && ring < BACK_RINGS ? &b->kick_fd[ring]
+	    : request == 13 && ring < BACK_RINGS ? &b->call_fd[ring]
+	    : request == 5                       ? &b->memory_fd
+						 : NULL;
 
 	if (keep == NULL) {
 		close(fd);
 		return;
 	}
-	if (*keep >= 0)
+	if (*keep > 0)
 		close(*keep);
 	*keep = fd;
 }
@@ -127,6 +130,7 @@ back_answer(struct back_end *b, uint32_t request, const uint8_t *payload,
 	switch (request) {
 	case 1: return back_reply(b, request, b->features);
 	case 15: return back_reply(b, request, b->protocol);
+	case 61: return back_reply(b, request, !b->down);
 	case 11:
 		return back_reply(b, request,
 		    ring |
@@ -212,6 +216,8 @@ back_stop(struct back_end *b)
 	close(b->fd);
 	if (b->memory_fd >= 0)
 		close(b->memory_fd);
+	if (b->link_fd > 0)
+		close(b->link_fd);
 	for (unsigned int i = 0; i < BACK_RINGS; i++) {
 		if (b->kick_fd[i] >= 0)
 			close(b->kick_fd[i]);

@@ -33,7 +33,7 @@ struct rig {
 	char dir[32], path[64];
 	int listen_fd;
 	struct back_end *back;
-	uint64_t features;
+	uint64_t features, protocol;
 	unsigned int changes, stop_at;
 	struct loop_timer limit;
 };
@@ -79,6 +79,7 @@ setup(void **state)
 	assert_int_equal(
 	    bind(rig->listen_fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	listen(rig->listen_fd, 4);
+	rig->protocol = 0x8;
 	rig->features = VERSION_1 | HOST_TSO4 | CTRL_VQ | PROTOCOL_BIT;
 	*state = rig;
 	return 0;
@@ -129,7 +130,7 @@ expect_back_end(struct rig *rig, enum back_fault fault, uint32_t fault_at)
 
 	rig->back = back;
 	back->features = rig->features;
-	back->protocol = 0x8;
+	back->protocol = rig->protocol;
 	back->fault = fault;
 	back->fault_at = fault_at;
 	back->memory_fd = -1;
@@ -313,6 +314,36 @@ a_dead_back_end_is_a_link_down_and_a_new_one_goes_on(void **state)
 	    get_le64(last_of(rig->back, 10)), 1 | UINT64_C(3) << 32);
 }
 
+/* The cable's link, as the fabric tells it. */
+static void
+the_guest_is_told_what_the_back_end_says_of_the_link(void **state)
+{
+	const uint64_t one = 1;
+	struct rig *rig = *state;
+
+	rig->protocol = 0x8 | UINT64_C(1) << 62;
+	expect_back_end(rig, BACK_RIGHT, 0);
+	rig->back->down = true;
+	assert_int_equal(make_card(rig, 0, NULL), 0);
+	drive(rig, VERSION_1 | MAC | LINK_STATUS);
+	assert_int_equal(link_status(rig), 0);
+	assert_true(rig->net.serving); /* its rings are served all the same */
+	rig->back->down = false;
+	assert_int_equal(write(rig->back->link_fd, &one, 8), 8);
+	until_changes(rig, 1);
+	assert_int_equal(link_status(rig), 1);
+	rig->back->down = true;
+	assert_int_equal(write(rig->back->link_fd, &one, 8), 8);
+	until_changes(rig, 1);
+	assert_int_equal(link_status(rig), 0);
+	/* The next back end says its own. */
+	drop_back_end(rig);
+	until_changes(rig, 1);
+	expect_back_end(rig, BACK_RIGHT, 0);
+	until_changes(rig, 1);
+	assert_int_equal(link_status(rig), 1);
+}
+
 static void
 a_driver_may_start_while_the_link_is_down(void **state)
 {
@@ -406,6 +437,7 @@ main(void)
 		CASE(without_a_back_end_it_says_what_to_do),
 		CASE(an_old_back_end_is_refused),
 		CASE(a_dead_back_end_is_a_link_down_and_a_new_one_goes_on),
+		CASE(the_guest_is_told_what_the_back_end_says_of_the_link),
 		CASE(a_driver_may_start_while_the_link_is_down),
 		CASE(a_back_end_that_lacks_what_the_guest_took_is_left),
 		CASE(a_back_end_that_refuses_the_rings_is_left_and_tried_again),
