@@ -89,6 +89,7 @@ node_new(struct disk_set *set)
 	pthread_rwlock_init(&disk->lock, NULL);
 	pthread_mutex_init(&disk->flushing, NULL);
 	pthread_mutex_init(&disk->inflating, NULL);
+	pthread_mutex_init(&disk->beginning, NULL);
 	return disk;
 }
 
@@ -102,6 +103,7 @@ node_free(struct disk *disk)
 	pthread_rwlock_destroy(&disk->lock);
 	pthread_mutex_destroy(&disk->flushing);
 	pthread_mutex_destroy(&disk->inflating);
+	pthread_mutex_destroy(&disk->beginning);
 	free(disk->inflated);
 	free(disk->layers);
 	free(disk->visible);
@@ -569,8 +571,30 @@ check_write(
 	return check_range(disk, offset, len, err);
 }
 
+/* Whether the file would begin as a qcow2 image does: when it is opened next,
+ * without being called raw, its writer could name any backing file. */
+static bool
+becomes_qcow2(
+    const struct disk *disk, const struct iovec *iov, int n, uint64_t offset)
+{
+	uint8_t first[8];
+	size_t at = (size_t)offset;
+
+	if (file_read(disk->top->fd, first, sizeof(first), 0) != 0)
+		return true;
+	for (int i = 0; i < n && at < sizeof(first); i++) {
+		size_t len = iov[i].iov_len;
+
+		if (len > sizeof(first) - at)
+			len = sizeof(first) - at;
+		memcpy(first + at, iov[i].iov_base, len);
+		at += len;
+	}
+	return qcow2_is(first, sizeof(first));
+}
+
 static int
-write_raw(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+write_pieces(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
     struct err *err)
 {
 	size_t total = iov_total(iov, n), done = 0;
@@ -588,6 +612,28 @@ write_raw(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
 	}
 	node_wrote(disk);
 	return 0;
+}
+
+static int
+write_raw(struct disk *disk, const struct iovec *iov, int n, uint64_t offset,
+    struct err *err)
+{
+	bool guarded = disk->top->guessed && offset < 8;
+	int error = 0;
+
+	if (guarded) {
+		pthread_mutex_lock(&disk->beginning);
+		if (becomes_qcow2(disk, iov, n, offset))
+			error = err_set(err, -EPERM,
+			    "%s: would look like a qcow2 image; open it with "
+			    "--raw to write that",
+			    disk->top->path);
+	}
+	if (error == 0)
+		error = write_pieces(disk, iov, n, offset, err);
+	if (guarded)
+		pthread_mutex_unlock(&disk->beginning);
+	return error;
 }
 
 int

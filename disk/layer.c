@@ -26,6 +26,7 @@
 #include "disk/file.h"
 #include "disk/lock.h"
 #include "disk/map.h"
+#include "disk/probe.h"
 
 #define FIRST_BYTES 4096
 
@@ -199,6 +200,7 @@ read_layer(struct layer *layer, const char *format, unsigned int flags,
     struct err *err)
 {
 	uint8_t first[FIRST_BYTES];
+	const char *foreign;
 	struct stat st;
 	uint64_t bytes = 0;
 	int error = file_bytes(layer->fd, &st, &bytes, layer->path, err);
@@ -213,6 +215,12 @@ read_layer(struct layer *layer, const char *format, unsigned int flags,
 		    err, error, NULL, "%s: cannot be read", layer->path);
 	layer->qcow2 = format != NULL ? strcmp(format, "qcow2") == 0
 				      : qcow2_is(first, sizeof(first));
+	foreign = probe_foreign(first, sizeof(first));
+	if (format == NULL && !layer->qcow2 && foreign != NULL)
+		return err_set(err, -ENOTSUP,
+		    "%s: looks like a %s image; convert it with qemu-img, or "
+		    "say --raw",
+		    layer->path, foreign);
 	if (!layer->qcow2) {
 		if (bytes > QCOW2_MAX_BYTES)
 			return err_set(err, -EFBIG,
@@ -220,6 +228,7 @@ read_layer(struct layer *layer, const char *format, unsigned int flags,
 			    "most 64 TiB",
 			    layer->path, bytes);
 		layer->size = bytes;
+		layer->guessed = format == NULL;
 		layer->granule_bits = QCOW2_MAX_CLUSTER_BITS;
 		return 0;
 	}
@@ -292,8 +301,7 @@ backing_path(const struct layer *layer, unsigned int flags, char *path,
 {
 	const char *name = layer->header.backing;
 	size_t directory = file_directory_bytes(layer->path);
-	bool outside = name[0] == '/' || strncmp(name, "../", 3) == 0 ||
-	    strstr(name, "/../") != NULL;
+	bool outside;
 
 	if (strncmp(name, "file:", 5) == 0)
 		name += 5;
@@ -303,6 +311,8 @@ backing_path(const struct layer *layer, unsigned int flags, char *path,
 		    "%s: its backing file %s is no file; convert it with "
 		    "qemu-img",
 		    layer->path, name);
+	outside = name[0] == '/' || strncmp(name, "../", 3) == 0 ||
+	    strstr(name, "/../") != NULL;
 	if (outside && (flags & LAYER_OUTSIDE) == 0)
 		return err_set(err, -EPERM,
 		    "%s: its backing file %s is outside its directory; allow "
@@ -318,9 +328,21 @@ backing_path(const struct layer *layer, unsigned int flags, char *path,
 	return 0;
 }
 
-/* A layer that is open already and may be shared. */
+static bool
+is_qcow2(const struct layer *layer, const char *format)
+{
+	uint8_t first[8];
+
+	if (format != NULL)
+		return strcmp(format, "qcow2") == 0;
+	return file_read(layer->fd, first, sizeof(first), 0) == 0 &&
+	    qcow2_is(first, sizeof(first));
+}
+
+/* A layer that is open already and may be shared: with its parents, and read
+ * as the same format. */
 static struct layer *
-find_layer(struct disk_set *set, const char *path)
+find_layer(struct disk_set *set, const char *path, const char *format)
 {
 	struct stat st;
 	struct layer *layer;
@@ -329,7 +351,10 @@ find_layer(struct disk_set *set, const char *path)
 		return NULL;
 	LIST_FOREACH (layer, &set->layers, entry)
 		if (!layer->writable && layer->device == st.st_dev &&
-		    layer->inode == st.st_ino)
+		    layer->inode == st.st_ino &&
+		    (layer->parent != NULL ||
+			layer->header.backing[0] == '\0') &&
+		    layer->qcow2 == is_qcow2(layer, format))
 			return layer;
 	return NULL;
 }
@@ -364,7 +389,7 @@ open_down(struct disk_set *set, const char *top, const char *top_format,
 		struct layer *layer;
 
 		if (*n > 0 || (flags & LAYER_WRITE) == 0) {
-			*known = find_layer(set, path);
+			*known = find_layer(set, path, hint);
 			if (*known != NULL &&
 			    is_above((void *)stack, *n, *known))
 				*known = NULL;
@@ -403,10 +428,15 @@ open_down(struct disk_set *set, const char *top, const char *top_format,
 			return code;
 		}
 		strcpy(format, layer->header.backing_format);
-		hint =
-		    strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0
-		    ? format
-		    : NULL;
+		hint = format[0] != '\0' ? format : NULL;
+		if (hint != NULL && strcmp(format, "raw") != 0 &&
+		    strcmp(format, "qcow2") != 0) {
+			++*n;
+			return err_set(err, -ENOTSUP,
+			    "%s: its backing file %s is of format %s; convert "
+			    "it with qemu-img",
+			    layer->path, layer->header.backing, format);
+		}
 	}
 	return err_set(err, -ELOOP, "%s: more than %u images in a chain", top,
 	    LAYER_MAX_DEPTH);

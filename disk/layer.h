@@ -29,7 +29,8 @@ struct layer {
 	unsigned int number;  /* of parents below it */
 	unsigned int users;   /* disks and children */
 	int fd;
-	bool qcow2; /* else raw */
+	bool qcow2;   /* else raw */
+	bool guessed; /* raw because it looks like nothing else */
 	bool writable;
 	dev_t device;
 	ino_t inode;

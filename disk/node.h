@@ -26,6 +26,7 @@ struct disk {
 	atomic_bool written;  /* by us */
 	pthread_rwlock_t lock;
 	pthread_mutex_t flushing;
+	pthread_mutex_t beginning; /* of a raw file: one writes there */
 	pthread_mutex_t inflating; /* guards the next three */
 	uint8_t *inflated;         /* one compressed cluster, as read last */
 	size_t inflated_bytes;

@@ -121,7 +121,10 @@ check_tables(const struct qcow2 *h, uint64_t file_bytes, const char *path,
 static void
 read_extension(struct qcow2 *h, uint32_t type, const uint8_t *p, uint32_t len)
 {
-	if (type == EXT_FORMAT && len < sizeof(h->backing_format)) {
+	if (type == EXT_FORMAT) {
+		/* A longer one is unknown, whatever follows. */
+		if (len >= sizeof(h->backing_format))
+			len = sizeof(h->backing_format) - 1;
 		memcpy(h->backing_format, p, len);
 		h->backing_format[len] = '\0';
 	} else if (type == EXT_BITMAPS && len >= 24) {
