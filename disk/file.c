@@ -89,6 +89,14 @@ file_readv_cached(int fd, const struct iovec *iov, int n, uint64_t offset)
 	return got >= 0 && (size_t)got == iov_bytes(iov, n) ? 0 : -EAGAIN;
 }
 
+bool
+file_is_hole(int fd, uint64_t offset, uint64_t len)
+{
+	off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+
+	return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + len;
+}
+
 int
 file_write(int fd, const void *from, size_t len, uint64_t offset)
 {

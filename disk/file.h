@@ -24,6 +24,10 @@ int file_readv(int fd, const struct iovec *iov, int n, uint64_t offset);
  * not, and then *iov holds anything. */
 int file_readv_cached(int fd, const struct iovec *iov, int n, uint64_t offset);
 
+/* Whether nothing was ever written to these bytes, so that they are zeros;
+ * false if the file system does not say. */
+bool file_is_hole(int fd, uint64_t offset, uint64_t len);
+
 int file_write(int fd, const void *from, size_t len, uint64_t offset);
 int file_writev(int fd, const struct iovec *iov, int n, uint64_t offset);
 

@@ -3,7 +3,7 @@
  *
  * Blocks are read when they are first needed and kept; one of 64 KiB serves
  * 2 GiB of file.  A new block is put into the very clusters it counts: the
- * first free one.  It is written, and synced, before the table names it.
+ * first free one.  See refcount_write.c for how they reach the file.
  *
  * An image may lie: a cluster that holds a table may have a count of 0.  The
  * clusters of all tables are known from the start and never given out.
@@ -16,16 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "disk/file.h"
-
-struct refcount_block {
-	bool fresh;    /* not in the file yet, nor in its table */
-	bool unlisted; /* the table in the file does not name it */
-	size_t lo, hi; /* bytes that changed */
-	uint8_t bytes[];
-};
 
 uint64_t
 refcount_get(const uint8_t *block, size_t i, unsigned int order)
@@ -263,6 +255,7 @@ refcounts_open(struct refcounts *refs, struct layer *layer, struct err *err)
 	refs->whole = (uint64_t)st.st_size >> h->cluster_bits;
 	refs->entries =
 	    (size_t)((uint64_t)h->refcount_clusters << h->cluster_bits) / 8;
+	refs->listed = refs->entries;
 	refs->table = calloc(refs->entries, sizeof(*refs->table));
 	refs->blocks = calloc(refs->entries, sizeof(*refs->blocks));
 	if (refs->table == NULL || refs->blocks == NULL)
@@ -299,10 +292,36 @@ refcounts_close(struct refcounts *refs)
 
 /* ---- taking ---- */
 
-/* A larger table at the end of the file, which counts itself; then the header
- * names it.  The old one's clusters become free. */
-static int grow_table(
-    struct refcounts *refs, uint64_t cluster, struct err *err);
+/* Room in memory for the block that counts cluster; refcounts_write() makes it
+ * in the file. */
+static int
+grow_memory(struct refcounts *refs, uint64_t cluster, struct err *err)
+{
+	uint64_t per = cluster_bytes(refs) / 8;
+	size_t need = (size_t)(cluster >> block_bits(refs)) + 2;
+	size_t entries = (size_t)((need + need / 2 + per) / per * per);
+	uint64_t *table;
+	struct refcount_block **blocks;
+
+	if (entries * 8 > QCOW2_MAX_TABLE_BYTES)
+		return err_set(err, -EFBIG,
+		    "%s: the refcount table is full; use larger clusters",
+		    refs->layer->path);
+	table = realloc(refs->table, entries * sizeof(*table));
+	if (table == NULL)
+		return no_memory(refs, err);
+	refs->table = table;
+	blocks = realloc(refs->blocks, entries * sizeof(*blocks));
+	if (blocks == NULL)
+		return no_memory(refs, err);
+	refs->blocks = blocks;
+	memset(table + refs->entries, 0,
+	    (entries - refs->entries) * sizeof(*table));
+	memset(blocks + refs->entries, 0,
+	    (entries - refs->entries) * sizeof(*blocks));
+	refs->entries = entries;
+	return 0;
+}
 
 /* Makes the block that counts cluster, in that cluster.  Which must be free. */
 static int
@@ -310,9 +329,10 @@ make_block(struct refcounts *refs, uint64_t cluster, struct err *err)
 {
 	uint64_t i = cluster >> block_bits(refs);
 	struct refcount_block *b;
+	int error = i >= refs->entries ? grow_memory(refs, cluster, err) : 0;
 
-	if (i >= refs->entries)
-		return grow_table(refs, cluster, err);
+	if (error != 0)
+		return error;
 	b = block_new(refs);
 	if (b == NULL)
 		return no_memory(refs, err);
@@ -391,6 +411,7 @@ int
 refcounts_take_tail(
     struct refcounts *refs, uint64_t want, uint64_t *offset, struct err *err)
 {
+	unsigned int bits = refs->layer->header.cluster_bits;
 	uint64_t first, n = 0;
 	bool taken;
 
@@ -405,17 +426,17 @@ refcounts_take_tail(
 			continue;
 		}
 		for (; n > 0; n--) {
-			struct refcount_block *b;
+			uint64_t left;
 
-			error = find_block(refs, first + n - 1, &b, err);
+			error = refcounts_drop(
+			    refs, (first + n - 1) << bits, &left, err);
 			if (error != 0)
 				return error;
-			put(refs, b, first + n - 1, 0);
 		}
 		first = refs->end > first + 1 ? refs->end : first + 1;
 	}
 	refs->end = first + want;
-	*offset = first << refs->layer->header.cluster_bits;
+	*offset = first << bits;
 	return 0;
 }
 
@@ -443,201 +464,4 @@ refcounts_drop(
 	if (count == 1 && cluster < refs->next)
 		refs->next = cluster;
 	return 0;
-}
-
-/* ---- writing ---- */
-
-static int
-write_bytes(struct refcounts *refs, const void *p, size_t n, uint64_t at,
-    struct err *err)
-{
-	int error = file_write(refs->layer->fd, p, n, at);
-
-	return error != 0
-	    ? err_sys(err, error, NULL, "%s: refcounts cannot be written",
-		  refs->layer->path)
-	    : 0;
-}
-
-static int
-write_new_blocks(struct refcounts *refs, struct err *err)
-{
-	for (size_t i = 0; i < refs->entries; i++) {
-		struct refcount_block *b = refs->blocks[i];
-		int error;
-
-		if (b == NULL || !b->fresh)
-			continue;
-		error = write_bytes(
-		    refs, b->bytes, cluster_bytes(refs), refs->table[i], err);
-		if (error != 0)
-			return error;
-		b->lo = cluster_bytes(refs);
-		b->hi = 0;
-		b->fresh = false;
-	}
-	return 0;
-}
-
-static int
-list_new_blocks(struct refcounts *refs, struct err *err)
-{
-	for (size_t i = 0; i < refs->entries; i++) {
-		struct refcount_block *b = refs->blocks[i];
-		uint8_t entry[8];
-		int error;
-
-		if (b == NULL || !b->unlisted)
-			continue;
-		put_be64(entry, refs->table[i]);
-		error = write_bytes(refs, entry, 8,
-		    refs->layer->header.refcount_offset + i * 8, err);
-		if (error != 0)
-			return error;
-		b->unlisted = false;
-	}
-	refs->any_new = false;
-	return 0;
-}
-
-static int
-write_dirty_blocks(struct refcounts *refs, struct err *err)
-{
-	for (size_t i = 0; refs->any_dirty && i < refs->entries; i++) {
-		struct refcount_block *b = refs->blocks[i];
-		int error;
-
-		if (b == NULL || b->fresh || b->lo >= b->hi)
-			continue;
-		error = write_bytes(refs, b->bytes + b->lo, b->hi - b->lo,
-		    refs->table[i] + b->lo, err);
-		if (error != 0)
-			return error;
-		b->lo = cluster_bytes(refs);
-		b->hi = 0;
-	}
-	refs->any_dirty = false;
-	return 0;
-}
-
-/* The file ends with a whole cluster, as readers other than QEMU expect. */
-static int
-extend_file(struct refcounts *refs, struct err *err)
-{
-	unsigned int bits = refs->layer->header.cluster_bits;
-
-	if (refs->end == refs->whole || !refs->any_dirty)
-		return 0;
-	if (ftruncate(refs->layer->fd, (off_t)(refs->end << bits)) < 0)
-		return err_sys(err, -errno, NULL, "%s: cannot be extended",
-		    refs->layer->path);
-	refs->whole = refs->end;
-	return 0;
-}
-
-int
-refcounts_write(struct refcounts *refs, struct err *err)
-{
-	int error = extend_file(refs, err);
-
-	if (error != 0)
-		return error;
-	if (refs->any_new) {
-		error = write_new_blocks(refs, err);
-		if (error == 0 && (error = file_sync(refs->layer->fd)) != 0)
-			err_sys(err, error, NULL, "%s: cannot be synced",
-			    refs->layer->path);
-		if (error == 0)
-			error = list_new_blocks(refs, err);
-		if (error != 0)
-			return error;
-	}
-	return write_dirty_blocks(refs, err);
-}
-
-/* ---- a larger table ---- */
-
-static int
-switch_table(struct refcounts *refs, uint64_t *table, size_t entries,
-    uint64_t offset, struct err *err)
-{
-	struct layer *layer = refs->layer;
-	uint32_t clusters =
-	    (uint32_t)(entries * 8 >> layer->header.cluster_bits);
-	uint8_t *bytes = calloc(entries, 8), field[12];
-	int error;
-
-	if (bytes == NULL)
-		return no_memory(refs, err);
-	for (size_t i = 0; i < entries; i++)
-		put_be64(bytes + i * 8, table[i]);
-	error = file_write(layer->fd, bytes, entries * 8, offset);
-	free(bytes);
-	if (error == 0)
-		error = file_sync(layer->fd);
-	put_be64(field, offset);
-	put_be32(field + 8, clusters);
-	if (error == 0)
-		error = file_write(
-		    layer->fd, field, sizeof(field), QCOW2_AT_REFCOUNTS);
-	if (error == 0)
-		error = file_sync(layer->fd);
-	if (error != 0)
-		return err_sys(err, error, NULL,
-		    "%s: a larger refcount table cannot be written",
-		    layer->path);
-	layer->header.refcount_offset = offset;
-	layer->header.refcount_clusters = clusters;
-	return 0;
-}
-
-static int
-grow_table(struct refcounts *refs, uint64_t cluster, struct err *err)
-{
-	struct qcow2 *h = &refs->layer->header;
-	uint64_t per = cluster_bytes(refs) / 8, old_offset = h->refcount_offset;
-	uint32_t old_clusters = h->refcount_clusters;
-	size_t need = (size_t)(cluster >> block_bits(refs)) + 2;
-	size_t entries = (size_t)((need + need / 2 + per) / per * per),
-	       old = refs->entries;
-	uint64_t clusters = entries / per, first, left;
-	uint64_t *table;
-	struct refcount_block **blocks;
-	int error;
-
-	if (entries * 8 > QCOW2_MAX_TABLE_BYTES)
-		return err_set(err, -EFBIG,
-		    "%s: the refcount table is full; use larger clusters",
-		    refs->layer->path);
-	table = realloc(refs->table, entries * sizeof(*table));
-	if (table == NULL)
-		return no_memory(refs, err);
-	refs->table = table;
-	blocks = realloc(refs->blocks, entries * sizeof(*blocks));
-	if (blocks == NULL)
-		return no_memory(refs, err);
-	refs->blocks = blocks;
-	memset(table + old, 0, (entries - old) * sizeof(*table));
-	memset(blocks + old, 0, (entries - old) * sizeof(*blocks));
-	refs->entries = entries;
-	error = refcounts_take_tail(refs, clusters, &first, err);
-	/* What the new table names, and its own counts, are in the file first. */
-	if (error == 0)
-		error = write_new_blocks(refs, err);
-	if (error == 0)
-		error = write_dirty_blocks(refs, err);
-	if (error == 0)
-		error = switch_table(refs, table, entries, first, err);
-	if (error != 0)
-		return error;
-	for (size_t i = 0; i < entries; i++)
-		if (blocks[i] != NULL)
-			blocks[i]->unlisted = false;
-	refs->any_new = false;
-	refcounts_forget_table(
-	    refs, old_offset, (uint64_t)old_clusters << h->cluster_bits);
-	for (uint32_t i = 0; i < old_clusters && error == 0; i++)
-		error = refcounts_drop(refs,
-		    old_offset + ((uint64_t)i << h->cluster_bits), &left, err);
-	return error;
 }

@@ -14,12 +14,19 @@
 
 #include "disk/layer.h"
 
-struct refcount_block;
+/* One cluster of counts, in memory. */
+struct refcount_block {
+	bool fresh;    /* not in the file yet, nor in its table */
+	bool unlisted; /* the table in the file does not name it */
+	size_t lo, hi; /* bytes that changed */
+	uint8_t bytes[];
+};
 
 struct refcounts {
 	struct layer *layer;
 	uint64_t *table; /* where the blocks stand */
 	size_t entries;
+	size_t listed; /* entries that the table in the file has room for */
 	struct refcount_block **blocks; /* those read so far */
 	uint64_t next;                  /* no free cluster is before it */
 	uint64_t end;    /* clusters from here on were never written */
@@ -27,6 +34,7 @@ struct refcounts {
 	uint64_t *fixed; /* clusters that hold tables, sorted */
 	size_t nfixed;
 	bool any_new, any_dirty;
+	bool failed; /* a sync did: nobody knows what is in the file */
 };
 
 int refcounts_open(

@@ -323,6 +323,12 @@ drop_entry(struct disk *disk, uint64_t entry, struct err *err)
 		qcow2_compressed(header(disk), entry, &offset, &len);
 	else if (offset == 0)
 		return 0;
+	if (refcounts_is_table(&disk->writer->refs, offset))
+		return err_set(err, -EIO,
+		    "%s: the cluster at %" PRIu64 " is named as data, but "
+		    "has a table; the image is damaged, copy what can be read "
+		    "with \"disk clone --full\"",
+		    disk->top->path, offset);
 	for (uint64_t at = offset & ~(cluster - 1);
 	     at < offset + len && error == 0; at += cluster)
 		error = drop_later(disk, at, err);
@@ -520,16 +526,21 @@ name_clusters(struct disk *disk, struct l2 *t, uint64_t offset, uint64_t count,
 {
 	size_t row = row_of(disk, offset);
 	unsigned int bits = header(disk)->cluster_bits;
-	int error = 0;
+	uint64_t named;
+	int error = 0, mapped = 0;
 
-	for (uint64_t i = 0; i < count && error == 0; i++) {
-		error = drop_entry(disk, t->rows[row + i], err);
-		l2_set(disk, t, row + i, (host + (i << bits)) | QCOW2_COPIED);
+	for (named = 0; named < count; named++) {
+		error = drop_entry(disk, t->rows[row + named], err);
+		if (error != 0)
+			break;
+		l2_set(disk, t, row + named,
+		    (host + (named << bits)) | QCOW2_COPIED);
 	}
-	if (error == 0)
-		error = map_set(disk, offset & ~((UINT64_C(1) << bits) - 1),
-		    count, PIECE_DATA, host, err);
-	return error;
+	untake(disk, host + (named << bits), count - named);
+	if (named > 0)
+		mapped = map_set(disk, offset & ~((UINT64_C(1) << bits) - 1),
+		    named, PIECE_DATA, host, err);
+	return error != 0 ? error : mapped;
 }
 
 /* Writes the first bytes of a write to new clusters. */
@@ -946,6 +957,7 @@ writer_flush(struct disk *disk, bool halted, struct err *err)
 	if (!halted)
 		pthread_rwlock_unlock(&disk->lock);
 	if (error != 0) {
+		disk->failed |= disk->writer->refs.failed;
 		node_wrote(disk);
 		free_batch(&batch);
 		return error;
@@ -1002,32 +1014,35 @@ zero_written(struct disk *disk, uint64_t offset, uint64_t len, struct err *err)
 	return error;
 }
 
-/* A longer L1 table at the end of the file; then the header names it. */
+/* The L1 table as the file has it, with more entries, at offset. */
 static int
-grow_l1(struct disk *disk, uint32_t entries, struct err *err)
+write_l1(struct disk *disk, uint64_t offset, uint64_t bytes, struct err *err)
 {
-	struct writer *w = disk->writer;
-	struct qcow2 *h = &disk->top->header;
-	uint64_t cluster = qcow2_cluster_bytes(h), offset = 0;
-	uint64_t clusters = ((uint64_t)entries * 8 + cluster - 1) / cluster;
-	uint64_t old = h->l1_offset;
-	uint64_t old_bytes = (uint64_t)h->l1_entries * 8;
-	uint8_t field[12], *bytes = calloc(clusters, cluster);
-	int error = -ENOMEM;
+	const struct writer *w = disk->writer;
+	uint8_t *data = calloc(1, bytes);
+	int error;
 
-	if (bytes != NULL)
-		error = refcounts_take_tail(&w->refs, clusters, &offset, err);
+	if (data == NULL)
+		return no_memory(disk, err);
 	/* Tables that are not in the file yet are named by their flush. */
-	for (uint32_t i = 0; error == 0 && i < h->l1_entries; i++)
+	for (uint32_t i = 0; i < header(disk)->l1_entries; i++)
 		if (w->tables[i] == NULL || !w->tables[i]->fresh)
-			put_be64(bytes + (size_t)i * 8, disk->top->l1[i]);
-	if (error == 0)
-		error = refcounts_write(&w->refs, err);
-	if (error == 0)
-		error = file_write(
-		    disk->top->fd, bytes, clusters * cluster, offset);
-	if (error == 0)
-		error = file_sync(disk->top->fd);
+			put_be64(data + (size_t)i * 8, disk->top->l1[i]);
+	error = file_write(disk->top->fd, data, bytes, offset);
+	free(data);
+	return error == 0
+	    ? 0
+	    : err_sys(err, error, NULL,
+		  "%s: a longer L1 table cannot be written", disk->top->path);
+}
+
+/* The header names the L1 table at offset, which is synced first. */
+static int
+switch_l1(struct disk *disk, uint64_t offset, uint32_t entries, struct err *err)
+{
+	uint8_t field[12];
+	int error = file_sync(disk->top->fd);
+
 	put_be32(field, entries);
 	put_be64(field + 4, offset);
 	if (error == 0)
@@ -1035,10 +1050,42 @@ grow_l1(struct disk *disk, uint32_t entries, struct err *err)
 		    disk->top->fd, field, sizeof(field), QCOW2_AT_L1);
 	if (error == 0)
 		error = file_sync(disk->top->fd);
-	free(bytes);
+	if (error == 0)
+		return 0;
+	/* Nobody knows what the file has now. */
+	disk->failed = true;
+	return err_sys(err, error, NULL, "%s: the header cannot be written",
+	    disk->top->path);
+}
+
+/* A longer L1 table at the end of the file; then the header names it. */
+static int
+grow_l1(struct disk *disk, uint32_t entries, struct err *err)
+{
+	struct writer *w = disk->writer;
+	struct qcow2 *h = &disk->top->header;
+	uint64_t cluster = qcow2_cluster_bytes(h), offset, left;
+	uint64_t bytes =
+	    ((uint64_t)entries * 8 + cluster - 1) / cluster * cluster;
+	uint64_t old = h->l1_offset;
+	uint64_t old_bytes = (uint64_t)h->l1_entries * 8;
+	int error =
+	    refcounts_take_tail(&w->refs, bytes / cluster, &offset, err);
+
 	if (error != 0)
-		return err_sys(err, error, NULL,
-		    "%s: a longer L1 table cannot be written", disk->top->path);
+		return error;
+	error = refcounts_write(&w->refs, err);
+	if (error == 0)
+		error = write_l1(disk, offset, bytes, err);
+	if (error == 0) {
+		error = switch_l1(disk, offset, entries, err);
+	} else {
+		disk->failed |= w->refs.failed;
+		for (uint64_t at = 0; at < bytes; at += cluster)
+			refcounts_drop(&w->refs, offset + at, &left, NULL);
+	}
+	if (error != 0)
+		return error;
 	h->l1_offset = offset;
 	h->l1_entries = entries;
 	if (old_bytes > 0)
@@ -1113,8 +1160,10 @@ writer_resize(struct disk *disk, uint64_t size, struct err *err)
 
 		if (n > shown - at)
 			n = shown - at;
-		error = n == cluster ? zero_cluster(disk, at, false, err)
-				     : zero_written(disk, at, n, err);
+		/* The map is of no help: it does not show what is to be hidden. */
+		error = n == cluster && header(disk)->version >= 3
+		    ? zero_cluster(disk, at, false, err)
+		    : zero_written(disk, at, n, err);
 		at += n;
 	}
 	put_be64(field, size);
