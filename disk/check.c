@@ -2,323 +2,25 @@
  * Consistency.
  *
  * Everything that the header leads to is counted once into an array of 16 bits
- * a cluster, and compared to the counts in the file.  A repair never mends the
- * old counts: it writes a complete new table and new blocks behind the end of
- * the file, syncs, and then lets the header name them, so that a crash leaves
- * one or the other.
+ * a cluster (walk.h), and compared to the counts in the file.  A repair never
+ * mends the old counts: it writes a complete new table and new blocks behind the
+ * end of the file, syncs, and then lets the header name them, so that a crash
+ * leaves one or the other.
  */
 #include "disk/check.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "disk/disk.h"
 #include "disk/file.h"
 #include "disk/refcount.h"
-
-#define MAX_CLUSTERS  (UINT64_C(1) << 28)
-#define MAX_SNAPSHOTS 65536
-#define MAX_BITMAPS   65535
-
-struct walk {
-	struct layer *layer;
-	struct check *check;
-	uint16_t *counts; /* those found */
-	uint8_t *sole;    /* bits: used by something that does not share */
-	uint64_t n;       /* clusters */
-	uint64_t cluster; /* bytes */
-	uint64_t *rows;   /* one L2 table */
-	bool fix;         /* writes right COPIED flags */
-};
-
-__attribute__((format(printf, 2, 3))) static void
-wrong(struct check *check, const char *format, ...)
-{
-	va_list args;
-
-	if (check->corruptions++ > 0)
-		return;
-	va_start(args, format);
-	vsnprintf(check->first, sizeof(check->first), format, args);
-	va_end(args);
-}
-
-/* Counts the clusters of len bytes at offset.  shared: others may be in them,
- * too. */
-static void
-use(struct walk *w, uint64_t offset, uint64_t len, bool shared,
-    const char *what)
-{
-	uint64_t first = offset / w->cluster;
-	uint64_t last = len > 0 ? (offset + len - 1) / w->cluster : first;
-
-	if (len == 0)
-		return;
-	if (last >= w->n) {
-		wrong(w->check, "%s at %" PRIu64 " is past the end of the file",
-		    what, offset);
-		return;
-	}
-	for (uint64_t c = first; c <= last; c++) {
-		bool sole = (w->sole[c / 8] >> (c % 8) & 1) != 0;
-
-		if (w->counts[c] > 0 && (sole || !shared) &&
-		    w->layer->header.snapshots == 0) {
-			w->check->overlaps++;
-			wrong(w->check,
-			    "%s at %" PRIu64 " overlaps something else", what,
-			    c * w->cluster);
-		}
-		if (!shared)
-			w->sole[c / 8] |= (uint8_t)(1u << (c % 8));
-		if (w->counts[c] < UINT16_MAX)
-			w->counts[c]++;
-	}
-}
-
-/* ---- what the header leads to ---- */
-
-static void
-use_rows(struct walk *w)
-{
-	const struct qcow2 *h = &w->layer->header;
-	size_t width = h->extended_l2 ? 2 : 1;
-	size_t rows = (size_t)1 << qcow2_l2_bits(h);
-
-	for (size_t i = 0; i < rows; i++) {
-		uint64_t entry = w->rows[i * width], offset;
-		const char *bad = qcow2_bad_l2(h, entry);
-		uint32_t len;
-
-		if (bad != NULL) {
-			wrong(
-			    w->check, "L2 entry 0x%" PRIx64 " %s", entry, bad);
-		} else if ((entry & QCOW2_COMPRESSED) != 0) {
-			qcow2_compressed(h, entry, &offset, &len);
-			use(w, offset, len, true, "compressed data");
-			if ((entry & QCOW2_COPIED) != 0)
-				wrong(w->check,
-				    "the compressed cluster at %" PRIu64
-				    " is marked as its own",
-				    offset);
-		} else if ((entry & QCOW2_OFFSET) != 0) {
-			use(w, entry & QCOW2_OFFSET, w->cluster, false, "data");
-		}
-	}
-}
-
-static int
-read_rows(struct walk *w, uint64_t table, struct err *err)
-{
-	size_t n = (size_t)(w->cluster / 8);
-	int error = file_read(w->layer->fd, w->rows, (size_t)w->cluster, table);
-
-	if (error != 0)
-		return err_sys(err, error, NULL,
-		    "%s: the L2 table at %" PRIu64 " cannot be read",
-		    w->layer->path, table);
-	for (size_t i = 0; i < n; i++)
-		w->rows[i] = get_be64((uint8_t *)&w->rows[i]);
-	return 0;
-}
-
-static int
-use_l1(struct walk *w, const uint64_t *l1, uint32_t n, struct err *err)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < n && error == 0; i++) {
-		uint64_t table = l1[i] & QCOW2_OFFSET;
-		const char *bad = qcow2_bad_l1(&w->layer->header, l1[i]);
-
-		if (bad != NULL) {
-			wrong(w->check, "L1 entry %u, 0x%" PRIx64 ", %s", i,
-			    l1[i], bad);
-			continue;
-		}
-		if (table == 0)
-			continue;
-		use(w, table, w->cluster, false, "an L2 table");
-		error = read_rows(w, table, err);
-		if (error == 0)
-			use_rows(w);
-	}
-	return error;
-}
-
-/* One internal snapshot, whose entry is at *at. */
-static int
-use_snapshot(struct walk *w, uint64_t *at, struct err *err)
-{
-	uint8_t e[40];
-	uint64_t offset, *l1;
-	uint32_t n;
-	int error = file_read(w->layer->fd, e, sizeof(e), *at);
-
-	if (error != 0)
-		return err_sys(err, error, NULL,
-		    "%s: internal snapshots cannot be read", w->layer->path);
-	offset = get_be64(e);
-	n = get_be32(e + 8);
-	*at += (40 + (uint64_t)get_be32(e + 36) + get_be16(e + 12) +
-		   get_be16(e + 14) + 7) &
-	    ~UINT64_C(7);
-	if ((uint64_t)n * 8 > QCOW2_MAX_L1_BYTES ||
-	    (offset & (w->cluster - 1)) != 0) {
-		wrong(w->check, "an internal snapshot is damaged");
-		return 0;
-	}
-	use(w, offset, (uint64_t)n * 8, false, "a snapshot's L1 table");
-	l1 = malloc((size_t)n * 8 + 8);
-	if (l1 == NULL)
-		return err_set(
-		    err, -ENOMEM, "%s: out of memory", w->layer->path);
-	error = file_read(w->layer->fd, l1, (size_t)n * 8, offset);
-	for (uint32_t i = 0; i < n; i++)
-		l1[i] = get_be64((uint8_t *)&l1[i]);
-	if (error != 0)
-		err_sys(err, error, NULL,
-		    "%s: a snapshot's L1 table cannot be read", w->layer->path);
-	else
-		error = use_l1(w, l1, n, err);
-	free(l1);
-	return error;
-}
-
-static int
-use_snapshots(struct walk *w, struct err *err)
-{
-	const struct qcow2 *h = &w->layer->header;
-	uint64_t at = h->snapshots_offset;
-	int error = 0;
-
-	if (h->snapshots > MAX_SNAPSHOTS) {
-		wrong(w->check, "%u internal snapshots are too many",
-		    h->snapshots);
-		return 0;
-	}
-	for (uint32_t i = 0; i < h->snapshots && error == 0; i++)
-		error = use_snapshot(w, &at, err);
-	use(w, h->snapshots_offset, at - h->snapshots_offset, false,
-	    "the snapshot table");
-	return error;
-}
-
-static void
-use_bitmap(struct walk *w, const uint8_t *entry)
-{
-	uint64_t table = get_be64(entry);
-	uint32_t n = get_be32(entry + 8);
-	uint64_t *rows;
-
-	if (n > 1u << 20 || (table & (w->cluster - 1)) != 0) {
-		wrong(w->check, "a bitmap is damaged");
-		return;
-	}
-	use(w, table, (uint64_t)n * 8, false, "a bitmap's table");
-	rows = malloc((size_t)n * 8 + 8);
-	if (rows != NULL &&
-	    file_read(w->layer->fd, rows, (size_t)n * 8, table) == 0)
-		for (uint32_t i = 0; i < n; i++) {
-			uint64_t at =
-			    get_be64((uint8_t *)&rows[i]) & QCOW2_OFFSET;
-
-			if (at != 0)
-				use(w, at, w->cluster, false, "a bitmap");
-		}
-	free(rows);
-}
-
-static void
-use_bitmaps(struct walk *w)
-{
-	const struct qcow2 *h = &w->layer->header;
-	uint64_t len = h->bitmaps_bytes, at = 0;
-	uint8_t *directory;
-
-	if (len == 0 || (h->autoclear & QCOW2_BITMAPS) == 0)
-		return;
-	if (len > MAX_BITMAPS * UINT64_C(1100)) {
-		wrong(w->check, "the directory of bitmaps is damaged");
-		return;
-	}
-	use(w, h->bitmaps_offset, len, false, "the directory of bitmaps");
-	directory = malloc((size_t)len);
-	if (directory == NULL ||
-	    file_read(
-		w->layer->fd, directory, (size_t)len, h->bitmaps_offset) != 0)
-		at = len;
-	while (at + 24 <= len) {
-		const uint8_t *e = directory + at;
-
-		use_bitmap(w, e);
-		at += (24 + (uint64_t)get_be16(e + 18) + get_be32(e + 20) + 7) &
-		    ~UINT64_C(7);
-	}
-	free(directory);
-}
-
-/* Everything but the counts themselves. */
-static int
-use_contents(struct walk *w, struct err *err)
-{
-	const struct qcow2 *h = &w->layer->header;
-	int error;
-
-	use(w, 0, w->cluster, false, "the header");
-	use(w, h->l1_offset, (uint64_t)h->l1_entries * 8, false,
-	    "the L1 table");
-	error = use_l1(w, w->layer->l1, h->l1_entries, err);
-	if (error == 0)
-		error = use_snapshots(w, err);
-	use_bitmaps(w);
-	return error;
-}
+#include "disk/walk.h"
 
 /* ---- comparing ---- */
-
-static int
-open_walk(
-    struct walk *w, struct layer *layer, struct check *check, struct err *err)
-{
-	struct stat st;
-
-	memset(w, 0, sizeof(*w));
-	memset(check, 0, sizeof(*check));
-	w->layer = layer;
-	w->check = check;
-	w->cluster = qcow2_cluster_bytes(&layer->header);
-	if (fstat(layer->fd, &st) < 0)
-		return err_sys(
-		    err, -errno, NULL, "%s: cannot be examined", layer->path);
-	w->n = ((uint64_t)st.st_size + w->cluster - 1) / w->cluster;
-	check->clusters = w->n;
-	if (w->n > MAX_CLUSTERS)
-		return err_set(err, -EFBIG,
-		    "%s: %" PRIu64 " clusters are too many to check; at most "
-		    "2^28",
-		    layer->path, w->n);
-	w->counts = calloc((size_t)w->n + 1, sizeof(*w->counts));
-	w->sole = calloc((size_t)w->n / 8 + 1, 1);
-	w->rows = malloc((size_t)w->cluster);
-	if (w->counts == NULL || w->sole == NULL || w->rows == NULL)
-		return err_set(err, -ENOMEM, "%s: out of memory", layer->path);
-	return 0;
-}
-
-static void
-close_walk(struct walk *w)
-{
-	free(w->counts);
-	free(w->sole);
-	free(w->rows);
-}
 
 static void
 compare_count(struct walk *w, uint64_t cluster, uint64_t stored)
@@ -332,7 +34,7 @@ compare_count(struct walk *w, uint64_t cluster, uint64_t stored)
 			    " is counted but nothing uses it",
 			    cluster * w->cluster);
 	} else if (stored < found) {
-		wrong(w->check,
+		check_wrong(w->check,
 		    "the cluster at %" PRIu64 " has %" PRIu64
 		    " references but is counted %" PRIu64,
 		    cluster * w->cluster, found, stored);
@@ -346,6 +48,8 @@ compare_block(struct walk *w, uint64_t first, uint64_t per, uint64_t offset,
 	unsigned int order = w->layer->header.refcount_order;
 	int error = 0;
 
+	if (offset != 0 && file_is_hole(w->layer->fd, offset, w->cluster))
+		offset = 0;
 	if (offset != 0)
 		error =
 		    file_read(w->layer->fd, block, (size_t)w->cluster, offset);
@@ -381,22 +85,27 @@ walk_counts(struct walk *w, uint8_t *block, struct err *err)
 		err_sys(err, error, NULL,
 		    "%s: the refcount table cannot be read", w->layer->path);
 	if (block == NULL && error == 0)
-		use(w, h->refcount_offset, n * 8, false, "the refcount table");
+		walk_use(w, h->refcount_offset, n * 8, 1, OWNER_SOLE,
+		    "the refcount table");
 	for (size_t i = 0; i < n && error == 0; i++, first += per) {
 		uint64_t at = get_be64((uint8_t *)&table[i]);
 
 		if ((at & (w->cluster - 1)) != 0 || at >= w->n * w->cluster) {
 			if (block == NULL)
-				wrong(w->check,
+				check_wrong(w->check,
 				    "refcount table entry %zu, 0x%" PRIx64
 				    ", names no block",
 				    i, at);
 			at = 0;
 		}
+		/* One that has another use, too, is looked at no more. */
+		if (block != NULL && at != 0 && w->counts[at / w->cluster] > 1)
+			at = 0;
 		if (block != NULL)
 			error = compare_block(w, first, per, at, block, err);
 		else if (at != 0)
-			use(w, at, w->cluster, false, "a refcount block");
+			walk_use(w, at, w->cluster, 1, OWNER_SOLE,
+			    "a refcount block");
 	}
 	if (block != NULL && error == 0)
 		for (; first < w->n; first++)
@@ -427,7 +136,7 @@ check_flag(struct walk *w, uint64_t *row, uint64_t at, struct err *err)
 	if (flag_is_right(w, entry))
 		return 0;
 	if (!w->fix) {
-		wrong(w->check,
+		check_wrong(w->check,
 		    "entry 0x%" PRIx64 " has a wrong flag for its count",
 		    entry);
 		return 0;
@@ -454,9 +163,9 @@ walk_flags(struct walk *w, struct err *err)
 
 		error = check_flag(
 		    w, &w->layer->l1[i], h->l1_offset + (uint64_t)i * 8, err);
-		if (error != 0 || table == 0 ||
-		    (error = read_rows(w, table, err)) != 0)
+		if (error != 0 || table == 0)
 			continue;
+		error = walk_rows(w, table, err);
 		for (size_t k = 0; k < rows && error == 0; k++) {
 			uint64_t *row = &w->rows[k * width];
 
@@ -464,6 +173,8 @@ walk_flags(struct walk *w, struct err *err)
 				error = check_flag(
 				    w, row, table + k * width * 8, err);
 		}
+		if (error == 1)
+			error = 0;
 	}
 	return error;
 }
@@ -473,10 +184,10 @@ check_layer(struct layer *layer, struct check *check, struct err *err)
 {
 	struct walk w;
 	uint8_t *block = NULL;
-	int error = open_walk(&w, layer, check, err);
+	int error = walk_open(&w, layer, check, err);
 
 	if (error == 0)
-		error = use_contents(&w, err);
+		error = walk_contents(&w, err);
 	if (error == 0)
 		error = walk_counts(&w, NULL, err);
 	if (error == 0) {
@@ -490,9 +201,9 @@ check_layer(struct layer *layer, struct check *check, struct err *err)
 	for (uint64_t i = 0; error == 0 && i < w.n; i++)
 		check->used += w.counts[i] > 0;
 	if (error == 0 && (layer->header.incompatible & QCOW2_CORRUPT) != 0)
-		wrong(check, "the image is marked as corrupt");
+		check_wrong(check, "the image is marked as corrupt");
 	free(block);
-	close_walk(&w);
+	walk_close(&w);
 	return error;
 }
 
@@ -595,10 +306,10 @@ int
 check_repair(struct layer *layer, struct check *check, struct err *err)
 {
 	struct walk w;
-	int error = open_walk(&w, layer, check, err);
+	int error = walk_open(&w, layer, check, err);
 
 	if (error == 0)
-		error = use_contents(&w, err);
+		error = walk_contents(&w, err);
 	if (error == 0 && check->corruptions > 0)
 		error = err_set(err, -EUCLEAN,
 		    "%s: %s; no count can mend that: copy what can be read "
@@ -611,7 +322,7 @@ check_repair(struct layer *layer, struct check *check, struct err *err)
 		error = walk_flags(&w, err);
 	if (error == 0)
 		error = clear_marks(layer, err);
-	close_walk(&w);
+	walk_close(&w);
 	return error;
 }
 

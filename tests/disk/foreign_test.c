@@ -177,6 +177,32 @@ a_table_that_has_moved_leaves_its_clusters_to_others(void **state)
 	is_clean(p->a);
 }
 
+/* It has no way to say that a cluster is zeros. */
+static void
+a_larger_backing_file_does_not_shine_through_version_2(void **state)
+{
+	struct place *p = *state;
+	struct disk *disk;
+
+	make((struct maker){ .size = 4 << 20 }, p->b);
+	disk = open_disk(p, p->b, DISK_WRITE);
+	fill(disk, 9, 0, 4 << 20);
+	assert_int_equal(disk_close(disk, NULL), 0);
+	make(
+	    (struct maker){
+		.version = 2, .size = (1 << 20) + 512, .backing = "b.qcow2" },
+	    p->a);
+	disk = open_disk(p, p->a, DISK_WRITE);
+	assert_int_equal(disk_resize(disk, 2 << 20, NULL), 0);
+	assert_true(is_all(disk, 0, (1 << 20) + 512, 2 << 20));
+	assert_int_equal(disk_close(disk, NULL), 0);
+	disk = open_disk(p, p->a, 0);
+	assert_true(is_all(disk, 9, 0, (1 << 20) + 512));
+	assert_true(is_all(disk, 0, (1 << 20) + 512, 2 << 20));
+	disk_close(disk, NULL);
+	is_clean(p->a);
+}
+
 static void
 a_file_ends_with_a_whole_cluster(void **state)
 {
@@ -216,6 +242,7 @@ main(void)
 		T(a_name_in_the_first_sector_can_change),
 		T(a_name_for_which_there_is_no_room_is_refused_beforehand),
 		T(a_table_that_has_moved_leaves_its_clusters_to_others),
+		T(a_larger_backing_file_does_not_shine_through_version_2),
 		T(a_file_ends_with_a_whole_cluster),
 		T(narrow_counts_are_checked_as_far_as_the_file_goes),
 	};
