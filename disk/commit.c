@@ -24,8 +24,11 @@
 #include <unistd.h>
 
 #include "disk/backing.h"
+#include "disk/create.h"
 #include "disk/file.h"
 #include "disk/pieces.h"
+
+#define PUSH_BYTES (32u << 20) /* written until the device is told */
 
 struct commit {
 	struct tree tree;
@@ -34,6 +37,7 @@ struct commit {
 	struct disk_set *set;
 	struct disk *alone; /* the top without its parents, held */
 	struct disk *below; /* the base, while it is written */
+	uint64_t unpushed;  /* bytes of that */
 	uint8_t *buffer;
 	const struct tree_progress *progress;
 };
@@ -179,6 +183,11 @@ write_down(const struct disk_extent *x, void *arg, struct err *err)
 	if (error == 0)
 		error =
 		    disk_write(base, c->buffer, (size_t)x->len, x->offset, err);
+	c->unpushed += x->len;
+	if (c->unpushed >= PUSH_BYTES) {
+		c->unpushed = 0;
+		disk_push(base);
+	}
 	return error;
 }
 
@@ -226,15 +235,16 @@ new_top(struct commit *c, const char *backing, bool raw, uint64_t size,
 	struct disk_options options = { .size = size,
 		.cluster_bits = cluster_bits < 12 ? 0 : cluster_bits,
 		.backing = backing,
-		.backing_format = raw ? "raw" : "qcow2",
-		.replace = true };
-	int error;
+		.backing_format = raw ? "raw" : "qcow2" };
+	int fd, error;
 
 	snprintf(temporary, sizeof(temporary), "%s~%" PRIu64, c->top->file,
 	    c->tree.catalogue.generation + 1);
 	error = tree_path(&c->tree, temporary, path, sizeof(path), err);
 	if (error == 0)
-		error = disk_create(path, &options, err);
+		error = create_unsynced(path, &options, &fd, err);
+	if (error == 0)
+		error = tree_sync_first(&c->tree, fd, err);
 	if (error == 0 &&
 	    catalogue_add(&c->tree.catalogue, CATALOGUE_RENAME, temporary,
 		c->top->file) == NULL)

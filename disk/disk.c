@@ -234,6 +234,14 @@ disk_size(const struct disk *disk)
 	return disk->top->size;
 }
 
+const char *
+disk_layer_path(const struct disk *disk, unsigned int depth)
+{
+	unsigned int top = disk->top->number;
+
+	return depth <= top ? disk->layers[top - depth]->path : NULL;
+}
+
 /* ---- iovecs ---- */
 
 size_t
@@ -789,6 +797,15 @@ node_flush(struct disk *disk, struct err *err)
 	disk->failed = true;
 	return err_sys(
 	    err, error, NULL, "%s: cannot be synced", disk->top->path);
+}
+
+void
+disk_push(struct disk *disk)
+{
+	pthread_rwlock_rdlock(&disk->lock);
+	/* Where it cannot, the flush takes longer. */
+	(void)!sync_file_range(disk->top->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	pthread_rwlock_unlock(&disk->lock);
 }
 
 int

@@ -68,6 +68,8 @@ struct disk_info {
 
 void disk_info(const struct disk *disk, struct disk_info *info);
 uint64_t disk_size(const struct disk *disk);
+/* The path of the image at this depth, borrowed; NULL: the chain has no such. */
+const char *disk_layer_path(const struct disk *disk, unsigned int depth);
 
 /* ---- reading and writing ---- */
 
@@ -98,6 +100,10 @@ int disk_discard(
 /* The top image will have these bytes, and what is beside them in their
  * clusters, itself; the disk's contents do not change.  qcow2 only. */
 int disk_own(struct disk *disk, uint64_t offset, uint64_t len, struct err *err);
+
+/* Begins to write to the device what disk_flush() will wait for: of use now and
+ * then while much is written. */
+void disk_push(struct disk *disk);
 
 /* What was written before is on the disk when it returns. */
 int disk_flush(struct disk *disk, struct err *err);

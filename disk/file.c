@@ -205,19 +205,27 @@ file_directory_bytes(const char *path)
 }
 
 int
-file_sync_directory(const char *path)
+file_open_directory(const char *path)
 {
 	char directory[PATH_MAX];
 	size_t n = file_directory_bytes(path);
-	int fd, error = 0;
+	int fd;
 
 	if (n >= sizeof(directory))
 		return -ENAMETOOLONG;
 	memcpy(directory, n > 0 ? path : ".", n > 0 ? n : 1);
 	directory[n > 0 ? n : 1] = '\0';
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}
+
+int
+file_sync_directory(const char *path)
+{
+	int fd = file_open_directory(path), error = 0;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fsync(fd) < 0)
 		error = -errno;
 	close(fd);

@@ -37,6 +37,9 @@ int file_sync(int fd);
 /* The same for n files at one time, and the times of their last change. */
 int file_sync_all(const int *fds, size_t n);
 
+/* A descriptor of the directory of path, or -Exxx. */
+int file_open_directory(const char *path);
+
 /* The names in the directory of path reach the disk. */
 int file_sync_directory(const char *path);
 

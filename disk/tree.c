@@ -24,6 +24,7 @@
 #include "disk/backing.h"
 #include "disk/file.h"
 #include "disk/qcow2.h"
+#include "disk/sweep.h"
 
 #define FIRST_BYTES 65536
 #define MAX_NODES   65536
@@ -570,6 +571,7 @@ tree_scan(struct tree *tree, struct err *err)
 	while (error == 0 && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
+		tree_sweep(tree, entry->d_name);
 		error = look_at(tree, entry->d_name, false, err);
 		if (error == 0 && tree->n > MAX_NODES)
 			error =

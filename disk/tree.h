@@ -60,7 +60,7 @@ int tree_open(struct tree *tree, const char *path, struct err *err);
 void tree_close(struct tree *tree);
 /* Whether somebody else waits to open it. */
 bool tree_is_wanted(const struct tree *tree);
-/* Reads which images there are. */
+/* Reads which images there are, and removes what was left behind. */
 int tree_scan(struct tree *tree, struct err *err);
 struct tree_node *tree_find(const struct tree *tree, const char *file);
 /* The path of a file of the tree. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the packages of the kinds given (build, test, lint) that are
+# Installs the packages of the kinds given (build, test, lint, bench) that are
 # missing.  Says nothing and needs no rights when none is.
 set -eu
 here=$(dirname "$0")

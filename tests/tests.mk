@@ -27,8 +27,9 @@ include tests/labs/hostile/hostile.mk
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
 bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS)
+	@tests/deps.sh bench
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
-	@echo "== nbd"; BUILD=$(BUILD) tests/bench/nbd.sh
+	@echo "== disks beside QEMU"; BUILD=$(BUILD) tests/bench/disk.py
 	@$(MAKE) -s guest
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 

@@ -269,6 +269,26 @@ contents(struct place *p, const char *directory, const char *file)
 	return bytes;
 }
 
+/* Nothing is there under a temporary name but what the catalogue has. */
+static void
+nothing_left_behind(const struct tree *tree)
+{
+	DIR *dir = opendir(tree->directory);
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		const char *name = entry->d_name;
+
+		if (strchr(name, '~') == NULL ||
+		    strcmp(name, CATALOGUE_NAME "~") == 0 ||
+		    catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, name) !=
+			NULL)
+			continue;
+		fail_msg("%s was left behind", name);
+	}
+	closedir(dir);
+}
+
 static void
 judge_tree(void *arg, size_t marks)
 {
@@ -281,6 +301,7 @@ judge_tree(void *arg, size_t marks)
 	path_in(x->p->scratch, "", path, sizeof(path));
 	if (tree_open(&tree, path, &err) != 0 || tree_scan(&tree, &err) != 0)
 		fail_msg("%s", err.text);
+	nothing_left_behind(&tree);
 	for (size_t i = 0; i < x->n; i++) {
 		uint8_t *bytes;
 
