@@ -30,6 +30,11 @@ disk_set_new(void)
 
 	if (set == NULL)
 		return NULL;
+	set->slots = slots_new();
+	if (set->slots == NULL) {
+		free(set);
+		return NULL;
+	}
 	pthread_mutex_init(&set->lock, NULL);
 	LIST_INIT(&set->layers);
 	return set;
@@ -42,6 +47,7 @@ disk_set_free(struct disk_set *set)
 		return;
 	assert(LIST_EMPTY(&set->layers));
 	pthread_mutex_destroy(&set->lock);
+	slots_free(set->slots);
 	free(set);
 }
 
@@ -466,7 +472,7 @@ read_run(struct disk *disk, const struct disk_extent *x,
     const struct iovec *iov, int n, bool cached, struct err *err)
 {
 	const struct layer *layer;
-	int error;
+	int fd, error;
 
 	if (!x->data) {
 		iov_zero(iov, n);
@@ -477,9 +483,12 @@ read_run(struct disk *disk, const struct disk_extent *x,
 		return cached
 		    ? -EAGAIN
 		    : read_compressed(disk, layer, iov, n, x->offset, err);
-	if (cached)
-		return file_readv_cached(layer->fd, iov, n, x->host_offset);
-	error = file_readv(layer->fd, iov, n, x->host_offset);
+	fd = layer_pin(layer, err);
+	if (fd < 0)
+		return fd;
+	error = cached ? file_readv_cached(fd, iov, n, x->host_offset)
+		       : file_readv(fd, iov, n, x->host_offset);
+	layer_unpin(layer);
 	return error == 0
 	    ? 0
 	    : err_sys(err, error, NULL, "%s: cannot be read at %" PRIu64,

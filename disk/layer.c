@@ -253,9 +253,10 @@ free_layer(struct layer *layer)
 			chunk_release(layer->chunks[i]);
 	free(layer->chunks);
 	free(layer->l1);
-	free(layer->path);
 	if (layer->fd >= 0)
 		close(layer->fd);
+	slot_free(layer->slot);
+	free(layer->path);
 	free(layer);
 }
 
@@ -369,6 +370,16 @@ is_above(const struct layer *const *stack, size_t n, const struct layer *layer)
 	return false;
 }
 
+/* Without memory for a slot the file stays open. */
+static void
+put_into_slot(struct disk_set *set, struct layer *layer, unsigned int flags)
+{
+	layer->slot = slot_new(
+	    set->slots, layer->fd, layer->path, (flags & LAYER_NO_LOCK) == 0);
+	if (layer->slot != NULL)
+		layer->fd = -1;
+}
+
 /* Opens files from path down until one is known, or is the base.  The stack
  * gets the new ones, *known what they stand on. */
 static int
@@ -409,6 +420,8 @@ open_down(struct disk_set *set, const char *top, const char *top_format,
 			    path, *n);
 		}
 		stack[*n] = layer;
+		if (*n > 0 && slots_needed(layer->fd))
+			put_into_slot(set, layer, flags);
 		l1_bytes += (uint64_t)layer->header.l1_entries * 8;
 		if (l1_bytes > LAYER_MAX_L1_BYTES) {
 			++*n;
@@ -513,15 +526,19 @@ layer_read_l2(const struct layer *layer, uint64_t offset, uint64_t *rows,
 	size_t width = h->extended_l2 ? 2 : 1;
 	uint64_t first = offset >> h->cluster_bits;
 	uint64_t index = first >> qcow2_l2_bits(h);
-	int error;
+	int fd, error;
 
 	first &= (UINT64_C(1) << qcow2_l2_bits(h)) - 1;
 	assert(first + count <= UINT64_C(1) << qcow2_l2_bits(h));
 	*table = index < h->l1_entries ? layer->l1[index] & QCOW2_OFFSET : 0;
 	if (*table == 0)
 		return 0;
-	error = file_read(
-	    layer->fd, rows, count * width * 8, *table + first * width * 8);
+	fd = layer_pin(layer, err);
+	if (fd < 0)
+		return fd;
+	error =
+	    file_read(fd, rows, count * width * 8, *table + first * width * 8);
+	layer_unpin(layer);
 	if (error != 0)
 		return err_sys(err, error, NULL,
 		    "%s: the L2 table at %" PRIu64 " cannot be read",
@@ -579,7 +596,7 @@ layer_read_compressed(
 	uint8_t *bytes;
 	uint32_t len;
 	bool good;
-	int error = layer_read_l2(layer, offset, row, 1, &table, err);
+	int fd, error = layer_read_l2(layer, offset, row, 1, &table, err);
 
 	if (error != 0)
 		return error;
@@ -592,7 +609,13 @@ layer_read_compressed(
 	bytes = malloc(len);
 	if (bytes == NULL)
 		return err_set(err, -ENOMEM, "%s: out of memory", layer->path);
-	error = file_read(layer->fd, bytes, len, at);
+	fd = layer_pin(layer, err);
+	if (fd < 0) {
+		free(bytes);
+		return fd;
+	}
+	error = file_read(fd, bytes, len, at);
+	layer_unpin(layer);
 	good = error == 0 &&
 	    (h->zstd ? inflate_zstd(bytes, len, to, cluster)
 		     : inflate_zlib(bytes, len, to, cluster));

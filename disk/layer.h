@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "disk/qcow2.h"
+#include "disk/slot.h"
 
 #define LAYER_MAX_DEPTH    (1u << 14)
 #define LAYER_MAX_L1_BYTES (UINT64_C(256) << 20) /* of all layers of a chain */
@@ -28,9 +29,10 @@ struct layer {
 	struct layer *parent; /* NULL: the base */
 	unsigned int number;  /* of parents below it */
 	unsigned int users;   /* disks and children */
-	int fd;
-	bool qcow2;   /* else raw */
-	bool guessed; /* raw because it looks like nothing else */
+	int fd;               /* -1: there is a slot */
+	struct slot *slot;    /* NULL: the file stays open */
+	bool qcow2;           /* else raw */
+	bool guessed;         /* raw because it looks like nothing else */
 	bool writable;
 	dev_t device;
 	ino_t inode;
@@ -45,6 +47,7 @@ struct layer {
 
 struct disk_set {
 	pthread_mutex_t lock;
+	struct slots *slots;
 	LIST_HEAD(, layer) layers;
 };
 
@@ -67,6 +70,20 @@ void layer_release(struct disk_set *set, struct layer *layer);
 
 /* One more user. */
 void layer_hold(struct disk_set *set, struct layer *layer);
+
+/* The layer's descriptor, until layer_unpin(); or -Exxx. */
+static inline int
+layer_pin(const struct layer *layer, struct err *err)
+{
+	return layer->slot == NULL ? layer->fd : slot_pin(layer->slot, err);
+}
+
+static inline void
+layer_unpin(const struct layer *layer)
+{
+	if (layer->slot != NULL)
+		slot_unpin(layer->slot);
+}
 
 /* Reads count L2 entries from the one of guest byte offset on, which must lie
  * in one L2 table, in host order; a row has two numbers where L2 entries are

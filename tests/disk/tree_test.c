@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "disk/check.h"
@@ -303,6 +304,44 @@ a_copy_of_what_has_changed_begins_anew(void **state)
 	expect_same(p, "top.qcow2", "copy.qcow2");
 }
 
+/* ---- long chains ---- */
+
+static void
+a_chain_may_be_longer_than_there_are_descriptors(void **state)
+{
+	struct place *p = *state;
+	struct rlimit old, few;
+	char file[32], below[32];
+	uint8_t expected[400], *bytes;
+	struct err err = { "" };
+	struct disk *disk;
+	size_t n;
+
+	for (unsigned int i = 0; i < 400; i++) {
+		snprintf(file, sizeof(file), "L%03u.qcow2", i);
+		snprintf(below, sizeof(below), "L%03u.qcow2", i - 1);
+		make(p, file, 400 * 64 * K, i > 0 ? below : NULL);
+		fill(p, file, (uint8_t)(i % 250 + 1), i * 64 * K, 100);
+		expected[i] = (uint8_t)(i % 250 + 1);
+	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ 340, 340 };
+	assert_int_equal(prlimit(0, RLIMIT_NOFILE, &few, NULL), 0);
+	bytes = contents(p, "L399.qcow2", &n);
+	for (unsigned int i = 0; i < 400; i++)
+		assert_int_equal(bytes[i * 64 * K], expected[i]);
+	free(bytes);
+	/* The base is seen to have been changed. */
+	disk = open_disk(p, "L399.qcow2", 0);
+	assert_int_equal(truncate(path_of(p, "L000.qcow2"), 1 << 20), 0);
+	assert_int_not_equal(disk_read(disk, expected, 1, 0, &err), 0);
+	assert_non_null(strstr(err.text, "L000.qcow2: has been changed"));
+	disk_close(disk, NULL);
+	few = old;
+	if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+		print_message("# the limit stays\n");
+}
+
 /* ---- left behind ---- */
 
 static void
@@ -335,6 +374,7 @@ main(void)
 		T(names_change_hands_between_disks_of_other_sizes),
 		T(a_copy_that_was_interrupted_goes_on),
 		T(a_copy_of_what_has_changed_begins_anew),
+		T(a_chain_may_be_longer_than_there_are_descriptors),
 		T(images_of_processes_that_are_gone_are_removed),
 	};
 
