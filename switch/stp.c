@@ -378,6 +378,7 @@ init_tree(struct stp_tree *tree, struct stp *stp, unsigned int index)
 		.root = index == 0 ? tree->bridge : 0,
 		.regional_root = tree->bridge,
 		.bridge = tree->bridge,
+		.sender = tree->bridge,
 	};
 }
 

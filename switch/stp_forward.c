@@ -45,34 +45,29 @@ forward_set(struct stp_branch *b, enum stp_state to)
 	stp->ops->state(stp->arg, b->port->number, b->tree->index, to);
 }
 
-/* What the role wants.  An instance forwards no more than the CIST does where
- * the region ends: beyond it there is one tree for all. */
-static enum stp_state
-wanted(const struct stp_branch *b)
-{
-	const struct stp_branch *cist = stp_cist(b);
-	bool ends = !b->port->rcvd_internal;
-	bool learn = b->learn && (cist->learn || !ends);
-	bool forward = b->forward && (cist->forward || !ends);
-
-	if (!learn)
-		return STP_DISCARDING;
-	return forward ? STP_FORWARDING : STP_LEARNING;
-}
-
 bool
 stp_forward_step(struct stp_branch *b)
 {
-	enum stp_state to = wanted(b);
-
-	if (b->state == to)
-		return false;
-	/* Up by one, down at once. */
-	forward_set(b,
-	    to == STP_DISCARDING || b->state == STP_FORWARDING
-		? STP_DISCARDING
-		: (enum stp_state)(b->state + 1));
-	return true;
+	switch (b->state) {
+	case STP_DISCARDING:
+		if (!b->learn)
+			return false;
+		forward_set(b, STP_LEARNING);
+		return true;
+	case STP_LEARNING:
+		if (b->learn && !b->forward)
+			return false;
+		forward_set(b, b->learn ? STP_FORWARDING : STP_DISCARDING);
+		return true;
+	case STP_FORWARDING:
+		if (b->forward)
+			return false;
+		forward_set(b, STP_DISCARDING);
+		return true;
+	case STP_NSTATES: break;
+	}
+	assert(!"a state of Port State Transition");
+	return false;
 }
 
 void

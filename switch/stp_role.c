@@ -279,10 +279,18 @@ synced(struct stp_branch *b)
 	return true;
 }
 
+/* Where the region ends, an instance forwards no more than the CIST does:
+ * beyond it there is one tree for all. */
+static bool
+is_at_boundary(const struct stp_branch *b)
+{
+	return !stp_is_cist(b) && !b->port->rcvd_internal;
+}
+
 static bool
 learns(struct stp_branch *b)
 {
-	if (b->learn)
+	if (b->learn || (is_at_boundary(b) && !stp_cist(b)->learn))
 		return false;
 	b->learn = true;
 	b->fd_while = stp_in_s(b->port->stp, stp_forward_delay_s(b));
@@ -292,10 +300,21 @@ learns(struct stp_branch *b)
 static bool
 forwards(struct stp_branch *b)
 {
-	if (!b->learn || b->forward)
+	if (!b->learn || b->forward ||
+	    (is_at_boundary(b) && !stp_cist(b)->forward))
 		return false;
 	b->forward = true;
 	b->fd_while = 0;
+	return true;
+}
+
+static bool
+follows_cist(struct stp_branch *b)
+{
+	if (!b->learn || !is_at_boundary(b) || stp_cist(b)->learn)
+		return false;
+	b->learn = b->forward = false;
+	b->fd_while = stp_in_s(b->port->stp, stp_forward_delay_s(b));
 	return true;
 }
 
@@ -439,15 +458,17 @@ designated_opens(struct stp_branch *b)
 		return false;
 	if (learns(b))
 		return true;
+	if (!forwards(b))
+		return false;
 	b->agreed = b->port->send_rstp;
-	return forwards(b);
+	return true;
 }
 
 static bool
 act_as_designated(struct stp_branch *b)
 {
-	return propose(b) || synced(b) || retired(b) || designated_agreed(b) ||
-	    designated_opens(b) || discards(b);
+	return follows_cist(b) || propose(b) || synced(b) || retired(b) ||
+	    designated_agreed(b) || designated_opens(b) || discards(b);
 }
 
 /* ---- Master Port (802.1Q-2018, 13.36) ---- */
@@ -460,15 +481,17 @@ master_opens(struct stp_branch *b)
 		return false;
 	if (learns(b))
 		return true;
+	if (!forwards(b))
+		return false;
 	b->agreed = b->port->send_rstp;
-	return forwards(b);
+	return true;
 }
 
 static bool
 act_as_master(struct stp_branch *b)
 {
-	return retired(b) || synced(b) || agreed(b) || proposed(b) ||
-	    master_opens(b) || discards(b);
+	return follows_cist(b) || retired(b) || synced(b) || agreed(b) ||
+	    proposed(b) || master_opens(b) || discards(b);
 }
 
 /* ---- Disabled, Alternate and Backup Port ---- */

@@ -31,7 +31,7 @@ may_be_root_port(const struct stp_branch *b)
 {
 	return b->info_is == STP_RECEIVED && !b->port->options.root_guard &&
 	    (stp_is_cist(b) || !is_boundary(b)) &&
-	    !same_bridge(b->port_priority.bridge, b->tree->bridge);
+	    !same_bridge(b->port_priority.sender, b->tree->bridge);
 }
 
 /* 17.21.25 a) to c). */
@@ -85,6 +85,7 @@ designate(struct stp_branch *b)
 	b->designated_priority = tree->root_priority;
 	b->designated_priority.bridge = tree->bridge;
 	b->designated_priority.port = b->id;
+	b->designated_priority.sender = tree->bridge;
 	/* A Configuration BPDU has no other field for it. */
 	if (stp_is_cist(b) && !b->port->send_rstp)
 		b->designated_priority.regional_root = tree->bridge;
@@ -121,7 +122,7 @@ choose_received_role(struct stp_branch *b, const struct stp_branch *root)
 	    0) {
 		b->selected_role = STP_DESIGNATED;
 		b->updt_info = true;
-	} else if (same_bridge(b->port_priority.bridge, b->tree->bridge)) {
+	} else if (same_bridge(b->port_priority.sender, b->tree->bridge)) {
 		b->selected_role = STP_BACKUP;
 	} else {
 		b->selected_role = STP_ALTERNATE;

@@ -29,6 +29,8 @@ struct stp_vector {
 	uint32_t internal_cost;
 	uint64_t bridge;
 	uint16_t port;
+	uint64_t sender; /* decides nothing: whose port it is, where bridge is
+			  * the sender's region */
 };
 
 struct stp_times {

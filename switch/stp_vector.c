@@ -39,7 +39,7 @@ stp_vector_cmp(const struct stp_vector *a, const struct stp_vector *b)
 bool
 stp_vector_same_port(const struct stp_vector *a, const struct stp_vector *b)
 {
-	return ((a->bridge ^ b->bridge) & MAC_MASK) == 0 &&
+	return ((a->sender ^ b->sender) & MAC_MASK) == 0 &&
 	    ((a->port ^ b->port) & PORT_MASK) == 0;
 }
 
@@ -62,19 +62,22 @@ seconds(uint16_t time, uint16_t min, uint16_t max)
 	return s < min ? min : s > max ? max : s;
 }
 
+/* To a bridge of RSTP a region is one bridge, named by its Regional Root. */
 static void
 read_cist(struct stp_branch *b, const struct bpdu *bpdu)
 {
 	const struct stp *stp = b->port->stp;
-	bool internal = b->port->rcvd_internal;
+	bool mst = bpdu->version == BPDU_MSTP;
+	bool names = mst && stp->options.mode == STP_MODE_MSTP;
 
 	b->msg_priority = (struct stp_vector){
 		.root = bpdu->root,
 		.external_cost = bpdu->external_cost,
 		.regional_root = bpdu->bridge,
-		.internal_cost = internal ? bpdu->internal_cost : 0,
-		.bridge = internal ? bpdu->sender : bpdu->bridge,
+		.internal_cost = names ? bpdu->internal_cost : 0,
+		.bridge = names ? bpdu->sender : bpdu->bridge,
 		.port = bpdu->port,
+		.sender = mst ? bpdu->sender : bpdu->bridge,
 	};
 	b->msg_times = (struct stp_times){
 		.message_age_s = seconds(bpdu->message_age, 0, UINT8_MAX),
@@ -84,7 +87,8 @@ read_cist(struct stp_branch *b, const struct bpdu *bpdu)
 		    seconds(bpdu->hello, STP_HELLO_MIN_S, STP_HELLO_MAX_S),
 		.forward_delay_s = seconds(
 		    bpdu->forward_delay, STP_DELAY_MIN_S, STP_DELAY_MAX_S),
-		.hops = internal ? bpdu->hops : stp->options.max_hops,
+		.hops =
+		    b->port->rcvd_internal ? bpdu->hops : stp->options.max_hops,
 	};
 }
 
@@ -102,6 +106,7 @@ read_msti(struct stp_branch *b, const struct bpdu *bpdu)
 		    (bpdu->sender & MAC_MASK),
 		.port = (uint16_t)((m->port_priority & 0xf0) << 8 |
 		    (bpdu->port & PORT_MASK)),
+		.sender = bpdu->sender,
 	};
 	b->msg_times = (struct stp_times){ .hops = m->hops };
 }
