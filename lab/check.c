@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "lab/check_tree.h"
 #include "lab/check_vm.h"
 #include "lab/check_wire.h"
 #include "lab/filter.h"
@@ -57,7 +58,8 @@ no_such_port(struct check *c, struct place at, const char *name)
 	for (unsigned int i = 0; i < c->lab->nports; i++)
 		nearest_try(&near, c->lab->ports[i]->full);
 	missing(c, at, "port", name, &near,
-	    "name one of a router, VM, host or plug as NODE.PORT");
+	    "name one of a router, VM, host or plug as NODE.PORT, or a "
+	    "switch's as SWITCH.SWITCH or SWITCH.NODE.PORT");
 }
 
 static void
@@ -147,35 +149,87 @@ root_of(const struct check *c, unsigned int sw)
 	return sw;
 }
 
-static void
-check_uplink(struct check *c, struct lab_switch *sw, unsigned int i)
+/* Is there another cable between the two, named before? */
+static bool
+is_joined_already(const struct lab_switch *sw, unsigned int i)
+{
+	const struct lab_switch *up = sw->up[i];
+
+	for (unsigned int k = 0; k < i; k++)
+		if (sw->up[k] == up)
+			return true;
+	for (unsigned int k = 0; up < sw && k < up->uplinks.n; k++)
+		if (up->up[k] == sw)
+			return true;
+	return false;
+}
+
+static bool
+check_uplink_name(struct check *c, const struct lab_switch *sw, unsigned int i)
 {
 	const struct lab_text *text = &sw->uplinks.list[i];
-	struct lab_switch *up = sw->up[i];
-	unsigned int a, b;
+	const struct lab_switch *up = sw->up[i];
 
-	if (up == NULL) {
+	if (up == NULL)
 		no_such_switch(c, text->node->at, text->text);
-		return;
-	}
-	if (up == sw) {
+	else if (up == sw)
 		problem_add(c->problems, text->node->at,
 		    "switch \"%s\" has an uplink to itself; name another "
 		    "switch",
 		    sw->item.name);
-		return;
-	}
-	a = root_of(c, (unsigned int)(sw - c->lab->switches));
-	b = root_of(c, (unsigned int)(up - c->lab->switches));
-	if (a == b) {
+	else if (is_joined_already(sw, i))
 		problem_add(c->problems, text->node->at,
+		    "switches \"%s\" and \"%s\" have a cable already; remove "
+		    "this uplink",
+		    sw->item.name, up->item.name);
+	else
+		return true;
+	return false;
+}
+
+static bool
+has_tree(const struct lab_switch *sw)
+{
+	return sw->stp.item.node != NULL;
+}
+
+/* A loop is broken by a spanning tree if all switches of it take part: those
+ * that do not let no BPDUs pass. */
+static void
+join_segments(struct check *c, const struct lab_switch *sw, unsigned int i)
+{
+	const struct lab_switch *up = sw->up[i];
+	unsigned int a = root_of(c, (unsigned int)(sw - c->lab->switches));
+	unsigned int b = root_of(c, (unsigned int)(up - c->lab->switches));
+
+	if (a == b && !(has_tree(sw) && has_tree(up)))
+		problem_add(c->problems, sw->uplinks.list[i].node->at,
 		    "the uplink from \"%s\" to \"%s\" closes a loop of "
 		    "switches, where frames would circle for ever; remove one "
-		    "uplink",
+		    "uplink, or give all switches of the loop a spanning tree, "
+		    "\"stp:\"",
 		    sw->item.name, up->item.name);
-		return;
-	}
 	c->segment[a > b ? a : b] = a > b ? b : a;
+}
+
+/* Uplinks between switches with a spanning tree first: a loop that then closes
+ * has others in it. */
+static void
+check_uplinks(struct check *c, bool trees)
+{
+	const struct lab *lab = c->lab;
+
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		for (unsigned int k = 0; k < lab->switches[i].uplinks.n; k++) {
+			const struct lab_switch *sw = &lab->switches[i];
+			const struct lab_switch *up = sw->up[k];
+
+			if ((up != NULL && has_tree(sw) && has_tree(up)) !=
+			    trees)
+				continue;
+			if (check_uplink_name(c, sw, k))
+				join_segments(c, sw, k);
+		}
 }
 
 static void
@@ -185,9 +239,8 @@ check_switches(struct check *c)
 
 	for (unsigned int i = 0; i < lab->nswitches; i++)
 		c->segment[i] = i;
-	for (unsigned int i = 0; i < lab->nswitches; i++)
-		for (unsigned int k = 0; k < lab->switches[i].uplinks.n; k++)
-			check_uplink(c, &lab->switches[i], k);
+	check_uplinks(c, true);
+	check_uplinks(c, false);
 	for (unsigned int i = 0; i < lab->nswitches; i++) {
 		const struct lab_switch *sw = &lab->switches[i];
 		bool used = sw->uplinks.n > 0;
@@ -808,7 +861,7 @@ check_capture(struct check *c, const struct lab_capture *capture)
 	for (unsigned int i = 0; i < capture->at.n; i++) {
 		const struct lab_text *at = &capture->at.list[i];
 
-		if (lab_port(lab, at->text) == NULL)
+		if (!lab_has_port(lab, at->text))
 			no_such_port(c, at->node->at, at->text);
 		for (unsigned int k = 0; k < i; k++)
 			if (strcmp(capture->at.list[k].text, at->text) == 0)
@@ -881,7 +934,7 @@ check_event(struct check *c, const struct lab_event *event)
 		problem_add(c->problems, item->node->at,
 		    "what is to be set? write \"set: NODE.PORT, down: true\" "
 		    "or \"set: NODE.PORT, delay: 20ms\"");
-	if (event->set != NULL && lab_port(c->lab, event->set) == NULL)
+	if (event->set != NULL && !lab_has_port(c->lab, event->set))
 		no_such_port(c, lab_place(item, "set"), event->set);
 }
 
@@ -989,7 +1042,7 @@ check_expect_frames(struct check *c, const struct lab_expect *e)
 	struct nearest near;
 
 	need(c, e, "frames", "add \"frames: \">=1\"\" or \"frames: 0\"");
-	if (lab_port(c->lab, e->at) == NULL)
+	if (!lab_has_port(c->lab, e->at))
 		no_such_port(c, lab_place(&e->item, "at"), e->at);
 	check_filter(c, &e->item, e->filter);
 	if (e->verdict == NULL ||
@@ -1093,6 +1146,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 	check_ports(c);
 	check_routers(c);
 	lab_check_wires(lab, problems);
+	lab_check_trees(lab, problems);
 	lab_check_vms(lab, problems);
 	for (unsigned int i = 0; i < lab->nhosts; i++)
 		if (i == 0 ||

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lab/client.h"
+#include "lab/tree.h"
 #include "lab/wire.h"
 
 /* A file is named from where the command is given, and opened by the lab. */
@@ -30,23 +31,30 @@ value_of(const char *key, const char *text)
 	return value;
 }
 
-/* "delay=20ms" into pairs.  0, or -EINVAL with *err. */
+/* "delay=20ms" and "stp-cost=100" into the request, the former for way.  What
+ * a spanning tree is told is looked at in the lab: some depends on what is set
+ * there.  0, or -EINVAL with *err. */
 static int
-read_pair(json_t *pairs, const char *word, struct err *err)
+read_pair(json_t *request, const char *way, const char *word, struct err *err)
 {
 	const char *equals = strchr(word, '=');
 	struct lab_wire wire = { .given = 0 };
-	json_t *value;
+	json_t *value, *pairs;
 	char key[40];
-	int e;
 
 	snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
-	e = wire_read(&wire, key, equals + 1, err);
-	if (e < 0)
-		return e;
+	if (strncmp(key, TREE_KEY_PREFIX, strlen(TREE_KEY_PREFIX)) == 0)
+		way = "stp";
+	else if (wire_read(&wire, key, equals + 1, err) < 0)
+		return -EINVAL;
 	value = value_of(key, equals + 1);
 	if (value == NULL)
 		return err_set(err, -EINVAL, "%s: is not UTF-8", key);
+	pairs = json_object_get(request, way);
+	if (pairs == NULL) {
+		pairs = json_object();
+		json_object_set_new(request, way, pairs);
+	}
 	json_object_set_new(pairs, key, value);
 	return 0;
 }
@@ -60,7 +68,6 @@ read_words(char *const *words, int n, struct err *err)
 
 	for (int i = 0; i < n; i++) {
 		const char *word = words[i];
-		json_t *pairs = json_object_get(request, way);
 
 		if (strcmp(word, "down") == 0 || strcmp(word, "up") == 0) {
 			json_object_set_new(request, "down",
@@ -71,11 +78,7 @@ read_words(char *const *words, int n, struct err *err)
 		    strcmp(word, "out") == 0 || strcmp(word, "both") == 0) {
 			way = word;
 		} else if (strchr(word, '=') != NULL) {
-			if (pairs == NULL) {
-				pairs = json_object();
-				json_object_set_new(request, way, pairs);
-			}
-			if (read_pair(pairs, word, err) < 0)
+			if (read_pair(request, way, word, err) < 0)
 				goto fail;
 		} else {
 			err_set(err, -EINVAL,
@@ -122,7 +125,8 @@ run_set(struct call *call)
 
 const struct command command_set = {
 	.name = "set",
-	.arguments = "LAB NODE.PORT [in|out|both] KEY=VALUE... [down|up|plain]",
+	.arguments = "LAB NODE[.PORT] [in|out|both] KEY=VALUE... "
+		     "[down|up|plain]",
 	.summary = "changes a running lab",
 	.help =
 	    "Changes what happens on the cable of a port in a running lab, or "
@@ -132,7 +136,12 @@ const struct command command_set = {
 	    "  lanyard set nat bob.eth0 out rate=10Mbit/s in rate=50Mbit/s\n"
 	    "They are for both directions, or for those behind in or out, as "
 	    "seen from NODE.\n\"none\" takes back what a key said, plain "
-	    "everything.",
+	    "everything.\n"
+	    "Keys that begin with stp- are those of stp: in lanyard.lab(5), of "
+	    "a switch or of\none of its ports, as\n"
+	    "  lanyard set nat lan stp-priority=4096\n"
+	    "  lanyard set nat lan.core stp-cost=100 stp-cost/1=20000\n"
+	    "where /1 is for instance 1.",
 	.min_args = 3,
 	.max_args = -1,
 	.run = run_set,

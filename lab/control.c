@@ -15,6 +15,7 @@
 #include "lab/nearest.h"
 #include "lab/output.h"
 #include "lab/request.h"
+#include "lab/tree_change.h"
 #include "pcap-tools/capture.h"
 
 struct client {
@@ -178,44 +179,86 @@ read_wire(struct lab_wire *wire, json_t *pairs, struct err *err)
 	return 0;
 }
 
+/* What is set on a cable; *says: anything. */
 static int
-set(struct port *port, const struct request *r, struct err *err)
+read_cabling(struct cabling_change *change, bool *says, const struct request *r,
+    struct err *err)
 {
 	json_t *const pairs[] = {
 		[WIRE_BOTH] = r->both, [WIRE_OUT] = r->out, [WIRE_IN] = r->in
 	};
-	struct cabling_change change = {
+
+	*change = (struct cabling_change){
 		.sets_link = r->link != NULL, .down = r->down, .plain = r->plain
 	};
-	bool says = change.sets_link || change.plain;
-
+	*says = change->sets_link || change->plain;
 	for (int way = 0; way < WIRE_DIRECTIONS; way++) {
-		if (read_wire(&change.wire[way], pairs[way], err) < 0)
+		if (read_wire(&change->wire[way], pairs[way], err) < 0)
 			return -EINVAL;
-		says |= change.wire[way].given != 0;
+		*says |= change->wire[way].given != 0;
 	}
-	if (!says)
+	return 0;
+}
+
+static int
+read_tree(struct tree_change *change, const struct fabric *f,
+    const struct request *r, struct err *err)
+{
+	const char *key;
+	json_t *value;
+	int e = tree_change_begin(change, f, r->port, err);
+
+	if (e < 0)
+		return e;
+	json_object_foreach(r->stp, key, value)
+	{
+		e = tree_change_add(change, key, json_string_value(value), err);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+/* Nothing is done before all of it is known to be right. */
+static int
+set(const struct fabric *f, struct port *port, const struct request *r,
+    struct err *err)
+{
+	struct cabling_change cabling;
+	struct tree_change tree;
+	bool says;
+	int e = read_cabling(&cabling, &says, r, err);
+
+	if (e == 0 && r->stp != NULL)
+		e = read_tree(&tree, f, r, err);
+	if (e < 0)
+		return e;
+	if (port == NULL && (says || r->stp == NULL))
+		return fabric_no_port(f, r->port, err);
+	if (!says && r->stp == NULL)
 		return err_set(err, -EINVAL,
 		    "nothing is to be set; say \"down\", or what happens on "
-		    "the cable by \"both\", \"in\" or \"out\"");
-	return cabling_change(port, &change, err);
+		    "the cable by \"both\", \"in\" or \"out\", or \"stp\"");
+	if (says)
+		e = cabling_change(port, &cabling, err);
+	return e < 0 || r->stp == NULL ? e : tree_change_do(&tree, err);
 }
 
 static void
 call_set(struct client *c, const struct request *r)
 {
-	struct port *port = fabric_port(c->control->config.fabric, r->port);
+	const struct fabric *f = c->control->config.fabric;
+	struct port *port = fabric_port(f, r->port);
 	struct err err = { "" };
 
-	if (port == NULL)
-		fabric_no_port(c->control->config.fabric, r->port, &err);
-	else if (set(port, r, &err) == 0)
+	if (set(f, port, r, &err) == 0)
 		err_clear(&err);
 	if (err.text[0] != '\0')
 		reply_error(c, &err);
 	else
-		reply(
-		    c, json_pack("{s:b,s:b}", "ok", 1, "up", port_is_up(port)));
+		reply(c,
+		    json_pack("{s:b,s:b}", "ok", 1, "up",
+			port == NULL || port_is_up(port)));
 }
 
 static int

@@ -1,6 +1,7 @@
 /*
  * The outline: a tree of switches by their uplinks, with what is plugged into
- * each.  For labs too wide for a diagram, a hundred machines among them.
+ * each.  For labs too wide for a diagram, a hundred machines among them.  Of a
+ * ring, each switch is drawn once, and the uplink that closes it in words.
  */
 #include "lab/draw_node.h"
 
@@ -12,6 +13,7 @@ struct outline {
 	const struct draw_lab *draw;
 	FILE *out;
 	bool last[DEPTH_MAX]; /* is the branch at this depth the last one? */
+	bool drawn[LAB_SWITCHES_MAX];
 };
 
 static void
@@ -38,26 +40,37 @@ port_row(const struct outline *o, const struct draw_node *node,
 	fputc('\n', o->out);
 }
 
-/* Is sw drawn below up?  A switch hangs on the first of its uplinks. */
+/* Is switch i drawn below up?  It hangs on the first of its uplinks. */
 static bool
-hangs_on(const struct lab_switch *sw, const struct lab_switch *up)
+hangs_on(const struct outline *o, unsigned int i, const struct lab_switch *up)
 {
-	return sw->uplinks.n > 0 && sw->up[0] == up;
+	const struct lab_switch *sw = &o->draw->lab->switches[i];
+
+	return !o->drawn[i] && sw->uplinks.n > 0 && sw->up[0] == up;
 }
 
 static unsigned int
 count_children(const struct outline *o, unsigned int bus)
 {
 	const struct draw_lab *draw = o->draw;
+	const struct lab_switch *sw = draw->buses[bus].sw;
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < draw->nnodes; i++)
 		for (unsigned int k = 0; k < draw->nodes[i].nports; k++)
 			n += draw_bus_of(draw, &draw->nodes[i].ports[k]) == bus;
-	for (unsigned int i = 0; i < draw->lab->nswitches; i++)
-		n += hangs_on(&draw->lab->switches[i], draw->buses[bus].sw) &&
-		    draw->buses[bus].sw != NULL;
+	for (unsigned int i = 0; sw != NULL && i < draw->lab->nswitches; i++)
+		n += hangs_on(o, i, sw);
 	return n;
+}
+
+/* The uplinks but the one by which it hangs. */
+static void
+other_uplinks(
+    const struct outline *o, const struct lab_switch *sw, unsigned int depth)
+{
+	for (unsigned int i = depth > 0; i < sw->uplinks.n; i++)
+		fprintf(o->out, " and to %s", sw->up[i]->item.name);
 }
 
 static void
@@ -65,11 +78,14 @@ bus_rows(struct outline *o, unsigned int bus, unsigned int depth)
 {
 	const struct draw_lab *draw = o->draw;
 	const struct lab_switch *sw = draw->buses[bus].sw;
-	unsigned int left = count_children(o, bus);
+	unsigned int left;
 
+	if (sw != NULL)
+		o->drawn[sw - draw->lab->switches] = true;
+	left = count_children(o, bus);
 	fprintf(o->out, "%s ═══", draw_bus_name(&draw->buses[bus]));
-	for (unsigned int i = 1; sw != NULL && i < sw->uplinks.n; i++)
-		fprintf(o->out, " and to %s", sw->up[i]->item.name);
+	if (sw != NULL)
+		other_uplinks(o, sw, depth);
 	fputc('\n', o->out);
 	if (depth + 1 == DEPTH_MAX)
 		return;
@@ -80,7 +96,7 @@ bus_rows(struct outline *o, unsigned int bus, unsigned int depth)
 				    &draw->nodes[i].ports[k], depth + 1,
 				    --left == 0);
 	for (unsigned int i = 0; sw != NULL && i < draw->lab->nswitches; i++) {
-		if (!hangs_on(&draw->lab->switches[i], sw))
+		if (!hangs_on(o, i, sw))
 			continue;
 		o->last[depth + 1] = --left == 0;
 		indent(o, depth + 1, left == 0);
@@ -99,4 +115,8 @@ draw_outline(const struct draw_lab *draw, FILE *out)
 		if (sw == NULL || sw->uplinks.n == 0)
 			bus_rows(&o, b, 0);
 	}
+	for (unsigned int b = 0; b < draw->nbuses; b++)
+		if (draw->buses[b].sw != NULL &&
+		    !o.drawn[draw->buses[b].sw - draw->lab->switches])
+			bus_rows(&o, b, 0);
 }

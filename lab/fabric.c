@@ -8,6 +8,7 @@
 
 #include "lab/cabling.h"
 #include "lab/nearest.h"
+#include "lab/tree.h"
 
 /* Seeds follow from the lab's seed and names: FNV-1a, 64 bits. */
 static uint64_t
@@ -125,6 +126,66 @@ join_uplinks(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	return 0;
 }
 
+/* ---- spanning trees ---- */
+
+static int
+add_tree(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_stp *stp = &f->lab->switches[i].stp;
+	struct stp_options options;
+	int e;
+
+	if (stp->item.node == NULL)
+		return 0;
+	e = tree_options(&options, stp, err);
+	if (e < 0)
+		return e;
+	f->trees[i] = stp_switch_new(f->switches[i], &options, err);
+	return f->trees[i] == NULL ? -ENOMEM : 0;
+}
+
+/* What the lab file says of a switch's port, or NULL. */
+static const struct lab_stp_port *
+says_of(const struct lab_stp *stp, const char *to)
+{
+	for (unsigned int i = 0; i < stp->nports; i++)
+		if (strcmp(stp->ports[i].to, to) == 0)
+			return &stp->ports[i];
+	return NULL;
+}
+
+/* Of the end of a cable, if it is in a tree. */
+static int
+set_tree_port(struct fabric *f, struct port *port, struct err *err)
+{
+	int i = fabric_switch_of(f, port);
+	struct stp_port_options options;
+	const struct lab_switch *sw;
+	const char *to;
+	int e;
+
+	if (i < 0 || f->trees[i] == NULL)
+		return 0;
+	sw = &f->lab->switches[i];
+	to = port->name + strlen(sw->item.name) + 1;
+	e = tree_port_options(&options, &sw->stp, says_of(&sw->stp, to),
+	    lab_port(f->lab, to), err);
+	if (e == 0)
+		stp_switch_set_port(f->trees[i], port, &options);
+	return e;
+}
+
+static int
+set_tree_ports(struct fabric *f, struct err *err)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; i < f->ncables && e == 0; i++)
+		for (unsigned int k = 0; k < 2 && e == 0; k++)
+			e = set_tree_port(f, f->cables[i][k], err);
+	return e;
+}
+
 /* ---- nodes ---- */
 
 static int
@@ -137,7 +198,7 @@ add_switch(struct fabric *f, unsigned int i, struct err *err)
 	};
 
 	f->switches[i] = switch_new(f->loop, sw->item.name, &options, err);
-	return f->switches[i] == NULL ? -ENOMEM : 0;
+	return f->switches[i] == NULL ? -ENOMEM : add_tree(f, i, err);
 }
 
 static int
@@ -300,15 +361,16 @@ alloc_tables(struct fabric *f, struct err *err)
 	for (unsigned int i = 0; i < lab->nswitches; i++)
 		f->max_cables += lab->switches[i].uplinks.n;
 	f->switches = calloc(lab->nswitches + 1, sizeof(f->switches[0]));
+	f->trees = calloc(lab->nswitches + 1, sizeof(f->trees[0]));
 	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
 	f->hosts = calloc(lab->nhosts + 1, sizeof(f->hosts[0]));
 	f->outside = calloc(lab->nvms + lab->nplugs + 1, sizeof(f->outside[0]));
 	f->ports = calloc(lab->nports + 1, sizeof(f->ports[0]));
 	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
 	f->cable = calloc(f->max_cables + 1, sizeof(f->cable[0]));
-	if (f->switches == NULL || f->routers == NULL || f->hosts == NULL ||
-	    f->outside == NULL || f->ports == NULL || f->cables == NULL ||
-	    f->cable == NULL)
+	if (f->switches == NULL || f->trees == NULL || f->routers == NULL ||
+	    f->hosts == NULL || f->outside == NULL || f->ports == NULL ||
+	    f->cables == NULL || f->cable == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -335,6 +397,8 @@ build(struct fabric *f, uint64_t seed, const char *sockets, struct err *err)
 		e = join_uplinks(f, i, seed, err);
 	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
 		e = set_cable(f, i, err);
+	if (e == 0)
+		e = set_tree_ports(f, err);
 	return e;
 }
 
@@ -375,9 +439,12 @@ fabric_free(struct fabric *f)
 		traffic_free(f->hosts[i]);
 	for (unsigned int i = 0; f->routers != NULL && i < lab->nrouters; i++)
 		router_free(f->routers[i]);
+	for (unsigned int i = 0; f->trees != NULL && i < lab->nswitches; i++)
+		stp_switch_free(f->trees[i]);
 	for (unsigned int i = 0; f->switches != NULL && i < lab->nswitches; i++)
 		switch_free(f->switches[i]);
 	free(f->switches);
+	free(f->trees);
 	free(f->routers);
 	free(f->hosts);
 	free(f->outside);
@@ -397,6 +464,25 @@ fabric_port(const struct fabric *f, const char *name)
 			if (strcmp(f->cables[i][k]->name, name) == 0)
 				return f->cables[i][k];
 	return NULL;
+}
+
+int
+fabric_switch(const struct fabric *f, const char *name)
+{
+	const struct lab_switch *sw = lab_switch(f->lab, name);
+
+	return sw == NULL ? -1 : (int)(sw - f->lab->switches);
+}
+
+int
+fabric_switch_of(const struct fabric *f, const struct port *port)
+{
+	const struct lan_switch *sw = switch_of(port);
+
+	for (unsigned int i = 0; sw != NULL && i < f->lab->nswitches; i++)
+		if (f->switches[i] == sw)
+			return (int)i;
+	return -1;
 }
 
 struct router *

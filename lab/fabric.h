@@ -11,13 +11,15 @@
 #include "lab/model.h"
 #include "router/router.h"
 #include "switch/port.h"
+#include "switch/stp_switch.h"
 #include "switch/switch.h"
 #include "switch/traffic.h"
 
 struct fabric {
 	struct loop *loop;
 	const struct lab *lab;
-	struct lan_switch **switches; /* in the lab's order, as the next two */
+	struct lan_switch **switches; /* in the lab's order, as the next */
+	struct stp_switch **trees;    /* of the switches; NULL: none */
 	struct router **routers;
 	struct traffic **hosts;
 	struct node *outside; /* of each VM, then of each plug */
@@ -42,6 +44,11 @@ struct port *fabric_port(const struct fabric *fabric, const char *name);
  * directions of each cable. */
 void fabric_each_node(const struct fabric *fabric,
     void (*each)(void *arg, struct node *node), void *arg);
+
+/* The switch of that name, as its place in the lab, or -1. */
+int fabric_switch(const struct fabric *fabric, const char *name);
+/* The same of the switch whose port it is. */
+int fabric_switch_of(const struct fabric *fabric, const struct port *port);
 
 struct router *fabric_router(const struct fabric *fabric, const char *name);
 

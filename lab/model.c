@@ -332,6 +332,43 @@ lab_switch(const struct lab *lab, const char *name)
 	return NULL;
 }
 
+bool
+lab_is_uplink(const struct lab_switch *sw, const struct lab_switch *to)
+{
+	for (unsigned int i = 0; i < sw->uplinks.n; i++)
+		if (sw->up[i] == to)
+			return true;
+	return false;
+}
+
+bool
+lab_is_plugged(
+    const struct lab *lab, const struct lab_switch *sw, const char *what)
+{
+	const struct lab_switch *other = lab_switch(lab, what);
+	const struct lab_port *port = lab_port(lab, what);
+
+	return (port != NULL && port->sw == sw) ||
+	    (other != NULL &&
+		(lab_is_uplink(sw, other) || lab_is_uplink(other, sw)));
+}
+
+bool
+lab_has_port(const struct lab *lab, const char *name)
+{
+	const char *dot = name != NULL ? strchr(name, '.') : NULL;
+	char first[LAB_NAME_MAX + 1];
+	const struct lab_switch *sw;
+
+	if (name != NULL && lab_port(lab, name) != NULL)
+		return true;
+	if (dot == NULL || (size_t)(dot - name) >= sizeof(first))
+		return false;
+	snprintf(first, sizeof(first), "%.*s", (int)(dot - name), name);
+	sw = lab_switch(lab, first);
+	return sw != NULL && lab_is_plugged(lab, sw, dot + 1);
+}
+
 const char *
 lab_kind_name(enum lab_kind kind)
 {

@@ -49,11 +49,42 @@ struct lab_range {
 
 enum lab_kind { LAB_SWITCH, LAB_ROUTER, LAB_VM, LAB_HOST, LAB_PLUG };
 
+/* An MSTI: what a switch says of it, or a switch's port. */
+struct lab_stp_instance {
+	struct lab_item item;
+	uint64_t id, cost, priority;
+	const char *vlans; /* "10-19,30" */
+};
+
+/* A switch's port in its spanning tree. */
+struct lab_stp_port {
+	struct lab_item item;
+	const char *to; /* the other end: "core", "alice.eth0" */
+	uint64_t cost, priority;
+	int edge; /* enum stp_edge */
+	bool bpdu_guard, root_guard, tcn_guard, point_to_point;
+	struct lab_stp_instance *instances;
+	unsigned int ninstances;
+};
+
+struct lab_stp {
+	struct lab_item item;
+	int mode; /* enum stp_mode */
+	uint64_t priority, hello_ns, max_age_ns, forward_delay_ns, hold,
+	    max_hops, revision;
+	const char *region;
+	struct lab_stp_instance *instances;
+	unsigned int ninstances;
+	struct lab_stp_port *ports;
+	unsigned int nports;
+};
+
 struct lab_switch {
 	struct lab_item item;
 	uint64_t ageing_ns, macs;
 	struct lab_texts uplinks; /* names of switches */
 	struct lab_switch **up;   /* the same, resolved */
+	struct lab_stp stp;       /* stp.item.node NULL: none */
 };
 
 struct lab_reserve {
@@ -222,6 +253,15 @@ struct lab_port *lab_port(const struct lab *lab, const char *full);
 struct lab_vm *lab_vm(const struct lab *lab, const char *name);
 struct lab_router *lab_router(const struct lab *lab, const char *name);
 struct lab_switch *lab_switch(const struct lab *lab, const char *name);
+
+/* Does sw have a cable to the switch to, by its own uplinks? */
+bool lab_is_uplink(const struct lab_switch *sw, const struct lab_switch *to);
+/* Is that plugged into sw: a switch ("core"), or a port ("gw.inside")? */
+bool lab_is_plugged(
+    const struct lab *lab, const struct lab_switch *sw, const char *what);
+/* Is there that port, of a node ("gw.inside") or of a switch, by what is plugged
+ * in ("lan.core", "lan.gw.inside")? */
+bool lab_has_port(const struct lab *lab, const char *name);
 
 const char *lab_kind_name(enum lab_kind kind); /* "router" */
 

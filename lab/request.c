@@ -24,7 +24,7 @@ struct field {
 		.name = (n), .kind = (k), .into = offsetof(struct request, m), \
 		.optional = true                                               \
 	}
-#define FIELDS_MAX 6
+#define FIELDS_MAX 7
 
 static const struct {
 	const char *name;
@@ -38,7 +38,8 @@ static const struct {
 	{ "set", REQUEST_SET,
 	    { FIELD("port", TEXT, port), OPTIONAL("down", FLAG, down),
 		OPTIONAL("plain", FLAG, plain), OPTIONAL("both", PAIRS, both),
-		OPTIONAL("out", PAIRS, out), OPTIONAL("in", PAIRS, in) } },
+		OPTIONAL("out", PAIRS, out), OPTIONAL("in", PAIRS, in),
+		OPTIONAL("stp", PAIRS, stp) } },
 	{ "capture", REQUEST_CAPTURE,
 	    { FIELD("at", TEXTS, at), FIELD("file", TEXT, file),
 		OPTIONAL("filter", TEXT, filter) } },

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/loop.h"
+#include "switch/stp.h"
 #include "switch/switch.h"
 #include "vmm/vm.h"
 
@@ -28,8 +29,16 @@ const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
 static const char *const protocols[] = { "udp", "ping", NULL };
 static const char *const behaviours[] = { "endpoint-independent",
 	"address-dependent", "address-and-port-dependent", NULL };
-static const char *const tables[] = { "ports", "macs", "nat", "refusals", "arp",
-	"leases", "routes", "vms", "cables", "drops", NULL };
+static const char *const stp_modes[] = { [STP_MODE_STP] = "stp",
+	[STP_MODE_RSTP] = "rstp",
+	[STP_MODE_MSTP] = "mstp",
+	NULL };
+static const char *const stp_edges[] = { [STP_EDGE_AUTO] = "auto",
+	[STP_EDGE_YES] = "yes",
+	[STP_EDGE_NO] = "no",
+	NULL };
+static const char *const tables[] = { "ports", "macs", "trees", "stp", "nat",
+	"refusals", "arp", "leases", "routes", "vms", "cables", "drops", NULL };
 
 /* Where a port is plugged, and what happens on the cable; at the offset of port
  * in a struct. */
@@ -88,8 +97,117 @@ const struct schema_key schema_keys[] = {
 	    .max = SWITCH_MACS_MAX, .preset = "100000",
 	    .help = "How many addresses the switch remembers." },
 	{ KEY("switches.*.uplinks", TEXTS, lab_switch, uplinks),
-	    .help = "Switches that this one has a cable to.  Switches must "
-		    "not form a loop." },
+	    .help = "Switches that this one has a cable to.  Only switches "
+		    "with stp may form a loop." },
+	{ KEY("switches.*.stp", MAP, lab_switch, stp),
+	    .help = "The switch takes part in a spanning tree; may be "
+		    "empty.  Without it, BPDUs end here." },
+	{ KEY("switches.*.stp.mode", CHOICE, lab_stp, mode),
+	    .choices = stp_modes, .preset = "rstp",
+	    .help = "STP of IEEE 802.1D-1998, RSTP of 802.1D-2004, or MSTP of "
+		    "802.1Q.  The latter two speak STP with a neighbour that "
+		    "speaks nothing else." },
+	{ KEY("switches.*.stp.priority", COUNT, lab_stp, priority),
+	    .max = STP_PRIORITY_MAX, .preset = "32768",
+	    .help = "A multiple of 4096.  The switch with the lowest, of "
+		    "those with the lowest address, is the root." },
+	{ KEY("switches.*.stp.hello", DURATION, lab_stp, hello_ns),
+	    .min = STP_HELLO_MIN_S * NS_PER_S,
+	    .max = STP_HELLO_MAX_S * NS_PER_S, .preset = "2s",
+	    .help = "The time between BPDUs, in whole seconds as the next "
+		    "two." },
+	{ KEY("switches.*.stp.max-age", DURATION, lab_stp, max_age_ns),
+	    .min = STP_MAX_AGE_MIN_S * NS_PER_S,
+	    .max = STP_MAX_AGE_MAX_S * NS_PER_S, .preset = "20s",
+	    .help = "As root: how old what is told of it may become, a second "
+		    "for each switch." },
+	{ KEY("switches.*.stp.forward-delay", DURATION, lab_stp,
+	      forward_delay_ns),
+	    .min = STP_DELAY_MIN_S * NS_PER_S,
+	    .max = STP_DELAY_MAX_S * NS_PER_S, .preset = "15s",
+	    .help = "As root: how long ports listen, and then learn, where "
+		    "nobody agrees with them." },
+	{ KEY("switches.*.stp.transmit-hold", COUNT, lab_stp, hold),
+	    .min = STP_HOLD_MIN, .max = STP_HOLD_MAX, .preset = "6",
+	    .help = "How many BPDUs a port sends in a second at most." },
+	{ KEY("switches.*.stp.max-hops", COUNT, lab_stp, max_hops),
+	    .min = STP_HOPS_MIN, .max = STP_HOPS_MAX, .preset = "20",
+	    .help = "MSTP: as root of a region, how many switches deep it "
+		    "may be." },
+	{ KEY("switches.*.stp.region", TEXT, lab_stp, region),
+	    .preset = "empty",
+	    .help = "MSTP: the region's name, at most 32 bytes.  Switches are "
+		    "in one region if they agree in this, revision, and the "
+		    "VLANs of all instances." },
+	{ KEY("switches.*.stp.revision", COUNT, lab_stp, revision),
+	    .max = UINT16_MAX, .preset = "0",
+	    .help = "MSTP: the region's revision." },
+	{ ARRAY("switches.*.stp.instances", ITEMS, lab_stp, instances,
+	      ninstances, lab_stp_instance),
+	    .help = "MSTP: the spanning trees of VLANs.  Those that no "
+		    "instance has are in the common one." },
+	{ KEY("switches.*.stp.instances[].id", COUNT, lab_stp_instance, id),
+	    .required = true, .min = 1, .max = 4094,
+	    .help = "The instance's number (MSTID)." },
+	{ KEY("switches.*.stp.instances[].vlans", TEXT, lab_stp_instance,
+	      vlans),
+	    .required = true, .help = "Its VLANs, as 10-19,30." },
+	{ KEY("switches.*.stp.instances[].priority", COUNT, lab_stp_instance,
+	      priority),
+	    .max = STP_PRIORITY_MAX, .preset = "32768",
+	    .help = "The switch's priority in it." },
+	{ ARRAY("switches.*.stp.ports", ITEMS, lab_stp, ports, nports,
+	      lab_stp_port),
+	    .help = "Ports that are not as the defaults." },
+	{ KEY("switches.*.stp.ports[].to", TEXT, lab_stp_port, to),
+	    .required = true,
+	    .help = "Which port, by what is plugged in: a switch, or "
+		    "NODE.PORT." },
+	{ KEY("switches.*.stp.ports[].cost", COUNT, lab_stp_port, cost),
+	    .min = 1, .max = STP_COST_MAX, .preset = "20000",
+	    .help = "What a way to the root by this port costs more: "
+		    "20000 stands for 1 Gbit/s." },
+	{ KEY("switches.*.stp.ports[].priority", COUNT, lab_stp_port, priority),
+	    .max = STP_PORT_PRIORITY_MAX, .preset = "128",
+	    .help = "A multiple of 16: of ports that are as good, the "
+		    "neighbour takes the one with the lowest." },
+	{ KEY("switches.*.stp.ports[].edge", CHOICE, lab_stp_port, edge),
+	    .choices = stp_edges,
+	    .help = "Is no switch there?  Then the port forwards at once.  "
+		    "auto finds out within 3 s.  yes and auto hold until a "
+		    "BPDU comes.  Left out: yes for routers, hosts and guest "
+		    "tiny, else auto." },
+	{ KEY("switches.*.stp.ports[].bpdu-guard", BOOL, lab_stp_port,
+	      bpdu_guard),
+	    .preset = "false",
+	    .help = "A BPDU closes the port until its link goes." },
+	{ KEY("switches.*.stp.ports[].root-guard", BOOL, lab_stp_port,
+	      root_guard),
+	    .preset = "false",
+	    .help = "The port is never the way to the root: who claims to be "
+		    "a better one there is blocked." },
+	{ KEY("switches.*.stp.ports[].tcn-guard", BOOL, lab_stp_port,
+	      tcn_guard),
+	    .preset = "false",
+	    .help = "Changes of the topology behind the port are not told." },
+	{ KEY("switches.*.stp.ports[].point-to-point", BOOL, lab_stp_port,
+	      point_to_point),
+	    .preset = "true",
+	    .help = "At most one switch is at the other end; else there are "
+		    "no handshakes, and the port waits for forward-delay." },
+	{ ARRAY("switches.*.stp.ports[].instances", ITEMS, lab_stp_port,
+	      instances, ninstances, lab_stp_instance),
+	    .help = "MSTP: the port in instances, where it differs." },
+	{ KEY("switches.*.stp.ports[].instances[].id", COUNT, lab_stp_instance,
+	      id),
+	    .required = true, .min = 1, .max = 4094,
+	    .help = "The instance, as the switch has it." },
+	{ KEY("switches.*.stp.ports[].instances[].cost", COUNT,
+	      lab_stp_instance, cost),
+	    .min = 1, .max = STP_COST_MAX, .help = "As above." },
+	{ KEY("switches.*.stp.ports[].instances[].priority", COUNT,
+	      lab_stp_instance, priority),
+	    .max = STP_PORT_PRIORITY_MAX, .help = "As above." },
 
 	/* routers */
 	{ ARRAY("routers", ENTRIES, lab, routers, nrouters, lab_router),

@@ -69,6 +69,12 @@ void schema_read(
 int schema_read_wire(struct lab_wire *wire, const struct schema_key *row,
     const char *text, struct err *err);
 
+/* Reads text as the value of key below path ("switches.*.stp"), which is one
+ * that has a single value, into the struct of path, which goes on to use it.  0,
+ * or -EINVAL with *err. */
+int schema_read_text(const char *path, const char *key, const char *text,
+    void *object, struct err *err);
+
 /* The JSON schema (draft 2020-12), the caller's to json_decref(). */
 json_t *schema_json(void);
 

@@ -183,12 +183,15 @@ read_wire_key(struct schema_reader *r, const char *path,
 	return true;
 }
 
-int
-schema_read_wire(struct lab_wire *wire, const struct schema_key *row,
-    const char *text, struct err *err)
+/* Reads a value that stands in no file: calls read with a node of it. */
+static int
+read_alone(const char *key, const char *text,
+    void (*read)(struct schema_reader *r, const struct schema_key *row,
+	const struct yaml *node, void *to),
+    const struct schema_key *row, void *to, struct err *err)
 {
 	const struct yaml node = {
-		.kind = YAML_SCALAR, .text = text, .key = row->path
+		.kind = YAML_SCALAR, .text = text, .key = key
 	};
 	struct problems problems;
 	struct arena *arena = arena_new();
@@ -198,12 +201,70 @@ schema_read_wire(struct lab_wire *wire, const struct schema_key *row,
 	if (arena == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	problems_init(&problems, arena, "");
-	read_wire_value(&r, row, &node, wire);
+	read(&r, row, &node, to);
 	if (problems.errors > 0)
 		e = err_set(err, -EINVAL, "%s",
 		    problems.n > 0 ? problems.list[0].text : "out of memory");
 	arena_free(arena);
 	return e;
+}
+
+static void
+read_alone_wire(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to)
+{
+	read_wire_value(r, row, node, to);
+}
+
+int
+schema_read_wire(struct lab_wire *wire, const struct schema_key *row,
+    const char *text, struct err *err)
+{
+	return read_alone(row->path, text, read_alone_wire, row, wire, err);
+}
+
+static void
+read_alone_value(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to)
+{
+	schema_value_read(r, row, node, (unsigned char *)to + row->into);
+}
+
+static bool
+has_one_value(enum schema_type type)
+{
+	switch (type) {
+	case SCHEMA_TEXT:
+	case SCHEMA_CHOICE:
+	case SCHEMA_BOOL:
+	case SCHEMA_COUNT:
+	case SCHEMA_DURATION:
+	case SCHEMA_SIZE: return true;
+	default: return false;
+	}
+}
+
+int
+schema_read_text(const char *path, const char *key, const char *text,
+    void *object, struct err *err)
+{
+	const struct schema_key *row = find_row(path, key);
+	struct nearest near;
+
+	if (row != NULL && !row->required && has_one_value(row->type))
+		return read_alone(
+		    key, text, read_alone_value, row, object, err);
+	nearest_init(&near, key);
+	for (unsigned int i = 0; i < schema_nkeys; i++) {
+		const char *name = child_name(&schema_keys[i], path);
+
+		if (name != NULL && !schema_keys[i].required &&
+		    has_one_value(schema_keys[i].type))
+			nearest_try(&near, name);
+	}
+	return err_set(err, -EINVAL, "\"%.40s\" cannot be set here%s%s%s", key,
+	    near.best != NULL ? "; did you mean \"" : "",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
 }
 
 /* ---- keys of a mapping ---- */

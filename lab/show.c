@@ -11,28 +11,10 @@
 
 #include "lab/guest.h"
 #include "lab/nearest.h"
+#include "lab/show_rows.h"
 #include "net/ip4.h"
 
 #define ENDPOINT_BYTES 32 /* "255.255.255.255 id 65535" */
-
-/* What the callbacks that make rows know. */
-struct rows {
-	struct table *table;
-	const char *node;
-	const struct show *show;
-};
-
-static json_int_t
-number(uint64_t n)
-{
-	return (json_int_t)(n > INT64_MAX ? INT64_MAX : n);
-}
-
-static double
-in_seconds(uint64_t ns)
-{
-	return (double)(ns / NS_PER_MS) / 1000;
-}
 
 static const char *
 protocol_name(uint8_t protocol)
@@ -544,6 +526,8 @@ static const struct {
 } show_tables[] = {
 	{ &ports_head, fill_ports },
 	{ &macs_head, fill_macs },
+	{ &trees_head, show_trees },
+	{ &stp_head, show_stp },
 	{ &nat_head, fill_nat },
 	{ &refusals_head, fill_refusals },
 	{ &arp_head, fill_arp },
@@ -557,8 +541,9 @@ static const struct {
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
 
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
-	&nat_head, &refusals_head, &arp_head, &leases_head, &routes_head,
-	&vms_head, &cables_head, &drops_head, NULL };
+	&trees_head, &stp_head, &nat_head, &refusals_head, &arp_head,
+	&leases_head, &routes_head, &vms_head, &cables_head, &drops_head,
+	NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

@@ -202,7 +202,9 @@ consider(struct switch_port *wire, struct passing *p, uint64_t now_ns,
 		}
 	}
 	reason = decide_entry(p, &learns);
-	if (sw->passage != NULL && reason != DROP_SHORT && came_round(sw, p)) {
+	/* Where a spanning tree keeps the loop open, all is as it should be. */
+	if (sw->passage != NULL && reason != DROP_SHORT &&
+	    (reason != DROP_DISCARDING || learns) && came_round(sw, p)) {
 		guard_suspect(from, p->tag.vlan);
 		reason = DROP_LOOP;
 		learns = false;

@@ -79,7 +79,7 @@ stp_view_port(const struct stp *stp, unsigned int port, unsigned int tree,
 		.guarded = p->guarded,
 		.rstp = p->send_rstp,
 		.disputed = b->disputed,
-		.boundary =
+		.boundary = stp->options.mode == STP_MODE_MSTP &&
 		    p->branch->info_is == STP_RECEIVED && !p->info_internal,
 		.in_bpdus = p->in_bpdus,
 		.out_bpdus = p->out_bpdus,

@@ -1,0 +1,33 @@
+/*
+ * show_rows.h - what the makers of tables share; for lab/show*.c alone.
+ */
+#ifndef LAB_SHOW_ROWS_H
+#define LAB_SHOW_ROWS_H
+
+#include "lab/show.h"
+
+/* What the callbacks that make rows know. */
+struct rows {
+	struct table *table;
+	const char *node;
+	const struct show *show;
+};
+
+static inline json_int_t
+number(uint64_t n)
+{
+	return (json_int_t)(n > INT64_MAX ? INT64_MAX : n);
+}
+
+static inline double
+in_seconds(uint64_t ns)
+{
+	return (double)(ns / NS_PER_MS) / 1000;
+}
+
+/* show_tree.c */
+extern const struct table_head trees_head, stp_head;
+void show_trees(struct rows *rows);
+void show_stp(struct rows *rows);
+
+#endif
