@@ -196,7 +196,8 @@ edge_of(const struct lab_port *node)
 static void
 use_port(struct stp_port_options *options, const struct lab_stp_port *says)
 {
-	options->cost = (uint32_t)says->cost;
+	if (says->cost != 0) /* else it was refused already */
+		options->cost = (uint32_t)says->cost;
 	options->priority = (uint8_t)says->priority;
 	options->edge = (enum stp_edge)says->edge;
 	options->bpdu_guard = says->bpdu_guard;

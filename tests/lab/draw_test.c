@@ -46,6 +46,8 @@ drawings_are_as_they_were_approved(void **state)
 		{ "topologies/two-switches.yaml", "two-switches.txt", DRAW_TEXT,
 		    100 },
 		{ "tests/lab/drawings/mesh.yaml", "mesh.txt", DRAW_TEXT, 200 },
+		{ "topologies/ring.yaml", "ring.txt", DRAW_TEXT, 100 },
+		{ "tests/lab/drawings/loop.yaml", "loop.txt", DRAW_TEXT, 40 },
 	};
 	unsigned int wrong = 0;
 
