@@ -52,7 +52,7 @@ UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
 NEEDS_switch     := -lmd -lm
 NEEDS_disk       := -lzstd -lz
-NEEDS_vmm        := -lZydis -llz4 -llzma -lzstd -lz
+NEEDS_vmm        := -lext2fs -lcom_err -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap -lzstd -lz -lm
 NEEDS_lab        := -lyaml -ljansson -lpcap
 

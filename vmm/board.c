@@ -467,6 +467,16 @@ board_fini(struct board *board)
 	machine_fini(&board->machine);
 }
 
+struct blk_store *
+board_first_disk(const struct board *board)
+{
+	for (unsigned int i = 0; i < board->ndevices; i++)
+		if (board->device[i].kind->init == init_disk)
+			return ((struct virtio_blk *)board->device[i].device)
+			    ->store;
+	return NULL;
+}
+
 void
 board_start(struct board *board)
 {

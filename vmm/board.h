@@ -18,6 +18,7 @@
 #define VMM_BOARD_H
 
 #include "base/loop.h"
+#include "vmm/blk_store.h"
 #include "vmm/cmos.h"
 #include "vmm/console.h"
 #include "vmm/exit_port.h"
@@ -77,6 +78,10 @@ int board_init(struct board *board, const struct vm_config *config,
     struct memory *memory, struct loop *loop, void (*ask)(void *arg),
     void (*wake)(void *arg), void *arg, struct err *err);
 void board_fini(struct board *board);
+
+/* What the first disk keeps its bytes in, or NULL.  Whoever uses it sees to it
+ * that no CPU runs. */
+struct blk_store *board_first_disk(const struct board *board);
 
 /* Before the CPUs run, with machine.vm set; after they have stopped, with it
  * still there.  A stop is a reset: the next start finds everything as new, and

@@ -11,32 +11,24 @@
  * controllers and CPUs, clears the memory and makes them anew: cheaper to get
  * right than resetting each of them, and a few milliseconds.  Devices, sockets
  * and the back ends' connections live on.
- *
- * The kernel is read from its file at each start, so that it need not lie in
- * memory twice in between.
  */
 #include "vmm/vm.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "vmm/acpi.h"
 #include "vmm/board.h"
-#include "vmm/boot.h"
 #include "vmm/engine.h"
-#include "vmm/tiny_image.h"
+#include "vmm/vm_guest.h"
 
 #define STACK_BYTES (256u << 10)
 
@@ -53,7 +45,8 @@ struct vm {
 	const struct vm_config *config;
 	const struct engine *engine;
 	struct loop *loop;
-	int doorbell_fd, kernel_fd, initrd_fd;
+	int doorbell_fd;
+	struct vm_guest guest;
 	struct loop_watch *doorbell, *on_term, *on_int, *on_hup;
 	struct memory memory;
 	struct board board;
@@ -134,94 +127,6 @@ start_thread(struct vm_cpu *vc)
 	return -r;
 }
 
-/* ---- loading the guest ---- */
-
-/* The kernel's file, or the tiny guest; *room is to be unmapped. */
-static int
-read_kernel(
-    const struct vm *vm, struct boot_config *boot, void **room, struct err *err)
-{
-	struct stat st;
-	size_t done = 0;
-
-	*room = NULL;
-	if (vm->kernel_fd < 0) {
-		boot->kernel_name = "tiny";
-		boot->kernel = tiny_image;
-		boot->kernel_bytes = tiny_image_bytes;
-		return 0;
-	}
-	boot->kernel_name = vm->config->kernel;
-	if (fstat(vm->kernel_fd, &st) < 0)
-		return err_sys(err, -errno, NULL, "%s", boot->kernel_name);
-	if (!S_ISREG(st.st_mode) || st.st_size == 0 ||
-	    (uint64_t)st.st_size > BOOT_FILE_MAX_BYTES)
-		return err_set(err, -EINVAL,
-		    "%s: not a file of 1 byte to 1 GiB; give a kernel",
-		    boot->kernel_name);
-	*room = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (*room == MAP_FAILED) {
-		*room = NULL;
-		return err_sys(err, -ENOMEM, NULL, "%s", boot->kernel_name);
-	}
-	boot->kernel = *room;
-	boot->kernel_bytes = (size_t)st.st_size;
-	while (done < boot->kernel_bytes) {
-		ssize_t n = pread(vm->kernel_fd, (uint8_t *)*room + done,
-		    boot->kernel_bytes - done, (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_sys(err, n < 0 ? -errno : -EIO, NULL,
-			    "%s: cannot read it", boot->kernel_name);
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-static int
-read_boot_name(const char *name, enum boot_protocol *protocol, struct err *err)
-{
-	if (name == NULL || strcmp(name, "auto") == 0)
-		*protocol = BOOT_AUTO;
-	else if (strcmp(name, "linux") == 0)
-		*protocol = BOOT_LINUX;
-	else if (strcmp(name, "pvh") == 0)
-		*protocol = BOOT_PVH;
-	else if (strcmp(name, "multiboot") == 0)
-		*protocol = BOOT_MULTIBOOT;
-	else
-		return err_set(err, -EINVAL,
-		    "boot protocol \"%s\" is not known; use auto, linux, pvh "
-		    "or multiboot",
-		    name);
-	return 0;
-}
-
-static int
-load_guest(struct vm *vm, struct boot_entry *entry, struct err *err)
-{
-	const struct vm_config *config = vm->config;
-	struct boot_config boot = { .initrd_name = config->initrd,
-		.initrd_fd = vm->initrd_fd,
-		.cmdline = config->cmdline != NULL ? config->cmdline : "" };
-	void *room = NULL;
-	int r = read_boot_name(config->boot, &boot.protocol, err);
-
-	if (r < 0)
-		return r;
-	if (vm->ncpus > 1 || config->acpi)
-		boot.rsdp = acpi_write(&vm->memory, vm->ncpus);
-	r = read_kernel(vm, &boot, &room, err);
-	if (r == 0)
-		r = boot_load(&vm->memory, &boot, entry, err);
-	if (room != NULL)
-		munmap(room, boot.kernel_bytes);
-	return r;
-}
-
 /* ---- starting and stopping ---- */
 
 static int
@@ -289,7 +194,8 @@ start(struct vm *vm, struct err *err)
 		.virtual_clock = vm->config->virtual_clock,
 		.io = &vm->board.machine.io };
 	struct boot_entry entry;
-	int r = load_guest(vm, &entry, err);
+	int r = vm_guest_load(
+	    &vm->guest, &vm->memory, board_first_disk(&vm->board), &entry, err);
 
 	if (r < 0)
 		return r;
@@ -414,18 +320,6 @@ open_loop(struct vm *vm, struct err *err)
 /* ---- the whole ---- */
 
 static int
-open_file(const char *path, int *fd, struct err *err)
-{
-	if (path == NULL)
-		return 0;
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (*fd >= 0)
-		return 0;
-	err_sys(err, -errno, "give the path of a file", "%s", path);
-	return -EINVAL;
-}
-
-static int
 check(const struct vm_config *config, struct err *err)
 {
 	if (config->vcpus < 1 || config->vcpus > ENGINE_CPUS_MAX)
@@ -465,9 +359,7 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 		return err_set(err, -EINVAL,
 		    "engine \"%s\" has no virtual clock; use emulate",
 		    vm->engine->name);
-	r = open_file(config->kernel, &vm->kernel_fd, err);
-	if (r == 0)
-		r = open_file(config->initrd, &vm->initrd_fd, err);
+	r = vm_guest_open(&vm->guest, config, err);
 	if (r == 0)
 		r = memory_init(&vm->memory, config->memory_bytes, err);
 	if (r == 0)
@@ -496,10 +388,7 @@ vm_close(struct vm *vm)
 	memory_free(&vm->memory);
 	if (vm->doorbell_fd >= 0)
 		close(vm->doorbell_fd);
-	if (vm->kernel_fd >= 0)
-		close(vm->kernel_fd);
-	if (vm->initrd_fd >= 0)
-		close(vm->initrd_fd);
+	vm_guest_close(&vm->guest);
 	free(vm);
 }
 
@@ -530,7 +419,8 @@ vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 	*end = VM_STOPPED;
 	if (vm == NULL)
 		return err_sys(err, -ENOMEM, NULL, "virtual machine");
-	vm->doorbell_fd = vm->kernel_fd = vm->initrd_fd = vm->memory.fd = -1;
+	vm->doorbell_fd = vm->memory.fd = -1;
+	vm->guest.kernel_fd = vm->guest.initrd_fd = -1;
 	r = vm_open(vm, config, err);
 	if (r == 0)
 		r = start(vm, err);

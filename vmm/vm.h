@@ -34,7 +34,8 @@ struct vm_disk {
 struct vm_config {
 	const char *name;
 	const char *engine;  /* "auto", "kvm", "emulate": engine.h */
-	const char *kernel;  /* path: see boot.h; NULL: the tiny guest */
+	const char *kernel;  /* path: see boot.h; NULL: the tiny guest ... */
+	bool from_disk;      /* ... or what the first disk boots */
 	const char *initrd;  /* path or NULL */
 	const char *cmdline; /* "" for none */
 	const char *boot;    /* "auto", NULL, or a protocol: boot.h */

@@ -19,10 +19,11 @@
 #include "vmm/blk_image.h"
 #include "vmm/vm.h"
 
-#define MEMORY_DEFAULT (UINT64_C(16) << 20)
-#define MTU_MIN        68
-#define MTU_MAX        65521
-#define EXIT_BAD_USE   2
+#define MEMORY_TINY  (UINT64_C(16) << 20)
+#define MEMORY_DISK  (UINT64_C(512) << 20)
+#define MTU_MIN      68
+#define MTU_MAX      65521
+#define EXIT_BAD_USE 2
 
 static const char usage[] =
     "usage: lanyard vm [OPTION]...\n"
@@ -35,10 +36,10 @@ static const char usage[] =
     "                      CPU; emulate, our own emulator; auto, kvm where "
     "the\n"
     "                      CPU virtualizes and emulate elsewhere (auto)\n"
-    "  --memory SIZE       with K, M or G (16M)\n"
+    "  --memory SIZE       with K, M or G (16M; 512M if it boots a disk)\n"
     "  --vcpus N           virtual CPUs (1)\n"
-    "  --kernel FILE       Linux bzImage, ELF or Multiboot kernel (the tiny\n"
-    "                      guest)\n"
+    "  --kernel FILE       Linux bzImage, ELF or Multiboot kernel (what the\n"
+    "                      first disk boots; without one, the tiny guest)\n"
     "  --initrd FILE       initial RAM disk\n"
     "  --cmdline TEXT      kernel command line\n"
     "  --boot PROTOCOL     auto, linux, pvh or multiboot (auto)\n"
@@ -366,8 +367,12 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 		return err_set(err, -EINVAL,
 		    "%s: not an option; try lanyard vm --help", argv[optind]);
 	name_cards(config);
+	config->from_disk = config->kernel == NULL && config->ndisks > 0;
 	/* The tiny guest has its own way to find numbers to begin with. */
-	config->rng = config->kernel != NULL && !no_rng;
+	config->rng = (config->kernel != NULL || config->from_disk) && !no_rng;
+	if (config->memory_bytes == 0)
+		config->memory_bytes =
+		    config->from_disk ? MEMORY_DISK : MEMORY_TINY;
 	return 0;
 }
 
@@ -382,11 +387,9 @@ int
 vm_command(int argc, char **argv)
 {
 	static char prefix[128];
-	struct vm_config config = { .name = "vm",
-		.engine = "auto",
-		.cmdline = "",
-		.memory_bytes = MEMORY_DEFAULT,
-		.vcpus = 1 };
+	struct vm_config config = {
+		.name = "vm", .engine = "auto", .cmdline = "", .vcpus = 1
+	};
 	struct err err = { "" };
 	enum vm_end end;
 	int r;
