@@ -8,9 +8,13 @@
  * moment.  Images are qcow2 or raw, locked as QEMU locks them.
  *
  * A struct disk may be used by several threads at once.  Requests that run at
- * the same time and touch the same bytes give either one's.  Lengths and
- * offsets are bytes, of any alignment.  Functions return 0 or -Exxx with a sentence in
- * err; err may be NULL.
+ * the same time and touch the same bytes give either one's.  Lengths and offsets
+ * are bytes, of any alignment.  Functions return 0 or -Exxx with a sentence in
+ * err, which may be NULL.
+ *
+ * Also: queue.h has requests in flight, freeze.h a new top image under a disk in
+ * use, tree.h snapshots, commits and clones, checkpoint.h whole VMs, nbd.h a
+ * disk for other programs.
  */
 #ifndef DISK_DISK_H
 #define DISK_DISK_H
@@ -34,10 +38,10 @@ enum {
 	DISK_OUTSIDE = 1 << 2, /* backing files may be outside the directory */
 	DISK_RAW = 1 << 3,     /* raw whatever the first bytes say */
 	DISK_ALONE = 1 << 4,   /* the image without its backing files */
-	DISK_FROZEN =
-	    1 << 5, /* may write to what is frozen; keep what it says */
+	DISK_FROZEN = 1 << 5,  /* writes what is frozen; keep what it says */
 };
 
+/* NULL with *code and err set. */
 struct disk *disk_open(struct disk_set *set, const char *path,
     unsigned int flags, int *code, struct err *err);
 
@@ -68,6 +72,7 @@ struct disk_info {
 
 void disk_info(const struct disk *disk, struct disk_info *info);
 uint64_t disk_size(const struct disk *disk);
+
 /* The path of the image at this depth, borrowed; NULL: the chain has no such. */
 const char *disk_layer_path(const struct disk *disk, unsigned int depth);
 
@@ -111,30 +116,6 @@ int disk_flush(struct disk *disk, struct err *err);
 /* Makes the disk larger; what is new reads as zeros. */
 int disk_resize(struct disk *disk, uint64_t size, struct err *err);
 
-/* ---- a new top image ---- */
-
-struct disk_freezing {
-	struct disk *disk;
-	const char *overlay; /* an empty image made to stand on the disk's */
-	const char *frozen;  /* what the disk's will be called */
-};
-
-struct disk_freeze_calls {
-	/* All disks are on their overlays: this is the moment.  May be NULL. */
-	void (*frozen)(void *arg);
-	/* The frozen images are on the disk.  Gives each its name, and each
-	 * overlay its disk's, for good. */
-	int (*commit)(void *arg, struct err *err);
-	void *arg;
-};
-
-/* Freezes the images of n disks, which are qcow2, as they are at one moment, and
- * goes on in the overlays.  Requests wait for that moment only, which takes no
- * device; disk_flush() waits until commit is over.  If this fails, the disks go
- * on as before, with all that was written since. */
-int disk_freeze(const struct disk_freezing *disks, size_t n,
-    const struct disk_freeze_calls *calls, struct err *err);
-
 /* ---- who holds what ---- */
 
 struct disk_extent {
@@ -150,35 +131,5 @@ struct disk_extent {
  * bytes of it. */
 int disk_extent(struct disk *disk, uint64_t offset, uint64_t limit,
     struct disk_extent *extent, struct err *err);
-
-/* ---- requests ---- */
-
-/*
- * A queue runs requests of its disks on threads, and those at once that need no
- * waiting.  done runs on any thread, or before disk_submit() returns.
- */
-enum disk_op {
-	DISK_OP_READ,
-	DISK_OP_WRITE,
-	DISK_OP_ZERO,
-	DISK_OP_DISCARD,
-	DISK_OP_FLUSH,
-	DISK_OP_CALL /* only done, which may use the disk and wait */
-};
-
-struct disk_request {
-	struct disk *disk;
-	enum disk_op op;
-	struct iovec *iov; /* borrowed until done */
-	int iovs;
-	uint64_t offset, len; /* len for zero and discard */
-	void (*done)(struct disk_request *request, int result);
-	void *arg;
-	struct disk_request *next; /* the queue's */
-};
-
-struct disk_queue *disk_queue_new(unsigned int threads); /* NULL: cannot */
-void disk_submit(struct disk_queue *queue, struct disk_request *request);
-void disk_queue_free(struct disk_queue *queue); /* does what is left first */
 
 #endif

@@ -16,6 +16,8 @@
  * If it cannot be, what the overlay has got meanwhile is written to the old top,
  * which goes on.
  */
+#include "disk/freeze.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>

@@ -30,6 +30,7 @@
 #include "disk/file.h"
 #include "disk/live.h"
 #include "disk/nbd_connection.h"
+#include "disk/queue.h"
 
 #define HANDSHAKE_MS 30000
 #define DRAIN_MS     5000

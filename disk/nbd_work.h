@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-#include "disk/disk.h"
 #include "disk/nbd_wire.h"
+#include "disk/queue.h"
 
 /* One request under way, or the bytes of replies on their way out. */
 struct nbd_job {

@@ -58,6 +58,10 @@ int node_read(struct disk *disk, const struct iovec *iov, int n,
 int node_extent(struct disk *disk, uint64_t offset, uint64_t limit,
     struct disk_extent *extent, struct err *err);
 
+/* -EINVAL if it is not all within the disk. */
+int node_check_range(
+    const struct disk *disk, uint64_t offset, uint64_t len, struct err *err);
+
 /* Part of an iovec: len bytes from skip on, in at most FILE_MAX_IOV pieces.
  * How many bytes were placed; *n pieces. */
 size_t iov_part(const struct iovec *iov, int count, size_t skip, size_t len,

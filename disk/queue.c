@@ -6,13 +6,18 @@
  * All else goes to a pool of threads, so that a device has as many requests to
  * work on as there are threads.
  *
- * io_uring was weighed against the pool: what takes long here are reads of
- * scattered clusters and syncs, for which the kernel uses threads, too.
+ * Trying the page cache tells the kernel to read what is not there, so that many
+ * reads are with the device before the first thread has been woken; it is they
+ * that are in flight, rather than the threads.
+ *
+ * io_uring was weighed against the pool: syncs and allocating writes have the
+ * kernel use threads, too, and a read holds the disk's lock until its data is
+ * there, which a thread does better than a completion.
  */
+#include "disk/queue.h"
+
 #include <pthread.h>
 #include <stdlib.h>
-
-#include "disk/disk.h"
 
 #define MAX_THREADS 64
 

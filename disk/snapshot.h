@@ -4,6 +4,7 @@
 #ifndef DISK_SNAPSHOT_H
 #define DISK_SNAPSHOT_H
 
+#include "disk/freeze.h"
 #include "disk/tree.h"
 
 struct snapshots;

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "disk/check.h"
-#include "disk/disk.h"
+#include "disk/freeze.h"
 #include "disk/tree.h"
 
 #define SIZE (2u << 20)
