@@ -871,6 +871,11 @@ check_capture(struct check *c, const struct lab_capture *capture)
 				    at->text);
 	}
 	check_filter(c, &capture->item, capture->filter);
+	if (capture->files != 0 && capture->file_bytes == 0 &&
+	    capture->file_ns == 0)
+		problem_add(c->problems, lab_place(&capture->item, "files"),
+		    "files are kept of a capture that is never cut; add "
+		    "file-size or file-time");
 	for (unsigned int i = 0; i < lab->ncaptures; i++) {
 		const struct lab_capture *other = &lab->captures[i];
 

@@ -271,7 +271,7 @@ start_capture(struct client *c, const struct request *r, struct err *err)
 	for (unsigned int i = 0; i < r->nports; i++)
 		if (fabric_port(f, r->at[i]) == NULL)
 			return fabric_no_port(f, r->at[i], err);
-	c->capture = capture_new(f->loop, r->file, 0, err);
+	c->capture = capture_new(f->loop, r->file, NULL, err);
 	if (c->capture == NULL)
 		return -EIO;
 	for (unsigned int i = 0; i < r->nports && e == 0; i++)

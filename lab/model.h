@@ -195,6 +195,7 @@ struct lab_capture {
 	struct lab_texts at;
 	const char *file, *filter;
 	uint64_t snaplen;
+	uint64_t file_bytes, file_ns, files; /* a ring of files */
 };
 
 struct lab_event {

@@ -300,8 +300,14 @@ start_captures(struct run *r, struct err *err)
 	for (unsigned int i = 0; i < lab->ncaptures && e == 0; i++) {
 		const struct lab_capture *c = &lab->captures[i];
 
-		r->captures[i] =
-		    capture_new(r->loop, c->file, (uint32_t)c->snaplen, err);
+		const struct capture_options options = {
+			.snaplen_bytes = (uint32_t)c->snaplen,
+			.file_bytes = c->file_bytes,
+			.file_ns = c->file_ns,
+			.files = (unsigned int)c->files,
+		};
+
+		r->captures[i] = capture_new(r->loop, c->file, &options, err);
 		if (r->captures[i] == NULL)
 			return -EIO;
 		for (unsigned int k = 0; k < c->at.n && e == 0; k++)

@@ -413,12 +413,25 @@ const struct schema_key schema_keys[] = {
 	    .help = "Ports, as NODE.PORT." },
 	{ KEY("captures[].file", TEXT, lab_capture, file), .required = true,
 	    .help = "Where to write, relative to where lanyard was started: "
-		    "pcapng, or classic pcap if it ends in .pcap." },
+		    "pcapng, or classic pcap if it ends in .pcap; "
+		    "compressed if it ends in .zst." },
 	{ KEY("captures[].filter", TEXT, lab_capture, filter),
 	    .help = "Only frames that match (pcap-filter(7))." },
 	{ KEY("captures[].snaplen", SIZE, lab_capture, snaplen), .min = 64,
 	    .max = 262144, .preset = "whole frames",
 	    .help = "Keep only so much of each frame." },
+	{ KEY("captures[].file-size", SIZE, lab_capture, file_bytes),
+	    .min = 4096, .max = UINT64_C(1) << 40, .preset = "no limit",
+	    .help = "Begin the next file, with a number in its name, when one "
+		    "holds so much (before compression)." },
+	{ KEY("captures[].file-time", DURATION, lab_capture, file_ns),
+	    .min = NS_PER_MS, .max = 365 * 86400 * NS_PER_S,
+	    .preset = "no limit",
+	    .help = "Begin the next file so long after a file's first "
+		    "frame." },
+	{ KEY("captures[].files", COUNT, lab_capture, files), .min = 1,
+	    .max = 99999, .preset = "all",
+	    .help = "Keep only the newest files of these." },
 	{ ARRAY("events", ITEMS, lab, events, nevents, lab_event),
 	    .help = "What is done, and when." },
 	{ KEY("events[].at", DURATION, lab_event, at_ns), .required = true,

@@ -346,13 +346,18 @@ capture_remove(struct capture *c, struct port *port)
 /* ---- the whole ---- */
 
 static int
-capture_init(
-    struct capture *c, const char *path, size_t ring_bytes, struct err *err)
+capture_init(struct capture *c, const char *path,
+    const struct capture_options *o, struct err *err)
 {
 	struct capture_writer_options options = {
 		.snaplen_bytes = c->snaplen_bytes,
 		.ring = &c->ring,
+		.file_bytes = o->file_bytes,
+		.file_ns = o->file_ns,
+		.files = o->files,
 	};
+	size_t ring_bytes =
+	    o->ring_bytes != 0 ? o->ring_bytes : CAPTURE_RING_BYTES;
 
 	options.path = c->path = strdup(path);
 	options.names = c->names = names_new();
@@ -384,9 +389,10 @@ capture_fini(struct capture *c)
 }
 
 struct capture *
-capture_new_ring(struct loop *loop, const char *path, uint32_t snaplen_bytes,
-    size_t ring_bytes, struct err *err)
+capture_new(struct loop *loop, const char *path,
+    const struct capture_options *options, struct err *err)
 {
+	static const struct capture_options none;
 	/* The ring's words have cache lines of their own. */
 	struct capture *c = aligned_alloc(alignof(struct capture), sizeof(*c));
 
@@ -394,27 +400,21 @@ capture_new_ring(struct loop *loop, const char *path, uint32_t snaplen_bytes,
 		err_sys(err, -ENOMEM, NULL, "%s", path);
 		return NULL;
 	}
+	if (options == NULL)
+		options = &none;
 	memset(c, 0, sizeof(*c));
 	c->points_end = &c->points;
 	c->journeys = port_journeys();
 	c->loop = loop;
-	c->snaplen_bytes = snaplen_bytes;
+	c->snaplen_bytes = options->snaplen_bytes;
 	c->keep_bytes = FRAME_MAX_BYTES;
-	if (snaplen_bytes != 0 && snaplen_bytes < FRAME_MAX_BYTES)
-		c->keep_bytes = snaplen_bytes;
-	if (capture_init(c, path, ring_bytes, err) != 0) {
+	if (c->snaplen_bytes != 0 && c->snaplen_bytes < FRAME_MAX_BYTES)
+		c->keep_bytes = c->snaplen_bytes;
+	if (capture_init(c, path, options, err) != 0) {
 		capture_fini(c);
 		return NULL;
 	}
 	return c;
-}
-
-struct capture *
-capture_new(struct loop *loop, const char *path, uint32_t snaplen_bytes,
-    struct err *err)
-{
-	return capture_new_ring(
-	    loop, path, snaplen_bytes, CAPTURE_RING_BYTES, err);
 }
 
 struct capture_stats

@@ -38,14 +38,21 @@ struct capture_stats {
 	int error;              /* the writer's -Exxx, or 0 */
 };
 
-/* Creates the file path ("-": standard output).  snaplen_bytes is how much of
- * a frame is kept, 0: all.  NULL: *err says why. */
-struct capture *capture_new(struct loop *loop, const char *path,
-    uint32_t snaplen_bytes, struct err *err);
+struct capture_options {
+	uint32_t snaplen_bytes; /* how much of a frame is kept, 0: all */
+	size_t ring_bytes; /* 0: CAPTURE_RING_BYTES.  A frame can take half */
+	/* A ring of files (file_ring.h): the next one begins with the frame
+	 * that would be beyond so many bytes (before compression, and about),
+	 * or so long after the first one in the file; 0: never.  files is how
+	 * many are kept, 0: all. */
+	uint64_t file_bytes, file_ns;
+	unsigned int files;
+};
 
-/* The same with a ring of another size, of which one frame can take half. */
-struct capture *capture_new_ring(struct loop *loop, const char *path,
-    uint32_t snaplen_bytes, size_t ring_bytes, struct err *err);
+/* Creates the file path ("-": standard output), compressed if its name ends in
+ * ".zst".  options may be NULL.  NULL: *err says why. */
+struct capture *capture_new(struct loop *loop, const char *path,
+    const struct capture_options *options, struct err *err);
 
 /* Watches port from now on.  filter is an expression of libpcap, or NULL for
  * all frames.  0, or -Exxx with *err saying why, as an expression that libpcap

@@ -21,10 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "pcap-tools/capture.h"
+#include "pcap-tools/file_ring.h"
 #include "pcap-tools/sink.h"
 #include "pcap-tools/verdict_text.h"
 
@@ -32,6 +34,7 @@
 #define STUCK_NS      (2 * NS_PER_S)
 #define RELEASE_BYTES (64u << 10) /* given back at a time */
 #define MEMO_SIZE     256         /* sentences remembered, a power of two */
+#define FRAMING_BYTES 60          /* around a frame in a file, about */
 
 static_assert(NAP_MS < CAPTURE_DELAY_MS, "in the file in time");
 
@@ -63,6 +66,11 @@ struct capture_writer {
 	const struct sink_kind *kind;
 	struct sink *sink;
 	struct memo memo[MEMO_SIZE];
+	/* of a ring of files */
+	const struct pcapng_interface **interfaces; /* in each file */
+	uint32_t ninterfaces, max_interfaces;
+	unsigned long file;               /* its number, 0: there is no ring */
+	uint64_t bytes_here, first_at_ns; /* in this file; 0: no frame yet */
 };
 
 /* ---- records ---- */
@@ -149,15 +157,139 @@ write_frame(struct capture_writer *w, const struct record *r)
 		.facts = m->facts,
 	};
 
+	if (w->bytes_here == 0)
+		w->first_at_ns = r->at_ns;
+	w->bytes_here +=
+	    FRAMING_BYTES + r->kept + packet.comment_bytes + packet.facts_bytes;
 	w->kind->packet(w->sink, &packet);
+}
+
+/* ---- files ---- */
+
+static int
+open_file(struct capture_writer *w, struct err *err)
+{
+	const struct capture_writer_options *o = &w->options;
+	char *name = NULL;
+	int error;
+
+	if (w->file != 0) {
+		name = file_ring_name(o->path, w->file);
+		if (name == NULL)
+			return err_sys(err, -ENOMEM, NULL, "%s", o->path);
+	}
+	error = output_open(
+	    &w->output, name != NULL ? name : o->path, &w->stop, err);
+	free(name);
+	if (error != 0)
+		return error;
+	w->kind = sink_kind_of(o->path);
+	w->sink = w->kind->open(&w->output, o->snaplen_bytes, o->comment);
+	if (w->sink == NULL)
+		return err_sys(err, -ENOMEM, NULL, "%s", o->path);
+	return 0;
+}
+
+static int
+close_file(struct capture_writer *w)
+{
+	int error = w->output.error;
+
+	if (w->sink != NULL) {
+		w->kind->flush(w->sink);
+		w->kind->close(w->sink);
+		w->sink = NULL;
+	}
+	if (w->output.fd >= 0)
+		error = output_close(&w->output);
+	return error;
+}
+
+static void
+remove_oldest(const struct capture_writer *w)
+{
+	char *name;
+
+	if (w->options.files == 0 || w->file <= w->options.files)
+		return;
+	name = file_ring_name(w->options.path, w->file - w->options.files);
+	if (name != NULL)
+		(void)unlink(name);
+	free(name);
+}
+
+/* Goes on in the next file.  What fails ends the capture, as a full disk. */
+static void
+next_file(struct capture_writer *w)
+{
+	struct err err = { "" };
+	int error = close_file(w);
+
+	w->file++;
+	if (error == 0)
+		error = open_file(w, &err);
+	if (error != 0) {
+		w->output.error = error;
+		return;
+	}
+	for (uint32_t i = 0; i < w->ninterfaces; i++)
+		w->kind->interface(w->sink, w->interfaces[i]);
+	w->bytes_here = w->first_at_ns = 0;
+	remove_oldest(w);
+}
+
+static bool
+is_full(const struct capture_writer *w, const struct record *r)
+{
+	const struct capture_writer_options *o = &w->options;
+
+	if (w->file == 0 || w->bytes_here == 0)
+		return false;
+	if (o->file_bytes != 0 && w->bytes_here + r->kept > o->file_bytes)
+		return true;
+	return o->file_ns != 0 && r->at_ns >= w->first_at_ns + o->file_ns;
+}
+
+/* An interface is described in every file. */
+static int
+keep_interface(struct capture_writer *w, const struct pcapng_interface *i)
+{
+	if (w->ninterfaces == w->max_interfaces) {
+		uint32_t max =
+		    w->max_interfaces != 0 ? 2 * w->max_interfaces : 8;
+		void *grown =
+		    realloc(w->interfaces, max * sizeof(w->interfaces[0]));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		w->interfaces = grown;
+		w->max_interfaces = max;
+	}
+	w->interfaces[w->ninterfaces++] = i;
+	return 0;
+}
+
+static void
+write_interface(struct capture_writer *w, const struct pcapng_interface *i)
+{
+	if (w->file != 0 && keep_interface(w, i) != 0) {
+		w->output.error = -ENOMEM;
+		return;
+	}
+	w->kind->interface(w->sink, i);
 }
 
 static void
 write_record(struct capture_writer *w, const struct record *r)
 {
 	switch ((enum record_kind)r->kind) {
-	case RECORD_INTERFACE: w->kind->interface(w->sink, r->interface); break;
-	case RECORD_FRAME: write_frame(w, r); break;
+	case RECORD_INTERFACE: write_interface(w, r->interface); break;
+	case RECORD_FRAME:
+		if (is_full(w, r))
+			next_file(w);
+		if (w->output.error == 0)
+			write_frame(w, r);
+		break;
 	}
 }
 
@@ -198,7 +330,10 @@ drain(struct capture_writer *w)
 			bytes = n = 0;
 		}
 	}
-	w->kind->flush(w->sink);
+	if (w->sink != NULL) {
+		w->kind->flush(w->sink);
+		(void)output_flush(&w->output);
+	}
 	release(w, n);
 }
 
@@ -290,7 +425,8 @@ void
 capture_writer_statistics(
     struct capture_writer *w, const struct pcapng_statistics *statistics)
 {
-	w->kind->statistics(w->sink, statistics);
+	if (w->sink != NULL)
+		w->kind->statistics(w->sink, statistics);
 }
 
 void
@@ -322,30 +458,12 @@ start(struct capture_writer *w)
 	return 0;
 }
 
-static int
-open_file(struct capture_writer *w, struct err *err)
-{
-	const struct capture_writer_options *o = &w->options;
-	int error = output_open(&w->output, o->path, &w->stop, err);
-
-	if (error != 0)
-		return error;
-	w->kind = sink_kind_of(o->path);
-	w->sink = w->kind->open(&w->output, o->snaplen_bytes, o->comment);
-	if (w->sink == NULL)
-		return err_sys(err, -ENOMEM, NULL, "%s", o->path);
-	error = start(w);
-	if (error != 0)
-		return err_sys(
-		    err, error, NULL, "%s: no thread to write it", o->path);
-	return 0;
-}
-
 struct capture_writer *
 capture_writer_new(
     const struct capture_writer_options *options, struct err *err)
 {
 	struct capture_writer *w = calloc(1, sizeof(*w));
+	int error;
 
 	if (w == NULL) {
 		err_sys(err, -ENOMEM, NULL, "%s", options->path);
@@ -355,7 +473,12 @@ capture_writer_new(
 	w->output.fd = -1;
 	sem_init(&w->wake, 0, 0);
 	sem_init(&w->done, 0, 0);
-	if (open_file(w, err) != 0) {
+	w->file = options->file_bytes != 0 || options->file_ns != 0;
+	error = open_file(w, err);
+	if (error == 0 && (error = start(w)) != 0)
+		err_sys(err, error, NULL, "%s: no thread to write it",
+		    options->path);
+	if (error != 0) {
 		(void)capture_writer_free(w);
 		return NULL;
 	}
@@ -365,15 +488,11 @@ capture_writer_new(
 int
 capture_writer_free(struct capture_writer *w)
 {
-	int error = 0;
+	int error;
 
 	capture_writer_stop(w);
-	if (w->sink != NULL) {
-		w->kind->flush(w->sink);
-		w->kind->close(w->sink);
-	}
-	if (w->output.fd >= 0)
-		error = output_close(&w->output);
+	error = close_file(w);
+	free(w->interfaces);
 	sem_destroy(&w->wake);
 	sem_destroy(&w->done);
 	free(w);

@@ -22,6 +22,10 @@ struct capture_writer_options {
 	const char *comment; /* on the whole file, or NULL */
 	struct ring *ring;
 	const struct names *names;
+	/* A ring of files (file_ring.h): when the next one begins, 0: never,
+	 * and how many are kept, 0: all. */
+	uint64_t file_bytes, file_ns;
+	unsigned int files;
 };
 
 /* Creates the file and starts the thread.  All of options but the struct

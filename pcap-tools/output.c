@@ -10,11 +10,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #define POLL_MS 100
+#define LEVEL   3 /* zstd's own choice */
 
 static int
 open_path(const char *path)
@@ -46,6 +49,25 @@ remedy(int error)
 	}
 }
 
+static bool
+ends_in(const char *path, const char *suffix)
+{
+	size_t len = strlen(path), n = strlen(suffix);
+
+	return len >= n && strcmp(path + len - n, suffix) == 0;
+}
+
+static int
+open_zstd(struct output *output, const char *path, struct err *err)
+{
+	output->zstd = ZSTD_createCCtx();
+	output->packed = malloc(ZSTD_CStreamOutSize());
+	if (output->zstd != NULL && output->packed != NULL)
+		return 0;
+	(void)output_close(output);
+	return err_sys(err, -ENOMEM, NULL, "%s", path);
+}
+
 int
 output_open(struct output *output, const char *path, const atomic_bool *hurry,
     struct err *err)
@@ -63,7 +85,7 @@ output_open(struct output *output, const char *path, const atomic_bool *hurry,
 		    err, -error, remedy(error), "%s: cannot write", path);
 	}
 	output->file = fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode);
-	return 0;
+	return ends_in(path, OUTPUT_ZSTD) ? open_zstd(output, path, err) : 0;
 }
 
 /* Waits until the reader takes something.  0, or -ETIMEDOUT. */
@@ -96,14 +118,9 @@ give_up(struct output *output, int error)
 	return error;
 }
 
-int
-output_write(struct output *output, const void *data, size_t n)
+static int
+write_all(struct output *output, const uint8_t *at, size_t left)
 {
-	const uint8_t *at = data;
-	size_t left = n;
-
-	if (output->error != 0)
-		return output->error;
 	while (left > 0) {
 		size_t part = left;
 		ssize_t wrote;
@@ -121,16 +138,67 @@ output_write(struct output *output, const void *data, size_t n)
 			return give_up(output, -errno);
 		at += wrote;
 		left -= (size_t)wrote;
+		output->wrote_bytes += (size_t)wrote;
 	}
-	output->good_bytes += n;
 	return 0;
+}
+
+/* Compresses n bytes; how says what is to be done with what is left over. */
+static int
+pack(struct output *output, const void *data, size_t n, ZSTD_EndDirective how)
+{
+	ZSTD_inBuffer in = { .src = data, .size = n };
+	size_t more;
+
+	do {
+		ZSTD_outBuffer out = { .dst = output->packed,
+			.size = ZSTD_CStreamOutSize() };
+
+		more = ZSTD_compressStream2(output->zstd, &out, &in, how);
+		if (ZSTD_isError(more))
+			return give_up(output, -ENOMEM);
+		if (write_all(output, output->packed, out.pos) != 0)
+			return output->error;
+	} while (how == ZSTD_e_continue ? in.pos < in.size : more > 0);
+	return 0;
+}
+
+int
+output_write(struct output *output, const void *data, size_t n)
+{
+	if (output->error != 0)
+		return output->error;
+	if (output->zstd != NULL) {
+		output->unflushed = true;
+		return pack(output, data, n, ZSTD_e_continue);
+	}
+	if (write_all(output, data, n) != 0)
+		return output->error;
+	output->good_bytes = output->wrote_bytes;
+	return 0;
+}
+
+int
+output_flush(struct output *output)
+{
+	if (output->error != 0 || !output->unflushed)
+		return output->error;
+	output->unflushed = false;
+	if (pack(output, NULL, 0, ZSTD_e_end) == 0)
+		output->good_bytes = output->wrote_bytes;
+	return output->error;
 }
 
 int
 output_close(struct output *output)
 {
+	(void)output_flush(output);
 	if (close(output->fd) < 0 && output->error == 0)
 		output->error = -errno;
+	ZSTD_freeCCtx(output->zstd);
+	free(output->packed);
+	output->zstd = NULL;
+	output->packed = NULL;
 	output->fd = -1;
 	return output->error;
 }

@@ -81,7 +81,7 @@ static struct capture *
 begin(struct loop *loop, const char *path, const char *filter)
 {
 	struct err err = { "" };
-	struct capture *c = capture_new(loop, path, 0, &err);
+	struct capture *c = capture_new(loop, path, NULL, &err);
 
 	if (c == NULL || capture_add(c, &b, filter, &err) != 0)
 		give_up(err.text);

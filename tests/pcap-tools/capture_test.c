@@ -22,7 +22,9 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "pcap-tools/capture.h"
+#include "pcap-tools/file_ring.h"
 #include "pcap-tools/pcapng.h"
+#include "pcap-tools/reader.h"
 #include "switch/switch.h"
 #include "switch/traffic.h"
 #include "tests/pcap-tools/blocks.h"
@@ -169,9 +171,10 @@ use_real_loop(struct bench *b)
 static void
 begin_capture(struct bench *b, uint32_t snaplen, size_t ring_bytes)
 {
-	b->capture = ring_bytes == 0
-	    ? capture_new(b->loop, b->path, snaplen, &b->err)
-	    : capture_new_ring(b->loop, b->path, snaplen, ring_bytes, &b->err);
+	const struct capture_options options = { .snaplen_bytes = snaplen,
+		.ring_bytes = ring_bytes };
+
+	b->capture = capture_new(b->loop, b->path, &options, &b->err);
 	assert_string_equal(b->err.text, "");
 	assert_non_null(b->capture);
 }
@@ -224,6 +227,131 @@ static const uint8_t frame_a[60] = { 0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0,
 	0, 2, 0x88, 0xb5, 'a' };
 static const uint8_t frame_ff[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52,
 	0x54, 0, 0, 0, 2, 0x88, 0xb5, 'b' };
+
+/* ---- files ---- */
+
+/* The frames in file number n of a ring, whose first is *first; -1: there is no
+ * such file. */
+static int
+frames_in(const struct bench *b, unsigned int n, uint32_t *first)
+{
+	char path[160];
+	struct reader *reader;
+	struct reader_frame f;
+	int frames = 0, e;
+
+	snprintf(path, sizeof(path), "%s/t-%05u.pcapng.zst", b->dir, n);
+	if (access(path, F_OK) != 0)
+		return -1;
+	reader = reader_open(path, NULL);
+	assert_non_null(reader);
+	while ((e = reader_next(reader, &f, NULL)) == 1)
+		if (frames++ == 0)
+			*first = get_be32(f.data + 14);
+	assert_int_equal(e, 0);
+	assert_int_equal(reader_interfaces(reader), 2);
+	assert_string_equal(reader_interface(reader, 1)->name, "gw.outside");
+	reader_free(reader);
+	(void)unlink(path);
+	return frames;
+}
+
+static void
+a_ring_of_compressed_files_keeps_the_newest_whole(void **state)
+{
+	const struct capture_options options = { .file_bytes = 20000,
+		.files = 3 };
+	struct bench *b = *state;
+	char path[128];
+	unsigned int file = 1, kept = 0;
+	uint32_t first = 0, next = 0;
+	int n;
+
+	snprintf(path, sizeof(path), "%s/t.pcapng.zst", b->dir);
+	b->capture = capture_new(b->loop, path, &options, &b->err);
+	assert_non_null(b->capture);
+	add_point(b, INSIDE, NULL);
+	add_point(b, OUTSIDE, NULL);
+	for (uint32_t i = 0; i < 100; i++)
+		send_numbered(b, ALICE, 10, 100, 10 * i);
+	assert_int_equal(capture_free(b->capture, &b->err), 0);
+	b->capture = NULL;
+	while (frames_in(b, file, &first) < 0 && file < 100)
+		file++;
+	assert_true(file > 3); /* the oldest are gone */
+	for (file++; (n = frames_in(b, file, &first)) >= 0; file++) {
+		assert_in_range(n, 1, 200);
+		/* A burst is in it twice, once for each point. */
+		if (kept++ > 0)
+			assert_true(first >= next);
+		next = first;
+	}
+	assert_int_equal(kept, 2); /* and the one above */
+}
+
+struct numbered {
+	struct loop_timer timer;
+	struct bench *bench;
+	uint32_t number;
+};
+
+static void
+send_number(void *arg)
+{
+	struct numbered *it = arg;
+
+	send_numbered(it->bench, ALICE, 1, 100, it->number);
+}
+
+static void
+a_file_ends_with_its_time(void **state)
+{
+	const struct capture_options options = { .file_ns = NS_PER_S };
+	struct bench *b = *state;
+	char path[128];
+	uint32_t first = 0;
+	struct numbered step[4];
+
+	snprintf(path, sizeof(path), "%s/t.pcapng.zst", b->dir);
+	b->capture = capture_new(b->loop, path, &options, &b->err);
+	assert_non_null(b->capture);
+	add_point(b, INSIDE, NULL);
+	add_point(b, OUTSIDE, NULL);
+	for (uint32_t i = 0; i < 4; i++) {
+		step[i] = (struct numbered){ .bench = b, .number = i };
+		loop_timer_init(
+		    &step[i].timer, b->loop, send_number, &step[i]);
+		loop_timer_set(&step[i].timer, i * 600 * NS_PER_MS);
+	}
+	assert_int_equal(loop_run(b->loop), 0);
+	assert_int_equal(capture_free(b->capture, &b->err), 0);
+	b->capture = NULL;
+	assert_int_equal(frames_in(b, 1, &first), 4); /* at 0 and 0.6 s */
+	assert_int_equal(first, 0);
+	assert_int_equal(frames_in(b, 2, &first), 4);
+	assert_int_equal(first, 2);
+	assert_int_equal(frames_in(b, 3, &first), -1);
+}
+
+static void
+names_of_files_count_before_their_endings(void **state)
+{
+	static const char *const names[][2] = {
+		{ "nat.pcapng", "nat-00007.pcapng" },
+		{ "/a.b/nat.pcapng.zst", "/a.b/nat-00007.pcapng.zst" },
+		{ "/a.b/nat", "/a.b/nat-00007" },
+		{ ".nat", ".nat-00007" },
+		{ "x/", "x/-00007" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *name = file_ring_name(names[i][0], 7);
+
+		assert_string_equal(name, names[i][1]);
+		free(name);
+	}
+}
 
 /* ---- what is said ---- */
 
@@ -871,7 +999,7 @@ run_of_built_in_nodes(struct bench *b)
 	assert_string_equal(b->err.text, "");
 	cable_join(traffic_port(one), p1);
 	cable_join(traffic_port(two), p2);
-	b->capture = capture_new(loop, b->path, 0, &b->err);
+	b->capture = capture_new(loop, b->path, NULL, &b->err);
 	assert_non_null(b->capture);
 	assert_int_equal(capture_add(b->capture, p1, NULL, &b->err), 0);
 	assert_int_equal(capture_add(b->capture, p2, NULL, &b->err), 0);
@@ -964,7 +1092,7 @@ several_captures_watch_one_port(void **state)
 
 	snprintf(path, sizeof(path), "%s/two.pcapng", b->dir);
 	begin_capture(b, 0, 0);
-	other = capture_new(b->loop, path, 0, &b->err);
+	other = capture_new(b->loop, path, NULL, &b->err);
 	assert_non_null(other);
 	add_point(b, INSIDE, NULL);
 	assert_int_equal(
@@ -1032,7 +1160,7 @@ full_disk_is_reported(void **state)
 {
 	struct bench *b = *state;
 
-	b->capture = capture_new(b->loop, "/dev/full", 0, &b->err);
+	b->capture = capture_new(b->loop, "/dev/full", NULL, &b->err);
 	assert_non_null(b->capture);
 	add_point(b, ALICE, NULL);
 	send_bytes(b, ALICE, frame_a, sizeof(frame_a));
@@ -1081,10 +1209,10 @@ file_that_cannot_be_made_is_refused(void **state)
 	    "%s: cannot write: No such file or directory; make its directory "
 	    "first",
 	    path);
-	assert_null(capture_new(b->loop, path, 0, &b->err));
+	assert_null(capture_new(b->loop, path, NULL, &b->err));
 	assert_string_equal(b->err.text, want);
 	err_clear(&b->err);
-	assert_null(capture_new(b->loop, b->dir, 0, &b->err));
+	assert_null(capture_new(b->loop, b->dir, NULL, &b->err));
 	assert_non_null(strstr(b->err.text, "give the name of a file"));
 }
 
@@ -1094,7 +1222,7 @@ pipe_without_a_reader_is_refused(void **state)
 	struct bench *b = *state;
 
 	assert_int_equal(mkfifo(b->path, 0600), 0);
-	assert_null(capture_new(b->loop, b->path, 0, &b->err));
+	assert_null(capture_new(b->loop, b->path, NULL, &b->err));
 	assert_non_null(
 	    strstr(b->err.text, "start the program that reads the pipe first"));
 }
@@ -1150,7 +1278,7 @@ dash_is_standard_output(void **state)
 	assert_true(file >= 0 && out >= 0);
 	fflush(stdout);
 	dup2(file, STDOUT_FILENO);
-	b->capture = capture_new(b->loop, "-", 0, &b->err);
+	b->capture = capture_new(b->loop, "-", NULL, &b->err);
 	dup2(out, STDOUT_FILENO);
 	close(out);
 	close(file);
@@ -1347,6 +1475,9 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(a_ring_of_compressed_files_keeps_the_newest_whole),
+		TEST(a_file_ends_with_its_time),
+		TEST(names_of_files_count_before_their_endings),
 		TEST(frame_stands_before_those_it_causes),
 		TEST(facts_carry_journeys_through_nodes_and_verdicts),
 		TEST(burst_stands_before_those_it_causes),
