@@ -65,7 +65,8 @@ int
 cabling_change(
     struct port *port, const struct cabling_change *change, struct err *err)
 {
-	bool sets_cable = change->plain;
+	bool sets_cable = change->plain, sets_rules = change->rules.given != 0;
+	struct port *of_switch = rules_port(port);
 	int e = 0;
 
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
@@ -73,8 +74,17 @@ cabling_change(
 	if (sets_cable && port->cable == NULL)
 		return err_set(
 		    err, -ENODEV, "%s: has no cable to change", port->name);
-	if (sets_cable)
+	if (sets_rules && of_switch == NULL)
+		return err_set(err, -ENODEV,
+		    "%s: is not plugged into a switch, whose ports have VLANs "
+		    "and the like",
+		    port->name);
+	if (sets_rules)
+		e = rules_would_change(of_switch, &change->rules, err);
+	if (e == 0 && sets_cable)
 		e = change_cable(port, change, err);
+	if (e == 0 && sets_rules)
+		e = rules_change(of_switch, &change->rules, err);
 	if (e == 0 && change->sets_link)
 		port_set_down(port, change->down);
 	return e;

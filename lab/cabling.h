@@ -12,6 +12,7 @@ struct cabling_change {
 	bool plain;           /* begin with a plain cable */
 	/* By enum lab_direction, as seen from the port's node. */
 	struct lab_wire wire[WIRE_DIRECTIONS];
+	struct lab_rules rules; /* of the switch's end of the cable */
 };
 
 /* Does all of it, or nothing and says why in *err.  0 or -Exxx. */

@@ -12,6 +12,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "base/loop.h"
 #include "lab/check_tree.h"
 #include "lab/check_vm.h"
+#include "lab/check_switch.h"
 #include "lab/check_wire.h"
 #include "lab/filter.h"
 #include "lab/model.h"
@@ -49,14 +51,31 @@ missing(struct check *c, struct place at, const char *what, const char *name,
 		    "%s \"%.60s\" is not in this lab; %s", what, name, remedy);
 }
 
+struct trial {
+	struct nearest *near;
+	struct arena *arena; /* names must last */
+};
+
+static void
+try_name(void *arg, const char *full)
+{
+	const struct trial *trial = arg;
+	const char *name = arena_text(trial->arena, full, strlen(full));
+
+	if (name != NULL)
+		nearest_try(trial->near, name);
+}
+
 static void
 no_such_port(struct check *c, struct place at, const char *name)
 {
 	struct nearest near;
+	struct trial trial = { &near, c->lab->arena };
 
 	nearest_init(&near, name);
 	for (unsigned int i = 0; i < c->lab->nports; i++)
 		nearest_try(&near, c->lab->ports[i]->full);
+	lab_each_switch_port(c->lab, try_name, &trial);
 	missing(c, at, "port", name, &near,
 	    "name one of a router, VM, host or plug as NODE.PORT, or a "
 	    "switch's as SWITCH.SWITCH or SWITCH.NODE.PORT");
@@ -153,13 +172,13 @@ root_of(const struct check *c, unsigned int sw)
 static bool
 is_joined_already(const struct lab_switch *sw, unsigned int i)
 {
-	const struct lab_switch *up = sw->up[i];
+	const struct lab_switch *up = sw->uplinks[i].up;
 
 	for (unsigned int k = 0; k < i; k++)
-		if (sw->up[k] == up)
+		if (sw->uplinks[k].up == up)
 			return true;
-	for (unsigned int k = 0; up < sw && k < up->uplinks.n; k++)
-		if (up->up[k] == sw)
+	for (unsigned int k = 0; up < sw && k < up->nuplinks; k++)
+		if (up->uplinks[k].up == sw)
 			return true;
 	return false;
 }
@@ -167,21 +186,21 @@ is_joined_already(const struct lab_switch *sw, unsigned int i)
 static bool
 check_uplink_name(struct check *c, const struct lab_switch *sw, unsigned int i)
 {
-	const struct lab_text *text = &sw->uplinks.list[i];
-	const struct lab_switch *up = sw->up[i];
+	const struct lab_uplink *link = &sw->uplinks[i];
+	struct place at = lab_place(&link->item, NULL);
 
-	if (up == NULL)
-		no_such_switch(c, text->node->at, text->text);
-	else if (up == sw)
-		problem_add(c->problems, text->node->at,
+	if (link->up == NULL)
+		no_such_switch(c, at, link->item.name);
+	else if (link->up == sw)
+		problem_add(c->problems, at,
 		    "switch \"%s\" has an uplink to itself; name another "
 		    "switch",
 		    sw->item.name);
 	else if (is_joined_already(sw, i))
-		problem_add(c->problems, text->node->at,
+		problem_add(c->problems, at,
 		    "switches \"%s\" and \"%s\" have a cable already; remove "
-		    "this uplink",
-		    sw->item.name, up->item.name);
+		    "this uplink, or write one with \"cables: 2\"",
+		    sw->item.name, link->up->item.name);
 	else
 		return true;
 	return false;
@@ -198,12 +217,21 @@ has_tree(const struct lab_switch *sw)
 static void
 join_segments(struct check *c, const struct lab_switch *sw, unsigned int i)
 {
-	const struct lab_switch *up = sw->up[i];
+	const struct lab_uplink *link = &sw->uplinks[i];
+	const struct lab_switch *up = link->up;
 	unsigned int a = root_of(c, (unsigned int)(sw - c->lab->switches));
 	unsigned int b = root_of(c, (unsigned int)(up - c->lab->switches));
+	bool trees = has_tree(sw) && has_tree(up);
 
-	if (a == b && !(has_tree(sw) && has_tree(up)))
-		problem_add(c->problems, sw->uplinks.list[i].node->at,
+	if (link->cables > 1 && !trees)
+		problem_add(c->problems, lab_place(&link->item, "cables"),
+		    "%" PRIu64
+		    " cables from \"%s\" to \"%s\" are a loop, where frames "
+		    "would circle for ever; leave one, or give both switches a "
+		    "spanning tree, \"stp:\"",
+		    link->cables, sw->item.name, up->item.name);
+	if (a == b && !trees)
+		problem_add(c->problems, lab_place(&link->item, NULL),
 		    "the uplink from \"%s\" to \"%s\" closes a loop of "
 		    "switches, where frames would circle for ever; remove one "
 		    "uplink, or give all switches of the loop a spanning tree, "
@@ -220,9 +248,9 @@ check_uplinks(struct check *c, bool trees)
 	const struct lab *lab = c->lab;
 
 	for (unsigned int i = 0; i < lab->nswitches; i++)
-		for (unsigned int k = 0; k < lab->switches[i].uplinks.n; k++) {
+		for (unsigned int k = 0; k < lab->switches[i].nuplinks; k++) {
 			const struct lab_switch *sw = &lab->switches[i];
-			const struct lab_switch *up = sw->up[k];
+			const struct lab_switch *up = sw->uplinks[k].up;
 
 			if ((up != NULL && has_tree(sw) && has_tree(up)) !=
 			    trees)
@@ -243,14 +271,14 @@ check_switches(struct check *c)
 	check_uplinks(c, false);
 	for (unsigned int i = 0; i < lab->nswitches; i++) {
 		const struct lab_switch *sw = &lab->switches[i];
-		bool used = sw->uplinks.n > 0;
+		bool used = sw->nuplinks > 0;
 
 		for (unsigned int k = 0; k < lab->nports && !used; k++)
 			used = lab->ports[k]->sw == sw;
 		for (unsigned int k = 0; k < lab->nswitches && !used; k++)
-			for (unsigned int j = 0; j < lab->switches[k].uplinks.n;
+			for (unsigned int j = 0; j < lab->switches[k].nuplinks;
 			     j++)
-				used |= lab->switches[k].up[j] == sw;
+				used |= lab->switches[k].uplinks[j].up == sw;
 		if (!used)
 			problem_warn(c->problems, sw->item.node->key_at,
 			    "nothing is plugged into switch \"%s\"; remove it "
@@ -917,7 +945,8 @@ check_event(struct check *c, const struct lab_event *event)
 	const struct lab_item *item = &event->item;
 	bool runs = yaml_get(item->node, "vm") != NULL ||
 	    yaml_get(item->node, "run") != NULL;
-	bool changes = event->sets_link || lab_says_something(event->wire);
+	bool changes = event->sets_link || lab_says_something(event->wire) ||
+	    event->rules.given != 0;
 	bool sets = yaml_get(item->node, "set") != NULL || changes;
 
 	if (runs == sets) {
@@ -1152,6 +1181,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 	check_routers(c);
 	lab_check_wires(lab, problems);
 	lab_check_trees(lab, problems);
+	lab_check_switches(lab, problems);
 	lab_check_vms(lab, problems);
 	for (unsigned int i = 0; i < lab->nhosts; i++)
 		if (i == 0 ||

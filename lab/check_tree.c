@@ -16,8 +16,8 @@ no_such_end(const struct lab *lab, const struct lab_switch *sw,
 		if (lab->ports[i]->sw == sw)
 			nearest_try(&near, lab->ports[i]->full);
 	for (unsigned int i = 0; i < lab->nswitches; i++)
-		if (lab_is_uplink(sw, &lab->switches[i]) ||
-		    lab_is_uplink(&lab->switches[i], sw))
+		if (lab_uplink(sw, &lab->switches[i]) != NULL ||
+		    lab_uplink(&lab->switches[i], sw) != NULL)
 			nearest_try(&near, lab->switches[i].item.name);
 	problem_add(problems, lab_place(&port->item, "to"),
 	    "\"%.60s\" is not plugged into switch \"%s\"; %s%s%s", port->to,
@@ -53,12 +53,18 @@ check_port(const struct lab *lab, const struct lab_switch *sw, unsigned int i,
 static unsigned int
 count_ports(const struct lab *lab, const struct lab_switch *sw)
 {
-	unsigned int n = sw->uplinks.n;
+	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < lab->nports; i++)
 		n += lab->ports[i]->sw == sw;
-	for (unsigned int i = 0; i < lab->nswitches; i++)
-		n += lab_is_uplink(&lab->switches[i], sw);
+	for (unsigned int i = 0; i < sw->nuplinks; i++)
+		n += (unsigned int)sw->uplinks[i].cables;
+	for (unsigned int i = 0; i < lab->nswitches; i++) {
+		const struct lab_uplink *link =
+		    lab_uplink(&lab->switches[i], sw);
+
+		n += link != NULL ? (unsigned int)link->cables : 0;
+	}
 	return n;
 }
 

@@ -11,13 +11,30 @@ check_way(struct problems *problems, const struct lab_item *item,
 {
 	struct err err = { "" };
 
-	if (wire_is_given(wire, "distribution") &&
-	    wire_is_given(wire, "jitter-table"))
+	if (keyset_is_given(&wire_keys, wire, "distribution") &&
+	    keyset_is_given(&wire_keys, wire, "jitter-table"))
 		problem_add(problems, item->node->at,
 		    "%s: distribution stands beside jitter-table; keep one",
 		    what);
 	if (cable_check(&wire->set, &err) < 0)
 		problem_add(problems, item->node->at, "%s: %s", what, err.text);
+}
+
+/* Both directions; told once is enough. */
+static void
+check_ways(struct problems *problems, const struct lab_item *item,
+    const struct lab_wire ways[WIRE_DIRECTIONS], const char *name)
+{
+	for (int way = WIRE_OUT; way <= WIRE_IN; way++) {
+		char what[NODE_NAME_BYTES + 24];
+
+		snprintf(
+		    what, sizeof(what), "%s %s", name, wire_directions[way]);
+		check_way(problems, item, &ways[way], what);
+		if (memcmp(&ways[WIRE_OUT], &ways[WIRE_IN], sizeof(ways[0])) ==
+		    0)
+			return;
+	}
 }
 
 bool
@@ -31,6 +48,7 @@ static void
 check_wire(struct problems *problems, const struct lab_port *port)
 {
 	const struct lab_port *peer = port->peer;
+	char name[NODE_NAME_BYTES + 16];
 
 	if (lab_says_something(port->wire) && peer != NULL &&
 	    lab_says_something(peer->wire) &&
@@ -41,16 +59,20 @@ check_wire(struct problems *problems, const struct lab_port *port)
 		    peer->full, port->full);
 		return;
 	}
-	for (int way = WIRE_OUT; way <= WIRE_IN; way++) {
-		char what[NODE_NAME_BYTES + 16];
+	snprintf(name, sizeof(name), "port \"%s\"", port->full);
+	check_ways(problems, &port->item, port->ways, name);
+}
 
-		snprintf(what, sizeof(what), "port \"%s\" %s", port->full,
-		    wire_directions[way]);
-		check_way(problems, &port->item, &port->ways[way], what);
-		/* Told once is enough. */
-		if (memcmp(&port->ways[WIRE_OUT], &port->ways[WIRE_IN],
-			sizeof(port->ways[0])) == 0)
-			return;
+static void
+check_uplinks(struct problems *problems, const struct lab_switch *sw)
+{
+	for (unsigned int i = 0; i < sw->nuplinks; i++) {
+		char name[NODE_NAME_BYTES + 16];
+
+		snprintf(name, sizeof(name), "uplink \"%.40s\"",
+		    sw->uplinks[i].item.name);
+		check_ways(
+		    problems, &sw->uplinks[i].item, sw->uplinks[i].ways, name);
 	}
 }
 
@@ -58,6 +80,9 @@ void
 lab_check_wires(const struct lab *lab, struct problems *problems)
 {
 	const struct yaml *before = NULL;
+
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		check_uplinks(problems, &lab->switches[i]);
 
 	for (unsigned int i = 0; i < lab->nports; i++) {
 		const struct lab_port *port = lab->ports[i];

@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "lab/client.h"
+#include "lab/nearest.h"
+#include "lab/rules.h"
+#include "lab/schema.h"
 #include "lab/tree.h"
 #include "lab/wire.h"
 
@@ -31,6 +34,23 @@ value_of(const char *key, const char *text)
 	return value;
 }
 
+static int
+no_such_key(const char *key, struct err *err)
+{
+	static const struct keyset *const sets[] = { &wire_keys, &rules_keys };
+	struct nearest near;
+
+	nearest_init(&near, key);
+	for (int i = 0; i < 2; i++)
+		for (const struct schema_key *row = sets[i]->rows;
+		     row->path != NULL; row++)
+			nearest_try(&near, row->path);
+	return err_set(err, -EINVAL, "\"%.40s\" cannot be set; %s%s%s", key,
+	    near.best != NULL ? "did you mean \""
+			      : "the keys are in lanyard.lab(5)",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+}
+
 /* "delay=20ms" and "stp-cost=100" into the request, the former for way.  What
  * a spanning tree is told is looked at in the lab: some depends on what is set
  * there.  0, or -EINVAL with *err. */
@@ -39,14 +59,24 @@ read_pair(json_t *request, const char *way, const char *word, struct err *err)
 {
 	const char *equals = strchr(word, '=');
 	struct lab_wire wire = { .given = 0 };
+	struct lab_rules rules = { .given = 0 };
 	json_t *value, *pairs;
 	char key[40];
+	int e = 0;
 
 	snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
-	if (strncmp(key, TREE_KEY_PREFIX, strlen(TREE_KEY_PREFIX)) == 0)
+	if (strncmp(key, TREE_KEY_PREFIX, strlen(TREE_KEY_PREFIX)) == 0) {
 		way = "stp";
-	else if (wire_read(&wire, key, equals + 1, err) < 0)
-		return -EINVAL;
+	} else if (keyset_row(&wire_keys, key) != NULL) {
+		e = keyset_read(&wire_keys, &wire, key, equals + 1, err);
+	} else if (keyset_row(&rules_keys, key) != NULL) {
+		e = keyset_read(&rules_keys, &rules, key, equals + 1, err);
+		way = "switch";
+	} else {
+		e = no_such_key(key, err);
+	}
+	if (e < 0)
+		return e;
 	value = value_of(key, equals + 1);
 	if (value == NULL)
 		return err_set(err, -EINVAL, "%s: is not UTF-8", key);
@@ -129,14 +159,17 @@ const struct command command_set = {
 		     "[down|up|plain]",
 	.summary = "changes a running lab",
 	.help =
-	    "Changes what happens on the cable of a port in a running lab, or "
-	    "takes its link\ndown, or up again.  KEY=VALUE are the keys of "
-	    "cables in lanyard.lab(5), as\n"
+	    "Changes what happens on the cable of a port in a running lab, "
+	    "what "
+	    "the switch that\nit is plugged into does, or takes its link down, "
+	    "or up again.  KEY=VALUE are the\nkeys of cables and of ports of "
+	    "switches in lanyard.lab(5), as\n"
 	    "  lanyard set nat bob.eth0 delay=20ms jitter=5ms loss=1%\n"
 	    "  lanyard set nat bob.eth0 out rate=10Mbit/s in rate=50Mbit/s\n"
-	    "They are for both directions, or for those behind in or out, as "
-	    "seen from NODE.\n\"none\" takes back what a key said, plain "
-	    "everything.\n"
+	    "  lanyard set nat bob.eth0 vlan=20 max-macs=1 over-max=shut\n"
+	    "Those of cables are for both directions, or for the one behind in "
+	    "or out, as seen\nfrom NODE.  \"none\" takes back what a key said, "
+	    "plain all that happens on the\ncable.\n"
 	    "Keys that begin with stp- are those of stp: in lanyard.lab(5), of "
 	    "a switch or of\none of its ports, as\n"
 	    "  lanyard set nat lan stp-priority=4096\n"

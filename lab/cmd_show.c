@@ -148,6 +148,7 @@ const struct command command_show = {
 		"  ports     every port, its cable, and what passed it (the "
 		"default)\n"
 		"  macs      the addresses that switches have learned\n"
+		"  vlans     the VLANs of switches, and their ports\n"
 		"  nat       the NAT tables of routers\n"
 		"  refusals  what routers refused from outside\n"
 		"  arp       the neighbours that routers have resolved\n"

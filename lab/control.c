@@ -159,9 +159,10 @@ call_show(struct client *c, const struct request *r)
 	table_free(&table);
 }
 
-/* {KEY: VALUE} into wire. */
+/* {KEY: VALUE} into the values of a set of keys. */
 static int
-read_wire(struct lab_wire *wire, json_t *pairs, struct err *err)
+read_keys(
+    const struct keyset *set, void *values, json_t *pairs, struct err *err)
 {
 	const char *key;
 	json_t *value;
@@ -169,10 +170,21 @@ read_wire(struct lab_wire *wire, json_t *pairs, struct err *err)
 
 	json_object_foreach(pairs, key, value)
 	{
-		e = wire_read(wire, key, json_string_value(value), err);
+		e = keyset_read(
+		    set, values, key, json_string_value(value), err);
 		if (e < 0)
 			return e;
 	}
+	return 0;
+}
+
+static int
+read_wire(struct lab_wire *wire, json_t *pairs, struct err *err)
+{
+	int e = read_keys(&wire_keys, wire, pairs, err);
+
+	if (e < 0)
+		return e;
 	if (wire->table != NULL && wire->table[0] != '/')
 		return err_set(
 		    err, -EINVAL, "\"jitter-table\" must be an absolute path");
@@ -197,6 +209,9 @@ read_cabling(struct cabling_change *change, bool *says, const struct request *r,
 			return -EINVAL;
 		*says |= change->wire[way].given != 0;
 	}
+	if (read_keys(&rules_keys, &change->rules, r->rules, err) < 0)
+		return -EINVAL;
+	*says |= change->rules.given != 0;
 	return 0;
 }
 
@@ -237,8 +252,9 @@ set(const struct fabric *f, struct port *port, const struct request *r,
 		return fabric_no_port(f, r->port, err);
 	if (!says && r->stp == NULL)
 		return err_set(err, -EINVAL,
-		    "nothing is to be set; say \"down\", or what happens on "
-		    "the cable by \"both\", \"in\" or \"out\", or \"stp\"");
+		    "nothing is to be set; say \"down\", what happens on the "
+		    "cable by \"both\", \"in\" or \"out\", or what the "
+		    "switch does by \"switch\" or \"stp\"");
 	if (says)
 		e = cabling_change(port, &cabling, err);
 	return e < 0 || r->stp == NULL ? e : tree_change_do(&tree, err);

@@ -45,9 +45,9 @@ draw_dot(const struct draw_lab *draw, FILE *out)
 	for (unsigned int i = 0; i < draw->lab->nswitches; i++) {
 		const struct lab_switch *sw = &draw->lab->switches[i];
 
-		for (unsigned int k = 0; k < sw->uplinks.n; k++)
+		for (unsigned int k = 0; k < sw->nuplinks; k++)
 			fprintf(out, "\tb%u -- b%u [style=bold]\n", i,
-			    draw_bus_of_switch(draw, sw->up[k]));
+			    draw_bus_of_switch(draw, sw->uplinks[k].up));
 	}
 	fprintf(out, "}\n");
 }
@@ -93,8 +93,8 @@ draw_mermaid(const struct draw_lab *draw, FILE *out)
 	for (unsigned int i = 0; i < draw->lab->nswitches; i++) {
 		const struct lab_switch *sw = &draw->lab->switches[i];
 
-		for (unsigned int k = 0; k < sw->uplinks.n; k++)
+		for (unsigned int k = 0; k < sw->nuplinks; k++)
 			fprintf(out, "    b%u === b%u\n", i,
-			    draw_bus_of_switch(draw, sw->up[k]));
+			    draw_bus_of_switch(draw, sw->uplinks[k].up));
 	}
 }

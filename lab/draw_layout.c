@@ -45,8 +45,8 @@ are_joined(const struct draw_lab *draw, unsigned int a, unsigned int b)
 
 		if (sw == NULL || other == NULL)
 			continue;
-		for (unsigned int i = 0; i < sw->uplinks.n; i++)
-			if (sw->up[i] == other)
+		for (unsigned int i = 0; i < sw->nuplinks; i++)
+			if (sw->uplinks[i].up == other)
 				return true;
 	}
 	return false;
@@ -220,17 +220,17 @@ stack_uplinks(struct draw_layout *d)
 
 	for (unsigned int b = 0; b < d->draw->nbuses; b++)
 		if (d->draw->buses[b].sw != NULL)
-			n += d->draw->buses[b].sw->uplinks.n;
+			n += d->draw->buses[b].sw->nuplinks;
 	d->uplinks = arena_array(d->draw->lab->arena, n, sizeof(d->uplinks[0]));
 	if (d->uplinks == NULL)
 		return -ENOMEM;
 	for (unsigned int b = 0; b < d->draw->nbuses; b++) {
 		const struct lab_switch *sw = d->draw->buses[b].sw;
 
-		for (unsigned int i = 0; sw != NULL && i < sw->uplinks.n; i++) {
+		for (unsigned int i = 0; sw != NULL && i < sw->nuplinks; i++) {
 			unsigned int c = d->column[b];
-			unsigned int to =
-			    d->column[draw_bus_of_switch(d->draw, sw->up[i])];
+			unsigned int to = d->column[draw_bus_of_switch(
+			    d->draw, sw->uplinks[i].up)];
 			struct draw_uplink *up = &d->uplinks[d->nuplinks++];
 
 			up->low = c < to ? c : to;

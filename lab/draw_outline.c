@@ -46,7 +46,7 @@ hangs_on(const struct outline *o, unsigned int i, const struct lab_switch *up)
 {
 	const struct lab_switch *sw = &o->draw->lab->switches[i];
 
-	return !o->drawn[i] && sw->uplinks.n > 0 && sw->up[0] == up;
+	return !o->drawn[i] && sw->nuplinks > 0 && sw->uplinks[0].up == up;
 }
 
 static unsigned int
@@ -69,8 +69,8 @@ static void
 other_uplinks(
     const struct outline *o, const struct lab_switch *sw, unsigned int depth)
 {
-	for (unsigned int i = depth > 0; i < sw->uplinks.n; i++)
-		fprintf(o->out, " and to %s", sw->up[i]->item.name);
+	for (unsigned int i = depth > 0; i < sw->nuplinks; i++)
+		fprintf(o->out, " and to %s", sw->uplinks[i].up->item.name);
 }
 
 static void
@@ -112,7 +112,7 @@ draw_outline(const struct draw_lab *draw, FILE *out)
 	for (unsigned int b = 0; b < draw->nbuses; b++) {
 		const struct lab_switch *sw = draw->buses[b].sw;
 
-		if (sw == NULL || sw->uplinks.n == 0)
+		if (sw == NULL || sw->nuplinks == 0)
 			bus_rows(&o, b, 0);
 	}
 	for (unsigned int b = 0; b < draw->nbuses; b++)

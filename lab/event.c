@@ -40,6 +40,7 @@ set(struct event *e)
 
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
 		change.wire[way] = e->what->wire[way];
+	change.rules = e->what->rules;
 	return cabling_change(port, &change, &e->why) < 0;
 }
 

@@ -9,6 +9,7 @@
 #include "lab/cabling.h"
 #include "lab/nearest.h"
 #include "lab/tree.h"
+#include "switch/protocol.h"
 
 /* Seeds follow from the lab's seed and names: FNV-1a, 64 bits. */
 static uint64_t
@@ -85,43 +86,128 @@ plug_in(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	return port == NULL ? -ENOMEM : join(f, f->ports[i], port, seed, err);
 }
 
-/* What the lab file says about a port's cable. */
+/* What the lab file says about a port's cable, and the switch's end of it. */
 static int
-set_cable(struct fabric *f, unsigned int i, struct err *err)
+set_port(struct fabric *f, unsigned int i, struct err *err)
 {
 	const struct lab_port *lp = f->lab->ports[i];
-	struct cabling_change change = { .plain = false };
+	struct cabling_change change = { .rules = lp->rules };
+	int e = 0;
 
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
 		change.wire[way] = lp->wire[way];
+	for (unsigned int k = 0; k < lp->statics.n && e == 0; k++) {
+		struct mac mac;
+		uint16_t vlan = 0;
+
+		lab_static_read(&mac, &vlan, lp->statics.list[k].text);
+		e = switch_pin(f->ports[i]->peer, &mac,
+		    vlan != 0 ? vlan : (uint16_t)lp->rules.vlan);
+		if (e < 0)
+			return err_set(err, e,
+			    "%s: static address %s is another port's already, "
+			    "or the switch's table is full",
+			    lp->full, lp->statics.list[k].text);
+	}
 	return cabling_change(f->ports[i], &change, err);
+}
+
+/* ---- uplinks ---- */
+
+static struct port *
+add_end(struct fabric *f, const struct lab_switch *at,
+    const struct lab_switch *to, uint64_t number, struct err *err)
+{
+	char name[NODE_NAME_BYTES];
+
+	return switch_add_port(f->switches[at - f->lab->switches],
+	    lab_uplink_name(name, at, to, number), err);
+}
+
+static int
+join_uplink(struct fabric *f, const struct lab_switch *sw,
+    const struct lab_uplink *link, uint64_t number, uint64_t seed,
+    struct err *err)
+{
+	struct cabling_change change = { .rules = link->rules };
+	struct port *here = add_end(f, sw, link->up, number, err);
+	struct port *there =
+	    here == NULL ? NULL : add_end(f, link->up, sw, number, err);
+	int e;
+
+	if (there == NULL)
+		return -ENOMEM;
+	for (int way = 0; way < WIRE_DIRECTIONS; way++)
+		change.wire[way] = link->wire[way];
+	e = join(f, here, there, seed, err);
+	if (e == 0)
+		e = cabling_change(here, &change, err);
+	return e < 0 ? e : rules_change(there, &link->rules, err);
 }
 
 static int
 join_uplinks(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 {
 	const struct lab_switch *sw = &f->lab->switches[i];
+	int e = 0;
 
-	for (unsigned int k = 0; k < sw->uplinks.n; k++) {
-		const struct lab_switch *up = sw->up[k];
-		char name[NODE_NAME_BYTES];
-		struct port *here, *there;
+	for (unsigned int k = 0; k < sw->nuplinks; k++)
+		for (uint64_t n = 1; n <= sw->uplinks[k].cables && e == 0; n++)
+			e = join_uplink(f, sw, &sw->uplinks[k], n, seed, err);
+	return e;
+}
+
+/* ---- mirrors ---- */
+
+/* The ports of sw that a name in a mirror means: of what is plugged in, or of
+ * all cables to another switch. */
+static void
+add_named(const struct fabric *f, const struct lab_switch *sw,
+    const struct lab_texts *names, struct port_set *set)
+{
+	const struct lan_switch *at = f->switches[sw - f->lab->switches];
+
+	for (unsigned int i = 0; i < names->n; i++) {
+		const char *name = names->list[i].text;
+		const struct lab_switch *other = lab_switch(f->lab, name);
+		const struct port *port = fabric_port(f, name);
+
+		if (other == NULL) {
+			port_set_add(set, switch_port_index(port->peer));
+			continue;
+		}
+		for (unsigned int c = 0; c < f->ncables; c++)
+			for (int k = 0; k < 2; k++)
+				if (switch_of(f->cables[c][k]) == at &&
+				    switch_of(f->cables[c][!k]) ==
+					f->switches[other - f->lab->switches])
+					port_set_add(set,
+					    switch_port_index(f->cables[c][k]));
+	}
+}
+
+static int
+add_mirrors(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_switch *sw = &f->lab->switches[i];
+
+	for (unsigned int k = 0; k < sw->nmirrors; k++) {
+		const struct lab_mirror *m = &sw->mirrors[k];
+		struct mirror_options options = {
+			.vlan = (uint16_t)m->vlan,
+			.to = fabric_port(f, m->to)->peer,
+		};
 		int e;
 
-		snprintf(name, sizeof(name), "%.20s.%.20s", sw->item.name,
-		    up->item.name);
-		here = switch_add_port(f->switches[i], name, err);
-		if (here == NULL)
-			return -ENOMEM;
-		snprintf(name, sizeof(name), "%.20s.%.20s", up->item.name,
-		    sw->item.name);
-		there = switch_add_port(
-		    f->switches[up - f->lab->switches], name, err);
-		if (there == NULL)
-			return -ENOMEM;
-		e = join(f, here, there, seed, err);
+		add_named(f, sw, &m->of, &options.in);
+		add_named(f, sw, &m->of, &options.out);
+		add_named(f, sw, &m->in, &options.in);
+		add_named(f, sw, &m->out, &options.out);
+		e = switch_add_mirror(f->switches[i], &options);
 		if (e < 0)
-			return e;
+			return err_set(err, e,
+			    "%s: mirror \"%s\" cannot show at %s",
+			    sw->item.name, m->item.name, m->to);
 	}
 	return 0;
 }
@@ -188,6 +274,21 @@ set_tree_ports(struct fabric *f, struct err *err)
 
 /* ---- nodes ---- */
 
+/* "01:80:c2:00:00:0e" is bit 14. */
+static uint16_t
+reserved_of(const struct lab_switch *sw)
+{
+	uint16_t bits = 0;
+
+	for (unsigned int i = 0; i < sw->forward.n; i++) {
+		struct mac mac = { { 0 } };
+
+		mac_read(&mac, sw->forward.list[i].text);
+		bits |= (uint16_t)(1 << (mac.b[5] & 0xf));
+	}
+	return bits;
+}
+
 static int
 add_switch(struct fabric *f, unsigned int i, struct err *err)
 {
@@ -195,6 +296,8 @@ add_switch(struct fabric *f, unsigned int i, struct err *err)
 	const struct switch_options options = {
 		.age_ns = sw->ageing_ns,
 		.max_macs = (uint32_t)sw->macs,
+		.reserved = reserved_of(sw),
+		.no_guard = !sw->loop_guard,
 	};
 
 	f->switches[i] = switch_new(f->loop, sw->item.name, &options, err);
@@ -359,7 +462,9 @@ alloc_tables(struct fabric *f, struct err *err)
 
 	f->max_cables = lab->nports;
 	for (unsigned int i = 0; i < lab->nswitches; i++)
-		f->max_cables += lab->switches[i].uplinks.n;
+		for (unsigned int k = 0; k < lab->switches[i].nuplinks; k++)
+			f->max_cables +=
+			    (unsigned int)lab->switches[i].uplinks[k].cables;
 	f->switches = calloc(lab->nswitches + 1, sizeof(f->switches[0]));
 	f->trees = calloc(lab->nswitches + 1, sizeof(f->trees[0]));
 	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
@@ -396,7 +501,9 @@ build(struct fabric *f, uint64_t seed, const char *sockets, struct err *err)
 	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
 		e = join_uplinks(f, i, seed, err);
 	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
-		e = set_cable(f, i, err);
+		e = set_port(f, i, err);
+	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
+		e = add_mirrors(f, i, err);
 	if (e == 0)
 		e = set_tree_ports(f, err);
 	return e;

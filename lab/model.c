@@ -119,13 +119,14 @@ resolve_wire(struct lab *lab, struct lab_wire *wire)
 
 /* What is said for one direction goes before what is said for both. */
 static void
-resolve_ways(struct lab *lab, struct lab_port *port)
+resolve_ways(struct lab *lab, struct lab_wire wire[WIRE_DIRECTIONS],
+    struct lab_wire ways[WIRE_DIRECTIONS])
 {
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
-		resolve_wire(lab, &port->wire[way]);
+		resolve_wire(lab, &wire[way]);
 	for (int way = WIRE_OUT; way <= WIRE_IN; way++) {
-		wire_merge(&port->ways[way], &port->wire[WIRE_BOTH]);
-		wire_merge(&port->ways[way], &port->wire[way]);
+		wire_merge(&ways[way], &wire[WIRE_BOTH]);
+		wire_merge(&ways[way], &wire[way]);
 	}
 }
 
@@ -140,11 +141,12 @@ resolve_event(struct lab *lab, struct lab_event *event)
 static void
 resolve_switch(struct lab *lab, struct lab_switch *sw)
 {
-	sw->up = arena_array(lab->arena, sw->uplinks.n, sizeof(sw->up[0]));
-	if (sw->up == NULL)
-		sw->uplinks.n = 0;
-	for (unsigned int i = 0; i < sw->uplinks.n; i++)
-		sw->up[i] = lab_switch(lab, sw->uplinks.list[i].text);
+	for (unsigned int i = 0; i < sw->nuplinks; i++) {
+		struct lab_uplink *link = &sw->uplinks[i];
+
+		link->up = lab_switch(lab, link->item.name);
+		resolve_ways(lab, link->wire, link->ways);
+	}
 }
 
 static void
@@ -273,7 +275,7 @@ lab_resolve(struct lab *lab)
 	for (unsigned int i = 0; i < lab->nports; i++)
 		resolve_port(lab, lab->ports[i]);
 	for (unsigned int i = 0; i < lab->nports; i++)
-		resolve_ways(lab, lab->ports[i]);
+		resolve_ways(lab, lab->ports[i]->wire, lab->ports[i]->ways);
 	for (unsigned int i = 0; i < lab->nevents; i++)
 		resolve_event(lab, &lab->events[i]);
 	for (unsigned int i = 0; i < lab->nrouters; i++)
@@ -305,6 +307,56 @@ lab_port(const struct lab *lab, const char *full)
 	return at != NULL ? *at : NULL;
 }
 
+/* The ends of all cables of an uplink. */
+static void
+each_end(const struct lab_switch *sw, const struct lab_uplink *link,
+    void (*each)(void *arg, const char *full), void *arg)
+{
+	for (uint64_t n = 1; link->up != NULL && n <= link->cables; n++) {
+		char name[NODE_NAME_BYTES];
+
+		lab_uplink_name(name, sw, link->up, n);
+		each(arg, name);
+		lab_uplink_name(name, link->up, sw, n);
+		each(arg, name);
+	}
+}
+
+void
+lab_each_switch_port(
+    const struct lab *lab, void (*each)(void *arg, const char *full), void *arg)
+{
+	for (unsigned int i = 0; i < lab->nports; i++) {
+		const struct lab_port *port = lab->ports[i];
+		char name[NODE_NAME_BYTES];
+
+		if (port->sw == NULL)
+			continue;
+		/* Names are at most LAB_NAME_MAX letters each. */
+		snprintf(name, sizeof(name), "%.20s.%.41s", port->sw->item.name,
+		    port->full);
+		each(arg, name);
+	}
+	for (unsigned int i = 0; i < lab->nswitches; i++)
+		for (unsigned int k = 0; k < lab->switches[i].nuplinks; k++)
+			each_end(&lab->switches[i],
+			    &lab->switches[i].uplinks[k], each, arg);
+}
+
+char *
+lab_uplink_name(char out[NODE_NAME_BYTES], const struct lab_switch *at,
+    const struct lab_switch *to, uint64_t number)
+{
+	char which[8] = "";
+
+	if (number > 1)
+		snprintf(
+		    which, sizeof(which), "-%u", (unsigned int)(number % 1000));
+	snprintf(out, NODE_NAME_BYTES, "%.20s.%.20s%s", at->item.name,
+	    to->item.name, which);
+	return out;
+}
+
 struct lab_vm *
 lab_vm(const struct lab *lab, const char *name)
 {
@@ -332,25 +384,50 @@ lab_switch(const struct lab *lab, const char *name)
 	return NULL;
 }
 
-bool
-lab_is_uplink(const struct lab_switch *sw, const struct lab_switch *to)
+const struct lab_uplink *
+lab_uplink(const struct lab_switch *sw, const struct lab_switch *to)
 {
-	for (unsigned int i = 0; i < sw->uplinks.n; i++)
-		if (sw->up[i] == to)
-			return true;
-	return false;
+	for (unsigned int i = 0; i < sw->nuplinks; i++)
+		if (sw->uplinks[i].up == to)
+			return &sw->uplinks[i];
+	return NULL;
+}
+
+/* Is what the name of the switch, or of one of the cables to it, which are so
+ * many ("core", "core-2")? */
+static bool
+names_cable(const char *what, const char *name, uint64_t cables)
+{
+	size_t len = strlen(name);
+	uint64_t number;
+
+	if (strncmp(what, name, len) != 0)
+		return false;
+	if (what[len] == '\0')
+		return true;
+	return what[len] == '-' && count_read(&number, what + len + 1, NULL) &&
+	    number >= 2 && number <= cables;
 }
 
 bool
 lab_is_plugged(
     const struct lab *lab, const struct lab_switch *sw, const char *what)
 {
-	const struct lab_switch *other = lab_switch(lab, what);
 	const struct lab_port *port = lab_port(lab, what);
 
-	return (port != NULL && port->sw == sw) ||
-	    (other != NULL &&
-		(lab_is_uplink(sw, other) || lab_is_uplink(other, sw)));
+	if (port != NULL)
+		return port->sw == sw;
+	for (unsigned int i = 0; i < lab->nswitches; i++) {
+		const struct lab_switch *other = &lab->switches[i];
+		const struct lab_uplink *link = lab_uplink(sw, other);
+
+		if (link == NULL)
+			link = lab_uplink(other, sw);
+		if (link != NULL &&
+		    names_cable(what, other->item.name, link->cables))
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -380,6 +457,25 @@ lab_kind_name(enum lab_kind kind)
 	case LAB_PLUG: return "plug";
 	}
 	return "?";
+}
+
+bool
+lab_static_read(struct mac *mac, uint16_t *vlan, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char address[MAC_TEXT_BYTES] = "";
+	uint64_t number = 0;
+
+	if (slash != NULL && !count_read(&number, slash + 1, NULL))
+		return false;
+	if (slash == NULL)
+		slash = text + strlen(text);
+	if ((size_t)(slash - text) >= sizeof(address) || number > VLAN_MAX)
+		return false;
+	memcpy(address, text, (size_t)(slash - text));
+	*vlan = (uint16_t)number;
+	return mac_read(mac, address) && !mac_is_group(mac) &&
+	    !mac_is_zero(mac);
 }
 
 struct place

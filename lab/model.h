@@ -14,6 +14,7 @@
 
 #include "lab/arena.h"
 #include "lab/problem.h"
+#include "lab/rules.h"
 #include "lab/units.h"
 #include "lab/wire.h"
 #include "lab/yaml.h"
@@ -26,6 +27,7 @@
 #define LAB_NODES_MAX        4096
 #define LAB_SWITCHES_MAX     128 /* frames pass them by nested calls */
 #define LAB_ROUTER_PORTS_MAX 64
+#define LAB_CABLES_MAX       8 /* side by side, of an uplink */
 
 /* The first member of everything that stands in the file on its own. */
 struct lab_item {
@@ -79,12 +81,34 @@ struct lab_stp {
 	unsigned int nports;
 };
 
+/* Cables from one switch to another, whose name is the item's. */
+struct lab_uplink {
+	struct lab_item item;
+	struct lab_switch *up;
+	uint64_t cables;        /* how many, side by side */
+	struct lab_rules rules; /* of both ends */
+	/* As a port's. */
+	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
+};
+
+/* Copies of what passes some ports of a switch. */
+struct lab_mirror {
+	struct lab_item item;
+	struct lab_texts of, in, out; /* NODE.PORT; of: both ways */
+	uint64_t vlan;
+	const char *to; /* NODE.PORT */
+};
+
 struct lab_switch {
 	struct lab_item item;
 	uint64_t ageing_ns, macs;
-	struct lab_texts uplinks; /* names of switches */
-	struct lab_switch **up;   /* the same, resolved */
-	struct lab_stp stp;       /* stp.item.node NULL: none */
+	struct lab_stp stp; /* stp.item.node NULL: none */
+	struct lab_uplink *uplinks;
+	unsigned int nuplinks;
+	struct lab_mirror *mirrors;
+	unsigned int nmirrors;
+	struct lab_texts forward; /* reserved addresses */
+	bool loop_guard;
 };
 
 struct lab_reserve {
@@ -110,6 +134,8 @@ struct lab_port {
 	/* By enum lab_direction, as in the file; and what follows for each
 	 * direction of the cable (WIRE_OUT, WIRE_IN). */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
+	struct lab_rules rules;   /* of the switch's end */
+	struct lab_texts statics; /* "52:54:00:12:34:56" or ".../10" */
 	/* routers only */
 	struct lab_range dhcp;
 	uint64_t lease_ns;
@@ -205,6 +231,7 @@ struct lab_event {
 	const char *set;      /* or these */
 	bool down, sets_link; /* sets_link: down is given */
 	struct lab_wire wire[WIRE_DIRECTIONS];
+	struct lab_rules rules;
 };
 
 enum expect_kind { EXPECT_RUN, EXPECT_FRAMES, EXPECT_NAT };
@@ -251,13 +278,21 @@ struct lab *lab_load(const char *bytes, size_t len, struct problems *problems);
 void lab_free(struct lab *lab); /* NULL is fine */
 
 struct lab_port *lab_port(const struct lab *lab, const char *full);
+/* "leaf.core", and "leaf.core-2" for the second cable.  Returns out. */
+char *lab_uplink_name(char out[NODE_NAME_BYTES], const struct lab_switch *at,
+    const struct lab_switch *to, uint64_t number);
+/* Calls each for the names of all switches' ports. */
+void lab_each_switch_port(const struct lab *lab,
+    void (*each)(void *arg, const char *full), void *arg);
 struct lab_vm *lab_vm(const struct lab *lab, const char *name);
 struct lab_router *lab_router(const struct lab *lab, const char *name);
 struct lab_switch *lab_switch(const struct lab *lab, const char *name);
 
-/* Does sw have a cable to the switch to, by its own uplinks? */
-bool lab_is_uplink(const struct lab_switch *sw, const struct lab_switch *to);
-/* Is that plugged into sw: a switch ("core"), or a port ("gw.inside")? */
+/* The uplink of sw to the switch to, or NULL. */
+const struct lab_uplink *lab_uplink(
+    const struct lab_switch *sw, const struct lab_switch *to);
+/* Is that plugged into sw: a switch ("core", "core-2" by the second cable), or a
+ * port ("gw.inside")? */
 bool lab_is_plugged(
     const struct lab *lab, const struct lab_switch *sw, const char *what);
 /* Is there that port, of a node ("gw.inside") or of a switch, by what is plugged
@@ -265,6 +300,9 @@ bool lab_is_plugged(
 bool lab_has_port(const struct lab *lab, const char *name);
 
 const char *lab_kind_name(enum lab_kind kind); /* "router" */
+
+/* "52:54:00:12:34:56/10", or without a VLAN: 0.  False: something else. */
+bool lab_static_read(struct mac *mac, uint16_t *vlan, const char *text);
 
 /* Where the file of a disk is named. */
 struct place lab_disk_place(const struct lab_disk *disk);

@@ -6,6 +6,7 @@
  *     {"call": "set", "port": "alice.eth0", "down": true}
  *     {"call": "set", "port": "alice.eth0", "both": {"delay": "20ms"}}
  *     {"call": "set", "port": "lan.core", "stp": {"stp-cost": "100"}}
+ *     {"call": "set", "port": "alice.eth0", "switch": {"vlan": "10"}}
  *     {"call": "capture", "at": ["gw.inside"], "file": "/tmp/a.pcapng"}
  *     {"call": "info"}
  *     {"call": "stop"}
@@ -37,8 +38,9 @@ struct request {
 	json_t *json; /* what the texts below belong to */
 	const char *what, *node, *run, *port, *file, *filter;
 	bool down, plain;
-	const json_t *link;            /* set: down, or NULL */
-	json_t *both, *in, *out, *stp; /* set: {KEY: VALUE}, or NULL */
+	const json_t *link; /* set: down, or NULL */
+	/* set: {KEY: VALUE}, or NULL */
+	json_t *both, *in, *out, *rules, *stp;
 	const char *at[REQUEST_MAX_PORTS];
 	unsigned int nports;
 };

@@ -189,6 +189,12 @@ say_set(
 	if (what->sets_link)
 		say(r, "%s: the link is %s", what->set,
 		    what->down ? "down" : "up");
+	if (what->rules.given != 0) {
+		char text[400];
+
+		say(r, "%s: the switch's port is set to: %s", what->set,
+		    keyset_text(text, sizeof(text), &rules_keys, &what->rules));
+	}
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
 		given |= what->wire[way].given;
 	for (int way = WIRE_OUT; way <= WIRE_IN && given != 0; way++) {

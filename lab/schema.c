@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "switch/stp.h"
 #include "switch/switch.h"
+#include "switch/vlan.h"
 #include "vmm/vm.h"
 
 #define KEY(p, t, s, m) \
@@ -37,8 +38,15 @@ static const char *const stp_edges[] = { [STP_EDGE_AUTO] = "auto",
 	[STP_EDGE_YES] = "yes",
 	[STP_EDGE_NO] = "no",
 	NULL };
-static const char *const tables[] = { "ports", "macs", "trees", "stp", "nat",
-	"refusals", "arp", "leases", "routes", "vms", "cables", "drops", NULL };
+static const char *const reserved[] = { "01:80:c2:00:00:00",
+	"01:80:c2:00:00:01", "01:80:c2:00:00:02", "01:80:c2:00:00:03",
+	"01:80:c2:00:00:04", "01:80:c2:00:00:05", "01:80:c2:00:00:06",
+	"01:80:c2:00:00:07", "01:80:c2:00:00:08", "01:80:c2:00:00:09",
+	"01:80:c2:00:00:0a", "01:80:c2:00:00:0b", "01:80:c2:00:00:0c",
+	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
+static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
+	"nat", "refusals", "arp", "leases", "routes", "vms", "cables", "drops",
+	NULL };
 
 /* Where a port is plugged, and what happens on the cable; at the offset of port
  * in a struct. */
@@ -53,23 +61,41 @@ static const char *const tables[] = { "ports", "macs", "trees", "stp", "nat",
 		    .help = "Instead of a switch: the port, as NODE.PORT, " \
 			    "at the other end of a direct cable; it is "    \
 			    "enough that one end says so." },               \
-	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire))
+	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire)),           \
+	    RULES_ROW(p, (at) + offsetof(struct lab_port, rules)),          \
+	{                                                                   \
+		.path = p ".static", .type = SCHEMA_TEXTS,                  \
+		.into = (at) + offsetof(struct lab_port, statics),          \
+		.help = "Addresses that are behind the port and nowhere "   \
+			"else, as 52:54:00:12:34:56, or with their VLAN, "  \
+			"as 52:54:00:12:34:56/10."                          \
+	}
 
-#define WIRE_ROWS(p, at)                                                   \
-	{ .path = p ".+",                                                  \
-		.type = SCHEMA_WIRE_KEYS,                                  \
-		.into = (at) + WIRE_BOTH * sizeof(struct lab_wire),        \
-		.help = "What happens to frames on the cable, both ways: " \
-			"one of the keys of cables, below." },             \
-	    { .path = p ".in",                                             \
-		    .type = SCHEMA_WIRE,                                   \
-		    .into = (at) + WIRE_IN * sizeof(struct lab_wire),      \
-		    .help = "The same for frames towards the node alone, " \
-			    "before what is said for both ways." },        \
-	{                                                                  \
-		.path = p ".out", .type = SCHEMA_WIRE,                     \
-		.into = (at) + WIRE_OUT * sizeof(struct lab_wire),         \
-		.help = "The same for frames from the node."               \
+#define WIRE_ROWS(p, at)                                                     \
+	{ .path = p ".+cable",                                               \
+		.type = SCHEMA_KEYS,                                         \
+		.keys = &wire_keys,                                          \
+		.into = (at) + WIRE_BOTH * sizeof(struct lab_wire),          \
+		.help = "What happens to frames on the cable, both ways: "   \
+			"one of the keys of cables, below." },               \
+	    { .path = p ".in",                                               \
+		    .type = SCHEMA_KEYSET,                                   \
+		    .keys = &wire_keys,                                      \
+		    .into = (at) + WIRE_IN * sizeof(struct lab_wire),        \
+		    .help = "The same for frames towards the node alone, "   \
+			    "before what is said for both ways." },          \
+	{                                                                    \
+		.path = p ".out", .type = SCHEMA_KEYSET, .keys = &wire_keys, \
+		.into = (at) + WIRE_OUT * sizeof(struct lab_wire),           \
+		.help = "The same for frames from the node."                 \
+	}
+
+#define RULES_ROW(p, at)                                                 \
+	{                                                                \
+		.path = p ".+switch", .type = SCHEMA_KEYS, .into = (at), \
+		.keys = &rules_keys,                                     \
+		.help = "What the port of the switch does: one of "      \
+			"the keys of ports of switches, below."          \
 	}
 
 #define MAC_ROW(p, at)                                         \
@@ -96,9 +122,44 @@ const struct schema_key schema_keys[] = {
 	{ KEY("switches.*.macs", COUNT, lab_switch, macs), .min = 1,
 	    .max = SWITCH_MACS_MAX, .preset = "100000",
 	    .help = "How many addresses the switch remembers." },
-	{ KEY("switches.*.uplinks", TEXTS, lab_switch, uplinks),
-	    .help = "Switches that this one has a cable to.  Only switches "
-		    "with stp may form a loop." },
+	{ ARRAY("switches.*.uplinks", ENTRIES, lab_switch, uplinks, nuplinks,
+	      lab_uplink),
+	    .plain = true, .max = LAB_SWITCHES_MAX,
+	    .help = "Switches that this one has a cable to: their names, or "
+		    "entries with keys.  The ports are called as "
+		    "leaf.core and core.leaf.  Only switches with stp may "
+		    "form a loop." },
+	{ KEY("switches.*.uplinks.*.cables", COUNT, lab_uplink, cables),
+	    .min = 1, .max = LAB_CABLES_MAX, .preset = "1",
+	    .help = "How many cables, side by side.  From the second one on, "
+		    "ports are called as leaf.core-2." },
+	WIRE_ROWS("switches.*.uplinks.*", offsetof(struct lab_uplink, wire)),
+	RULES_ROW("switches.*.uplinks.*", offsetof(struct lab_uplink, rules)),
+	{ ARRAY("switches.*.mirrors", ENTRIES, lab_switch, mirrors, nmirrors,
+	      lab_mirror),
+	    .max = SWITCH_MIRRORS,
+	    .help = "Copies of what passes the switch's ports, sent to one "
+		    "that is for that alone." },
+	{ KEY("switches.*.mirrors.*.to", TEXT, lab_mirror, to),
+	    .required = true,
+	    .help = "Where to: what is plugged in, as NODE.PORT." },
+	{ KEY("switches.*.mirrors.*.of", TEXTS, lab_mirror, of),
+	    .help = "Frames from and to these, as NODE.PORT or the name of "
+		    "another switch." },
+	{ KEY("switches.*.mirrors.*.in", TEXTS, lab_mirror, in),
+	    .help = "Frames from these, as they come in." },
+	{ KEY("switches.*.mirrors.*.out", TEXTS, lab_mirror, out),
+	    .help = "Frames to these, as they go out." },
+	{ KEY("switches.*.mirrors.*.vlan", COUNT, lab_mirror, vlan), .min = 1,
+	    .max = VLAN_MAX, .help = "Frames of this VLAN, as they come in." },
+	{ KEY("switches.*.forward", TEXTS, lab_switch, forward),
+	    .choices = reserved,
+	    .help = "Reserved group addresses that are forwarded like others; "
+		    "a bridge ends them (IEEE 802.1Q, table 8-1)." },
+	{ KEY("switches.*.loop-guard", BOOL, lab_switch, loop_guard),
+	    .preset = "true",
+	    .help = "Look for loops when addresses move or frames come back, "
+		    "and block one of their ports." },
 	{ KEY("switches.*.stp", MAP, lab_switch, stp),
 	    .help = "The switch takes part in a spanning tree; may be "
 		    "empty.  Without it, BPDUs end here." },
@@ -446,6 +507,7 @@ const struct schema_key schema_keys[] = {
 	{ KEY("events[].down", BOOL, lab_event, down),
 	    .help = "With set: take the link down, or up again." },
 	WIRE_ROWS("events[]", offsetof(struct lab_event, wire)),
+	RULES_ROW("events[]", offsetof(struct lab_event, rules)),
 	{ ARRAY("expect", ITEMS, lab, expects, nexpects, lab_expect),
 	    .help = "What must be seen for the lab to succeed." },
 	{ KEY("expect[].within", DURATION, lab_expect, within_ns),

@@ -56,37 +56,52 @@ child_name(const struct schema_key *row, const char *path)
 	return strpbrk(p, ".*[") == NULL && *p != '\0' ? p : NULL;
 }
 
-/* The row that has the keys of cables stand below path, or NULL. */
+/* The next row, from *i on, that has the keys of a set stand below path, or
+ * NULL. */
 static const struct schema_key *
-find_wire_keys(const char *path)
+next_keys(const char *path, unsigned int *i)
 {
-	for (unsigned int i = 0; i < schema_nkeys; i++)
-		if (schema_keys[i].type == SCHEMA_WIRE_KEYS &&
-		    child_name(&schema_keys[i], path) != NULL)
-			return &schema_keys[i];
+	while (*i < schema_nkeys) {
+		const struct schema_key *row = &schema_keys[(*i)++];
+
+		if (row->type == SCHEMA_KEYS && child_name(row, path) != NULL)
+			return row;
+	}
 	return NULL;
 }
 
-/* Below path; NULL: the keys of cables alone. */
+static void
+tell_unknown(struct schema_reader *r, const struct yaml *node,
+    const struct nearest *near, const char *list)
+{
+	if (near->best != NULL)
+		problem_add(r->problems, node->key_at,
+		    "key \"%.40s\" is not known here; did you mean \"%s\"?",
+		    node->key, near->best);
+	else
+		problem_add(r->problems, node->key_at,
+		    "key \"%.40s\" is not known here; use one of %s", node->key,
+		    list);
+}
+
 static void
 unknown_key(struct schema_reader *r, const char *path, const struct yaml *node)
 {
 	char list[768] = "";
 	size_t used = 0;
 	struct nearest near;
+	const struct schema_key *at;
 
 	nearest_init(&near, node->key);
-	if (path == NULL || find_wire_keys(path) != NULL)
-		for (unsigned int i = 0; wire_keys[i].path != NULL; i++)
-			nearest_try(&near, wire_keys[i].path);
-	for (unsigned int i = 0; path == NULL && wire_keys[i].path != NULL; i++)
-		used += (size_t)snprintf(list + used, sizeof(list) - used,
-		    "%s%s", i == 0 ? "" : ", ", wire_keys[i].path);
-	for (unsigned int i = 0; path != NULL && i < schema_nkeys; i++) {
+	for (unsigned int i = 0; (at = next_keys(path, &i)) != NULL;)
+		for (const struct schema_key *row = at->keys->rows;
+		     row->path != NULL; row++)
+			nearest_try(&near, row->path);
+	for (unsigned int i = 0; i < schema_nkeys; i++) {
 		const char *name = child_name(&schema_keys[i], path);
 
 		if (name == NULL || schema_keys[i].type == SCHEMA_ABSENT ||
-		    schema_keys[i].type == SCHEMA_WIRE_KEYS)
+		    schema_keys[i].type == SCHEMA_KEYS)
 			continue;
 		nearest_try(&near, name);
 		if (used < sizeof(list))
@@ -94,14 +109,28 @@ unknown_key(struct schema_reader *r, const char *path, const struct yaml *node)
 			    (size_t)snprintf(list + used, sizeof(list) - used,
 				"%s%s", used == 0 ? "" : ", ", name);
 	}
-	if (near.best != NULL)
-		problem_add(r->problems, node->key_at,
-		    "key \"%.40s\" is not known here; did you mean \"%s\"?",
-		    node->key, near.best);
-	else
-		problem_add(r->problems, node->key_at,
-		    "key \"%.40s\" is not known here; use one of %s", node->key,
-		    list);
+	tell_unknown(r, node, &near, list);
+}
+
+/* The same where the keys of a set stand alone. */
+static void
+unknown_in_set(
+    struct schema_reader *r, const struct keyset *set, const struct yaml *node)
+{
+	char list[768] = "";
+	size_t used = 0;
+	struct nearest near;
+
+	nearest_init(&near, node->key);
+	for (const struct schema_key *row = set->rows; row->path != NULL;
+	     row++) {
+		nearest_try(&near, row->path);
+		if (used < sizeof(list))
+			used +=
+			    (size_t)snprintf(list + used, sizeof(list) - used,
+				"%s%s", used == 0 ? "" : ", ", row->path);
+	}
+	tell_unknown(r, node, &near, list);
 }
 
 static void read_key(struct schema_reader *r, const struct schema_key *row,
@@ -129,29 +158,36 @@ preset(struct schema_reader *r, const struct schema_key *row,
 	}
 }
 
-/* ---- what is said of cables ---- */
+/* ---- sets of keys ---- */
+
+static bool
+may_be_list(enum schema_type type)
+{
+	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS;
+}
 
 static void
-read_wire_value(struct schema_reader *r, const struct schema_key *row,
-    const struct yaml *node, struct lab_wire *wire)
+read_given(struct schema_reader *r, const struct keyset *set,
+    const struct schema_key *row, const struct yaml *node, void *values)
 {
-	unsigned char *to = (unsigned char *)wire + row->into;
-
 	if (node->kind == YAML_SCALAR && strcmp(node->text, "none") == 0) {
-		wire_take_back(wire, row);
+		keyset_take_back(set, values, row);
 	} else if (node->kind != YAML_SCALAR &&
-	    !(row->type == SCHEMA_COUNTS && node->kind == YAML_LIST)) {
+	    !(may_be_list(row->type) && node->kind == YAML_LIST)) {
 		problem_add(r->problems, node->at,
 		    "%s is %s; write a single value", node->key,
 		    yaml_kind_name(node));
-	} else if (schema_value_read(r, row, node, to)) {
-		wire_give(wire, row);
+	} else if (schema_value_read(
+		       r, row, node, (unsigned char *)values + row->into)) {
+		keyset_give(set, values, row);
+	} else {
+		keyset_clear(values, row); /* told already */
 	}
 }
 
 static void
-read_wire(
-    struct schema_reader *r, const struct yaml *map, struct lab_wire *wire)
+read_keyset(struct schema_reader *r, const struct keyset *set,
+    const struct yaml *map, void *values)
 {
 	if (map->kind != YAML_MAP) {
 		problem_add(r->problems, map->at,
@@ -160,35 +196,36 @@ read_wire(
 		return;
 	}
 	for (const struct yaml *n = map->first; n != NULL; n = n->next) {
-		const struct schema_key *row = wire_key(n->key);
+		const struct schema_key *row = keyset_row(set, n->key);
 
 		if (row == NULL)
-			unknown_key(r, NULL, n);
+			unknown_in_set(r, set, n);
 		else
-			read_wire_value(r, row, n, wire);
+			read_given(r, set, row, n, values);
 	}
 }
 
-/* True if node's key is one of a cable that may stand below path. */
+/* True if node's key is one of a set that may stand below path. */
 static bool
-read_wire_key(struct schema_reader *r, const char *path,
+read_given_key(struct schema_reader *r, const char *path,
     const struct yaml *node, unsigned char *object)
 {
-	const struct schema_key *at = find_wire_keys(path);
-	const struct schema_key *row = wire_key(node->key);
+	const struct schema_key *at, *row;
 
-	if (at == NULL || row == NULL)
-		return false;
-	read_wire_value(r, row, node, (struct lab_wire *)(object + at->into));
-	return true;
+	for (unsigned int i = 0; (at = next_keys(path, &i)) != NULL;) {
+		row = keyset_row(at->keys, node->key);
+		if (row == NULL)
+			continue;
+		read_given(r, at->keys, row, node, object + at->into);
+		return true;
+	}
+	return false;
 }
 
-/* Reads a value that stands in no file: calls read with a node of it. */
+/* Reads a value that stands in no file: of set, or (NULL) where row says. */
 static int
-read_alone(const char *key, const char *text,
-    void (*read)(struct schema_reader *r, const struct schema_key *row,
-	const struct yaml *node, void *to),
-    const struct schema_key *row, void *to, struct err *err)
+read_alone(const struct keyset *set, const struct schema_key *row,
+    const char *key, const char *text, void *to, struct err *err)
 {
 	const struct yaml node = {
 		.kind = YAML_SCALAR, .text = text, .key = key
@@ -201,7 +238,11 @@ read_alone(const char *key, const char *text,
 	if (arena == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	problems_init(&problems, arena, "");
-	read(&r, row, &node, to);
+	if (set != NULL)
+		read_given(&r, set, row, &node, to);
+	else
+		schema_value_read(
+		    &r, row, &node, (unsigned char *)to + row->into);
 	if (problems.errors > 0)
 		e = err_set(err, -EINVAL, "%s",
 		    problems.n > 0 ? problems.list[0].text : "out of memory");
@@ -209,25 +250,11 @@ read_alone(const char *key, const char *text,
 	return e;
 }
 
-static void
-read_alone_wire(struct schema_reader *r, const struct schema_key *row,
-    const struct yaml *node, void *to)
-{
-	read_wire_value(r, row, node, to);
-}
-
 int
-schema_read_wire(struct lab_wire *wire, const struct schema_key *row,
-    const char *text, struct err *err)
+schema_read_value(const struct keyset *set, void *values,
+    const struct schema_key *row, const char *text, struct err *err)
 {
-	return read_alone(row->path, text, read_alone_wire, row, wire, err);
-}
-
-static void
-read_alone_value(struct schema_reader *r, const struct schema_key *row,
-    const struct yaml *node, void *to)
-{
-	schema_value_read(r, row, node, (unsigned char *)to + row->into);
+	return read_alone(set, row, row->path, text, values, err);
 }
 
 static bool
@@ -252,8 +279,7 @@ schema_read_text(const char *path, const char *key, const char *text,
 	struct nearest near;
 
 	if (row != NULL && !row->required && has_one_value(row->type))
-		return read_alone(
-		    key, text, read_alone_value, row, object, err);
+		return read_alone(NULL, row, key, text, object, err);
 	nearest_init(&near, key);
 	for (unsigned int i = 0; i < schema_nkeys; i++) {
 		const char *name = child_name(&schema_keys[i], path);
@@ -285,7 +311,7 @@ read_keys(struct schema_reader *r, const char *path, const struct yaml *map,
 
 		if (row != NULL)
 			read_key(r, row, n, object);
-		else if (!read_wire_key(r, path, n, object))
+		else if (!read_given_key(r, path, n, object))
 			unknown_key(r, path, n);
 	}
 	for (unsigned int i = 0; i < schema_nkeys; i++) {
@@ -372,6 +398,34 @@ read_entry(struct schema_reader *r, const char *path, const struct yaml *n,
 	}
 }
 
+/* Entries of which nothing is said: a name, or a list of them. */
+static void
+read_plain(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, unsigned char *object)
+{
+	const struct yaml nothing = { .kind = YAML_MAP };
+	struct problems quiet = { .arena = r->lab->arena };
+	struct schema_reader silent = { r->lab, &quiet };
+	struct lab_texts names = { .list = NULL };
+	unsigned char *to;
+	char path[PATH_BYTES];
+
+	if (!schema_texts_read(r, row, node, &names))
+		return;
+	to = array_new(r, row, object, names.n);
+	if (to == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s.*", row->path);
+	for (unsigned int i = 0; i < names.n; i++, to += row->element) {
+		const struct lab_item item = { .name = names.list[i].text,
+			.node = names.list[i].node };
+
+		memcpy(to, &item, sizeof(item));
+		read_keys(&silent, path, &nothing, to, "");
+	}
+	array_set_count(row, object, names.n);
+}
+
 static void
 read_entries(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, unsigned char *object)
@@ -384,6 +438,10 @@ read_entries(struct schema_reader *r, const struct schema_key *row,
 	struct problems quiet = { .arena = r->lab->arena };
 	struct schema_reader silent = { r->lab, &quiet };
 
+	if (row->plain && node->kind != YAML_MAP) {
+		read_plain(r, row, node, object);
+		return;
+	}
 	if (node->kind != YAML_MAP) {
 		problem_add(r->problems, node->at,
 		    "%s is %s; write a name and a colon for each, below it",
@@ -466,8 +524,8 @@ read_key(struct schema_reader *r, const struct schema_key *row,
 	case SCHEMA_TEXTS:
 		schema_texts_read(r, row, node, object + row->into);
 		return;
-	case SCHEMA_WIRE:
-		read_wire(r, node, (struct lab_wire *)(object + row->into));
+	case SCHEMA_KEYSET:
+		read_keyset(r, row->keys, node, object + row->into);
 		return;
 	case SCHEMA_ABSENT:
 		problem_add(r->problems, node->key_at,

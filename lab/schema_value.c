@@ -159,7 +159,7 @@ static int
 choose(struct schema_reader *r, const char *const *choices, const char *what,
     const struct yaml *node)
 {
-	char list[256] = "";
+	char list[400] = "";
 	size_t used = 0;
 	struct nearest near;
 
@@ -168,12 +168,13 @@ choose(struct schema_reader *r, const char *const *choices, const char *what,
 		if (strcmp(choices[i], node->text) == 0)
 			return i;
 		nearest_try(&near, choices[i]);
-		used +=
-		    (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
-			i == 0                       ? ""
-			    : choices[i + 1] != NULL ? ", "
-						     : " or ",
-			choices[i]);
+		if (used < sizeof(list))
+			used += (size_t)snprintf(list + used,
+			    sizeof(list) - used, "%s%s",
+			    i == 0                       ? ""
+				: choices[i + 1] != NULL ? ", "
+							 : " or ",
+			    choices[i]);
 	}
 	if (near.best != NULL)
 		problem_add(r->problems, node->at,
@@ -394,6 +395,77 @@ read_counts(struct schema_reader *r, const struct schema_key *key,
 	return good;
 }
 
+/* "10" or "20-30", of len letters, into set. */
+static bool
+add_vlans(struct schema_reader *r, const struct yaml *node, const char *text,
+    size_t len, struct vlan_set *set)
+{
+	struct err err = { "" };
+	char one[UNITS_TEXT_BYTES] = "", *dash;
+	uint64_t first = 0, last = 0;
+	bool good;
+
+	memcpy(one, text, len < sizeof(one) ? len : sizeof(one) - 1);
+	dash = strchr(one, '-');
+	if (dash != NULL)
+		*dash = '\0';
+	good = count_read(&first, one, &err);
+	last = first;
+	if (dash != NULL)
+		good = good && count_read(&last, dash + 1, &err);
+	if (good && first >= 1 && first <= last && last <= VLAN_MAX) {
+		vlan_set_add(set, (unsigned int)first, (unsigned int)last);
+		return true;
+	}
+	problem_add(r->problems, node->at,
+	    "\"%.40s\" is no VLAN; write 1 to %d, as 10,20-30, or all",
+	    node->text, VLAN_MAX);
+	return false;
+}
+
+static bool
+add_vlan_list(
+    struct schema_reader *r, const struct yaml *node, struct vlan_set *set)
+{
+	const char *p = node->text;
+
+	if (strcmp(p, "all") == 0) {
+		vlan_set_add(set, 1, VLAN_MAX);
+		return true;
+	}
+	for (;;) {
+		size_t len;
+
+		p += strspn(p, " ");
+		len = strcspn(p, ", ");
+		if (!add_vlans(r, node, p, len, set))
+			return false;
+		p += len;
+		p += strspn(p, " ");
+		if (*p == '\0')
+			return true;
+		p += *p == ',';
+	}
+}
+
+static bool
+read_vlans(struct schema_reader *r, const struct schema_key *key,
+    const struct yaml *node, void *to)
+{
+	struct vlan_set set = { { 0 } };
+	bool good = node->kind == YAML_LIST || add_vlan_list(r, node, &set);
+
+	(void)key;
+	for (const struct yaml *e = node->first; e != NULL; e = e->next)
+		good &= e->kind == YAML_SCALAR
+		    ? add_vlan_list(r, e, &set)
+		    : bad_value(r, e, &(struct err){ "not a VLAN" });
+	if (node->kind == YAML_LIST && node->first == NULL)
+		good = bad_value(r, node, &(struct err){ "no VLAN is named" });
+	memcpy(to, &set, sizeof(set));
+	return good;
+}
+
 bool
 schema_texts_read(struct schema_reader *r, const struct schema_key *key,
     const struct yaml *node, void *to)
@@ -449,6 +521,7 @@ static bool (*const scalar_readers[SCHEMA_NTYPES])(struct schema_reader *r,
 	[SCHEMA_RATE] = read_rate,
 	[SCHEMA_COUNTS] = read_counts,
 	[SCHEMA_SPELLS] = read_spells,
+	[SCHEMA_VLANS] = read_vlans,
 };
 
 bool

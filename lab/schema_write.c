@@ -37,8 +37,10 @@ static const struct {
 	[SCHEMA_COUNTS] = { "numbers", "^[0-9]+( *, *[0-9]+)*$" },
 	[SCHEMA_SPELLS] = { "shares",
 	    "^[0-9.]+%/[0-9.]+%(/[0-9.]+%(/[0-9.]+%)?)?$" },
-	[SCHEMA_WIRE] = { "keys of cables", NULL },
-	[SCHEMA_WIRE_KEYS] = { "keys of cables", NULL },
+	[SCHEMA_VLANS] = { "VLANs",
+	    "^(all|[0-9]+(-[0-9]+)?( *, *[0-9]+(-[0-9]+)?)*)$" },
+	[SCHEMA_KEYSET] = { "keys", NULL },
+	[SCHEMA_KEYS] = { "keys", NULL },
 	[SCHEMA_ABSENT] = { "", NULL },
 };
 
@@ -78,14 +80,14 @@ text_schema(const struct schema_key *row)
 	return s;
 }
 
-static void add_wire_keys(json_t *properties);
+static void add_keys(json_t *properties, const struct keyset *set);
 
 static json_t *
-wire_schema(void)
+keyset_schema(const struct keyset *set)
 {
 	json_t *properties = json_object();
 
-	add_wire_keys(properties);
+	add_keys(properties, set);
 	return json_pack("{s:s,s:o,s:b}", "type", "object", "properties",
 	    properties, "additionalProperties", 0);
 }
@@ -100,8 +102,13 @@ value_schema(const struct schema_key *row)
 	case SCHEMA_MAP: return object_schema(row->path, false);
 	case SCHEMA_ENTRIES:
 		snprintf(path, sizeof(path), "%s.*", row->path);
-		return json_pack("{s:s,s:o}", "type", "object",
+		s = json_pack("{s:s,s:o}", "type", "object",
 		    "additionalProperties", object_schema(path, true));
+		if (row->plain)
+			s = json_pack("{s:[{s:s},{s:s,s:{s:s}},o]}", "anyOf",
+			    "type", "string", "type", "array", "items", "type",
+			    "string", s);
+		return s;
 	case SCHEMA_ITEMS:
 		snprintf(path, sizeof(path), "%s[]", row->path);
 		return json_pack("{s:s,s:o}", "type", "array", "items",
@@ -121,7 +128,12 @@ value_schema(const struct schema_key *row)
 		return json_pack("{s:[{s:s,s:i},{s:s,s:{s:s}},o]}", "anyOf",
 		    "type", "integer", "minimum", 1, "type", "array", "items",
 		    "type", "integer", text_schema(row));
-	case SCHEMA_WIRE: return wire_schema();
+	case SCHEMA_VLANS:
+		return json_pack("{s:[{s:s,s:i,s:i},{s:s,s:{s:[s,s]}},o]}",
+		    "anyOf", "type", "integer", "minimum", 1, "maximum",
+		    VLAN_MAX, "type", "array", "items", "type", "integer",
+		    "string", text_schema(row));
+	case SCHEMA_KEYSET: return keyset_schema(row->keys);
 	case SCHEMA_COMPARE:
 		return json_pack("{s:[{s:s,s:i},o]}", "anyOf", "type",
 		    "integer", "minimum", 0, text_schema(row));
@@ -142,9 +154,9 @@ add_property(json_t *properties, const char *key, const struct schema_key *row)
 
 /* Any of them may be "none". */
 static void
-add_wire_keys(json_t *properties)
+add_keys(json_t *properties, const struct keyset *set)
 {
-	for (const struct schema_key *row = wire_keys; row->path != NULL;
+	for (const struct schema_key *row = set->rows; row->path != NULL;
 	     row++) {
 		json_t *value;
 
@@ -167,8 +179,8 @@ object_schema(const char *path, bool may_be_empty)
 
 		if (key == NULL)
 			continue;
-		if (row->type == SCHEMA_WIRE_KEYS) {
-			add_wire_keys(properties);
+		if (row->type == SCHEMA_KEYS) {
+			add_keys(properties, row->keys);
 			continue;
 		}
 		add_property(properties, key, row);
@@ -204,14 +216,16 @@ static void
 print_path(const char *path, FILE *out)
 {
 	for (; *path != '\0'; path++) {
-		if (*path == '*')
+		if (*path == '*') {
 			fputs("NAME", out);
-		else if (*path == '+')
-			fputs("KEY", out);
-		else if (path[0] == '[')
+		} else if (*path == '+') {
+			fputs("KEY", out); /* of a set, whose name follows */
+			return;
+		} else if (path[0] == '[') {
 			path++; /* "[]": the list is plain from its row */
-		else
+		} else {
 			fputc(*path, out);
+		}
 	}
 }
 
@@ -261,6 +275,15 @@ print_row(const struct schema_key *row, FILE *out)
 	fprintf(out, " )\n%s\n", row->help);
 }
 
+static void
+print_rows(const struct schema_key *row, FILE *out)
+{
+	fprintf(out, ".Bl -tag -width Ds\n");
+	for (; row->path != NULL; row++)
+		print_row(row, out);
+	fprintf(out, ".El\n");
+}
+
 void
 schema_manual(FILE *out)
 {
@@ -274,9 +297,14 @@ schema_manual(FILE *out)
 	    "These keys stand at a port, for both directions of its cable; "
 	    "below its\n.Ic in\nor\n.Ic out ,\nfor one of them; in an event "
 	    "with\n.Ic set ;\nand behind\n.Ic lanyard set .\n"
-	    "A value of\n.Ql none\ntakes back what was said.\n"
-	    ".Bl -tag -width Ds\n");
-	for (const struct schema_key *row = wire_keys; row->path != NULL; row++)
-		print_row(row, out);
-	fprintf(out, ".El\n");
+	    "A value of\n.Ql none\ntakes back what was said.\n");
+	print_rows(wire_keys.rows, out);
+	fprintf(out,
+	    ".Ss Ports of switches\n"
+	    "These keys stand at a port that is plugged into a switch, and are "
+	    "about the\nswitch's end of the cable; at an uplink, for both of "
+	    "its ends; in an event with\n.Ic set ;\nand behind\n"
+	    ".Ic lanyard set .\n"
+	    "A value of\n.Ql none\ntakes back what was said.\n");
+	print_rows(rules_keys.rows, out);
 }

@@ -1,17 +1,9 @@
-/*
- * The keys are rows as those of the lab file (schema.h), whose values lie in a
- * struct lab_wire, and whose zero means that nothing was said.
- */
 #include "lab/wire.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lab/nearest.h"
 #include "lab/schema.h"
 #include "switch/codel.h"
 
@@ -25,12 +17,12 @@ const char *const wire_directions[] = {
 static const char *const spreads[] = { [CABLE_UNIFORM] = "uniform",
 	[CABLE_NORMAL] = "normal",
 	[CABLE_PARETO] = "pareto",
-	NULL };
+	[CABLE_TABLE] = NULL };
 static const char *const queues[] = {
 	[CABLE_FIFO] = "fifo", [CABLE_CODEL] = "codel", NULL
 };
 
-const struct schema_key wire_keys[] = {
+static const struct schema_key keys[] = {
 	{ KEY("delay", DURATION, set.delay_ns), .max = CABLE_DELAY_MAX_NS,
 	    .preset = "0s", .help = "How long each frame is on its way." },
 	{ KEY("jitter", DURATION, set.jitter_ns), .max = CABLE_DELAY_MAX_NS,
@@ -115,180 +107,38 @@ const struct schema_key wire_keys[] = {
 	{ .path = NULL },
 };
 
-const struct schema_key *
-wire_key(const char *name)
-{
-	for (const struct schema_key *row = wire_keys; row->path != NULL; row++)
-		if (strcmp(row->path, name) == 0)
-			return row;
-	return NULL;
-}
-
-/* How long a row's value is. */
-static size_t
-bytes_of(const struct schema_key *row)
-{
-	switch (row->type) {
-	case SCHEMA_BOOL: return sizeof(bool);
-	case SCHEMA_CHOICE: return sizeof(int);
-	case SCHEMA_TEXT: return sizeof(const char *);
-	case SCHEMA_COUNTS: return sizeof(struct cable_lose);
-	case SCHEMA_SPELLS: return sizeof(struct cable_spells);
-	default: return sizeof(uint64_t);
-	}
-}
-
-void
-wire_give(struct lab_wire *wire, const struct schema_key *row)
-{
-	wire->given |= UINT64_C(1) << (row - wire_keys);
-}
-
-void
-wire_take_back(struct lab_wire *wire, const struct schema_key *row)
-{
-	memset((unsigned char *)wire + row->into, 0, bytes_of(row));
-	wire_give(wire, row);
-}
-
-bool
-wire_is_given(const struct lab_wire *wire, const char *key)
-{
-	const struct schema_key *row = wire_key(key);
-
-	return row != NULL && wire->given >> (row - wire_keys) & 1;
-}
+const struct keyset wire_keys = { "keys of cables", keys,
+	offsetof(struct lab_wire, given) };
 
 /* Of the two keys that say how jitter is distributed, a new one holds. */
 static void
 settle_spread(struct lab_wire *to, const struct lab_wire *from)
 {
-	if (wire_is_given(from, "jitter-table"))
+	if (keyset_is_given(&wire_keys, from, "jitter-table"))
 		to->set.spread =
 		    from->table != NULL ? CABLE_TABLE : CABLE_UNIFORM;
-	else if (wire_is_given(from, "distribution"))
+	else if (keyset_is_given(&wire_keys, from, "distribution"))
 		to->table = NULL;
 }
 
 void
 wire_merge(struct lab_wire *to, const struct lab_wire *from)
 {
-	for (const struct schema_key *row = wire_keys; row->path != NULL; row++)
-		if (from->given >> (row - wire_keys) & 1)
-			memcpy((unsigned char *)to + row->into,
-			    (const unsigned char *)from + row->into,
-			    bytes_of(row));
-	to->given |= from->given;
+	keyset_merge(&wire_keys, to, from);
 	settle_spread(to, from);
-}
-
-/* ---- from text ---- */
-
-static int
-no_such_key(const char *key, struct err *err)
-{
-	struct nearest near;
-
-	nearest_init(&near, key);
-	for (const struct schema_key *row = wire_keys; row->path != NULL; row++)
-		nearest_try(&near, row->path);
-	return err_set(err, -EINVAL, "\"%.40s\" cannot be set; %s%s%s", key,
-	    near.best != NULL ? "did you mean \""
-			      : "the keys are in lanyard.lab(5)",
-	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
-}
-
-int
-wire_read(
-    struct lab_wire *wire, const char *key, const char *text, struct err *err)
-{
-	const struct schema_key *row = wire_key(key);
-
-	if (row == NULL)
-		return no_such_key(key, err);
-	return schema_read_wire(wire, row, text, err);
-}
-
-/* ---- to text ---- */
-
-static char *
-spells_text(char *out, size_t len, const struct cable_spells *s)
-{
-	char enter[UNITS_TEXT_BYTES], leave[UNITS_TEXT_BYTES],
-	    bad[UNITS_TEXT_BYTES], good[UNITS_TEXT_BYTES];
-
-	snprintf(out, len, "%s/%s/%s/%s", percent_text(enter, s->enter_ppb),
-	    percent_text(leave, s->leave_ppb), percent_text(bad, s->bad_ppb),
-	    percent_text(good, s->good_ppb));
-	return out;
-}
-
-static char *
-lose_text(char *out, size_t len, const struct cable_lose *lose)
-{
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (uint64_t i = 0; i < lose->n && used < len; i++)
-		used += (size_t)snprintf(out + used, len - used, "%s%" PRIu64,
-		    i == 0 ? "" : ",", lose->frame[i]);
-	return out;
-}
-
-/* The value at, as a lab file has it. */
-static const char *
-value_text(char *out, size_t len, const struct schema_key *row, const void *at)
-{
-	char text[UNITS_TEXT_BYTES];
-	uint64_t number = 0;
-
-	if (bytes_of(row) == sizeof(number))
-		memcpy(&number, at, sizeof(number));
-	switch (row->type) {
-	case SCHEMA_BOOL: return "true"; /* shown only if it is */
-	case SCHEMA_CHOICE: return row->choices[*(const int *)at];
-	case SCHEMA_COUNTS: return lose_text(out, len, at);
-	case SCHEMA_SPELLS: return spells_text(out, len, at);
-	case SCHEMA_DURATION: duration_text(text, number); break;
-	case SCHEMA_PERCENT: percent_text(text, number); break;
-	case SCHEMA_RATE: rate_text(text, number); break;
-	case SCHEMA_SIZE: size_text(text, number); break;
-	default: snprintf(text, sizeof(text), "%" PRIu64, number); break;
-	}
-	snprintf(out, len, "%s", text);
-	return out;
-}
-
-static bool
-is_zero(const unsigned char *at, size_t n)
-{
-	while (n > 0)
-		if (at[--n] != 0)
-			return false;
-	return true;
 }
 
 char *
 wire_text(char *out, size_t len, const struct cable_settings *settings)
 {
-	const struct lab_wire wire = { .set = *settings };
-	size_t used = 0;
+	struct lab_wire wire = { .set = *settings };
 
-	snprintf(out, len, "plain");
-	for (const struct schema_key *row = wire_keys;
-	     row->path != NULL && used < len; row++) {
-		const unsigned char *at = (const unsigned char *)&wire;
-		bool by_table = row->type == SCHEMA_CHOICE &&
-		    row->choices == spreads && settings->spread == CABLE_TABLE;
-		char value[400];
-
-		at += row->into;
-		if (is_zero(at, bytes_of(row)))
-			continue;
-		used += (size_t)snprintf(out + used, len - used, "%s%s %s",
-		    used == 0 ? "" : ", ", row->path,
-		    by_table ? "by a table"
-			     : value_text(value, sizeof(value), row, at));
+	if (settings->spread == CABLE_TABLE) {
+		wire.set.spread = 0;
+		wire.table = "given"; /* its path is not kept */
 	}
+	keyset_text(out, len, &wire_keys, &wire);
+	if (out[0] == '\0')
+		snprintf(out, len, "plain");
 	return out;
 }

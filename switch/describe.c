@@ -33,32 +33,6 @@ add(struct text *t, const char *format, ...)
 	t->used = t->used < t->len ? t->used : t->len - 1;
 }
 
-/* "10,20,30-40" */
-static void
-vlan_list(char *out, size_t len, const struct vlan_set *set)
-{
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (uint16_t first = 1; first <= VLAN_MAX; first++) {
-		uint16_t last = first;
-
-		if (!vlan_set_has(set, first))
-			continue;
-		while (
-		    last < VLAN_MAX && vlan_set_has(set, (uint16_t)(last + 1)))
-			last++;
-		if (used + 12 >= len) {
-			snprintf(out + used, len - used, "...");
-			return;
-		}
-		used += (size_t)snprintf(out + used, len - used,
-		    last > first ? "%s%u-%u" : "%s%u", used > 0 ? "," : "",
-		    first, last);
-		first = last;
-	}
-}
-
 static void
 add_vlans(struct text *t, const struct vlan_options *vlans)
 {
@@ -69,9 +43,8 @@ add_vlans(struct text *t, const struct vlan_options *vlans)
 	case VLAN_ACCESS: add(t, "vlan %u", vlans->vlan); return;
 	case VLAN_TUNNEL: add(t, "tunnel %u", vlans->vlan); return;
 	case VLAN_TRUNK:
-		vlan_list(list, sizeof(list), &vlans->allowed);
 		add(t, "%strunk %s", vlans->provider ? "provider " : "",
-		    strcmp(list, "1-4094") == 0 ? "all" : list);
+		    vlan_set_text(list, sizeof(list), &vlans->allowed));
 		if (vlans->vlan != 0)
 			add(t, "native %u", vlans->vlan);
 		return;

@@ -246,6 +246,8 @@ switch_limit_storm(
 	struct switch_port *p = switch_port_of(port);
 	bool any = false;
 
+	if (p->storm[of].rate == frames_per_s)
+		return;
 	p->storm[of] = (struct storm){ .rate = frames_per_s,
 		.saved_ns = NS_PER_S,
 		.at_ns = loop_now_ns(p->sw->loop) };
@@ -274,6 +276,22 @@ uint32_t
 switch_mtu(const struct port *port)
 {
 	return switch_port_of(port)->mtu;
+}
+
+void
+switch_get_limits(const struct port *port, struct switch_limits *limits)
+{
+	const struct switch_port *p = switch_port_of(port);
+
+	*limits = (struct switch_limits){
+		.max_macs = p->max_macs,
+		.mtu = p->mtu,
+		.reaction = p->reaction,
+		.sticky = p->sticky,
+		.isolated = (p->flags & PORT_ISOLATED) != 0,
+	};
+	for (int i = 0; i < STORM_CLASSES; i++)
+		limits->storm[i] = p->storm[i].rate;
 }
 
 /* ---- the switch ---- */

@@ -102,6 +102,15 @@ void switch_set_isolated(struct port *port, bool isolated);
 void switch_set_mtu(struct port *port, uint32_t bytes);
 uint32_t switch_mtu(const struct port *port);
 
+/* What was set by the functions above. */
+struct switch_limits {
+	uint32_t max_macs, mtu, storm[STORM_CLASSES]; /* 0: any */
+	enum mac_reaction reaction;
+	bool sticky, isolated;
+};
+
+void switch_get_limits(const struct port *port, struct switch_limits *limits);
+
 /* ---- mirrors ---- */
 
 #define SWITCH_MIRRORS 16

@@ -11,6 +11,7 @@
 #include "switch/switch_state.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define VID 0x0fff /* of a tag control information; priority above */
 
@@ -196,6 +197,38 @@ vlan_retag(struct retag *r, struct frame *frame, uint8_t old_bytes,
 	new.len = frame->len - old_bytes + tag_bytes;
 	*frame = new;
 	return DROP_NONE;
+}
+
+/* ---- in words ---- */
+
+char *
+vlan_set_text(char *out, size_t len, const struct vlan_set *set)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (uint16_t first = 1; first <= VLAN_MAX; first++) {
+		uint16_t last = first;
+
+		if (!vlan_set_has(set, first))
+			continue;
+		while (
+		    last < VLAN_MAX && vlan_set_has(set, (uint16_t)(last + 1)))
+			last++;
+		if (first == 1 && last == VLAN_MAX) {
+			snprintf(out, len, "all");
+			return out;
+		}
+		if (used + 14 >= len) { /* ",1000-2000" and what follows */
+			snprintf(out + used, len - used, "...");
+			return out;
+		}
+		used += (size_t)snprintf(out + used, len - used,
+		    last > first ? "%s%u-%u" : "%s%u", used > 0 ? "," : "",
+		    first, last);
+		first = last;
+	}
+	return out;
 }
 
 /* ---- what ports are set to ---- */

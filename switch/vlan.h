@@ -19,6 +19,7 @@
 #define SWITCH_VLAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "switch/switch.h"
@@ -41,6 +42,9 @@ vlan_set_has(const struct vlan_set *set, uint16_t vlan)
 {
 	return (set->word[(vlan & 0xfff) / 64] >> (vlan % 64) & 1) != 0;
 }
+
+/* "10,20-30", "all", and "..." at the end if it is cut.  Returns out. */
+char *vlan_set_text(char *out, size_t len, const struct vlan_set *set);
 
 enum vlan_mode { VLAN_TRANSPARENT, VLAN_ACCESS, VLAN_TRUNK, VLAN_TUNNEL };
 

@@ -53,8 +53,8 @@ check_lab(const struct lab *lab)
 			assert(router->ports[k].address.addr != 0);
 	}
 	for (unsigned int i = 0; i < lab->nswitches; i++)
-		for (unsigned int k = 0; k < lab->switches[i].uplinks.n; k++)
-			assert(lab->switches[i].up[k] != NULL);
+		for (unsigned int k = 0; k < lab->switches[i].nuplinks; k++)
+			assert(lab->switches[i].uplinks[k].up != NULL);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		assert(strchr(lab->plugs[i].locator, ':') != NULL);
 	for (unsigned int i = 0; i < lab->nevents; i++)

@@ -18,7 +18,9 @@ wire_of(const char *const *pairs)
 	struct err err = { "" };
 
 	for (; pairs[0] != NULL; pairs += 2)
-		assert_int_equal(wire_read(&wire, pairs[0], pairs[1], &err), 0);
+		assert_int_equal(
+		    keyset_read(&wire_keys, &wire, pairs[0], pairs[1], &err),
+		    0);
 	return wire;
 }
 
@@ -45,7 +47,7 @@ every_key_is_read_and_said_again(void **state)
 		strcat(want, pairs[i + 1]);
 	}
 	assert_string_equal(wire_text(text, sizeof(text), &wire.set), want);
-	while (wire_keys[keys].path != NULL)
+	while (wire_keys.rows[keys].path != NULL)
 		keys++;
 	/* all but jitter-table, which excludes distribution */
 	assert_int_equal(__builtin_popcountll(wire.given), keys - 1);
@@ -67,8 +69,8 @@ what_is_given_goes_before(void **state)
 	assert_int_equal(way.set.delay_ns, 5000000);
 	assert_int_equal(way.set.loss_ppb, 0);
 	assert_int_equal(way.set.rate_bps, 1000000);
-	assert_true(wire_is_given(&way, "loss"));
-	assert_false(wire_is_given(&way, "mark"));
+	assert_true(keyset_is_given(&wire_keys, &way, "loss"));
+	assert_false(keyset_is_given(&wire_keys, &way, "mark"));
 }
 
 static void
@@ -87,7 +89,7 @@ a_table_and_a_distribution_exclude_each_other(void **state)
 	assert_int_equal(way.set.spread, CABLE_TABLE);
 	assert_string_equal(way.table, "x.dist");
 	assert_string_equal(
-	    wire_text(text, sizeof(text), &way.set), "distribution by a table");
+	    wire_text(text, sizeof(text), &way.set), "jitter-table given");
 	wire_merge(&way, &n);
 	assert_int_equal(way.set.spread, CABLE_NORMAL);
 	assert_null(way.table);
@@ -124,8 +126,8 @@ bursts_of_loss_have_two_to_four_shares(void **state)
 		struct lab_wire wire = { .given = 0 };
 		struct err err = { "" };
 
-		assert_int_equal(
-		    wire_read(&wire, "loss-burst", rows[i].text, &err),
+		assert_int_equal(keyset_read(&wire_keys, &wire, "loss-burst",
+				     rows[i].text, &err),
 		    rows[i].good ? 0 : -EINVAL);
 		assert_int_equal(wire.set.spells.bad_ppb, rows[i].bad_ppb);
 		assert_int_equal(wire.set.spells.good_ppb, rows[i].good_ppb);
@@ -157,7 +159,8 @@ frames_are_named_by_their_numbers(void **state)
 		struct lab_wire wire = { .given = 0 };
 		struct err err = { "" };
 
-		assert_int_equal(wire_read(&wire, "lose", rows[i].text, &err),
+		assert_int_equal(
+		    keyset_read(&wire_keys, &wire, "lose", rows[i].text, &err),
 		    rows[i].n != 0 ? 0 : -EINVAL);
 		if (rows[i].n != 0)
 			assert_int_equal(wire.set.lose.n, rows[i].n);
@@ -171,7 +174,8 @@ a_key_that_is_none_is_told_the_nearest(void **state)
 	struct err err = { "" };
 
 	(void)state;
-	assert_int_equal(wire_read(&wire, "dealy", "1ms", &err), -EINVAL);
+	assert_int_equal(
+	    keyset_read(&wire_keys, &wire, "dealy", "1ms", &err), -EINVAL);
 	assert_non_null(strstr(err.text, "did you mean \"delay\"?"));
 }
 
