@@ -114,8 +114,8 @@ open_and_set(const char *path, const char *name, const char *format, bool write,
 
 	if (set == NULL)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
-	layer = layer_open(
-	    set, path, "qcow2", LAYER_ALONE | LAYER_WRITE, &code, err);
+	layer = layer_open(set, path, "qcow2",
+	    LAYER_ALONE | LAYER_WRITE | LAYER_FROZEN, &code, err);
 	if (layer != NULL) {
 		code = set_name(layer, name, format, write, err);
 		layer_release(set, layer);

@@ -336,8 +336,9 @@ disk_check(const char *path, bool repair, struct check *check, struct err *err)
 	if (set == NULL)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	layer = layer_open(set, path, "qcow2",
-	    LAYER_ALONE | (repair ? LAYER_WRITE | LAYER_REPAIR : 0), &code,
-	    err);
+	    LAYER_ALONE |
+		(repair ? LAYER_WRITE | LAYER_REPAIR | LAYER_FROZEN : 0),
+	    &code, err);
 	if (layer != NULL) {
 		code = check_layer(layer, check, err);
 		if (code == 0 && repair &&

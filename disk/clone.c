@@ -12,57 +12,73 @@
 #include <unistd.h>
 
 #include "disk/file.h"
-#include "disk/snapshot.h"
+#include "disk/overlay.h"
 #include "disk/sweep.h"
 
 #define COPY_BYTES  (4u << 20)
 #define FLUSH_BYTES (UINT64_C(128) << 20) /* of data between two flushes */
 
+/* The tree is locked, and path a name for a new disk in it. */
+static int
+check_names(const struct tree *tree, const char *source, const char *path,
+    struct err *err)
+{
+	const char *const disks[] = { path };
+	struct stat st;
+	int error = tree_check_disks(tree, disks, 1, err);
+
+	if (error == 0 && file_directory_bytes(path) != strlen(tree->directory))
+		error = err_set(err, -EXDEV,
+		    "%s: a linked clone must be in the directory of %s; use "
+		    "--full",
+		    path, source);
+	if (error == 0 && lstat(path, &st) == 0)
+		error = err_set(err, -EEXIST, "%s: exists already", path);
+	return error == 0 ? tree_is_busy(tree, tree_base_name(source), err)
+			  : error;
+}
+
+/* Freezes source and makes the overlay at once. */
+static int
+put_on(struct tree *tree, const struct disk *source, const char *from,
+    const char *file, struct err *err)
+{
+	struct disk_info info;
+	int error;
+
+	disk_info(source, &info);
+	error = overlay_make(tree,
+	    &(struct overlay){ file, from, info.cluster_bits == 0, info.size,
+		info.cluster_bits },
+	    err);
+	if (error == 0 &&
+	    catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, from) == NULL &&
+	    catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, from) == NULL)
+		error = tree_freeze(tree, from, from, CATALOGUE_FROZEN, err);
+	if (error == 0)
+		error = tree_commit(tree, err);
+	if (error != 0 && !tree->switched)
+		overlay_remove(tree, file);
+	return error;
+}
+
 int
 tree_clone_linked(const char *source, const char *path, struct err *err)
 {
-	const char *from = tree_base_name(source), *file = tree_base_name(path);
-	const char *both[] = { source, path };
 	struct disk_set *set = disk_set_new();
-	struct disk_options options = { 0 };
 	struct disk *disk = NULL;
-	struct disk_info info;
 	struct tree tree;
 	int error = tree_open(&tree, source, err);
 
 	if (error == 0 && set == NULL)
 		error = err_set(err, -ENOMEM, "%s: out of memory", source);
 	if (error == 0)
-		error = tree_check_disks(&tree, both + 1, 1, err);
-	if (error == 0 && file_directory_bytes(path) != strlen(tree.directory))
-		error = err_set(err, -EXDEV,
-		    "%s: a linked clone must be in the directory of %s; use "
-		    "--full",
-		    path, source);
-	if (error == 0)
-		error = tree_is_busy(&tree, from, err);
-	if (error == 0 && strcmp(from, file) == 0)
-		error = err_set(err, -EEXIST, "%s: exists already", path);
+		error = check_names(&tree, source, path, err);
 	if (error == 0)
 		disk = disk_open(set, source, DISK_OUTSIDE, &error, err);
-	if (error == 0) {
-		disk_info(disk, &info);
-		options.size = info.size;
-		options.cluster_bits =
-		    info.cluster_bits < 12 ? 0 : info.cluster_bits;
-		options.backing = from;
-		options.backing_format =
-		    info.cluster_bits == 0 ? "raw" : "qcow2";
-		if (catalogue_find(&tree.catalogue, CATALOGUE_FROZEN, from) ==
-		    NULL)
-			error = tree_freeze(
-			    &tree, from, from, CATALOGUE_FROZEN, err);
-	}
-	/* Frozen first: a clone on a disk that is written is never seen. */
 	if (error == 0)
-		error = tree_commit(&tree, err);
-	if (error == 0)
-		error = disk_create(path, &options, err);
+		error = put_on(&tree, disk, tree_base_name(source),
+		    tree_base_name(path), err);
 	disk_close(disk, NULL);
 	disk_set_free(set);
 	tree_close(&tree);

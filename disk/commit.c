@@ -26,6 +26,7 @@
 #include "disk/backing.h"
 #include "disk/create.h"
 #include "disk/file.h"
+#include "disk/overlay.h"
 #include "disk/pieces.h"
 
 #define PUSH_BYTES (32u << 20) /* written until the device is told */
@@ -191,11 +192,28 @@ write_down(const struct disk_extent *x, void *arg, struct err *err)
 	return error;
 }
 
+/* Frozen siblings are written to, which is no change by others. */
+static int
+unstamp_siblings(struct commit *c, struct err *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->tree.n; i++) {
+		const struct tree_node *node = &c->tree.nodes[i];
+
+		if (node->parent != c->base || node == c->top || !node->frozen)
+			continue;
+		tree_unstamp(&c->tree, node->file);
+		any = true;
+	}
+	return any ? tree_commit(&c->tree, err) : 0;
+}
+
 static int
 keep_siblings(struct commit *c, struct err *err)
 {
 	char path[PATH_MAX];
-	int error = 0;
+	int error = unstamp_siblings(c, err);
 
 	for (size_t i = 0; i < c->tree.n && error == 0; i++) {
 		struct tree_node *node = &c->tree.nodes[i];
@@ -226,31 +244,6 @@ keep_siblings(struct commit *c, struct err *err)
 }
 
 /* ---- the plain way ---- */
-
-static int
-new_top(struct commit *c, const char *backing, bool raw, uint64_t size,
-    unsigned int cluster_bits, struct err *err)
-{
-	char temporary[NAME_MAX + 32], path[PATH_MAX];
-	struct disk_options options = { .size = size,
-		.cluster_bits = cluster_bits < 12 ? 0 : cluster_bits,
-		.backing = backing,
-		.backing_format = raw ? "raw" : "qcow2" };
-	int fd, error;
-
-	snprintf(temporary, sizeof(temporary), "%s~%" PRIu64, c->top->file,
-	    c->tree.catalogue.generation + 1);
-	error = tree_path(&c->tree, temporary, path, sizeof(path), err);
-	if (error == 0)
-		error = create_unsynced(path, &options, &fd, err);
-	if (error == 0)
-		error = tree_sync_first(&c->tree, fd, err);
-	if (error == 0 &&
-	    catalogue_add(&c->tree.catalogue, CATALOGUE_RENAME, temporary,
-		c->top->file) == NULL)
-		error = err_set(err, -ENOMEM, "%s: out of memory", path);
-	return error;
-}
 
 static int
 merge_down(struct commit *c, struct err *err)
@@ -305,8 +298,10 @@ commit_plain(struct commit *c, bool keep, struct err *err)
 	if (error != 0)
 		return error;
 	disk_info(c->alone, &info);
-	error = new_top(c, c->base->file, !c->base->qcow2, info.size,
-	    info.cluster_bits, err);
+	error = overlay_make(&c->tree,
+	    &(struct overlay){ c->top->file, c->base->file, !c->base->qcow2,
+		info.size, info.cluster_bits },
+	    err);
 	if (error == 0 && c->base->frozen)
 		error = tree_freeze(&c->tree, c->base->file, c->base->file,
 		    c->base->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN, err);
@@ -433,8 +428,10 @@ commit_relabel(struct commit *c, struct err *err)
 		c->base->file) == NULL)
 		error = err_set(err, -ENOMEM, "out of memory");
 	if (error == 0)
-		error = new_top(
-		    c, c->base->file, false, info.size, info.cluster_bits, err);
+		error = overlay_make(&c->tree,
+		    &(struct overlay){ c->top->file, c->base->file, false,
+			info.size, info.cluster_bits },
+		    err);
 	if (error == 0)
 		error = move_parts(c, hidden, err);
 	/* The base's record is the new base's from now on. */

@@ -21,6 +21,7 @@ struct compact {
 	struct tree tree;
 	struct tree_node *hidden, *child; /* child may be NULL */
 	char after[NAME_MAX + 1];         /* those up to this name are in use */
+	char format[16]; /* of what hidden stands on, it says */
 	struct disk_set *set;
 	const struct tree_progress *progress;
 	bool yields;
@@ -52,6 +53,7 @@ fill_child(struct compact *c, struct err *err)
 {
 	struct tree_progress progress = { step, c };
 	struct disk *child, *hidden;
+	struct disk_info info;
 	uint64_t end;
 	int error, closed;
 
@@ -59,6 +61,8 @@ fill_child(struct compact *c, struct err *err)
 	    open_node(c, c->hidden, DISK_ALONE | DISK_NO_LOCK, &error, err);
 	if (hidden == NULL)
 		return error;
+	disk_info(hidden, &info);
+	snprintf(c->format, sizeof(c->format), "%s", info.backing_format);
 	child = open_node(
 	    c, c->child, DISK_WRITE | DISK_FROZEN | DISK_OUTSIDE, &error, err);
 	if (child == NULL) {
@@ -81,14 +85,23 @@ merge(struct compact *c, struct err *err)
 	const struct tree_node *below = c->hidden->parent;
 	const char *name = c->hidden->backing != NULL ? c->hidden->backing : "";
 	char path[PATH_MAX];
-	int error = fill_child(c, err);
+	int error = 0;
 
+	if (c->child->frozen) {
+		tree_unstamp(&c->tree, c->child->file);
+		error = tree_commit(&c->tree, err);
+	}
+	if (error == 0)
+		error = fill_child(c, err);
 	if (error == 0)
 		error = tree_path(
 		    &c->tree, c->child->file, path, sizeof(path), err);
 	if (error == 0)
 		error = backing_set(path, name,
-		    below != NULL && !below->qcow2 ? "raw" : "qcow2", err);
+		    below == NULL      ? c->format
+			: below->qcow2 ? "qcow2"
+				       : "raw",
+		    err);
 	if (error == 0 && c->child->frozen)
 		error = tree_freeze(&c->tree, c->child->file, c->child->file,
 		    c->child->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN,
@@ -163,6 +176,8 @@ tree_compact(const char *directory, bool yields,
 	int error = tree_open(&c.tree, directory, err);
 
 	*merged = 0;
+	if (error == 0 && yields)
+		tree_show_yielding(&c.tree);
 	c.set = disk_set_new();
 	if (error == 0 && c.set == NULL)
 		error = err_set(err, -ENOMEM, "out of memory");

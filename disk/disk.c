@@ -17,6 +17,7 @@
 #include "disk/file.h"
 #include "disk/map.h"
 #include "disk/node.h"
+#include "disk/tree.h"
 
 struct disk_set *
 disk_set_new(void)
@@ -160,17 +161,16 @@ layer_flags(unsigned int flags)
 	return ((flags & DISK_WRITE) != 0 ? LAYER_WRITE : 0) |
 	    ((flags & DISK_NO_LOCK) != 0 ? LAYER_NO_LOCK : 0) |
 	    ((flags & DISK_OUTSIDE) != 0 ? LAYER_OUTSIDE : 0) |
-	    ((flags & DISK_ALONE) != 0 ? LAYER_ALONE : 0);
+	    ((flags & DISK_ALONE) != 0 ? LAYER_ALONE : 0) |
+	    ((flags & DISK_FROZEN) != 0 ? LAYER_FROZEN : 0);
 }
 
-struct disk *
-disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
+static struct disk *
+open_once(struct disk_set *set, const char *path, unsigned int flags, int *code,
     struct err *err)
 {
 	struct disk *disk = node_new(set);
 
-	assert((flags & (DISK_WRITE | DISK_NO_LOCK)) !=
-	    (DISK_WRITE | DISK_NO_LOCK));
 	if (disk == NULL) {
 		*code = err_set(err, -ENOMEM, "%s: out of memory", path);
 		return NULL;
@@ -187,6 +187,26 @@ disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
 		return disk;
 	node_free(disk);
 	return NULL;
+}
+
+struct disk *
+disk_open(struct disk_set *set, const char *path, unsigned int flags, int *code,
+    struct err *err)
+{
+	struct disk *disk;
+
+	assert((flags & (DISK_WRITE | DISK_NO_LOCK)) !=
+	    (DISK_WRITE | DISK_NO_LOCK));
+	disk = open_once(set, path, flags, code, err);
+	/* A compaction has it, which would rather give way; it opens what is
+	 * frozen itself. */
+	if (disk == NULL && *code == -EBUSY && (flags & DISK_FROZEN) == 0 &&
+	    tree_ask_yield(path)) {
+		if (err != NULL)
+			err_clear(err);
+		disk = open_once(set, path, flags, code, err);
+	}
+	return disk;
 }
 
 static bool
@@ -224,7 +244,8 @@ disk_info(const struct disk *disk, struct disk_info *info)
 		.cluster_bits = top->qcow2 ? top->header.cluster_bits : 0,
 		.writable = top->writable,
 		.path = top->path,
-		.backing = top->header.backing };
+		.backing = top->header.backing,
+		.backing_format = top->header.backing_format };
 	if (fstat(top->fd, &st) == 0)
 		info->file_bytes = (uint64_t)st.st_blocks * 512;
 }

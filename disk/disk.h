@@ -68,6 +68,7 @@ struct disk_info {
 	unsigned int cluster_bits; /* 0: raw */
 	bool writable;
 	const char *path, *backing; /* backing "": none; borrowed */
+	const char *backing_format; /* "": not said */
 };
 
 void disk_info(const struct disk *disk, struct disk_info *info);

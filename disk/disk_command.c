@@ -557,7 +557,9 @@ check_or_repair(struct request *r, bool repair)
 
 	for (int i = 0; i < r->n; i++) {
 		struct check check;
-		int code = disk_check(r->args[i], repair, &check, &r->err);
+		int code = repair
+		    ? tree_repair(r->args[i], &check, &r->err)
+		    : disk_check(r->args[i], false, &check, &r->err);
 
 		if (code != 0)
 			return FAILED;

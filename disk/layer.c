@@ -30,10 +30,27 @@
 
 #define FIRST_BYTES 4096
 
+/* Opens what nobody may write to, as its owner. */
+static int
+open_frozen(const char *path, int flags)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    chmod(path, (st.st_mode & 07777) | S_IWUSR) < 0) {
+		errno = EACCES;
+		return -1;
+	}
+	fd = open(path, flags);
+	(void)!chmod(path, st.st_mode & 07777);
+	return fd;
+}
+
 /* A descriptor for path; the limit on descriptors is raised when a long chain
  * needs it. */
 static int
-open_file(const char *path, bool write, struct err *err)
+open_file(const char *path, bool write, bool frozen_too, struct err *err)
 {
 	int flags =
 	    (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -47,6 +64,8 @@ open_file(const char *path, bool write, struct err *err)
 		setrlimit(RLIMIT_NOFILE, &limit);
 		fd = open(path, flags);
 	}
+	if (fd < 0 && errno == EACCES && write && frozen_too)
+		fd = open_frozen(path, flags);
 	if (fd < 0)
 		return err_sys(err, -errno,
 		    errno == EMFILE ? "raise the limit, ulimit -n" : NULL,
@@ -274,7 +293,7 @@ open_one(const char *path, const char *format, unsigned int flags, int *code,
 	}
 	layer->users = 1;
 	layer->writable = write;
-	layer->fd = open_file(path, write, err);
+	layer->fd = open_file(path, write, (flags & LAYER_FROZEN) != 0, err);
 	if (layer->fd < 0) {
 		*code = layer->fd;
 		free_layer(layer);

@@ -57,6 +57,7 @@ enum {
 	LAYER_OUTSIDE = 1 << 2, /* backing files outside its directory, too */
 	LAYER_ALONE = 1 << 3,   /* without its parents, to look at itself */
 	LAYER_REPAIR = 1 << 4,  /* may be written although it is marked bad */
+	LAYER_FROZEN = 1 << 5,  /* may be written although its mode says no */
 };
 
 /* Opens the file and, iteratively, its backing files.  format "raw" or "qcow2",

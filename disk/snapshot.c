@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disk/create.h"
 #include "disk/file.h"
+#include "disk/overlay.h"
 
 #define MAX_NAME    128
 #define OVERLAY_END ".qcow2"
@@ -78,7 +78,7 @@ tree_check_disks(const struct tree *tree, const char *const *disks, size_t n,
 			return err_set(err, -EINVAL,
 			    "%s: is no name for a disk; it must have no ~",
 			    disks[i]);
-		if (catalogue_find(c, CATALOGUE_FROZEN, file) != NULL)
+		if (tree_is_frozen(tree, file))
 			return err_set(err, -EROFS,
 			    "%s: is frozen; make a clone of it", disks[i]);
 		if (catalogue_find(c, CATALOGUE_MERGE, file) != NULL)
@@ -88,51 +88,6 @@ tree_check_disks(const struct tree *tree, const char *const *disks, size_t n,
 			    disks[i]);
 	}
 	return 0;
-}
-
-/* ---- what is made before the catalogue is written ---- */
-
-static void
-temporary_name(
-    const struct tree *tree, const char *file, char *temporary, size_t len)
-{
-	snprintf(temporary, len, "%s~%" PRIu64, file,
-	    tree->catalogue.generation + 1);
-}
-
-/* An empty image on backing, to be called file. */
-static int
-make_overlay(struct tree *tree, const char *file, const char *backing,
-    uint64_t size, unsigned int cluster_bits, struct err *err)
-{
-	char temporary[NAME_MAX + 32], path[PATH_MAX];
-	struct disk_options options = { .size = size,
-		.cluster_bits = cluster_bits < 12 ? 0 : cluster_bits,
-		.backing = backing,
-		.backing_format = "qcow2" };
-	int fd, error;
-
-	temporary_name(tree, file, temporary, sizeof(temporary));
-	error = tree_path(tree, temporary, path, sizeof(path), err);
-	if (error == 0)
-		error = create_unsynced(path, &options, &fd, err);
-	if (error == 0)
-		error = tree_sync_first(tree, fd, err);
-	if (error == 0 &&
-	    catalogue_add(
-		&tree->catalogue, CATALOGUE_RENAME, temporary, file) == NULL)
-		error = err_set(err, -ENOMEM, "%s: out of memory", path);
-	return error;
-}
-
-static void
-remove_overlay(const struct tree *tree, const char *file)
-{
-	char temporary[NAME_MAX + 32], path[PATH_MAX];
-
-	temporary_name(tree, file, temporary, sizeof(temporary));
-	if (tree_path(tree, temporary, path, sizeof(path), NULL) == 0)
-		unlink(path);
 }
 
 /* ---- snapshots ---- */
@@ -176,18 +131,16 @@ prepare_snapshot(struct snapshots *all, struct snapshot *s, const char *name,
     struct err *err)
 {
 	struct tree *tree = all->tree;
-	char temporary[NAME_MAX + 32];
 	struct disk_info info;
 	int error = snapshot_file(
 	    s->file, name, s->frozen_file, sizeof(s->frozen_file), err);
 
-	temporary_name(tree, s->file, temporary, sizeof(temporary));
 	if (error == 0)
 		error = tree_path(
 		    tree, s->frozen_file, s->frozen, sizeof(s->frozen), err);
 	if (error == 0)
-		error = tree_path(
-		    tree, temporary, s->overlay, sizeof(s->overlay), err);
+		error = overlay_path(
+		    tree, s->file, s->overlay, sizeof(s->overlay), err);
 	if (error == 0 && !s->live)
 		s->disk = disk_open(
 		    all->set, s->path, DISK_WRITE | DISK_OUTSIDE, &error, err);
@@ -208,8 +161,10 @@ prepare_snapshot(struct snapshots *all, struct snapshot *s, const char *name,
 				    : NULL,
 		    "%s: cannot be made", s->frozen);
 	s->linked = true;
-	return make_overlay(
-	    tree, s->file, s->frozen_file, info.size, info.cluster_bits, err);
+	return overlay_make(tree,
+	    &(struct overlay){
+		s->file, s->frozen_file, false, info.size, info.cluster_bits },
+	    err);
 }
 
 int
@@ -292,6 +247,20 @@ snapshots_take(struct snapshots *all, const struct disk_freeze_calls *calls,
 	return error;
 }
 
+/* The disk has its name again, and what was made for it goes. */
+static void
+give_back(const struct snapshot *s)
+{
+	struct stat disk, frozen;
+
+	if (stat(s->path, &disk) == 0 && lstat(s->frozen, &frozen) == 0 &&
+	    (disk.st_dev != frozen.st_dev || disk.st_ino != frozen.st_ino))
+		(void)!rename(s->frozen, s->path);
+	else
+		unlink(s->frozen);
+	unlink(s->overlay);
+}
+
 void
 snapshots_free(struct snapshots *all)
 {
@@ -300,10 +269,8 @@ snapshots_free(struct snapshots *all)
 	for (size_t i = 0; i < all->n; i++) {
 		struct snapshot *s = &all->all[i];
 
-		if (s->linked) {
-			unlink(s->frozen);
-			unlink(s->overlay);
-		}
+		if (s->linked)
+			give_back(s);
 		if (!s->live)
 			disk_close(s->disk, NULL);
 	}
@@ -369,8 +336,10 @@ prepare_rollback(struct tree *tree, struct disk_set *set, const char *path,
 		return error;
 	disk_info(disk, &info);
 	disk_close(disk, NULL);
-	return make_overlay(
-	    tree, file, frozen, info.size, info.cluster_bits, err);
+	return overlay_make(tree,
+	    &(struct overlay){
+		file, frozen, false, info.size, info.cluster_bits },
+	    err);
 }
 
 int
@@ -395,8 +364,8 @@ tree_rollback(
 	if (error == 0)
 		error = tree_commit(&tree, err);
 	for (size_t i = 0; held != NULL && i < made; i++) {
-		if (error != 0)
-			remove_overlay(&tree, tree_base_name(disks[i]));
+		if (error != 0 && !tree.switched)
+			overlay_remove(&tree, tree_base_name(disks[i]));
 		disk_close(held[i], NULL);
 	}
 	free(held);

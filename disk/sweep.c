@@ -9,6 +9,12 @@
  * else has the directory now; the second if their process is gone and nobody
  * uses them.  A copy stays, until another one takes its place.  Only images, and
  * a checkpoint's configuration, are ever removed.
+ *
+ * A snapshot that did not happen may have left its name on the disk's own file,
+ * which would then seem to be two.
+ *
+ * Whoever loses the catalogue loses what it says about these names.  So an image
+ * on which another one stands stays in any case.
  */
 #include "disk/sweep.h"
 
@@ -77,40 +83,115 @@ is_of_dead_process(const char *file)
 	    pid <= INT_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
-/* An image that nobody uses, or a configuration. */
-static bool
-may_go(const char *path, const char *file)
+/* Opens it and reads its beginning; -1: it is no file. */
+static int
+open_first(const char *path, uint8_t first[8])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	static const uint8_t nothing[8]; /* as after a crash */
-	uint8_t first[8] = { 0 };
 	struct stat st;
-	bool good;
 
-	if (fd < 0)
-		return false;
-	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    file_read(fd, first, sizeof(first), 0) == 0 &&
-	    (qcow2_is(first, sizeof(first)) ||
-		memcmp(first, nothing, sizeof(first)) == 0 ||
-		strstr(file, "~config~") != NULL) &&
-	    lock_take(fd, RIGHT_READ, RIGHT_WRITE | RIGHT_RESIZE, path, NULL) ==
-		0;
-	close(fd);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    file_read(fd, first, 8, 0) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool
+is_unused(int fd, const char *path)
+{
+	return lock_take(
+		   fd, RIGHT_READ, RIGHT_WRITE | RIGHT_RESIZE, path, NULL) == 0;
+}
+
+static bool
+is_unused_image(const char *path, const char *file)
+{
+	uint8_t first[8];
+	int fd = open_first(path, first);
+	bool good = fd >= 0 && qcow2_is(first, 8) && is_unused(fd, path);
+
+	(void)file;
+	if (fd >= 0)
+		close(fd);
 	return good;
 }
 
-void
-tree_sweep(const struct tree *tree, const char *file)
+/* What a crash left of an image, or a checkpoint's configuration. */
+static bool
+is_remains(const char *path, const char *file)
+{
+	static const uint8_t nothing[8];
+	uint8_t first[8];
+	int fd = open_first(path, first);
+	bool good = fd >= 0 &&
+	    (memcmp(first, nothing, 8) == 0 ||
+		strstr(file, "~config~") != NULL) &&
+	    is_unused(fd, path);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static bool
+is_left_over(const struct tree *tree, const char *file)
+{
+	return strchr(file, '~') != NULL &&
+	    (is_unlisted_generation(tree, file) || is_of_dead_process(file));
+}
+
+static bool
+remove_file(const struct tree *tree, const char *file,
+    bool (*may_go)(const char *path, const char *file))
 {
 	char path[PATH_MAX];
 
-	if (strchr(file, '~') == NULL ||
-	    (!is_unlisted_generation(tree, file) && !is_of_dead_process(file)))
-		return;
-	if (tree_path(tree, file, path, sizeof(path), NULL) == 0 &&
-	    may_go(path, file))
-		unlink(path);
+	return tree_path(tree, file, path, sizeof(path), NULL) == 0 &&
+	    (may_go == NULL || may_go(path, file)) && unlink(path) == 0;
+}
+
+void
+sweep_remains(const struct tree *tree, const char *file)
+{
+	if (is_left_over(tree, file))
+		remove_file(tree, file, is_remains);
+}
+
+/* A name that a snapshot has given to a disk, and not got any further. */
+static bool
+is_second_name(const struct tree *tree, const struct tree_node *node)
+{
+	if (strchr(node->file, '@') == NULL ||
+	    is_listed(&tree->catalogue, node->file))
+		return false;
+	for (size_t i = 0; i < tree->n; i++)
+		if (&tree->nodes[i] != node &&
+		    tree->nodes[i].device == node->device &&
+		    tree->nodes[i].inode == node->inode)
+			return true;
+	return false;
+}
+
+size_t
+sweep_images(const struct tree *tree)
+{
+	size_t removed = 0;
+
+	for (size_t i = 0; i < tree->n; i++) {
+		const struct tree_node *node = &tree->nodes[i];
+
+		if (node->children > 0)
+			continue;
+		/* One of two names at a time. */
+		if (removed == 0 && is_second_name(tree, node))
+			removed += remove_file(tree, node->file, NULL);
+		else if (is_left_over(tree, node->file))
+			removed +=
+			    remove_file(tree, node->file, is_unused_image);
+	}
+	return removed;
 }
 
 void

@@ -6,8 +6,11 @@
 
 #include "disk/tree.h"
 
-/* Removes file, one of the tree's directory, if it is such. */
-void tree_sweep(const struct tree *tree, const char *file);
+/* Removes file, one of the tree's directory, if it is such, and no image. */
+void sweep_remains(const struct tree *tree, const char *file);
+
+/* Removes those images of the tree that are such.  How many. */
+size_t sweep_images(const struct tree *tree);
 
 /* Removes the copies of path that were interrupted, except keep. */
 void sweep_copies(const char *path, const char *keep);

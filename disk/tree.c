@@ -10,7 +10,6 @@
  */
 #include "disk/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,11 +22,8 @@
 
 #include "disk/backing.h"
 #include "disk/file.h"
-#include "disk/qcow2.h"
-#include "disk/sweep.h"
-
-#define FIRST_BYTES 65536
-#define MAX_NODES   65536
+#include "disk/scan.h"
+#include "disk/stamp.h"
 
 int
 tree_path(const struct tree *tree, const char *file, char *path, size_t len,
@@ -127,6 +123,7 @@ write_catalogue(struct tree *tree, struct err *err)
 	free(text);
 	if (error == 0 && rename(temporary, path) < 0)
 		error = -errno;
+	tree->switched |= error == 0;
 	if (error == 0)
 		error = file_sync_directory(path);
 	return error == 0
@@ -146,15 +143,6 @@ sync_times(struct tree *tree, const char *path, struct err *err)
 	return tree_sync_first(tree, fd, err);
 }
 
-/* Notes again what a frozen file looks like, after a change of its header. */
-static void
-stamp(struct catalogue_line *line, const struct stat *st)
-{
-	line->size = (uint64_t)st->st_size;
-	line->seconds = (uint64_t)st->st_mtim.tv_sec;
-	line->nanoseconds = (uint64_t)st->st_mtim.tv_nsec;
-}
-
 static int
 do_rebase(struct tree *tree, const struct catalogue_line *l, const char *path,
     struct err *err)
@@ -171,7 +159,7 @@ do_rebase(struct tree *tree, const struct catalogue_line *l, const char *path,
 		frozen =
 		    catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, l->name);
 	if (error == 0 && frozen != NULL && stat(path, &st) == 0) {
-		stamp(frozen, &st);
+		stamp_set(frozen, &st);
 		error = sync_times(tree, path, err);
 	}
 	return error;
@@ -205,7 +193,7 @@ do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
 	    ? catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, l->to)
 	    : NULL;
 	if (error == 0 && frozen != NULL && stat(to, &st) == 0) {
-		stamp(frozen, &st);
+		stamp_set(frozen, &st);
 		error = sync_times(tree, to, err);
 	}
 	return error;
@@ -241,6 +229,27 @@ finish(struct tree *tree, bool *did, struct err *err)
 	return error;
 }
 
+static bool
+says_frozen(const struct catalogue_line *l)
+{
+	return l->kind == CATALOGUE_FROZEN || l->kind == CATALOGUE_HIDDEN;
+}
+
+static void
+forget_gone(struct tree *tree)
+{
+	for (size_t i = tree->catalogue.n; i > 0; i--) {
+		struct catalogue_line *l = &tree->catalogue.lines[i - 1];
+		char path[PATH_MAX];
+		struct stat st;
+
+		if (says_frozen(l) &&
+		    tree_path(tree, l->name, path, sizeof(path), NULL) == 0 &&
+		    lstat(path, &st) < 0 && errno == ENOENT)
+			catalogue_remove(&tree->catalogue, l);
+	}
+}
+
 /* Takes the right to write from what is frozen; only once the catalogue says
  * so, or a crash would leave a disk that nobody can write to. */
 static void
@@ -251,11 +260,10 @@ protect(const struct tree *tree)
 		char path[PATH_MAX];
 		struct stat st;
 
-		if (l->kind != CATALOGUE_FROZEN && l->kind != CATALOGUE_HIDDEN)
-			continue;
-		if (tree_path(tree, l->name, path, sizeof(path), NULL) == 0 &&
+		if (says_frozen(l) &&
+		    tree_path(tree, l->name, path, sizeof(path), NULL) == 0 &&
 		    lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-		    (st.st_mode & 0222) != 0)
+		    (st.st_mode & 0222) != 0 && !stamp_is_another(l, &st))
 			(void)!chmod(path, st.st_mode & 07555);
 	}
 }
@@ -269,6 +277,7 @@ tree_commit(struct tree *tree, struct err *err)
 	for (size_t i = 0; i < tree->catalogue.n; i++)
 		rebased |= tree->catalogue.lines[i].kind == CATALOGUE_REBASE;
 	tree->catalogue.generation++;
+	tree->switched = false;
 	error = write_catalogue(tree, err);
 	if (error == 0)
 		error = finish(tree, &did, err);
@@ -281,27 +290,58 @@ tree_commit(struct tree *tree, struct err *err)
 }
 
 /* Who waits for the directory holds a lock of another kind meanwhile, which who
- * has it can look for. */
+ * has it can look for; so does who would give way. */
+enum { SHOWS_WAITING, SHOWS_YIELDING }; /* bytes */
+
 static void
-show_waiting(const struct tree *tree, bool waits)
+show(int fd, off_t byte, bool on)
 {
-	struct flock lock = { .l_type = waits ? F_RDLCK : F_UNLCK,
+	struct flock lock = { .l_type = on ? F_RDLCK : F_UNLCK,
 		.l_whence = SEEK_SET,
+		.l_start = byte,
 		.l_len = 1 };
 
 	/* Where it cannot be, nobody gives way. */
-	(void)!fcntl(tree->fd, F_OFD_SETLK, &lock);
+	(void)!fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static bool
+is_shown(int fd, off_t byte)
+{
+	struct flock lock = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 bool
 tree_is_wanted(const struct tree *tree)
 {
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1
-	};
+	return is_shown(tree->fd, SHOWS_WAITING);
+}
 
-	return fcntl(tree->fd, F_OFD_GETLK, &lock) == 0 &&
-	    lock.l_type != F_UNLCK;
+void
+tree_show_yielding(const struct tree *tree)
+{
+	show(tree->fd, SHOWS_YIELDING, true);
+}
+
+bool
+tree_ask_yield(const char *path)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	int fd = file_open_directory(path);
+	bool did = fd >= 0 && is_shown(fd, SHOWS_YIELDING);
+
+	if (did)
+		show(fd, SHOWS_WAITING, true);
+	for (int i = 0; did && i < 2500 && is_shown(fd, SHOWS_YIELDING); i++)
+		nanosleep(&pause, NULL);
+	if (fd >= 0)
+		close(fd);
+	return did;
 }
 
 static int
@@ -311,11 +351,11 @@ wait_for_turn(struct tree *tree, struct err *err)
 
 	if (flock(tree->fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	show_waiting(tree, true);
+	show(tree->fd, SHOWS_WAITING, true);
 	while (error == 0 && flock(tree->fd, LOCK_EX) < 0)
 		if (errno != EINTR)
 			error = -errno;
-	show_waiting(tree, false);
+	show(tree->fd, SHOWS_WAITING, false);
 	return error == 0 ? 0
 			  : err_sys(err, error, NULL, "%s: cannot be locked",
 				tree->directory);
@@ -346,27 +386,17 @@ tree_open(struct tree *tree, const char *path, struct err *err)
 		error = finish(tree, &did, err);
 	if (error == 0 && did)
 		error = write_catalogue(tree, err);
-	if (error == 0)
+	if (error == 0) {
+		forget_gone(tree);
 		protect(tree);
-	return error;
-}
-
-static void
-free_nodes(struct tree *tree)
-{
-	for (size_t i = 0; i < tree->n; i++) {
-		free(tree->nodes[i].file);
-		free(tree->nodes[i].backing);
 	}
-	free(tree->nodes);
-	tree->nodes = NULL;
-	tree->n = 0;
+	return error;
 }
 
 void
 tree_close(struct tree *tree)
 {
-	free_nodes(tree);
+	scan_free(tree);
 	catalogue_free(&tree->catalogue);
 	forget_syncs(tree);
 	if (tree->fd >= 0)
@@ -387,6 +417,31 @@ tree_is_busy(const struct tree *tree, const char *file, struct err *err)
 			    file, l->name);
 	}
 	return 0;
+}
+
+bool
+tree_is_frozen(const struct tree *tree, const char *file)
+{
+	const struct catalogue_line *l =
+	    catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, file);
+	char path[PATH_MAX];
+	struct stat st;
+
+	return l != NULL &&
+	    (tree_path(tree, file, path, sizeof(path), NULL) != 0 ||
+		stat(path, &st) < 0 || !stamp_is_another(l, &st));
+}
+
+void
+tree_unstamp(struct tree *tree, const char *file)
+{
+	struct catalogue_line *line =
+	    catalogue_find(&tree->catalogue, CATALOGUE_FROZEN, file);
+
+	if (line == NULL)
+		line = catalogue_find(&tree->catalogue, CATALOGUE_HIDDEN, file);
+	if (line != NULL)
+		stamp_clear(line);
 }
 
 int
@@ -411,173 +466,7 @@ tree_freeze(struct tree *tree, const char *file, const char *stays_as,
 	if (line == NULL)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	line->kind = kind;
-	stamp(line, &st);
+	stamp_set(line, &st);
 	line->frozen_at = (uint64_t)time(NULL);
 	return sync_times(tree, path, err);
-}
-
-/* ---- which images there are ---- */
-
-struct tree_node *
-tree_find(const struct tree *tree, const char *file)
-{
-	for (size_t i = 0; i < tree->n; i++)
-		if (strcmp(tree->nodes[i].file, file) == 0)
-			return &tree->nodes[i];
-	return NULL;
-}
-
-static void
-judge(const struct tree *tree, struct tree_node *node, const struct stat *st)
-{
-	const struct catalogue *c = &tree->catalogue;
-	const struct catalogue_line *l =
-	    catalogue_find(c, CATALOGUE_FROZEN, node->file);
-	const struct catalogue_line *merge =
-	    catalogue_find(c, CATALOGUE_MERGE, node->file);
-	const struct catalogue_line *checkpoint =
-	    catalogue_checkpoint_of(c, node->file);
-
-	if (l == NULL) {
-		l = catalogue_find(c, CATALOGUE_HIDDEN, node->file);
-		node->hidden = l != NULL;
-	}
-	node->busy = merge != NULL ? merge->to : NULL;
-	node->checkpoint = checkpoint != NULL ? checkpoint->name : NULL;
-	if (l == NULL)
-		return;
-	node->frozen = true;
-	node->frozen_at = l->frozen_at;
-	node->changed = l->size != (uint64_t)st->st_size ||
-	    l->seconds != (uint64_t)st->st_mtim.tv_sec ||
-	    l->nanoseconds != (uint64_t)st->st_mtim.tv_nsec;
-}
-
-/* Adds the file if it is an image: any qcow2, and raw ones that others name. */
-static int
-look_at(struct tree *tree, const char *file, bool raw_too, struct err *err)
-{
-	struct tree_node *nodes, node = { 0 };
-	char path[PATH_MAX];
-	struct stat st;
-	uint8_t *bytes;
-	struct qcow2 *h;
-	ssize_t n = -1;
-	int fd, error = tree_path(tree, file, path, sizeof(path), err);
-
-	if (error != 0)
-		return error;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return 0;
-	bytes = malloc(FIRST_BYTES);
-	h = malloc(sizeof(*h));
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && bytes != NULL &&
-	    h != NULL)
-		n = pread(fd, bytes, FIRST_BYTES, 0);
-	close(fd);
-	node.qcow2 = n > 0 && qcow2_is(bytes, (size_t)n);
-	if (n < 0 || (!node.qcow2 && !raw_too)) {
-		free(bytes);
-		free(h);
-		return 0;
-	}
-	node.file = strdup(file);
-	node.size = (uint64_t)st.st_size;
-	node.file_bytes = (uint64_t)st.st_blocks * 512;
-	if (node.qcow2 &&
-	    qcow2_read_header(
-		h, bytes, (size_t)n, (uint64_t)st.st_size, path, NULL) == 0) {
-		node.size = h->size;
-		if (h->backing[0] != '\0')
-			node.backing = strdup(h->backing);
-	}
-	free(bytes);
-	free(h);
-	judge(tree, &node, &st);
-	nodes = realloc(tree->nodes, (tree->n + 1) * sizeof(*nodes));
-	if (nodes == NULL || node.file == NULL) {
-		free(node.file);
-		free(node.backing);
-		return err_set(err, -ENOMEM, "%s: out of memory", path);
-	}
-	tree->nodes = nodes;
-	tree->nodes[tree->n++] = node;
-	return 0;
-}
-
-static int
-compare_nodes(const void *a, const void *b)
-{
-	const struct tree_node *x = a, *y = b;
-
-	return strcmp(x->file, y->file);
-}
-
-/* The file of this directory that backing names, or NULL. */
-static const char *
-local_name(const char *backing)
-{
-	while (strncmp(backing, "./", 2) == 0)
-		backing += 2;
-	return strchr(backing, '/') == NULL ? backing : NULL;
-}
-
-static int
-join(struct tree *tree, struct err *err)
-{
-	size_t n = tree->n;
-
-	/* Raw images that others name. */
-	for (size_t i = 0; i < n; i++) {
-		const char *backing = tree->nodes[i].backing;
-		const char *file = backing != NULL ? local_name(backing) : NULL;
-		int error = 0;
-
-		if (file != NULL && tree_find(tree, file) == NULL)
-			error = look_at(tree, file, true, err);
-		if (error != 0)
-			return error;
-	}
-	if (tree->n > 1)
-		qsort(
-		    tree->nodes, tree->n, sizeof(*tree->nodes), compare_nodes);
-	for (size_t i = 0; i < tree->n; i++) {
-		const char *backing = tree->nodes[i].backing;
-		const char *file = backing != NULL ? local_name(backing) : NULL;
-		struct tree_node *parent =
-		    file != NULL ? tree_find(tree, file) : NULL;
-
-		tree->nodes[i].parent = parent;
-		if (parent != NULL)
-			parent->children++;
-	}
-	return 0;
-}
-
-int
-tree_scan(struct tree *tree, struct err *err)
-{
-	const char *directory =
-	    tree->directory[0] != '\0' ? tree->directory : ".";
-	DIR *dir = opendir(directory);
-	struct dirent *entry;
-	int error = 0;
-
-	free_nodes(tree);
-	if (dir == NULL)
-		return err_sys(
-		    err, -errno, NULL, "%s: cannot be read", directory);
-	while (error == 0 && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		tree_sweep(tree, entry->d_name);
-		error = look_at(tree, entry->d_name, false, err);
-		if (error == 0 && tree->n > MAX_NODES)
-			error =
-			    err_set(err, -EFBIG, "%s: has more than %d images",
-				directory, MAX_NODES);
-	}
-	closedir(dir);
-	return error == 0 ? join(tree, err) : error;
 }

@@ -18,6 +18,7 @@
 #define DISK_TREE_H
 
 #include <limits.h>
+#include <sys/types.h>
 #include <stdio.h>
 
 #include "disk/catalogue.h"
@@ -31,10 +32,13 @@ struct tree_node {
 	struct tree_node *parent; /* NULL: none, or outside the directory */
 	unsigned int children;
 	bool qcow2, frozen, hidden;
-	bool changed;           /* since it was frozen */
+	bool changed;           /* since it was frozen, by others */
+	bool another;           /* file of that name, it seems */
 	const char *busy;       /* what it is being merged into, or NULL */
 	const char *checkpoint; /* that it is a part of, or NULL */
 	uint64_t size, file_bytes, frozen_at;
+	dev_t device;
+	ino_t inode;
 };
 
 struct tree {
@@ -43,6 +47,7 @@ struct tree {
 	struct catalogue catalogue;
 	int syncs[TREE_MAX_SYNCS + 1]; /* files for tree_commit() */
 	size_t nsyncs;
+	bool switched;           /* see tree_commit() */
 	struct tree_node *nodes; /* sorted by name; after tree_scan() */
 	size_t n;
 };
@@ -58,8 +63,10 @@ struct tree_progress {
  * end), and does what the catalogue says is left to do. */
 int tree_open(struct tree *tree, const char *path, struct err *err);
 void tree_close(struct tree *tree);
-/* Whether somebody else waits to open it. */
+/* Whether somebody else waits to open it, or for what it has in use. */
 bool tree_is_wanted(const struct tree *tree);
+/* Others may know that it is closed soon after somebody wants it. */
+void tree_show_yielding(const struct tree *tree);
 /* Reads which images there are, and removes what was left behind. */
 int tree_scan(struct tree *tree, struct err *err);
 struct tree_node *tree_find(const struct tree *tree, const char *file);
@@ -77,13 +84,24 @@ void tree_draw(const struct tree *tree, FILE *out);
  * many of them it is synced at once. */
 int tree_sync_first(struct tree *tree, int fd, struct err *err);
 /* Writes the catalogue, after which the new tree is valid, and does what it
- * lists as left to do. */
+ * lists as left to do.  If it fails with switched set, the catalogue may be the
+ * new one already; what is left is done by whoever opens the tree next. */
 int tree_commit(struct tree *tree, struct err *err);
 /* -EBUSY if something is being merged into file. */
 int tree_is_busy(const struct tree *tree, const char *file, struct err *err);
 /* Makes file, which is not in use, frozen from the next tree_commit() on. */
 int tree_freeze(struct tree *tree, const char *file, const char *stays_as,
     enum catalogue_kind kind, struct err *err);
+
+/* Whether it must not be written to. */
+bool tree_is_frozen(const struct tree *tree, const char *file);
+/* file, if it is frozen, is about to be written to without a change of what it
+ * shows: from the next tree_commit() on, until tree_freeze(). */
+void tree_unstamp(struct tree *tree, const char *file);
+
+/* A compaction that goes on by itself in the directory of path is asked to end.
+ * True: one did, so that what was in use may not be any more. */
+bool tree_ask_yield(const char *path);
 
 /* ---- operations; disks are paths of images in one directory ---- */
 
@@ -114,6 +132,10 @@ int tree_commit_disk(const char *disk, enum tree_commit_way way,
 int tree_compact(const char *directory, bool yields,
     const struct tree_progress *progress, unsigned int *merged,
     struct err *err);
+
+/* As disk_check() with repair; a frozen image stays known as it then is. */
+struct check;
+int tree_repair(const char *path, struct check *check, struct err *err);
 
 /* A new disk on top of source, which is frozen from then on. */
 int tree_clone_linked(const char *source, const char *path, struct err *err);
