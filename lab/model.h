@@ -130,7 +130,8 @@ struct lab_port {
 	struct mac mac;         /* as given, or derived from the name */
 	struct ip4_net address; /* addr 0: by DHCP, or none */
 	uint32_t gateway, dns;
-	uint64_t mtu; /* IP, bytes; 0: the default */
+	uint64_t mtu;    /* IP, bytes; 0: the default */
+	uint64_t queues; /* VMs: pairs of them */
 	/* By enum lab_direction, as in the file; and what follows for each
 	 * direction of the cable (WIRE_OUT, WIRE_IN). */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];

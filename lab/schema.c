@@ -12,6 +12,7 @@
 #include "switch/stp.h"
 #include "switch/switch.h"
 #include "switch/vlan.h"
+#include "vmm/virtio_net.h"
 #include "vmm/vm.h"
 
 #define KEY(p, t, s, m) \
@@ -419,6 +420,10 @@ const struct schema_key schema_keys[] = {
 	    .max = 65521, .preset = "1500",
 	    .help = "The largest IP packet, in bytes, that the guest is told "
 		    "to send." },
+	{ KEY("vms.*.ports.*.queues", COUNT, lab_port, queues), .min = 1,
+	    .max = VIRTIO_NET_PAIRS_MAX, .preset = "1",
+	    .help = "Pairs of a receive and a transmit queue; a guest uses as "
+		    "many as it has CPUs." },
 
 	/* built-in hosts */
 	{ ARRAY("hosts", ENTRIES, lab, hosts, nhosts, lab_host), .ranges = true,

@@ -107,8 +107,11 @@ add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
 		char mac[MAC_TEXT_BYTES];
 
 		add(b, "--nic",
-		    arena_printf(arena, "socket=%s/%s.sock,mac=%s,mtu=%" PRIu64,
-			dir, port->full, mac_text(mac, &port->mac), port->mtu));
+		    arena_printf(arena,
+			"socket=%s/%s.sock,mac=%s,mtu=%" PRIu64
+			",queues=%" PRIu64,
+			dir, port->full, mac_text(mac, &port->mac), port->mtu,
+			port->queues));
 	}
 }
 

@@ -349,6 +349,9 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 		if (i < 14 || i >= 26)
 			hash =
 			    (hash ^ frame->data[i]) * UINT64_C(0x100000001b3);
+	/* Ports of streams side by side differ in the last byte, which has not
+	 * come far yet. */
+	hash *= UINT64_C(0x9e3779b97f4a7c15);
 	return vp->receiver[(hash >> 32) % vp->nreceivers];
 }
 

@@ -267,9 +267,9 @@ init_nic(struct virtio_device *device, const struct parts *parts,
 		.fd = -1,
 		.mac = nic->mac,
 		.mtu_bytes = nic->mtu_bytes,
-		.memory = parts->memory,
+		.pairs = nic->pairs,
+		.machine = parts->machine,
 		.loop = parts->loop,
-		.lock = &parts->machine->lock,
 	};
 
 	snprintf(name, sizeof(name), "eth%u", i);

@@ -36,6 +36,7 @@ enum {
 	SET_VRING_CALL = 13,
 	GET_PROTOCOL_FEATURES = 15,
 	SET_PROTOCOL_FEATURES = 16,
+	GET_QUEUE_NUM = 17,
 	SET_VRING_ENABLE = 18,
 	NET_SET_MTU = 20,
 	SET_LINK_CALL = 60, /* these two are lanyard's: switch/vhost_msg.h */
@@ -48,10 +49,12 @@ enum {
 #define FLAG_NEED_REPLY   0x8u
 
 #define F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
+#define PROTOCOL_MQ         (UINT64_C(1) << 0)
 #define PROTOCOL_REPLY_ACK  (UINT64_C(1) << 3)
 #define PROTOCOL_MTU        (UINT64_C(1) << 4)
 #define PROTOCOL_LINK       (UINT64_C(1) << 62)
-#define PROTOCOL_OURS       (PROTOCOL_REPLY_ACK | PROTOCOL_MTU | PROTOCOL_LINK)
+#define PROTOCOL_OURS \
+	(PROTOCOL_MQ | PROTOCOL_REPLY_ACK | PROTOCOL_MTU | PROTOCOL_LINK)
 
 #define HEADER_BYTES 12
 #define REGION_BYTES 32
@@ -275,6 +278,12 @@ negotiate(struct vhost_front *front)
 	offered &= PROTOCOL_OURS;
 	r = tell_u64(front, SET_PROTOCOL_FEATURES, offered);
 	front->protocol = r == 0 ? offered : 0;
+	if (r < 0 || !(offered & PROTOCOL_MQ))
+		return r;
+	r = ask_u64(front, GET_QUEUE_NUM, &offered);
+	if (r == 0 && offered > 1)
+		front->pairs =
+		    offered < UINT16_MAX ? (unsigned int)offered : UINT16_MAX;
 	return r;
 }
 
@@ -283,7 +292,7 @@ vhost_front_open(struct vhost_front *front, int fd, struct err *err)
 {
 	int r;
 
-	*front = (struct vhost_front){ .fd = fd, .link = true };
+	*front = (struct vhost_front){ .fd = fd, .pairs = 1, .link = true };
 	r = negotiate(front);
 	if (r < 0) {
 		vhost_front_close(front);
@@ -424,13 +433,24 @@ vhost_front_start(struct vhost_front *front, uint64_t features,
 		r = set_ring(front, &rings[i]);
 	for (unsigned int i = 0; r == 0 && front->has_protocol && i < nrings;
 	     i++)
-		r = tell_ring(front, SET_VRING_ENABLE, rings[i].index, 1,
-		    i + 1 == nrings);
+		r = tell_ring(front, SET_VRING_ENABLE, rings[i].index,
+		    rings[i].enabled, i + 1 == nrings);
 	if (r < 0)
 		return err_sys(err, r, NULL,
 		    "vhost-user: the back end does not take the rings");
 	for (unsigned int i = 0; i < nrings; i++)
 		kick(&rings[i]);
+	return 0;
+}
+
+int
+vhost_front_enable(
+    struct vhost_front *front, unsigned int index, bool on, struct err *err)
+{
+	int r = tell_ring(front, SET_VRING_ENABLE, index, on, false);
+
+	if (r < 0)
+		return err_sys(err, r, NULL, "vhost-user: ring %u", index);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct vhost_front {
 	uint64_t features; /* that the back end offers, without the next ones */
 	bool has_protocol; /* speaks protocol features */
 	uint64_t protocol; /* those of them that both sides know */
+	unsigned int pairs; /* of rings that it serves; at least 1 */
 	/* Whether the back end has said that the link is up; true if it does
 	 * not speak of that. */
 	bool link;
@@ -33,6 +34,7 @@ struct vhost_ring {
 	unsigned int index;
 	uint16_t size;
 	uint16_t base; /* the next entry of the driver's that it is to take */
+	bool enabled; /* frames pass; else they may from vhost_front_enable() */
 	const void *desc, *driver, *device;
 	int kick_fd, call_fd;
 };
@@ -60,6 +62,10 @@ int vhost_front_ask_link(struct vhost_front *front, struct err *err);
 int vhost_front_start(struct vhost_front *front, uint64_t features,
     const struct memory *memory, const struct vhost_ring *rings,
     unsigned int nrings, struct err *err);
+
+/* Lets frames pass by a ring that was handed over, or no more. */
+int vhost_front_enable(
+    struct vhost_front *front, unsigned int index, bool on, struct err *err);
 
 /* Takes the rings back: when it returns 0, the back end touches none of them.
  * Their bases are filled in. */

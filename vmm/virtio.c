@@ -118,6 +118,16 @@ start(struct virtio_device *device)
 		device->started = true;
 }
 
+static bool
+features_valid(struct virtio_device *device)
+{
+	const struct virtio_ops *ops = device->ops;
+
+	return device->features & VIRTIO_BIT(VIRTIO_F_VERSION_1) &&
+	    !(device->features & ~ops->features(device)) &&
+	    (ops->accepts == NULL || ops->accepts(device->features));
+}
+
 void
 virtio_set_status(struct virtio_device *device, uint8_t status)
 {
@@ -131,9 +141,7 @@ virtio_set_status(struct virtio_device *device, uint8_t status)
 	add &= VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 	    VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK |
 	    VIRTIO_CONFIG_S_FAILED;
-	if (add & VIRTIO_CONFIG_S_FEATURES_OK &&
-	    (!(device->features & VIRTIO_BIT(VIRTIO_F_VERSION_1)) ||
-		device->features & ~device->ops->features(device)))
+	if (add & VIRTIO_CONFIG_S_FEATURES_OK && !features_valid(device))
 		add &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (!((old | add) & VIRTIO_CONFIG_S_FEATURES_OK))
 		add &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "vmm/memory.h"
 
-#define VIRTIO_QUEUES_MAX       8
+#define VIRTIO_QUEUES_MAX       17
 #define VIRTIO_QUEUE_SIZE_MAX   1024
 #define VIRTIO_CONFIG_BYTES_MAX 64
 #define VIRTIO_BIT(n)           (UINT64_C(1) << (n))
@@ -40,6 +40,8 @@ struct virtio_ops {
 	uint16_t id; /* of the device kind: 1 is a network card */
 	/* What the device can do now; read when the driver asks. */
 	uint64_t (*features)(struct virtio_device *device);
+	/* Can it do with these, of those that it offers?  NULL: with any. */
+	bool (*accepts)(uint64_t features);
 	/* Writes the device's configuration into to, which is zeroed. */
 	void (*config)(
 	    struct virtio_device *device, uint8_t to[VIRTIO_CONFIG_BYTES_MAX]);

@@ -33,11 +33,14 @@
 #define CONNECT_STEP_MS 5
 #define RETRY_FIRST_NS  (50 * NS_PER_MS)
 #define RETRY_MAX_NS    NS_PER_S
-#define USED_IDX        2 /* in the device's ring */
+#define USED_IDX        2  /* in the device's ring */
+#define CONTROL_PIECES  16 /* of one command */
 
 /* Ours alone; and those that the back end must have too. */
 #define OWN_FEATURES \
 	(VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS))
+#define PAIRS_FEATURES \
+	(VIRTIO_BIT(VIRTIO_NET_F_MQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ))
 #define SHARED_FEATURES                                                        \
 	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) | \
 	    VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) |                              \
@@ -80,7 +83,17 @@ net_features(struct virtio_device *device)
 
 	if (net->mtu_bytes != 0)
 		own |= VIRTIO_BIT(VIRTIO_NET_F_MTU);
+	if (net->pairs > 1)
+		own |= PAIRS_FEATURES;
 	return own | (net->backend & SHARED_FEATURES);
+}
+
+/* Where the control queue is depends on whether there are pairs. */
+static bool
+net_accepts(uint64_t features)
+{
+	features &= PAIRS_FEATURES;
+	return features == 0 || features == PAIRS_FEATURES;
 }
 
 static void
@@ -90,7 +103,7 @@ net_config(struct virtio_device *device, uint8_t to[VIRTIO_CONFIG_BYTES_MAX])
 
 	memcpy(to, net->mac.b, sizeof(net->mac.b));
 	put_le16(to + 6, virtio_net_link(net) ? VIRTIO_NET_S_LINK_UP : 0);
-	put_le16(to + 8, 1); /* pairs of queues */
+	put_le16(to + 8, (uint16_t)net->pairs);
 	put_le16(to + 10, net->mtu_bytes);
 }
 
@@ -100,7 +113,7 @@ fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < net->device.nqueues; i++) {
+	for (unsigned int i = 0; i < 2 * net->pairs; i++) {
 		const struct virtio_queue *q = &net->device.queue[i];
 		struct vhost_ring *ring = &rings[n];
 		const struct memory *m = net->memory;
@@ -116,6 +129,7 @@ fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
 			.device = memory_at(m, q->device, 4),
 			.kick_fd = q->kick_fd,
 			.call_fd = q->call_fd,
+			.enabled = i / 2 < net->pairs_on,
 		};
 		if (resume)
 			ring->base =
@@ -128,14 +142,15 @@ fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
 static int
 serve(struct virtio_net *net, bool resume)
 {
-	struct vhost_ring rings[VIRTIO_NET_QUEUES];
+	struct vhost_ring rings[2 * VIRTIO_NET_PAIRS_MAX];
 	unsigned int n = fill_rings(net, rings, resume);
+	uint64_t shared = SHARED_FEATURES |
+	    (net->front.features & VIRTIO_BIT(VIRTIO_NET_F_MQ));
 	struct err err = { "" };
 	int r;
 
-	r = vhost_front_start(&net->front,
-	    net->device.features & SHARED_FEATURES, net->memory, rings, n,
-	    &err);
+	r = vhost_front_start(&net->front, net->device.features & shared,
+	    net->memory, rings, n, &err);
 	net->serving = r == 0;
 	if (r < 0)
 		log_warn("%s: %s", net->name, err.text);
@@ -155,6 +170,12 @@ net_start(struct virtio_device *device)
 {
 	struct virtio_net *net = net_of(device);
 
+	net->life++;
+	net->pairs_on = 1; /* until the driver wants more */
+	if (net->pairs > 1) {
+		virtq_start(&net->control, device, 2 * net->pairs);
+		virtio_kick(device, 2 * net->pairs);
+	}
 	/* Without a back end the card works with its link down. */
 	if (has_back_end(net) && serve(net, false) < 0)
 		hang_up(net);
@@ -165,10 +186,12 @@ static void
 net_stop(struct virtio_device *device)
 {
 	struct virtio_net *net = net_of(device);
-	struct vhost_ring rings[VIRTIO_NET_QUEUES];
+	struct vhost_ring rings[2 * VIRTIO_NET_PAIRS_MAX];
 	unsigned int n = fill_rings(net, rings, false);
 	struct err err = { "" };
 
+	net->life++;
+	virtq_stop(&net->control);
 	if (!net->serving)
 		return;
 	net->serving = false;
@@ -182,10 +205,123 @@ static const struct virtio_ops net_ops = {
 	.name = "virtio-net",
 	.id = 1,
 	.features = net_features,
+	.accepts = net_accepts,
 	.config = net_config,
 	.start = net_start,
 	.stop = net_stop,
 };
+
+/* ---- the control queue; loop thread, with the lock ---- */
+
+/* As many pairs as the driver says (5.1.6.5.6). */
+static bool
+set_pairs(struct virtio_net *net, unsigned int pairs)
+{
+	struct err err = { "" };
+	int r = 0;
+
+	if (pairs < 1 || pairs > net->pairs)
+		return false;
+	net->pairs_on = pairs;
+	for (unsigned int i = 0; net->serving && r == 0 && i < 2 * net->pairs;
+	     i++)
+		if (net->device.queue[i].enabled)
+			r = vhost_front_enable(
+			    &net->front, i, i / 2 < pairs, &err);
+	if (r < 0) {
+		log_info("%s: %s", net->name, err.text);
+		hang_up(net); /* the next back end is told at its start */
+	}
+	return true;
+}
+
+static bool
+obey(struct virtio_net *net, struct virtq_chain *chain)
+{
+	uint8_t command[2], pairs[2];
+
+	return virtq_pull(chain, command, sizeof(command)) &&
+	    command[0] == VIRTIO_NET_CTRL_MQ &&
+	    command[1] == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET &&
+	    chain->read_bytes == sizeof(pairs) &&
+	    virtq_pull(chain, pairs, sizeof(pairs)) &&
+	    set_pairs(net, get_le16(pairs));
+}
+
+static void
+control_give_back(struct virtio_net *net, uint16_t head, uint32_t bytes)
+{
+	virtq_put(&net->control, head, bytes);
+	if (virtq_wants_call(&net->control))
+		virtio_call(&net->device, 2 * net->pairs);
+}
+
+static void
+control_broken(struct virtio_net *net)
+{
+	if (!net->device.warned)
+		log_warn("%s: the guest's control queue makes no sense; "
+			 "card stopped",
+		    net->name);
+	net->device.warned = true;
+	virtio_broken(&net->device);
+}
+
+/* One command.  False: there is none. */
+static bool
+serve_control(struct virtio_net *net)
+{
+	struct iovec piece[CONTROL_PIECES], status;
+	struct virtq_chain chain = { .piece = piece, .max = CONTROL_PIECES };
+	uint64_t life = net->life;
+	uint8_t *answer = NULL;
+
+	switch (virtq_take(&net->control, &chain)) {
+	case VIRTQ_NONE: return false;
+	case VIRTQ_BROKEN: control_broken(net); return false;
+	case VIRTQ_BAD: break;
+	case VIRTQ_TAKEN: answer = virtq_last(&chain); break;
+	}
+	if (answer == NULL) {
+		net->bad++;
+		control_give_back(net, chain.head, 0);
+		return true;
+	}
+	*answer = VIRTIO_NET_ERR;
+	if (obey(net, &chain))
+		*answer = VIRTIO_NET_OK;
+	else
+		net->bad++;
+	status = (struct iovec){ answer, 1 };
+	pthread_mutex_unlock(net->lock);
+	machine_written(net->machine, &status, 1);
+	pthread_mutex_lock(net->lock);
+	if (life == net->life)
+		control_give_back(net, chain.head, 1);
+	return true;
+}
+
+/* No more in one go than the ring has: others want the loop, too. */
+static void
+control_kicked(void *arg, unsigned int events)
+{
+	struct virtio_net *net = arg;
+	unsigned int n = 0;
+	bool more = true;
+	uint64_t count;
+	ssize_t got = read(
+	    net->device.queue[2 * net->pairs].kick_fd, &count, sizeof(count));
+
+	(void)events;
+	if (got < 0)
+		return; /* a reset was faster */
+	pthread_mutex_lock(net->lock);
+	while (more && n++ < VIRTIO_NET_QUEUE_SIZE)
+		more = serve_control(net);
+	if (more || virtq_kicks_on(&net->control))
+		virtio_kick(&net->device, 2 * net->pairs);
+	pthread_mutex_unlock(net->lock);
+}
 
 /* ---- the back end; loop thread ---- */
 
@@ -269,6 +405,8 @@ link_up(struct virtio_net *net, const struct vhost_front *front)
 
 	if (net->device.started && taken & ~front->features)
 		return -ENOTSUP;
+	if (front->pairs < net->pairs)
+		return -ENOTSUP;
 	net->front = *front;
 	net->backend = front->features;
 	net->watch = loop_watch_new(
@@ -327,6 +465,34 @@ connect_first(const struct virtio_net_setup *setup, struct err *err)
 	return fd;
 }
 
+/* As many pairs as both sides can. */
+static int
+make_queues(struct virtio_net *net, unsigned int pairs, struct err *err)
+{
+	unsigned int n = 2;
+	int r;
+
+	if (pairs > VIRTIO_NET_PAIRS_MAX)
+		pairs = VIRTIO_NET_PAIRS_MAX;
+	if (pairs > net->front.pairs)
+		log_warn("%s: the back end has %u pairs of queues, not %u",
+		    net->name, net->front.pairs, pairs);
+	net->pairs = pairs < net->front.pairs ? pairs : net->front.pairs;
+	if (net->pairs < 1)
+		net->pairs = 1;
+	net->pairs_on = 1;
+	if (net->pairs > 1)
+		n = 2 * net->pairs + 1;
+	r = virtio_init(
+	    &net->device, &net_ops, net->memory, n, VIRTIO_NET_QUEUE_SIZE, err);
+	if (r < 0 || net->pairs == 1)
+		return r;
+	net->control_watch =
+	    loop_watch_new(net->loop, net->device.queue[n - 1].kick_fd,
+		LOOP_READ, control_kicked, net, err);
+	return net->control_watch != NULL ? 0 : -ENOMEM;
+}
+
 int
 virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
     struct err *err)
@@ -339,22 +505,23 @@ virtio_net_init(struct virtio_net *net, const struct virtio_net_setup *setup,
 	net->socket = setup->socket;
 	net->mac = setup->mac;
 	net->mtu_bytes = setup->mtu_bytes;
-	net->memory = setup->memory;
+	net->machine = setup->machine;
+	net->memory = setup->machine->memory;
 	net->loop = setup->loop;
-	net->lock = setup->lock;
+	net->lock = &setup->machine->lock;
 	net->link_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (net->link_fd < 0)
 		return err_sys(err, -errno, NULL, "%s: eventfd", net->name);
 	loop_timer_init(&net->retry, net->loop, try_again, net);
-	r = virtio_init(&net->device, &net_ops, net->memory, VIRTIO_NET_QUEUES,
-	    VIRTIO_NET_QUEUE_SIZE, err);
-	if (r == 0)
-		r = connect_first(setup, err);
+	r = connect_first(setup, err);
 	if (r >= 0)
 		r = talk(net, r, &net->front, err);
 	if (r < 0)
 		return r;
 	net->backend = net->front.features;
+	r = make_queues(net, setup->pairs, err);
+	if (r < 0)
+		return r;
 	net->watch = loop_watch_new(
 	    net->loop, net->front.fd, LOOP_READ, socket_ready, net, err);
 	net->link_watch = loop_watch_new(
@@ -376,6 +543,8 @@ virtio_net_fini(struct virtio_net *net)
 		loop_timer_unset(&net->retry);
 	loop_watch_free(net->watch);
 	net->watch = NULL;
+	loop_watch_free(net->control_watch);
+	net->control_watch = NULL;
 	loop_watch_free(net->link_watch);
 	net->link_watch = NULL;
 	if (net->loop != NULL && net->link_fd >= 0)

@@ -2,6 +2,9 @@
  * virtio_net.h - a network card (Virtual I/O Device 1.2, 5.1), served by a
  * vhost-user back end: the fabric.
  *
+ * With several pairs of queues, of which the guest uses as many as it has CPUs,
+ * there is a control queue behind them, which is served here.
+ *
  * The guest sees its link down when the fabric says that the cable's is.  The
  * card outlives its back end: while that is away, the link is down, too; we
  * connect again and hand the rings over anew.  Frames in flight at
@@ -14,10 +17,12 @@
 
 #include "base/loop.h"
 #include "net/addr.h"
+#include "vmm/machine.h"
 #include "vmm/vhost_front.h"
 #include "vmm/virtio.h"
+#include "vmm/virtq.h"
 
-#define VIRTIO_NET_QUEUES     2 /* receive, transmit */
+#define VIRTIO_NET_PAIRS_MAX  8 /* of a receive and a transmit queue */
 #define VIRTIO_NET_QUEUE_SIZE 256
 #define VIRTIO_NET_WAIT_MS    2000 /* for the back end, at the start */
 #define VIRTIO_NET_CLASS      0x020000
@@ -28,9 +33,16 @@ struct virtio_net {
 	const char *socket;
 	struct mac mac;
 	uint16_t mtu_bytes;
-	const struct memory *memory;
+	struct machine *machine;
+	const struct memory *memory; /* its, as is the lock */
 	struct loop *loop;
 	pthread_mutex_t *lock;
+
+	unsigned int pairs, pairs_on; /* that there are, that the guest uses */
+	struct virtq control;         /* if there are several */
+	struct loop_watch *control_watch;
+	uint64_t life; /* counts starts and stops */
+	uint64_t bad;  /* commands that made no sense */
 
 	struct vhost_front front; /* fd -1: link down */
 	int link_fd;              /* the back end's news of the link */
@@ -48,9 +60,9 @@ struct virtio_net_setup {
 	int fd;             /* connected already (taken), or -1 */
 	struct mac mac;
 	uint16_t mtu_bytes; /* 0: not told */
-	const struct memory *memory;
+	unsigned int pairs; /* at most; fewer if the back end has fewer */
+	struct machine *machine;
 	struct loop *loop;
-	pthread_mutex_t *lock;
 };
 
 /* Makes the card and waits for its back end.  0, or -Exxx with *err;

@@ -22,6 +22,7 @@ struct vm_nic {
 	const char *socket; /* vhost-user socket to connect to */
 	struct mac mac;
 	uint16_t mtu_bytes; /* 0: not told to the guest */
+	unsigned int pairs; /* of queues; 0: one */
 };
 
 struct vm_disk {

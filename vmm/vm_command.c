@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "vmm/exit_port.h"
 #include "vmm/blk_image.h"
+#include "vmm/virtio_net.h"
 #include "vmm/vm.h"
 
 #define MEMORY_TINY  (UINT64_C(16) << 20)
@@ -50,9 +51,10 @@ static const char usage[] =
     "  --exit-port[=PORT]  a guest that writes N there (0xf4) ends the VM "
     "with\n"
     "                      exit code N * 2 + 1, as QEMU's isa-debug-exit\n"
-    "  --nic socket=PATH[,mac=MAC][,mtu=BYTES]\n"
+    "  --nic socket=PATH[,mac=MAC][,mtu=BYTES][,queues=N]\n"
     "                      a network card served by the vhost-user back end\n"
-    "                      that listens there; may be repeated\n"
+    "                      that listens there, with N pairs of queues (1);\n"
+    "                      may be repeated\n"
     "  --disk FILE[,ro][,format=raw|qcow2][,id=NAME]\n"
     "                      a disk, vda first: an image if FILE ends in "
     ".qcow2,\n"
@@ -172,8 +174,8 @@ read_nic_setting(struct vm_nic *nic, char *text, struct err *err)
 
 	if (value == NULL)
 		return err_set(err, -EINVAL,
-		    "--nic %s: no value; use socket=PATH, mac=MAC or "
-		    "mtu=BYTES",
+		    "--nic %s: no value; use socket=PATH, mac=MAC, mtu=BYTES "
+		    "or queues=N",
 		    text);
 	*value++ = '\0';
 	if (strcmp(text, "socket") == 0 && *value != '\0') {
@@ -191,10 +193,16 @@ read_nic_setting(struct vm_nic *nic, char *text, struct err *err)
 			    "--nic mtu=%s: out of range; use %d to %d", value,
 			    MTU_MIN, MTU_MAX);
 		nic->mtu_bytes = (uint16_t)n;
+	} else if (strcmp(text, "queues") == 0) {
+		if (!read_number(value, 1, VIRTIO_NET_PAIRS_MAX, NULL, &n))
+			return err_set(err, -EINVAL,
+			    "--nic queues=%s: out of range; use 1 to %d", value,
+			    VIRTIO_NET_PAIRS_MAX);
+		nic->pairs = (unsigned int)n;
 	} else {
 		return err_set(err, -EINVAL,
-		    "--nic %s=%s: not known; use socket=PATH, mac=MAC or "
-		    "mtu=BYTES",
+		    "--nic %s=%s: not known; use socket=PATH, mac=MAC, "
+		    "mtu=BYTES or queues=N",
 		    text, value);
 	}
 	return 0;

@@ -14,7 +14,7 @@
 
 #include "vmm/le.h"
 
-#define BACK_MESSAGES 64
+#define BACK_MESSAGES 128
 #define BACK_RINGS    2
 
 enum back_fault {
@@ -33,7 +33,7 @@ enum back_fault {
 struct back_end {
 	int fd;
 	pthread_t thread;
-	uint64_t features, protocol;
+	uint64_t features, protocol, pairs; /* pairs: of rings */
 	enum back_fault fault;
 	uint32_t fault_at; /* the request that the fault is for */
 	/* What it was told. */
@@ -130,6 +130,7 @@ back_answer(struct back_end *b, uint32_t request, const uint8_t *payload,
 	switch (request) {
 	case 1: return back_reply(b, request, b->features);
 	case 15: return back_reply(b, request, b->protocol);
+	case 17: return back_reply(b, request, b->pairs);
 	case 61: return back_reply(b, request, !b->down);
 	case 11:
 		return back_reply(b, request,

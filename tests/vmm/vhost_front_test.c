@@ -32,7 +32,7 @@ setup(void **state)
 
 	rig->front.fd = -1;
 	rig->back.features = VERSION_1 | PROTOCOL_BIT | 0x800;
-	rig->back.protocol = REPLY_ACK | 0x10 | 0x1; /* MTU, and MQ */
+	rig->back.protocol = REPLY_ACK | 0x10 | 0x2; /* MTU, and dirty logs */
 	memory_init(&rig->memory, MIB(16), NULL);
 	for (unsigned int i = 0; i < 2; i++) {
 		const uint8_t *at = memory_at(&rig->memory, RING_AT(i), 0x4000);

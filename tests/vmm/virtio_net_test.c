@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "tests/vmm/back_end.h"
+#include "tests/vmm/driver_ring.h"
 #include "vmm/virtio_net.h"
 
 #define VERSION_1    (UINT64_C(1) << 32)
@@ -27,7 +28,7 @@
 
 struct rig {
 	struct loop *loop;
-	pthread_mutex_t lock;
+	struct machine machine;
 	struct memory memory;
 	struct virtio_net net;
 	char dir[32], path[64];
@@ -35,7 +36,9 @@ struct rig {
 	struct back_end *back;
 	uint64_t features, protocol;
 	unsigned int changes, stop_at;
+	unsigned int pairs, back_pairs;
 	struct loop_timer limit;
+	struct loop_defer stop;
 };
 
 static void
@@ -66,11 +69,11 @@ setup(void **state)
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 
-	pthread_mutex_init(&rig->lock, NULL);
 	log_set_level(LOG_ERROR);
 	rig->loop = loop_new(LOOP_REAL, NULL);
 	loop_timer_init(&rig->limit, rig->loop, too_long, rig);
 	memory_init(&rig->memory, 2 << 20, NULL);
+	machine_init(&rig->machine, &rig->memory, NULL, NULL);
 	strcpy(rig->dir, "/tmp/netXXXXXX");
 	assert_non_null(mkdtemp(rig->dir));
 	snprintf(rig->path, sizeof(rig->path), "%s/sock", rig->dir);
@@ -108,7 +111,7 @@ teardown(void **state)
 	close(rig->listen_fd);
 	unlink(rig->path);
 	rmdir(rig->dir);
-	pthread_mutex_destroy(&rig->lock);
+	machine_fini(&rig->machine);
 	free(rig);
 	return 0;
 }
@@ -131,6 +134,7 @@ expect_back_end(struct rig *rig, enum back_fault fault, uint32_t fault_at)
 	rig->back = back;
 	back->features = rig->features;
 	back->protocol = rig->protocol;
+	back->pairs = rig->back_pairs;
 	back->fault = fault;
 	back->fault_at = fault_at;
 	back->memory_fd = -1;
@@ -147,9 +151,9 @@ make_card(struct rig *rig, uint16_t mtu, struct err *err)
 		.fd = -1,
 		.mac = { { 0x52, 0x54, 0, 1, 2, 3 } },
 		.mtu_bytes = mtu,
-		.memory = &rig->memory,
-		.loop = rig->loop,
-		.lock = &rig->lock };
+		.pairs = rig->pairs,
+		.machine = &rig->machine,
+		.loop = rig->loop };
 	int r = virtio_net_init(&rig->net, &setup_card, err);
 
 	rig->net.device.changed = changed;
@@ -163,7 +167,7 @@ drive(struct rig *rig, uint64_t features)
 {
 	struct virtio_device *d = &rig->net.device;
 
-	pthread_mutex_lock(&rig->lock);
+	pthread_mutex_lock(&rig->machine.lock);
 	virtio_set_status(d, 0x3);
 	virtio_set_features(d, features);
 	virtio_set_status(d, 0xb);
@@ -174,7 +178,7 @@ drive(struct rig *rig, uint64_t features)
 		virtio_enable_queue(d, i);
 	}
 	virtio_set_status(d, 0xf);
-	pthread_mutex_unlock(&rig->lock);
+	pthread_mutex_unlock(&rig->machine.lock);
 }
 
 /* Runs the loop until the configuration has changed n times more. */
@@ -251,6 +255,170 @@ the_back_end_gets_its_features_and_rings(void **state)
 	assert_int_equal(count_of(rig->back, 11), 2);
 	assert_false(rig->net.serving);
 	assert_true(virtio_net_link(&rig->net));
+}
+
+/* ---- several pairs of queues ---- */
+
+#define MQ      (UINT64_C(1) << 22)
+#define COMMAND 0x80000
+#define CONTROL 8 /* the queue behind four pairs */
+
+static uint8_t
+command(struct rig *rig, struct driver_ring *ring, const void *bytes,
+    unsigned int n)
+{
+	uint8_t *room = memory_at(&rig->memory, COMMAND, 64);
+	const struct ring_piece pieces[] = { { COMMAND, 2, false },
+		{ COMMAND + 2, n - 2, false }, { COMMAND + 32, 1, true } };
+
+	memcpy(room, bytes, n);
+	room[32] = 0xee;
+	ring_chain(ring, pieces, 3);
+	virtio_kick(&rig->net.device, CONTROL);
+	loop_update_now(rig->loop);
+	loop_timer_set(&rig->limit, loop_now_ns(rig->loop) + 10 * NS_PER_S);
+	for (unsigned int i = 0; i < 100 && room[32] == 0xee; i++) {
+		loop_defer_ask(&rig->stop);
+		loop_run(rig->loop);
+	}
+	loop_timer_unset(&rig->limit);
+	return room[32];
+}
+
+/* What the back end was told last of a ring: 18 is SET_VRING_ENABLE. */
+static int
+is_on(const struct back_end *back, unsigned int ring)
+{
+	int on = -1;
+
+	for (unsigned int i = 0; i < back->n; i++)
+		if (back->got[i].request == 18 &&
+		    get_le32(back->got[i].payload) == ring)
+			on = (int)get_le32(back->got[i].payload + 4);
+	return on;
+}
+
+static void
+make_pairs(struct rig *rig, struct driver_ring *control)
+{
+	struct virtio_device *d = &rig->net.device;
+	struct err err = { "" };
+
+	rig->pairs = 4;
+	rig->back_pairs = 8;
+	rig->protocol |= 1;
+	rig->features |= MQ;
+	loop_defer_init(&rig->stop, rig->loop, stop_loop, rig->loop);
+	expect_back_end(rig, BACK_RIGHT, 0);
+	assert_int_equal(make_card(rig, 0, &err), 0);
+	assert_int_equal(d->nqueues, 9);
+	assert_true(d->ops->features(d) & MQ && d->ops->features(d) & CTRL_VQ);
+	pthread_mutex_lock(&rig->machine.lock);
+	virtio_set_status(d, 0x3);
+	virtio_set_features(d, VERSION_1 | MQ | CTRL_VQ);
+	virtio_set_status(d, 0xb);
+	assert_true(virtio_features_locked(d));
+	for (unsigned int i = 0; i < 8; i++) {
+		struct driver_ring ring;
+
+		ring_init(&ring, d, i, RING_AT(i), 16);
+	}
+	ring_init(control, d, CONTROL, RING_AT(CONTROL), 16);
+	virtio_set_status(d, 0xf);
+	pthread_mutex_unlock(&rig->machine.lock);
+}
+
+static void
+the_driver_says_how_many_pairs_are_used(void **state)
+{
+	struct rig *rig = *state;
+	struct driver_ring control;
+
+	make_pairs(rig, &control);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(is_on(rig->back, i), i < 2);
+	assert_int_equal(command(rig, &control, "\x04\x00\x03\x00", 4), 0);
+	assert_int_equal(rig->net.pairs_on, 3);
+	/* The back end answers no more than what it must: this it has heard
+	 * when it gives the rings back. */
+	virtio_reset(&rig->net.device);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(is_on(rig->back, i), i < 6);
+}
+
+static void
+commands_that_make_no_sense_are_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		unsigned int n;
+	} cases[] = { { "\x04\x00\x00\x00", 4 }, { "\x04\x00\x05\x00", 4 },
+		{ "\x04\x00\xff\xff", 4 }, { "\x04\x01\x01\x00", 4 },
+		{ "\x00\x00\x01\x00", 4 }, { "\x04\x00\x01\x00\x00", 5 },
+		{ "\x04\x00\x01", 3 } };
+	struct rig *rig = *state;
+	struct driver_ring control;
+
+	make_pairs(rig, &control);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    command(rig, &control, cases[i].bytes, cases[i].n), 1);
+	assert_int_equal(rig->net.pairs_on, 1);
+	assert_int_equal(rig->net.bad, sizeof(cases) / sizeof(cases[0]));
+	assert_int_equal(command(rig, &control, "\x04\x00\x04\x00", 4), 0);
+	/* Another driver begins with one pair. */
+	virtio_reset(&rig->net.device);
+	drive(rig, VERSION_1 | MQ | CTRL_VQ);
+	assert_int_equal(rig->net.pairs_on, 1);
+}
+
+static void
+pairs_come_with_their_control_queue_or_not_at_all(void **state)
+{
+	struct rig *rig = *state;
+	struct virtio_device *d = &rig->net.device;
+	struct driver_ring control;
+
+	make_pairs(rig, &control);
+	virtio_reset(d);
+	virtio_set_status(d, 0x3);
+	virtio_set_features(d, VERSION_1 | CTRL_VQ);
+	virtio_set_status(d, 0xb);
+	assert_false(virtio_features_locked(d));
+	virtio_set_features(d, VERSION_1 | MQ);
+	virtio_set_status(d, 0xb);
+	assert_false(virtio_features_locked(d));
+	virtio_set_features(d, VERSION_1);
+	virtio_set_status(d, 0xb);
+	assert_true(virtio_features_locked(d));
+}
+
+static void
+no_more_pairs_than_the_back_end_has(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t config[VIRTIO_CONFIG_BYTES_MAX] = { 0 };
+
+	rig->pairs = 4;
+	rig->back_pairs = 2;
+	rig->protocol |= 1;
+	expect_back_end(rig, BACK_RIGHT, 0);
+	assert_int_equal(make_card(rig, 0, NULL), 0);
+	assert_int_equal(rig->net.device.nqueues, 5);
+	rig->net.device.ops->config(&rig->net.device, config);
+	assert_int_equal(get_le16(config + 8), 2);
+}
+
+static void
+a_back_end_without_pairs_gets_one(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->pairs = 4;
+	expect_back_end(rig, BACK_RIGHT, 0);
+	assert_int_equal(make_card(rig, 0, NULL), 0);
+	assert_int_equal(rig->net.device.nqueues, 2);
+	assert_false(rig->net.device.ops->features(&rig->net.device) & CTRL_VQ);
 }
 
 static void
@@ -434,6 +602,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(offers_what_both_sides_know_and_its_own),
 		CASE(the_back_end_gets_its_features_and_rings),
+		CASE(the_driver_says_how_many_pairs_are_used),
+		CASE(commands_that_make_no_sense_are_refused),
+		CASE(pairs_come_with_their_control_queue_or_not_at_all),
+		CASE(no_more_pairs_than_the_back_end_has),
+		CASE(a_back_end_without_pairs_gets_one),
 		CASE(without_a_back_end_it_says_what_to_do),
 		CASE(an_old_back_end_is_refused),
 		CASE(a_dead_back_end_is_a_link_down_and_a_new_one_goes_on),
