@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "lab/capturing.h"
 #include "lab/check_tree.h"
 #include "lab/check_vm.h"
 #include "lab/check_switch.h"
@@ -881,6 +882,37 @@ check_filter(struct check *c, const struct lab_item *item, const char *filter)
 		    c->problems, lab_place(item, "filter"), "%s", err.text);
 }
 
+static bool
+is_node(const struct lab *lab, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (unsigned int i = 0; i < lab->nports; i++) {
+		const char *full = lab->ports[i]->full;
+
+		if (strncmp(full, name, n) == 0 && full[n] == '.')
+			return true;
+	}
+	return lab_switch(lab, name) != NULL;
+}
+
+/* One place of a capture: capturing.h says how it is named. */
+static void
+check_point(struct check *c, const struct lab_text *at)
+{
+	struct err err = { "" };
+	const char *filter;
+	size_t n = capturing_name(at->text, &filter);
+	char name[128];
+
+	snprintf(name, sizeof(name), "%.*s", (int)n, at->text);
+	if (strcmp(name, CAPTURING_ALL) != 0 && !is_node(c->lab, name) &&
+	    !lab_has_port(c->lab, name))
+		no_such_port(c, at->node->at, name);
+	if (filter != NULL && filter_check(filter, &err) < 0)
+		problem_add(c->problems, at->node->at, "%s", err.text);
+}
+
 static void
 check_capture(struct check *c, const struct lab_capture *capture)
 {
@@ -889,13 +921,11 @@ check_capture(struct check *c, const struct lab_capture *capture)
 	for (unsigned int i = 0; i < capture->at.n; i++) {
 		const struct lab_text *at = &capture->at.list[i];
 
-		if (!lab_has_port(lab, at->text))
-			no_such_port(c, at->node->at, at->text);
+		check_point(c, at);
 		for (unsigned int k = 0; k < i; k++)
 			if (strcmp(capture->at.list[k].text, at->text) == 0)
 				problem_add(c->problems, at->node->at,
-				    "port \"%s\" is named twice; once is "
-				    "enough",
+				    "\"%s\" is named twice; once is enough",
 				    at->text);
 	}
 	check_filter(c, &capture->item, capture->filter);

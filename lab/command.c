@@ -17,6 +17,7 @@ const struct command *const commands[] = {
 	&command_console,
 	&command_set,
 	&command_capture,
+	&command_extcap,
 	&command_pcap,
 	&command_doctor,
 	&command_vm,
@@ -162,11 +163,22 @@ run_part(struct call *call, const struct command *c, int argc, char **argv)
 	return 2;
 }
 
+/* Whether the program was called by the name that Wireshark knows. */
+static bool
+is_extcap(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : path, "lanyard-extcap") == 0;
+}
+
 int
 command_dispatch(struct call *call, int argc, char **argv)
 {
 	const struct command *c;
 
+	if (argc > 0 && is_extcap(argv[0]))
+		return run_command(call, &command_extcap, argc - 1, argv + 1);
 	if (argc < 2) {
 		help_all(call->notes);
 		return 2;

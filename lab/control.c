@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lab/cabling.h"
+#include "lab/capturing.h"
 #include "lab/guest.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
@@ -285,14 +286,13 @@ start_capture(struct client *c, const struct request *r, struct err *err)
 
 	/* Before the file is made: nothing is there if a name is wrong. */
 	for (unsigned int i = 0; i < r->nports; i++)
-		if (fabric_port(f, r->at[i]) == NULL)
-			return fabric_no_port(f, r->at[i], err);
+		if (capturing_find(f, r->at[i], err) < 0)
+			return -ENOENT;
 	c->capture = capture_new(f->loop, r->file, NULL, err);
 	if (c->capture == NULL)
 		return -EIO;
 	for (unsigned int i = 0; i < r->nports && e == 0; i++)
-		e = capture_add(
-		    c->capture, fabric_port(f, r->at[i]), r->filter, err);
+		e = capturing_add(c->capture, f, r->at[i], r->filter, err);
 	if (e < 0) {
 		capture_free(c->capture, NULL);
 		c->capture = NULL;

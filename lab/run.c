@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "lab/cabling.h"
+#include "lab/capturing.h"
 #include "lab/control.h"
 #include "lab/event.h"
 #include "lab/expect.h"
@@ -317,9 +318,8 @@ start_captures(struct run *r, struct err *err)
 		if (r->captures[i] == NULL)
 			return -EIO;
 		for (unsigned int k = 0; k < c->at.n && e == 0; k++)
-			e = capture_add(r->captures[i],
-			    fabric_port(r->fabric, c->at.list[k].text),
-			    c->filter, err);
+			e = capturing_add(r->captures[i], r->fabric,
+			    c->at.list[k].text, c->filter, err);
 	}
 	return e;
 }

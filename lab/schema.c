@@ -476,7 +476,9 @@ const struct schema_key schema_keys[] = {
 	{ ARRAY("captures", ITEMS, lab, captures, ncaptures, lab_capture),
 	    .help = "Files of what passed at some ports." },
 	{ KEY("captures[].at", TEXTS, lab_capture, at), .required = true,
-	    .help = "Ports, as NODE.PORT." },
+	    .help = "Ports, as NODE.PORT, or all ports of a NODE, or all; each "
+		    "may be followed by a filter of its own: \"gw.inside "
+		    "icmp\"." },
 	{ KEY("captures[].file", TEXT, lab_capture, file), .required = true,
 	    .help = "Where to write, relative to where lanyard was started: "
 		    "pcapng, or classic pcap if it ends in .pcap; "

@@ -1,0 +1,120 @@
+#include "lab/capturing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+size_t
+capturing_name(const char *words, const char **filter)
+{
+	size_t n = strcspn(words, " ");
+	size_t blanks = strspn(words + n, " ");
+
+	*filter = words[n + blanks] != '\0' ? words + n + blanks : NULL;
+	return n;
+}
+
+static bool
+is_word(const char *name, size_t n, const char *word)
+{
+	return strlen(word) == n && memcmp(name, word, n) == 0;
+}
+
+/* Whether port is the n letters at name, or a port of the node so named. */
+static bool
+is_meant(const struct port *port, const char *name, size_t n)
+{
+	return strncmp(port->name, name, n) == 0 &&
+	    (port->name[n] == '\0' ||
+		(port->name[n] == '.' && memchr(name, '.', n) == NULL));
+}
+
+static bool
+is_of_lab(const struct fabric *f, const struct port *port)
+{
+	for (unsigned int i = 0; i < f->lab->nports; i++)
+		if (f->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* Calls each for the ports that are meant, until it fails.  How many, or its
+ * error. */
+static int
+each_port(const struct fabric *f, const char *name, size_t n,
+    int (*each)(void *arg, struct port *port), void *arg)
+{
+	bool all = is_word(name, n, CAPTURING_ALL);
+	int found = 0, e = 0;
+
+	for (unsigned int i = 0; all && i < f->lab->nports && e == 0; i++) {
+		e = each(arg, f->ports[i]);
+		found++;
+	}
+	for (unsigned int i = 0; i < f->ncables && e == 0; i++) {
+		struct port *const *ends = f->cables[i];
+
+		if (all && !is_of_lab(f, ends[0]) && !is_of_lab(f, ends[1])) {
+			e = each(arg, ends[0]);
+			found++;
+		}
+		for (unsigned int k = 0; k < 2 && !all && e == 0; k++) {
+			if (!is_meant(ends[k], name, n))
+				continue;
+			e = each(arg, ends[k]);
+			found++;
+		}
+	}
+	return e < 0 ? e : found;
+}
+
+static int
+nothing(void *arg, struct port *port)
+{
+	(void)arg;
+	(void)port;
+	return 0;
+}
+
+int
+capturing_find(const struct fabric *f, const char *words, struct err *err)
+{
+	const char *filter;
+	size_t n = capturing_name(words, &filter);
+	char name[NODE_NAME_BYTES];
+
+	if (n > 0 && each_port(f, words, n, nothing, NULL) > 0)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)n, words);
+	return fabric_no_port(f, name, err);
+}
+
+struct adding {
+	struct capture *capture;
+	const char *filter;
+	struct err *err;
+};
+
+static int
+add(void *arg, struct port *port)
+{
+	const struct adding *a = arg;
+
+	return capture_add(a->capture, port, a->filter, a->err);
+}
+
+int
+capturing_add(struct capture *capture, const struct fabric *f,
+    const char *words, const char *filter, struct err *err)
+{
+	struct adding a = { .capture = capture, .err = err };
+	size_t n = capturing_name(words, &a.filter);
+	int found;
+
+	if (a.filter == NULL)
+		a.filter = filter;
+	found = each_port(f, words, n, add, &a);
+	if (found == 0)
+		return capturing_find(f, words, err);
+	return found < 0 ? found : 0;
+}
