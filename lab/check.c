@@ -27,6 +27,7 @@
 #include "lab/filter.h"
 #include "lab/model.h"
 #include "lab/nearest.h"
+#include "lab/port_kinds.h"
 #include "lab/schema.h"
 
 #define COMMAND_MAX_BYTES 500

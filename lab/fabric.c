@@ -8,6 +8,7 @@
 
 #include "lab/cabling.h"
 #include "lab/nearest.h"
+#include "lab/port_kinds.h"
 #include "lab/tree.h"
 #include "switch/protocol.h"
 
@@ -429,8 +430,8 @@ add_vm(struct fabric *f, unsigned int i, const char *sockets, struct err *err)
 			    "%s: the path is too long for a socket; set "
 			    "XDG_RUNTIME_DIR to a shorter one",
 			    sockets);
-		port =
-		    port_open(f->loop, node, vm->ports[k].full, locator, err);
+		port = port_open(
+		    port_kinds, f->loop, node, vm->ports[k].full, locator, err);
 		if (port == NULL)
 			return -EIO;
 		*slot_of(f, &vm->ports[k]) = port;
@@ -446,7 +447,8 @@ add_plug(struct fabric *f, unsigned int i, struct err *err)
 	struct port *port;
 
 	node_init(node, plug->item.name);
-	port = port_open(f->loop, node, plug->port.full, plug->locator, err);
+	port = port_open(
+	    port_kinds, f->loop, node, plug->port.full, plug->locator, err);
 	if (port == NULL)
 		return -EIO;
 	*slot_of(f, &plug->port) = port;

@@ -233,7 +233,8 @@ void port_unwatch(struct port *port, struct watcher *watcher);
 
 /*
  * Port kinds that reach outside the process, by locator: "tap:lan0",
- * "vhost-user:/run/x.sock".  Each is one file and one row of port_kinds[].
+ * "vhost-user:/run/x.sock".  Each is one file, and a row in the list of the
+ * program that wants it.
  */
 struct port_kind {
 	const char *scheme; /* "tap" in tap:lan0 */
@@ -244,11 +245,12 @@ struct port_kind {
 	    const char *name, const char *rest, struct err *err);
 };
 
-extern const struct port_kind *const port_kinds[]; /* NULL at the end */
+extern const struct port_kind port_tap, port_vhost;
 
-/* Opens what locator names.  NULL: *err says why. */
-struct port *port_open(struct loop *loop, struct node *node, const char *name,
-    const char *locator, struct err *err);
+/* Opens what locator names, which is of one of kinds, a list that ends in NULL.
+ * NULL: *err says why. */
+struct port *port_open(const struct port_kind *const *kinds, struct loop *loop,
+    struct node *node, const char *name, const char *locator, struct err *err);
 void port_close(struct port *port); /* cuts the cable; NULL is fine */
 
 #endif

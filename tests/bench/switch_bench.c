@@ -29,6 +29,8 @@
 #include "switch/switch.h"
 #include "tests/switch/vhost_frontend.h"
 
+static const struct port_kind *const kinds[] = { &port_vhost, NULL };
+
 #define ROUNDS  5
 #define SECONDS 0.4
 #define SIZE    256
@@ -396,10 +398,10 @@ run_fabric(struct bench *bench)
 	node_init(&alice, "alice");
 	node_init(&bob, "bob");
 	snprintf(at, sizeof(at), "vhost-user:%s", bench->path_a);
-	a = port_open(fabric.loop, &alice, "alice.eth0", at, &err);
+	a = port_open(kinds, fabric.loop, &alice, "alice.eth0", at, &err);
 	must(&err, a != NULL);
 	snprintf(at, sizeof(at), "vhost-user:%s", bench->path_b);
-	b = port_open(fabric.loop, &bob, "bob.eth0", at, &err);
+	b = port_open(kinds, fabric.loop, &bob, "bob.eth0", at, &err);
 	must(&err, b != NULL);
 	cable_join(a, switch_add_port(sw, "lan.alice.eth0", &err));
 	cable_join(b, switch_add_port(sw, "lan.bob.eth0", &err));

@@ -21,6 +21,8 @@
 #include "switch/port_vhost.h"
 #include "switch/vring.h"
 
+static const struct port_kind *const kinds[] = { &port_vhost, NULL };
+
 #define MEMORY 0x10000
 
 static struct loop *loop;
@@ -85,7 +87,7 @@ set_up(void)
 		    (int)getpid(), 1 - i);
 		snprintf(at, sizeof(at), "vhost-user:%s", path);
 		ports[1 - i] =
-		    port_open(loop, &nodes[i], nodes[i].name, at, &err);
+		    port_open(kinds, loop, &nodes[i], nodes[i].name, at, &err);
 		if (ports[1 - i] == NULL)
 			abort();
 	}

@@ -10,6 +10,8 @@
 
 #include "tests/switch/sink.h"
 
+static const struct port_kind *const kinds[] = { &port_tap, &port_vhost, NULL };
+
 #define TRACE_MAX 32
 
 /* Two sinks on one cable, and what their watchers were told, as text. */
@@ -451,7 +453,8 @@ unknown_locators_are_refused_with_what_there_is(void **state)
 		struct err err = { "" };
 		char want[256];
 
-		assert_null(port_open(NULL, &node, "n.p", rows[i], &err));
+		assert_null(
+		    port_open(kinds, NULL, &node, "n.p", rows[i], &err));
 		snprintf(want, sizeof(want),
 		    "n.p: \"%s\" does not name a port; use tap:NAME or ",
 		    rows[i]);

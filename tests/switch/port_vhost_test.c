@@ -28,6 +28,8 @@
 #include "base/log.h"
 #include "tests/switch/vhost_frontend.h"
 
+static const struct port_kind *const kinds[] = { &port_vhost, NULL };
+
 #define BIT(n) (UINT64_C(1) << (n))
 
 #define PROTOCOL BIT(VHOST_F_PROTOCOL_FEATURES)
@@ -106,7 +108,8 @@ side_open(struct world *w, struct side *side, const char *name)
 	snprintf(port, sizeof(port), "%s.eth0", name);
 	snprintf(side->path, sizeof(side->path), "%s/%s", w->dir, name);
 	snprintf(locator, sizeof(locator), "vhost-user:%s", side->path);
-	side->port = port_open(w->loop, &side->node, port, locator, &err);
+	side->port =
+	    port_open(kinds, w->loop, &side->node, port, locator, &err);
 	assert_string_equal(err.text, "");
 	assert_non_null(side->port);
 	front_init(&side->front, MEMORY);
@@ -1290,7 +1293,8 @@ the_socket_is_private_and_a_live_one_is_not_replaced(void **state)
 	assert_int_equal(stat(w->a.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	snprintf(locator, sizeof(locator), "vhost-user:%s", w->a.path);
-	assert_null(port_open(w->loop, &w->a.node, "x.eth0", locator, &err));
+	assert_null(
+	    port_open(kinds, w->loop, &w->a.node, "x.eth0", locator, &err));
 	assert_non_null(strstr(err.text, "another process listens there"));
 	assert_int_equal(stat(w->a.path, &st), 0);
 }
@@ -1310,12 +1314,13 @@ a_socket_left_by_the_dead_is_replaced_and_a_file_is_not(void **state)
 	strcpy(addr.sun_path, path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	close(fd);
-	port = port_open(w->loop, &w->a.node, "x.eth0", locator, &err);
+	port = port_open(kinds, w->loop, &w->a.node, "x.eth0", locator, &err);
 	assert_non_null(port);
 	port_close(port);
 	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	close(fd);
-	assert_null(port_open(w->loop, &w->a.node, "x.eth0", locator, &err));
+	assert_null(
+	    port_open(kinds, w->loop, &w->a.node, "x.eth0", locator, &err));
 	assert_non_null(strstr(err.text, "is not a socket"));
 	unlink(path);
 }
@@ -1327,14 +1332,16 @@ a_path_that_is_no_socket_path_is_an_error(void **state)
 	char locator[300] = "vhost-user:";
 	struct err err = { "" };
 
-	assert_null(port_open(w->loop, &w->a.node, "x.eth0", locator, &err));
+	assert_null(
+	    port_open(kinds, w->loop, &w->a.node, "x.eth0", locator, &err));
 	err_clear(&err);
 	memset(locator + 11, 'x', 200);
-	assert_null(port_open(w->loop, &w->a.node, "x.eth0", locator, &err));
+	assert_null(
+	    port_open(kinds, w->loop, &w->a.node, "x.eth0", locator, &err));
 	assert_non_null(strstr(err.text, "1 to 107 bytes"));
 	err_clear(&err);
-	assert_null(port_open(
-	    w->loop, &w->a.node, "x.eth0", "vhost-user:/nowhere/at/all", &err));
+	assert_null(port_open(kinds, w->loop, &w->a.node, "x.eth0",
+	    "vhost-user:/nowhere/at/all", &err));
 	assert_non_null(strstr(err.text, "/nowhere/at/all: cannot listen"));
 }
 

@@ -30,6 +30,8 @@
 #include "net/udp.h"
 #include "tests/switch/sink.h"
 
+static const struct port_kind *const kinds[] = { &port_tap, NULL };
+
 #define HOST  UINT32_C(0xc0000201) /* 192.0.2.1, the kernel's */
 #define PEER  UINT32_C(0xc0000202)
 #define LIMIT (10 * NS_PER_S) /* for the kernel to answer */
@@ -61,7 +63,8 @@ time_out(void *arg)
 static struct port *
 open_port(struct bench *bench, const char *locator, struct err *err)
 {
-	return port_open(bench->loop, &bench->node, "out.tap", locator, err);
+	return port_open(
+	    kinds, bench->loop, &bench->node, "out.tap", locator, err);
 }
 
 static int
@@ -770,8 +773,8 @@ virtual_time_has_no_tap(void **state)
 
 	SKIP_WITHOUT_TAP();
 	loop = loop_new(LOOP_VIRTUAL, &err);
-	assert_null(
-	    port_open(loop, &bench->node, "out.tap", "tap:lyd-test3", &err));
+	assert_null(port_open(
+	    kinds, loop, &bench->node, "out.tap", "tap:lyd-test3", &err));
 	assert_string_not_equal(err.text, "");
 	assert_int_equal(if_nametoindex("lyd-test3"), 0);
 	loop_free(loop);

@@ -1,7 +1,5 @@
 /*
- * The kinds of ports that reach outside the process, and their opening by
- * locator.  Apart from port.c, so that what only joins nodes inside the process
- * is linked without any of them.
+ * Opening by locator.
  */
 #include "switch/port.h"
 
@@ -9,24 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct port_kind port_tap, port_vhost;
-
-const struct port_kind *const port_kinds[] = {
-	&port_tap,
-	&port_vhost,
-	NULL,
-};
-
 struct port *
-port_open(struct loop *loop, struct node *node, const char *name,
-    const char *locator, struct err *err)
+port_open(const struct port_kind *const *kinds, struct loop *loop,
+    struct node *node, const char *name, const char *locator, struct err *err)
 {
 	size_t n = strcspn(locator, ":");
 	char known[256] = "";
 	size_t used = 0;
 
-	for (unsigned int k = 0; port_kinds[k] != NULL; k++) {
-		const struct port_kind *kind = port_kinds[k];
+	for (unsigned int k = 0; kinds[k] != NULL; k++) {
+		const struct port_kind *kind = kinds[k];
 
 		if (locator[n] == ':' && strlen(kind->scheme) == n &&
 		    memcmp(kind->scheme, locator, n) == 0)
