@@ -326,7 +326,7 @@ events_get(struct kvm_cpu *cpu, struct cpu_state *state)
 	    e.interrupt.injected != 0 && e.interrupt.soft == 0;
 	state->interrupt = e.interrupt.nr;
 	state->interrupt_shadow = e.interrupt.shadow != 0;
-	state->nmi_pending = e.nmi.pending != 0 || e.nmi.injected != 0;
+	state->nmi_pending = (uint8_t)(e.nmi.pending + e.nmi.injected);
 	state->nmi_masked = e.nmi.masked != 0;
 	state->sipi_vector = (uint8_t)e.sipi_vector;
 	return 0;

@@ -1,6 +1,7 @@
 /*
  * The interpreter against the processor it runs on: random instructions with
- * random registers, flags and memory, executed by both, and compared.
+ * random registers, flags and memory, executed by both, and compared.  In
+ * 64-bit code, and in 32-bit code, which a process reaches by a far call.
  *
  * The instruction stands alone, between a prologue that loads all registers and
  * an epilogue that stores them; in the guest it is followed by HLT.  Both see
@@ -30,6 +31,7 @@
 #define DATA       UINT64_C(0x10000000) /* in both worlds */
 #define DATA_BYTES 8192
 #define CODE       UINT64_C(0x10010000)
+#define NATIVE     UINT64_C(0x30000000) /* the processor's code, and more */
 #define GUEST_RAM  (UINT64_C(4) << 20)
 #define DATA_PHYS  UINT64_C(0)
 #define CODE_PHYS  UINT64_C(0x10000)
@@ -48,12 +50,22 @@ struct machine {
 	struct engine_io io;
 	struct cpu_state reset;
 	ZydisDecoder decoder;
+	bool code64;
 	uint64_t random;
 };
 
 /* ---- the processor ---- */
 
-static struct regs native; /* what the trampoline loads and stores */
+/* In a page that 32-bit code reaches: the trampoline, what it loads and stores,
+ * and a stack. */
+static struct page {
+	uint8_t trampoline[1024];
+	struct regs native;
+	uint64_t stack_was;
+	uint8_t far_pointer[6];
+	uint8_t stack[1024];
+} *const page = (struct page *)(uintptr_t)NATIVE;
+
 static sigjmp_buf refused;
 
 static void
@@ -62,7 +74,11 @@ on_signal(int signal)
 	siglongjmp(refused, signal);
 }
 
-static uint8_t *trampoline;
+static uint32_t
+low_address(const void *p)
+{
+	return (uint32_t)(uintptr_t)p;
+}
 
 static uint8_t *
 put(uint8_t *at, const char *bytes, size_t n)
@@ -73,10 +89,10 @@ put(uint8_t *at, const char *bytes, size_t n)
 
 /* Writes the trampoline around code.  R15 and RSP are not the test's. */
 static void
-build(const uint8_t *code, size_t bytes)
+build64(const uint8_t *code, size_t bytes)
 {
-	uint8_t *at = trampoline;
-	uint64_t place = (uint64_t)(uintptr_t)&native;
+	uint8_t *at = page->trampoline;
+	uint64_t place = (uint64_t)(uintptr_t)&page->native;
 
 	/* push rbx rbp r12 r13 r14 r15; mov r15, &native */
 	at = put(at, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57\x49\xbf", 12);
@@ -108,13 +124,67 @@ build(const uint8_t *code, size_t bytes)
 	    20);
 }
 
+static uint8_t *
+put32(uint8_t *at, const char *opcode, size_t n, const void *operand)
+{
+	uint32_t address = low_address(operand);
+
+	return put(put(at, opcode, n), (const char *)&address, 4);
+}
+
+/* The same for 32-bit code, which needs all segments and a stack below 4 GiB.
+ * ESP is not the test's. */
+static void
+build32(const uint8_t *code, size_t bytes)
+{
+	uint8_t *at = page->trampoline, *entry = page->trampoline + 256;
+
+	/* push rbx rbp r12 r13 r14 r15; mov eax, 0x2b; mov ds, eax; mov es,
+	 * eax; mov [stack_was], rsp; mov esp, stack; lcall [far_pointer]; mov
+	 * rsp, [stack_was]; pop r15 ... rbx; ret */
+	at = put(at, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10);
+	at = put(at, "\xb8\x2b\0\0\0\x8e\xd8\x8e\xc0", 9);
+	at = put32(at, "\x48\x89\x24\x25", 4, &page->stack_was);
+	at = put32(at, "\xbc", 1, page->stack + sizeof(page->stack));
+	at = put32(at, "\xff\x1c\x25", 3, page->far_pointer);
+	at = put32(at, "\x48\x8b\x24\x25", 4, &page->stack_was);
+	put(at, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 11);
+	put32(page->far_pointer, "", 0, entry);
+	put(page->far_pointer + 4, "\x23\0", 2);
+	/* push [flags]; popfd */
+	at = put32(entry, "\xff\x35", 2, &page->native.flags);
+	*at++ = 0x9d;
+	for (unsigned int r = 0; r < 8; r++) {
+		const char load[2] = { (char)0x8b, (char)(5 | r << 3) };
+
+		if (r != CPU_RSP)
+			at = put32(at, load, 2, &page->native.gpr[r]);
+	}
+	at = put(at, (const char *)code, bytes);
+	for (unsigned int r = 0; r < 8; r++) {
+		const char store[2] = { (char)0x89, (char)(5 | r << 3) };
+
+		if (r != CPU_RSP)
+			at = put32(at, store, 2, &page->native.gpr[r]);
+	}
+	/* pushfd; pop [flags]; cld; retf */
+	at = put32(at, "\x9c\x8f\x05", 3, &page->native.flags);
+	put(at, "\xfc\xcb", 2);
+}
+
 /* The test library has handlers of its own, which it sets around each test. */
 static void
 catch_signals(struct sigaction was[4])
 {
 	static const int caught[4] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS };
-	struct sigaction action = { .sa_handler = on_signal };
+	static uint8_t stack[65536];
+	struct sigaction action = { .sa_handler = on_signal,
+		.sa_flags = SA_ONSTACK };
+	stack_t signals = { .ss_sp = stack, .ss_size = sizeof(stack) }, had;
 
+	/* A sanitizer may have given one. */
+	if (sigaltstack(NULL, &had) == 0 && (had.ss_flags & SS_DISABLE))
+		sigaltstack(&signals, NULL);
 	for (int i = 0; i < 4; i++)
 		sigaction(caught[i], &action, &was[i]);
 }
@@ -134,14 +204,16 @@ run_native(struct regs *regs)
 {
 	void (*call)(void);
 
-	native = *regs;
-	memcpy(&call, &trampoline, sizeof(call));
+	uint8_t *code = page->trampoline;
+
+	page->native = *regs;
+	memcpy(&call, &code, sizeof(call));
 	if (sigsetjmp(refused, 1) != 0) {
 		__asm__ volatile("cld");
 		return false;
 	}
 	call();
-	*regs = native;
+	*regs = page->native;
 	return true;
 }
 
@@ -190,7 +262,7 @@ tsc_is_retired(void *arg, uint64_t n)
 }
 
 static int
-setup(void **state)
+setup_code(void **state, bool code64)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	struct engine_config config = { .ncpus = 1 };
@@ -206,8 +278,10 @@ setup(void **state)
 	assert_non_null(m->vm);
 	m->cpu = engine_emulate.cpu_new(m->vm, NULL);
 	assert_non_null(m->cpu);
-	ZydisDecoderInit(
-	    &m->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	m->code64 = code64;
+	ZydisDecoderInit(&m->decoder,
+	    code64 ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32,
+	    code64 ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32);
 
 	/* 0x10000000 to 0x101fffff is mapped to the first 2 MiB. */
 	tables = memory_at(&m->memory, TABLES, 3 * 4096);
@@ -219,12 +293,12 @@ setup(void **state)
 	m->reset.cr3 = TABLES;
 	m->reset.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	m->reset.msr[CPU_MSR_EFER] = EFER_LME | EFER_LMA;
-	m->reset.seg[CPU_CS] = (struct cpu_seg){
-		.limit = 0xffffffff, .attributes = 0xa09b, .selector = 0x10
-	};
-	m->reset.seg[CPU_SS] = (struct cpu_seg){
-		.limit = 0xffffffff, .attributes = 0xc093, .selector = 0x18
-	};
+	for (unsigned int i = CPU_ES; i <= CPU_GS; i++)
+		m->reset.seg[i] = (struct cpu_seg){ .limit = 0xffffffff,
+			.attributes = i != CPU_CS ? 0xc093
+			    : code64              ? 0xa09b
+						  : 0xc09b,
+			.selector = i == CPU_CS ? 0x10 : 0x18 };
 	m->reset.idt.limit = 0; /* any exception ends in a shutdown */
 	m->reset.run = CPU_RUNNING;
 	m->random = 88172645463325252u;
@@ -233,11 +307,24 @@ setup(void **state)
 	    mmap((void *)(uintptr_t)DATA, DATA_BYTES, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
 	    (void *)(uintptr_t)DATA);
-	trampoline = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(trampoline, MAP_FAILED);
+	assert_ptr_equal(
+	    mmap(page, sizeof(*page), PROT_READ | PROT_WRITE | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+	    page);
 	*state = m;
 	return 0;
+}
+
+static int
+setup64(void **state)
+{
+	return setup_code(state, true);
+}
+
+static int
+setup32(void **state)
+{
+	return setup_code(state, false);
 }
 
 static int
@@ -246,7 +333,7 @@ teardown(void **state)
 	struct machine *m = *state;
 
 	munmap((void *)(uintptr_t)DATA, DATA_BYTES);
-	munmap(trampoline, 4096);
+	munmap(page, sizeof(*page));
 	engine_emulate.cpu_free(m->cpu);
 	engine_emulate.vm_free(m->vm);
 	memory_free(&m->memory);
@@ -284,12 +371,15 @@ value(struct machine *m)
 static bool
 allowed_mnemonic(const ZydisDecodedInstruction *in)
 {
+	if (in->mnemonic == ZYDIS_MNEMONIC_BOUND)
+		return true; /* the only one that asks for an interrupt */
 	switch (in->meta.category) {
 	case ZYDIS_CATEGORY_BINARY:
 	case ZYDIS_CATEGORY_BITBYTE:
 	case ZYDIS_CATEGORY_CMOV:
 	case ZYDIS_CATEGORY_CONVERT:
 	case ZYDIS_CATEGORY_DATAXFER:
+	case ZYDIS_CATEGORY_DECIMAL:
 	case ZYDIS_CATEGORY_FLAGOP:
 	case ZYDIS_CATEGORY_LOGICAL:
 	case ZYDIS_CATEGORY_MISC:
@@ -333,6 +423,21 @@ allowed_mnemonic(const ZydisDecodedInstruction *in)
 	}
 }
 
+static bool
+is_base(ZydisRegister reg)
+{
+	switch (reg) {
+	case ZYDIS_REGISTER_EBX:
+	case ZYDIS_REGISTER_RBX:
+	case ZYDIS_REGISTER_ESI:
+	case ZYDIS_REGISTER_RSI:
+	case ZYDIS_REGISTER_EDI:
+	case ZYDIS_REGISTER_RDI:
+	case ZYDIS_REGISTER_R11: return true;
+	default: return false;
+	}
+}
+
 /* Can the test bear what its operands touch? */
 static bool
 allowed_operands(
@@ -357,14 +462,17 @@ allowed_operands(
 
 			if (mem->segment == ZYDIS_REGISTER_FS ||
 			    mem->segment == ZYDIS_REGISTER_GS ||
-			    (mem->base != ZYDIS_REGISTER_RBX &&
-				mem->base != ZYDIS_REGISTER_RSI &&
-				mem->base != ZYDIS_REGISTER_RDI &&
-				mem->base != ZYDIS_REGISTER_R11) ||
+			    !is_base(mem->base) ||
 			    mem->index == ZYDIS_REGISTER_R15 ||
 			    mem->index == mem->base ||
-			    in->address_width != 64 || mem->disp.value > 1024 ||
-			    mem->disp.value < -1024)
+			    in->address_width !=
+				ZydisRegisterGetWidth(
+				    in->machine_mode, mem->base) ||
+			    in->address_width == 16 ||
+			    (in->address_width == 32 &&
+				in->machine_mode ==
+				    ZYDIS_MACHINE_MODE_LONG_64) ||
+			    mem->disp.value > 1024 || mem->disp.value < -1024)
 				return false;
 		}
 	}
@@ -384,7 +492,7 @@ draw(struct machine *m, uint8_t code[16], ZydisDecodedInstruction *in,
 
 	if ((r & 7) == 0)
 		code[n++] = prefixes[r >> 3 & 3];
-	if ((r >> 5 & 1) == 0)
+	if ((r >> 5 & 1) == 0 && m->code64)
 		code[n++] = (uint8_t)(0x40 | (r >> 6 & 15));
 	if ((r >> 10 & 1) == 0)
 		code[n++] = 0x0f;
@@ -400,7 +508,9 @@ draw(struct machine *m, uint8_t code[16], ZydisDecodedInstruction *in,
 		return false;
 
 	for (unsigned int g = 0; g < 16; g++)
-		regs->gpr[g] = value(m);
+		regs->gpr[g] = m->code64 ? value(m)
+		    : g < 8              ? (uint32_t)value(m)
+					 : 0;
 	regs->gpr[CPU_RBX] = DATA + 4096 + (r >> 20 & 7);
 	regs->gpr[CPU_RSI] = DATA + 4096 - (r >> 24 & 15);
 	regs->gpr[CPU_RDI] = DATA + 2048 + (r >> 28 & 63);
@@ -436,6 +546,8 @@ draw(struct machine *m, uint8_t code[16], ZydisDecodedInstruction *in,
 				regs->gpr[id] =
 				    (uint64_t)((int64_t)(next(m) & 4095) -
 					2048);
+				if (!m->code64)
+					regs->gpr[id] = (uint32_t)regs->gpr[id];
 				if (id == CPU_RBX || id == CPU_RSI ||
 				    id == CPU_RDI || id == CPU_R11 ||
 				    o[0].mem.index != ZYDIS_REGISTER_NONE)
@@ -471,6 +583,11 @@ disagree(const ZydisDecodedInstruction *in, const uint8_t *code,
 	abort();
 }
 
+/* Those that 64-bit code has no more. */
+static const ZydisMnemonic legacy[] = { ZYDIS_MNEMONIC_AAA, ZYDIS_MNEMONIC_AAS,
+	ZYDIS_MNEMONIC_DAA, ZYDIS_MNEMONIC_DAS, ZYDIS_MNEMONIC_AAM,
+	ZYDIS_MNEMONIC_AAD, ZYDIS_MNEMONIC_SALC, ZYDIS_MNEMONIC_BOUND };
+
 static void
 one_case(struct machine *m, bool *refusal, ZydisMnemonic *mnemonic)
 {
@@ -494,7 +611,10 @@ one_case(struct machine *m, bool *refusal, ZydisMnemonic *mnemonic)
 	memcpy(guest, host, DATA_BYTES);
 	emu_code_written((struct emu_vm *)m->vm, DATA_PHYS, DATA_BYTES);
 	want = have = before;
-	build(code, in.length);
+	if (m->code64)
+		build64(code, in.length);
+	else
+		build32(code, in.length);
 	catch_signals(was);
 	did = run_native(&want);
 	uncatch_signals(was);
@@ -523,7 +643,7 @@ one_case(struct machine *m, bool *refusal, ZydisMnemonic *mnemonic)
 }
 
 static void
-random_instructions_do_what_the_processor_does(void **state)
+random_instructions(struct machine *m)
 {
 	const char *cases = getenv("EMULATE_CASES");
 	unsigned long n = cases != NULL ? strtoul(cases, NULL, 10) : 200000;
@@ -531,18 +651,47 @@ random_instructions_do_what_the_processor_does(void **state)
 	unsigned int distinct = 0;
 	unsigned long refusals = 0;
 
+	memset(seen, 0, sizeof(seen));
 	for (unsigned long i = 0; i < n; i++) {
 		ZydisMnemonic mnemonic;
 		bool refusal;
 
-		one_case(*state, &refusal, &mnemonic);
+		one_case(m, &refusal, &mnemonic);
 		distinct += seen[mnemonic]++ == 0;
 		refusals += refusal;
 	}
-	print_message("# figure: %lu instructions of %u mnemonics agree, "
-		      "%lu of them refused by both\n",
-	    n, distinct, refusals);
+	print_message("# figure: %lu %s-bit instructions of %u mnemonics "
+		      "agree, %lu of them refused by both\n",
+	    n, m->code64 ? "64" : "32", distinct, refusals);
 	assert_true(distinct > 80);
+	if (!m->code64)
+		for (unsigned int i = 0; i < sizeof(legacy) / sizeof(legacy[0]);
+		     i++)
+			assert_true(seen[legacy[i]] > 0);
+}
+
+static void
+random_instructions_do_what_the_processor_does(void **state)
+{
+	random_instructions(*state);
+}
+
+/* A kernel may have been built without 32-bit programs. */
+static bool
+has_code32(void)
+{
+	uint32_t rights = 0;
+
+	__asm__("lar %1, %0" : "+r"(rights) : "r"(0x23));
+	return (rights & 0xc0ff00) == 0xc0fb00;
+}
+
+static void
+random_32_bit_instructions_do_what_the_processor_does(void **state)
+{
+	if (!has_code32())
+		skip();
+	random_instructions(*state);
 }
 
 int
@@ -550,8 +699,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    random_instructions_do_what_the_processor_does, setup,
+		    random_instructions_do_what_the_processor_does, setup64,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    random_32_bit_instructions_do_what_the_processor_does,
+		    setup32, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -250,7 +250,8 @@ begin(struct machine *m, unsigned int cpl)
 	s->msr[CPU_MSR_EFER] = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	s->run = CPU_RUNNING;
 	s->exception_pending = s->interrupt_pending = false;
-	s->interrupt_shadow = s->nmi_pending = s->nmi_masked = false;
+	s->interrupt_shadow = s->nmi_masked = false;
+	s->nmi_pending = 0;
 	m->nnotes = 0;
 }
 

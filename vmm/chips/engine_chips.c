@@ -50,8 +50,9 @@ struct chips_cpu {
 	struct engine_cpu *inner;
 	struct cpu_state reset; /* as it was made */
 	atomic_bool kicked;
-	bool init, nmi; /* under the lock: on their way */
-	bool sipi;
+	/* On their way, under the lock. */
+	bool init, sipi;
+	uint8_t nmis;
 	uint8_t sipi_vector;
 };
 
@@ -236,7 +237,8 @@ on_nmi(void *arg, unsigned int id)
 
 	if (cpu == NULL)
 		return;
-	cpu->nmi = true;
+	if (cpu->nmis < 2)
+		cpu->nmis++;
 	rouse(vm, cpu);
 }
 
@@ -420,6 +422,16 @@ tsc(void *arg, uint64_t retired)
 
 /* ---- CPUs ---- */
 
+/* One waits while another is served, and two at most wait together. */
+static void
+add_nmis(struct cpu_state *state, unsigned int n)
+{
+	unsigned int most = state->nmi_masked ? 1 : 2;
+
+	n += state->nmi_pending;
+	state->nmi_pending = (uint8_t)(n < most ? n : most);
+}
+
 /* INIT, SIPI and NMI that have come; the lock is held. */
 static int
 take_signals(struct chips_vm *vm, struct chips_cpu *cpu, struct err *err)
@@ -427,7 +439,7 @@ take_signals(struct chips_vm *vm, struct chips_cpu *cpu, struct err *err)
 	struct cpu_state *state;
 	int r = 0;
 
-	if (!cpu->init && !cpu->sipi && !cpu->nmi)
+	if (!cpu->init && !cpu->sipi && cpu->nmis == 0)
 		return 0;
 	state = malloc(sizeof(*state));
 	if (state == NULL)
@@ -444,11 +456,12 @@ take_signals(struct chips_vm *vm, struct chips_cpu *cpu, struct err *err)
 		state->rip = 0;
 		state->run = CPU_RUNNING;
 	}
-	if (r == 0 && cpu->nmi)
-		state->nmi_pending = true;
+	if (r == 0)
+		add_nmis(state, cpu->nmis);
 	if (r == 0)
 		r = vm->engine->state_set(cpu->inner, state, err);
-	cpu->init = cpu->sipi = cpu->nmi = false;
+	cpu->init = cpu->sipi = false;
+	cpu->nmis = 0;
 	free(state);
 	return r;
 }
@@ -479,7 +492,7 @@ static void
 wait_for_interrupt(struct chips_vm *vm, struct chips_cpu *cpu)
 {
 	while (!atomic_load(&cpu->kicked) && !cpu->init && !cpu->sipi &&
-	    !cpu->nmi && !give_interrupt(vm, cpu))
+	    cpu->nmis == 0 && !give_interrupt(vm, cpu))
 		if (!skip_to_event(vm))
 			pthread_cond_wait(&vm->changed, &vm->lock);
 }

@@ -267,6 +267,15 @@ op_address(struct emu_cpu *cpu, const struct op *op)
 	NEXT;
 }
 
+/* imm bytes at the address that stands in REG_TEMP; aux: for a write. */
+const struct op *
+op_check(struct emu_cpu *cpu, const struct op *op)
+{
+	emu_check_segment(cpu, op, op->seg, cpu->gpr[REG_TEMP],
+	    (unsigned int)op->imm, op->aux);
+	NEXT;
+}
+
 const struct op *
 op_constant(struct emu_cpu *cpu, const struct op *op)
 {
@@ -367,6 +376,8 @@ op_xlat(struct emu_cpu *cpu, const struct op *op)
 	uint64_t at = cpu->gpr[CPU_RBX] + (uint8_t)cpu->gpr[CPU_RAX];
 
 	at = op->aux == 16 ? (uint16_t)at : op->aux == 32 ? (uint32_t)at : at;
+	if (unlikely(cpu->mode & MODE_CHECK(op->seg)))
+		emu_check_segment(cpu, op, op->seg, at, 1, false);
 	((uint8_t *)cpu->gpr)[0] = load8(cpu, op, at + cpu->seg_base[op->seg]);
 	NEXT;
 }

@@ -306,6 +306,19 @@ decode_straddling(struct emu_cpu *cpu, struct block *block, const uint8_t *host,
 	return emu_decode(block, code, have + 15, true);
 }
 
+/* Of most bytes at rip, those that the code segment has.  None: a fault. */
+static size_t
+within_limit(struct emu_cpu *cpu, size_t most)
+{
+	if (likely(cpu->code_limit == UINT32_MAX))
+		return most;
+	if (cpu->rip > cpu->code_limit)
+		emu_fault_code(cpu, NULL, EXC_GP, 0);
+	return cpu->code_limit - cpu->rip < most
+	    ? (size_t)(cpu->code_limit - cpu->rip + 1)
+	    : most;
+}
+
 static struct block *
 make_block(struct emu_cpu *cpu, uint64_t phys)
 {
@@ -314,6 +327,7 @@ make_block(struct emu_cpu *cpu, uint64_t phys)
 	struct emu_vm *vm = cpu->vm;
 	size_t have = PAGE_BYTES - (phys & ~PAGE_MASK);
 	const uint8_t *host = memory_at(vm->memory, phys, have);
+	size_t room = within_limit(cpu, have);
 	struct block *block;
 	uint64_t second = 0;
 	unsigned int nops;
@@ -326,9 +340,11 @@ make_block(struct emu_cpu *cpu, uint64_t phys)
 	*block = (struct block){
 		.rip = cpu->rip, .phys = phys, .mode = (uint16_t)cpu->mode
 	};
-	nops = emu_decode(block, host, have, false);
-	if (nops == 0)
+	nops = emu_decode(block, host, room, false);
+	if (nops == 0 && room == have)
 		nops = decode_straddling(cpu, block, host, have, &second);
+	if (nops == 0 || within_limit(cpu, block->bytes) < block->bytes)
+		emu_fault_code(cpu, NULL, EXC_GP, 0);
 	vm->arena_used += sizeof(struct block) + nops * sizeof(struct op);
 	vm->arena_used = (vm->arena_used + 63) & ~(size_t)63;
 	enter_block(vm, block);
@@ -358,6 +374,7 @@ is_block(struct emu_cpu *cpu, const struct block *block, uint64_t phys)
 {
 	return !block->dead && block->phys == phys && block->rip == cpu->rip &&
 	    block->mode == cpu->mode &&
+	    within_limit(cpu, block->bytes) == block->bytes &&
 	    (!straddles(block) || second_page_holds(cpu, block));
 }
 
@@ -398,6 +415,20 @@ emu_go(struct emu_cpu *cpu)
 }
 
 const struct op *
+emu_branch(struct emu_cpu *cpu, const struct op *op, uint64_t sp)
+{
+	bool good = (cpu->mode & MODE_SIZE) == MODE_64
+	    ? canonical(cpu->rip)
+	    : cpu->rip <= cpu->code_limit;
+
+	if (!good) {
+		cpu->gpr[CPU_RSP] = sp;
+		emu_fault_code(cpu, op, EXC_GP, 0);
+	}
+	return emu_go(cpu);
+}
+
+const struct op *
 emu_follow(struct emu_cpu *cpu, struct link *link)
 {
 	uint64_t from = cpu->block->rip, epoch = cpu->vm->epoch;
@@ -409,7 +440,8 @@ emu_follow(struct emu_cpu *cpu, struct link *link)
 		uint64_t base = cpu->seg_base[CPU_CS];
 		bool near =
 		    (((from + base) ^ (link->rip + base)) & PAGE_MASK) == 0 &&
-		    !straddles(block) && !straddles(cpu->block);
+		    !straddles(block) && !straddles(cpu->block) &&
+		    cpu->code_limit == UINT32_MAX;
 
 		link->to = block->op;
 		link->generation = near ? 0 : cpu->generation;

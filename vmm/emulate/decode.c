@@ -221,6 +221,27 @@ shift_of_scale(unsigned int scale)
 	return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
+/* Emits a look at whether the address in REG_TEMP is in its segment, unless all
+ * addresses are. */
+static void
+check_place(struct maker *m, unsigned int n, uint8_t segment)
+{
+	bool write = m->o[n].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+	bool read_only =
+	    segment == CPU_CS && write && !(m->block->mode & MODE_REAL);
+	struct op *op;
+
+	if (m->o[n].mem.type != ZYDIS_MEMOP_TYPE_MEM ||
+	    m->in.meta.category == ZYDIS_CATEGORY_BITBYTE)
+		return; /* LEA and hints; a bit may be far from its address */
+	if (!(m->block->mode & MODE_CHECK(segment)) && !read_only)
+		return;
+	op = emit(m, op_check);
+	op->seg = segment;
+	op->imm = m->o[n].size / 8;
+	op->aux = write;
+}
+
 /* Where memory operand n lies; emits what has to be computed first. */
 static struct place
 place_of(struct maker *m, unsigned int n)
@@ -251,6 +272,7 @@ place_of(struct maker *m, unsigned int n)
 		op->scale = p.scale;
 		op->disp = (int32_t)disp;
 		op->aux = (uint8_t)m->in.address_width;
+		check_place(m, n, p.seg);
 	}
 	return (
 	    struct place){ .base = REG_TEMP, .index = REG_ZERO, .seg = p.seg };
@@ -947,6 +969,39 @@ enter_frame(struct maker *m)
 	op->aux = (uint8_t)width(m);
 }
 
+/* AAM, AAD: in Zydis's eyes their base is an operand, even if it is 10. */
+static void
+ascii_base(struct maker *m, unsigned int how)
+{
+	struct op *op = emit(m, op_ascii_base);
+
+	op->imm = (uint8_t)m->in.raw.imm[0].value.u;
+	op->aux = (uint8_t)how;
+	flags_of(m, true, false, NULL);
+}
+
+static void
+bound(struct maker *m)
+{
+	struct op *op = emit_mem(m, op_bound, 1);
+
+	op->dst = reg_of(m, 0);
+	op->aux = (uint8_t)operand_size(m, 0);
+}
+
+static void
+adjust_privilege(struct maker *m)
+{
+	struct op *op =
+	    is_mem(m, 0) ? emit_mem(m, op_arpl, 0) : emit(m, op_arpl);
+
+	if (is_reg(m, 0))
+		op->dst = reg_of(m, 0);
+	op->src = reg_of(m, 1);
+	op->aux = is_mem(m, 0);
+	flags_of(m, true, false, NULL);
+}
+
 static void
 interrupt(struct maker *m, unsigned int vector)
 {
@@ -1098,7 +1153,6 @@ make_integer(struct maker *m)
 	case ZYDIS_MNEMONIC_ROR: shift(m, SHIFT_ROR); return true;
 	case ZYDIS_MNEMONIC_RCL: shift(m, SHIFT_RCL); return true;
 	case ZYDIS_MNEMONIC_RCR: shift(m, SHIFT_RCR); return true;
-	case ZYDIS_MNEMONIC_SALC: return false;
 	case ZYDIS_MNEMONIC_SHL: shift(m, SHIFT_SHL); return true;
 	case ZYDIS_MNEMONIC_SHR: shift(m, SHIFT_SHR); return true;
 	case ZYDIS_MNEMONIC_SAR: shift(m, SHIFT_SAR); return true;
@@ -1163,6 +1217,23 @@ make_integer(struct maker *m)
 		m->block->op[m->nops - 1].aux = (uint8_t)m->in.address_width;
 		return true;
 	}
+	case ZYDIS_MNEMONIC_AAA:
+		plain(m, op_ascii_adjust, 0, false);
+		return true;
+	case ZYDIS_MNEMONIC_AAS:
+		plain(m, op_ascii_adjust, 1, false);
+		return true;
+	case ZYDIS_MNEMONIC_DAA:
+		plain(m, op_decimal_adjust, 0, false);
+		return true;
+	case ZYDIS_MNEMONIC_DAS:
+		plain(m, op_decimal_adjust, 1, false);
+		return true;
+	case ZYDIS_MNEMONIC_AAM: ascii_base(m, 0); return true;
+	case ZYDIS_MNEMONIC_AAD: ascii_base(m, 1); return true;
+	case ZYDIS_MNEMONIC_SALC: plain(m, op_salc, 0, false); return true;
+	case ZYDIS_MNEMONIC_BOUND: bound(m); return true;
+	case ZYDIS_MNEMONIC_ARPL: adjust_privilege(m); return true;
 	case ZYDIS_MNEMONIC_NOP:
 	case ZYDIS_MNEMONIC_PAUSE:
 	case ZYDIS_MNEMONIC_LFENCE:
@@ -1303,6 +1374,19 @@ make_system(struct maker *m)
 	case ZYDIS_MNEMONIC_SYSRET:
 		plain(m, op_sysret, m->in.raw.rex.W ? 3 : 2, true);
 		return true;
+	case ZYDIS_MNEMONIC_SYSENTER:
+		plain(m, op_sysenter, 0, true);
+		return true;
+	case ZYDIS_MNEMONIC_SYSEXIT:
+		plain(m, op_sysexit, m->in.raw.rex.W ? 3 : 2, true);
+		return true;
+	case ZYDIS_MNEMONIC_VMCALL:
+	case ZYDIS_MNEMONIC_VMMCALL:
+		plain(m, op_hypercall, 0, false);
+		return true;
+	case ZYDIS_MNEMONIC_RDPMC: /* there is no counter */
+		plain(m, op_refused, 0, true);
+		return true;
 	case ZYDIS_MNEMONIC_SWAPGS: plain(m, op_swapgs, 0, false); return true;
 	case ZYDIS_MNEMONIC_CPUID: plain(m, op_cpuid, 0, false); return true;
 	case ZYDIS_MNEMONIC_RDTSC: plain(m, op_rdtsc, 0, false); return true;
@@ -1354,19 +1438,17 @@ make_system(struct maker *m)
 static void
 make(struct maker *m)
 {
-	if (make_integer(m) || make_flow(m) || make_string(m) || make_system(m))
+	if (m->in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+		undefined(m); /* VEX and its like */
+	else if (make_integer(m) || make_flow(m) || make_string(m) ||
+	    make_system(m))
 		return;
-	if (m->in.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
-		if (x87_known(m->in.mnemonic)) {
-			x87(m);
-			return;
-		}
-		if (sse_known(m->in.mnemonic)) {
-			vector(m);
-			return;
-		}
-	}
-	undefined(m);
+	else if (x87_known(m->in.mnemonic))
+		x87(m);
+	else if (sse_known(m->in.mnemonic))
+		vector(m);
+	else
+		undefined(m);
 }
 
 /* ---- blocks ---- */

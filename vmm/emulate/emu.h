@@ -262,6 +262,7 @@ struct emu_cpu {
 	uint64_t generation;                    /* of the mapping; of no other
 						 * CPU's, never 0 */
 	uint64_t stack_mask;                    /* how much of RSP counts */
+	uint32_t code_limit;                    /* of offsets in CS */
 	uint32_t mode;                          /* key of blocks */
 	uint8_t cpl;
 	bool smc;       /* the code was written to: leave the block */
@@ -304,7 +305,8 @@ struct emu_cpu {
 	bool single;         /* #DB after this instruction */
 	bool delivering;     /* an exception, while delivering_vector */
 	uint8_t delivering_vector;
-	bool nmi_pending, nmi_masked;
+	uint8_t nmi_pending; /* 0 to 2 */
+	bool nmi_masked;
 	uint8_t pending_vector; /* accepted by inject() */
 	bool pending;
 	bool want_window;
@@ -403,6 +405,10 @@ void emu_code_flush(struct emu_vm *vm);
 const struct op *block_head(struct emu_cpu *cpu, const struct op *op);
 /* Goes on at cpu->rip. */
 const struct op *emu_go(struct emu_cpu *cpu);
+/* The same, where op branches to, which faults if there can be no code; sp was
+ * the stack pointer before. */
+const struct op *emu_branch(
+    struct emu_cpu *cpu, const struct op *op, uint64_t sp);
 /* Goes on where link leads to, and remembers the way. */
 const struct op *emu_follow(struct emu_cpu *cpu, struct link *link);
 int emu_code_init(struct emu_vm *vm); /* 0 or -1: no memory */
@@ -418,18 +424,23 @@ void emu_code_free(struct emu_vm *vm);
 #define MODE_USER 4u /* CPL 3 */
 #define MODE_STEP 8u /* traced or with breakpoints: one instruction a block */
 #define MODE_REAL 16u
+/* Accesses by this segment are to be checked: it has a limit, or not all
+ * rights.  Never in 64-bit code. */
+#define MODE_CHECK(s) (0x100u << (s))
 
 /* Decodes from code (bytes of it) into block->op.  Returns how many records.
  * At least one instruction, or one that raises #UD. */
 unsigned int emu_decode(
     struct block *block, const uint8_t *code, size_t bytes, bool straddles);
 
-/* ---- system.c ---- */
+/* ---- system.c, deliver.c ---- */
 
 __attribute__((noreturn)) void emu_fault(
     struct emu_cpu *cpu, const struct op *op, unsigned int vector);
 __attribute__((noreturn)) void emu_fault_code(struct emu_cpu *cpu,
     const struct op *op, unsigned int vector, uint32_t code);
+/* #GP for a program. */
+void emu_need_ring0(struct emu_cpu *cpu, const struct op *op);
 /* May the program use these ports?  Faults. */
 void emu_check_port(struct emu_cpu *cpu, const struct op *op, uint16_t port,
     unsigned int bytes);
@@ -446,6 +457,8 @@ void emu_deliver(struct emu_cpu *cpu, unsigned int vector, enum event event,
 
 /* Instructions retired before op; NULL: so far, between blocks. */
 uint64_t emu_retired(const struct emu_cpu *cpu, const struct op *op);
+/* The time-stamp counter, as the guest sees it in op. */
+uint64_t emu_tsc(struct emu_cpu *cpu, const struct op *op);
 /* Around what is asked of the machine in the middle of op: it may ask how many
  * instructions are retired, and kick. */
 void emu_out(struct emu_cpu *cpu, const struct op *op);
@@ -613,6 +626,48 @@ DEFINE_ACCESS(16)
 DEFINE_ACCESS(32)
 DEFINE_ACCESS(64)
 #undef DEFINE_ACCESS
+
+/* Faults unless bytes from offset on lie in segment s, which has the right. */
+void emu_check_segment(struct emu_cpu *cpu, const struct op *op, unsigned int s,
+    uint64_t offset, unsigned int bytes, bool write);
+
+/* Where stack pointer sp points to. */
+static inline uint64_t
+stack_at(struct emu_cpu *cpu, const struct op *op, uint64_t sp,
+    unsigned int bytes, bool write)
+{
+	uint64_t offset = sp & cpu->stack_mask;
+
+	if (unlikely(cpu->mode & MODE_CHECK(CPU_SS)))
+		emu_check_segment(cpu, op, CPU_SS, offset, bytes, write);
+	return offset + cpu->seg_base[CPU_SS];
+}
+
+static inline void
+stack_set(struct emu_cpu *cpu, uint64_t sp)
+{
+	cpu->gpr[CPU_RSP] =
+	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
+}
+
+/* The nth element from the top; the one that is nth to be pushed. */
+static inline uint64_t
+stack_read(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+    unsigned int nth)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] + (uint64_t)bytes * nth;
+
+	return emu_read(cpu, op, stack_at(cpu, op, sp, bytes, false), bytes);
+}
+
+static inline void
+stack_write(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
+    unsigned int nth, uint64_t value)
+{
+	uint64_t sp = cpu->gpr[CPU_RSP] - (uint64_t)bytes * nth;
+
+	emu_write(cpu, op, stack_at(cpu, op, sp, bytes, true), bytes, value);
+}
 
 /* Leaves the block in front of the next instruction. */
 static inline const struct op *

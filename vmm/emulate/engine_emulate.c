@@ -173,8 +173,8 @@ deliver(struct emu_cpu *cpu)
 		deliver_exception(cpu);
 	if (cpu->trap)
 		deliver_trap(cpu);
-	if (cpu->nmi_pending && !cpu->nmi_masked) {
-		cpu->nmi_pending = false;
+	if (cpu->nmi_pending > 0 && !cpu->nmi_masked) {
+		cpu->nmi_pending--;
 		cpu->nmi_masked = true;
 		deliver_other(cpu, 2, EVENT_INTERRUPT);
 	}
@@ -263,7 +263,7 @@ execute(struct emu_cpu *cpu)
 	if (cpu->budget < 1)
 		return false;
 	if (cpu->mode & MODE_STEP ||
-	    (cpu->shadow && (cpu->want_window || cpu->nmi_pending))) {
+	    (cpu->shadow && (cpu->want_window || cpu->nmi_pending > 0))) {
 		execute_one(cpu);
 		return true;
 	}
@@ -315,7 +315,7 @@ run(struct engine_cpu *ecpu, struct engine_exit *exit)
 	err_clear(&exit->err);
 	if (cpu->run == CPU_HALTED &&
 	    ((cpu->pending && interruptible(cpu)) ||
-		(cpu->nmi_pending && !cpu->nmi_masked)))
+		(cpu->nmi_pending > 0 && !cpu->nmi_masked)))
 		cpu->run = CPU_RUNNING;
 	turn_take(cpu->vm);
 	for (;;) {
@@ -415,7 +415,8 @@ reset_cpu(struct emu_cpu *cpu)
 	emu_fpu_reset(cpu);
 	cpu->cpl = 0;
 	cpu->faulted = cpu->trap = cpu->pending = cpu->delivering = false;
-	cpu->shadow = cpu->nmi_pending = cpu->nmi_masked = false;
+	cpu->shadow = cpu->nmi_masked = false;
+	cpu->nmi_pending = 0;
 	cpu->shutdown = false;
 	cpu->run = cpu->base.id == 0 ? CPU_RUNNING : CPU_WAIT_INIT;
 	emu_flush(cpu);
@@ -542,7 +543,7 @@ state_set(
 	cpu->pending = state->interrupt_pending;
 	cpu->pending_vector = state->interrupt;
 	cpu->shadow = state->interrupt_shadow;
-	cpu->nmi_pending = state->nmi_pending;
+	cpu->nmi_pending = state->nmi_pending < 2 ? state->nmi_pending : 2;
 	cpu->nmi_masked = state->nmi_masked;
 	cpu->trap = cpu->delivering = cpu->shutdown = false;
 	cpu->cpl = cpu->cr0 & CR0_PE ? cpu->seg[CPU_SS].attributes >> 5 & 3 : 0;

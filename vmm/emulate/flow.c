@@ -3,31 +3,20 @@
  *
  * A jump is followed by one record that links to its target (two if it is
  * conditional), so that loops run from block to block without a look-up.
- * Returns and indirect jumps look in a small table of recent targets first.
+ * Returns and indirect jumps look in a small table of recent targets first;
+ * they fault themselves if the target cannot be one, as Intel's processors do.
+ * Relative ones fault there.
  */
 #include "vmm/emulate/handlers.h"
 
 /* ---- stack ---- */
-
-static inline uint64_t
-stack_at(const struct emu_cpu *cpu, uint64_t sp)
-{
-	return (sp & cpu->stack_mask) + cpu->seg_base[CPU_SS];
-}
-
-static inline void
-stack_set(struct emu_cpu *cpu, uint64_t sp)
-{
-	cpu->gpr[CPU_RSP] =
-	    (cpu->gpr[CPU_RSP] & ~cpu->stack_mask) | (sp & cpu->stack_mask);
-}
 
 /* Stores at sp, which the stack pointer is not yet. */
 static void
 put(struct emu_cpu *cpu, const struct op *op, unsigned int bytes, uint64_t sp,
     uint64_t value)
 {
-	uint64_t at = stack_at(cpu, sp);
+	uint64_t at = stack_at(cpu, op, sp, bytes, true);
 
 	switch (bytes) {
 	case 2: store16(cpu, op, at, (uint16_t)value); break;
@@ -50,7 +39,8 @@ static uint64_t
 peek(struct emu_cpu *cpu, const struct op *op, unsigned int bytes,
     uint64_t offset)
 {
-	uint64_t at = stack_at(cpu, cpu->gpr[CPU_RSP] + offset);
+	uint64_t at =
+	    stack_at(cpu, op, cpu->gpr[CPU_RSP] + offset, bytes, false);
 
 	switch (bytes) {
 	case 2: return load16(cpu, op, at);
@@ -136,9 +126,9 @@ op_leave(struct emu_cpu *cpu, const struct op *op)
 	unsigned int bytes = 1u << op->aux;
 	uint64_t sp = cpu->gpr[CPU_RBP], v;
 
-	v = bytes == 2   ? load16(cpu, op, stack_at(cpu, sp))
-	    : bytes == 4 ? load32(cpu, op, stack_at(cpu, sp))
-			 : load64(cpu, op, stack_at(cpu, sp));
+	v = bytes == 2   ? load16(cpu, op, stack_at(cpu, op, sp, bytes, false))
+	    : bytes == 4 ? load32(cpu, op, stack_at(cpu, op, sp, bytes, false))
+			 : load64(cpu, op, stack_at(cpu, op, sp, bytes, false));
 	stack_set(cpu, sp + bytes);
 	if (bytes == 2)
 		cpu->gpr[CPU_RBP] = (cpu->gpr[CPU_RBP] & ~UINT64_C(0xffff)) | v;
@@ -161,9 +151,11 @@ op_enter(struct emu_cpu *cpu, const struct op *op)
 		uint64_t v;
 
 		bp -= bytes;
-		v = bytes == 8   ? load64(cpu, op, stack_at(cpu, bp))
-		    : bytes == 4 ? load32(cpu, op, stack_at(cpu, bp))
-				 : load16(cpu, op, stack_at(cpu, bp));
+		v = bytes == 8
+		    ? load64(cpu, op, stack_at(cpu, op, bp, bytes, false))
+		    : bytes == 4
+		    ? load32(cpu, op, stack_at(cpu, op, bp, bytes, false))
+		    : load16(cpu, op, stack_at(cpu, op, bp, bytes, false));
 		sp -= bytes;
 		put(cpu, op, bytes, sp, v);
 	}
@@ -223,8 +215,8 @@ op_popa(struct emu_cpu *cpu, const struct op *op)
 		return emu_follow(cpu, l_);                                 \
 	} while (0)
 
-/* To a place that is known only now. */
-#define GO_TO(target)                                                   \
+/* To a place that is known only now; sp was the stack pointer before. */
+#define GO_TO(target, sp)                                               \
 	do {                                                            \
 		uint64_t t_ = (target);                                 \
 		struct jump *j_ = &cpu->jumps[(t_ ^ t_ >> 12) % JUMPS]; \
@@ -235,7 +227,7 @@ op_popa(struct emu_cpu *cpu, const struct op *op)
 			j_->generation == cpu->generation &&            \
 			b_->mode == cpu->mode && !b_->dead))            \
 			GO(b_->op);                                     \
-		return emu_go(cpu);                                     \
+		return emu_branch(cpu, op, sp);                         \
 	} while (0)
 
 const struct op *
@@ -254,14 +246,15 @@ rip_cut(const struct emu_cpu *cpu, uint64_t rip, unsigned int bytes)
 const struct op *
 op_jmp_r(struct emu_cpu *cpu, const struct op *op)
 {
-	GO_TO(rip_cut(cpu, cpu->gpr[op->src], 1u << op->aux));
+	GO_TO(
+	    rip_cut(cpu, cpu->gpr[op->src], 1u << op->aux), cpu->gpr[CPU_RSP]);
 }
 
 /* The target in memory; 64-bit code. */
 const struct op *
 op_jmp_m64(struct emu_cpu *cpu, const struct op *op)
 {
-	GO_TO(load64(cpu, op, effective(cpu, op)));
+	GO_TO(load64(cpu, op, effective(cpu, op)), cpu->gpr[CPU_RSP]);
 }
 
 const struct op *
@@ -285,10 +278,10 @@ op_call(struct emu_cpu *cpu, const struct op *op)
 const struct op *
 op_call_r(struct emu_cpu *cpu, const struct op *op)
 {
-	uint64_t to = cpu->gpr[op->src];
+	uint64_t to = cpu->gpr[op->src], sp = cpu->gpr[CPU_RSP];
 
 	push(cpu, op, 1u << op->aux, next_rip(cpu, op));
-	GO_TO(rip_cut(cpu, to, 1u << op->aux));
+	GO_TO(rip_cut(cpu, to, 1u << op->aux), sp);
 }
 
 const struct op *
@@ -297,7 +290,7 @@ op_ret64(struct emu_cpu *cpu, const struct op *op)
 	uint64_t to = load64(cpu, op, cpu->gpr[CPU_RSP]);
 
 	cpu->gpr[CPU_RSP] += 8;
-	GO_TO(to);
+	GO_TO(to, cpu->gpr[CPU_RSP] - 8);
 }
 
 /* imm: bytes of arguments. */
@@ -305,10 +298,10 @@ const struct op *
 op_ret(struct emu_cpu *cpu, const struct op *op)
 {
 	unsigned int bytes = 1u << op->aux;
-	uint64_t to = peek(cpu, op, bytes, 0);
+	uint64_t to = peek(cpu, op, bytes, 0), sp = cpu->gpr[CPU_RSP];
 
-	stack_set(cpu, cpu->gpr[CPU_RSP] + bytes + (uint64_t)op->imm);
-	GO_TO(to);
+	stack_set(cpu, sp + bytes + (uint64_t)op->imm);
+	GO_TO(to, sp);
 }
 
 /* LOOPNE, LOOPE, LOOP, JCXZ: aux 0 to 3; more is the counter's width. */

@@ -63,8 +63,10 @@ extern const op_fn store_temp_ops[4];
 const struct op *op_lea64(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_lea32(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_lea16(struct emu_cpu *cpu, const struct op *op);
-/* REG_TEMP = the address, cut to aux bits; REG_TEMP = imm. */
+/* REG_TEMP = the address, cut to aux bits; is it in its segment?;
+ * REG_TEMP = imm. */
 const struct op *op_address(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_check(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_constant(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_setcc_r(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_setcc_m(struct emu_cpu *cpu, const struct op *op);
@@ -118,7 +120,15 @@ const struct op *op_scas(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_ins(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_outs(struct emu_cpu *cpu, const struct op *op);
 
-/* system.c */
+/* legacy.c */
+const struct op *op_ascii_adjust(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_decimal_adjust(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_ascii_base(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_salc(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_bound(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_arpl(struct emu_cpu *cpu, const struct op *op);
+
+/* system.c, msr.c, cpuid.c, debug.c, segment.c, transfer.c, syscall.c */
 const struct op *op_undefined(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_refused(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_in(struct emu_cpu *cpu, const struct op *op);
@@ -134,6 +144,9 @@ const struct op *op_into(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_iret(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_syscall(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_sysret(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_sysenter(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_sysexit(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_hypercall(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_swapgs(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_cpuid(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_rdtsc(struct emu_cpu *cpu, const struct op *op);

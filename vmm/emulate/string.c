@@ -32,15 +32,27 @@ advance(struct emu_cpu *cpu, const struct op *op, unsigned int reg, uint64_t by)
 }
 
 static inline uint64_t
-source_at(const struct emu_cpu *cpu, const struct op *op)
+at(struct emu_cpu *cpu, const struct op *op, unsigned int reg,
+    unsigned int segment, bool write)
 {
-	return (cpu->gpr[CPU_RSI] & address_mask(op)) + cpu->seg_base[op->seg];
+	uint64_t offset = cpu->gpr[reg] & address_mask(op);
+
+	if (unlikely(cpu->mode & MODE_CHECK(segment)))
+		emu_check_segment(
+		    cpu, op, segment, offset, 1u << op->aux, write);
+	return offset + cpu->seg_base[segment];
 }
 
 static inline uint64_t
-destination_at(const struct emu_cpu *cpu, const struct op *op)
+source_at(struct emu_cpu *cpu, const struct op *op)
 {
-	return (cpu->gpr[CPU_RDI] & address_mask(op)) + cpu->seg_base[CPU_ES];
+	return at(cpu, op, CPU_RSI, op->seg, false);
+}
+
+static inline uint64_t
+destination_at(struct emu_cpu *cpu, const struct op *op, bool write)
+{
+	return at(cpu, op, CPU_RDI, CPU_ES, write);
 }
 
 static inline uint64_t
@@ -50,24 +62,24 @@ count(const struct emu_cpu *cpu, const struct op *op)
 }
 
 static uint64_t
-load(struct emu_cpu *cpu, const struct op *op, uint64_t at)
+load(struct emu_cpu *cpu, const struct op *op, uint64_t addr)
 {
 	switch (op->aux) {
-	case 0: return load8(cpu, op, at);
-	case 1: return load16(cpu, op, at);
-	case 2: return load32(cpu, op, at);
+	case 0: return load8(cpu, op, addr);
+	case 1: return load16(cpu, op, addr);
+	case 2: return load32(cpu, op, addr);
 	}
-	return load64(cpu, op, at);
+	return load64(cpu, op, addr);
 }
 
 static void
-store(struct emu_cpu *cpu, const struct op *op, uint64_t at, uint64_t v)
+store(struct emu_cpu *cpu, const struct op *op, uint64_t addr, uint64_t v)
 {
 	switch (op->aux) {
-	case 0: store8(cpu, op, at, (uint8_t)v); break;
-	case 1: store16(cpu, op, at, (uint16_t)v); break;
-	case 2: store32(cpu, op, at, (uint32_t)v); break;
-	default: store64(cpu, op, at, v); break;
+	case 0: store8(cpu, op, addr, (uint8_t)v); break;
+	case 1: store16(cpu, op, addr, (uint16_t)v); break;
+	case 2: store32(cpu, op, addr, (uint32_t)v); break;
+	default: store64(cpu, op, addr, v); break;
 	}
 }
 
@@ -96,18 +108,20 @@ look_around(struct emu_cpu *cpu, unsigned int *pieces)
 	return ++*pieces == PIECES_MAX || cpu->smc || cpu->mode & MODE_STEP;
 }
 
-/* A traced instruction stops after each element. */
+/* A traced instruction stops after each element; and a segment may end. */
 static inline bool
-by_elements(const struct emu_cpu *cpu)
+by_elements(const struct emu_cpu *cpu, const struct op *op)
 {
-	return cpu->eflags & FLAG_DF || cpu->mode & MODE_STEP;
+	return cpu->eflags & FLAG_DF ||
+	    cpu->mode & (MODE_STEP | MODE_CHECK(op->seg) | MODE_CHECK(CPU_ES));
 }
 
 /* Moves what can be moved at once; the number of elements, 0: none. */
 static uint64_t
 move_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 {
-	uint64_t from = source_at(cpu, op), to = destination_at(cpu, op), n;
+	uint64_t from = source_at(cpu, op), to = destination_at(cpu, op, true),
+		 n;
 	uint8_t *p, *q;
 
 	n = to_page_end(op, from);
@@ -115,7 +129,7 @@ move_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 		n = to_page_end(op, to);
 	if (n > most)
 		n = most;
-	if (n == 0 || by_elements(cpu))
+	if (n == 0 || by_elements(cpu, op))
 		return 0;
 	p = emu_host(cpu, op, from, ACCESS_READ);
 	q = emu_host(cpu, op, to, ACCESS_WRITE);
@@ -147,8 +161,9 @@ op_movs(struct emu_cpu *cpu, const struct op *op)
 	while (left > 0) {
 		n = op->imm != 0 ? move_piece(cpu, op, left) : 0;
 		if (n == 0) {
-			store(cpu, op, destination_at(cpu, op),
-			    load(cpu, op, source_at(cpu, op)));
+			uint64_t v = load(cpu, op, source_at(cpu, op));
+
+			store(cpu, op, destination_at(cpu, op, true), v);
 			n = 1;
 		}
 		left -= n;
@@ -165,13 +180,13 @@ op_movs(struct emu_cpu *cpu, const struct op *op)
 static uint64_t
 fill_piece(struct emu_cpu *cpu, const struct op *op, uint64_t most)
 {
-	uint64_t to = destination_at(cpu, op), n = to_page_end(op, to);
+	uint64_t to = destination_at(cpu, op, true), n = to_page_end(op, to);
 	uint64_t v = cpu->gpr[CPU_RAX];
 	uint8_t *q;
 
 	if (n > most)
 		n = most;
-	if (n == 0 || by_elements(cpu))
+	if (n == 0 || by_elements(cpu, op))
 		return 0;
 	q = emu_host(cpu, op, to, ACCESS_WRITE);
 	if (q == NULL)
@@ -194,7 +209,7 @@ op_stos(struct emu_cpu *cpu, const struct op *op)
 	while (left > 0) {
 		n = op->imm != 0 ? fill_piece(cpu, op, left) : 0;
 		if (n == 0) {
-			store(cpu, op, destination_at(cpu, op),
+			store(cpu, op, destination_at(cpu, op, true),
 			    cpu->gpr[CPU_RAX]);
 			n = 1;
 		}
@@ -272,7 +287,7 @@ op_cmps(struct emu_cpu *cpu, const struct op *op)
 
 	while (left > 0) {
 		uint64_t a = load(cpu, op, source_at(cpu, op));
-		uint64_t b = load(cpu, op, destination_at(cpu, op));
+		uint64_t b = load(cpu, op, destination_at(cpu, op, false));
 
 		compare(cpu, op, a, b);
 		left--;
@@ -297,7 +312,7 @@ op_scas(struct emu_cpu *cpu, const struct op *op)
 
 	while (left > 0) {
 		compare(cpu, op, cpu->gpr[CPU_RAX],
-		    load(cpu, op, destination_at(cpu, op)));
+		    load(cpu, op, destination_at(cpu, op, false)));
 		left--;
 		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
 		if (op->imm == 0)
@@ -319,12 +334,12 @@ op_ins(struct emu_cpu *cpu, const struct op *op)
 
 	emu_check_port(cpu, op, (uint16_t)cpu->gpr[CPU_RDX], 1u << op->aux);
 	while (left > 0) {
-		uint64_t at = destination_at(cpu, op);
+		uint64_t to = destination_at(cpu, op, true);
 
 		/* The port is not read if the store would fault. */
-		emu_translate(cpu, op, at, ACCESS_WRITE);
-		emu_translate(cpu, op, at + (1u << op->aux) - 1, ACCESS_WRITE);
-		store(cpu, op, at,
+		emu_translate(cpu, op, to, ACCESS_WRITE);
+		emu_translate(cpu, op, to + (1u << op->aux) - 1, ACCESS_WRITE);
+		store(cpu, op, to,
 		    emu_port_in(cpu, op, (uint16_t)cpu->gpr[CPU_RDX]));
 		left--;
 		advance(cpu, op, CPU_RDI, (uint64_t)step(cpu, op));
