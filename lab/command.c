@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&command_exec,
 	&command_console,
 	&command_set,
+	&command_explain,
 	&command_capture,
 	&command_extcap,
 	&command_pcap,

@@ -12,9 +12,12 @@
 
 #include "lab/cabling.h"
 #include "lab/capturing.h"
+#include "lab/frame_text.h"
 #include "lab/guest.h"
+#include "lab/next_hop.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
+#include "lab/rehearsal.h"
 #include "lab/request.h"
 #include "lab/tree_change.h"
 #include "pcap-tools/capture.h"
@@ -35,6 +38,7 @@ struct client {
 	char rest[4]; /* the beginning of a character of the output */
 	size_t rest_len;
 	struct capture *capture;
+	struct rehearsal *rehearsal;
 };
 
 struct control {
@@ -423,6 +427,88 @@ call_exec(struct client *c, const struct request *r)
 	return true;
 }
 
+/* ---- explain ---- */
+
+static void
+explained(void *arg, json_t *answer, const struct err *err)
+{
+	struct client *c = arg;
+
+	c->rehearsal = NULL;
+	if (answer == NULL) {
+		reply_error(c, err);
+	} else {
+		json_object_set_new(answer, "ok", json_true());
+		reply(c, answer);
+	}
+	take_requests(c);
+	if (c->broken)
+		client_free(c);
+}
+
+/* Whose addresses the frame has, if it does not say. */
+static int
+address_frame(const struct fabric *f, const struct port *port,
+    struct frame_text *frame, struct err *err)
+{
+	const struct lab_port *from = lab_port(f->lab, port->name);
+
+	if (frame->has_ether)
+		return 0;
+	if (from == NULL)
+		return err_set(err, -EINVAL,
+		    "%s belongs to a switch, which sends no packets; write "
+		    "ether MAC > MAC in front",
+		    port->name);
+	frame->src = from->mac;
+	if (frame->kind == FRAME_TEXT_ARP && !frame->reply) {
+		frame->dst = mac_broadcast;
+		if (frame->from == 0)
+			frame->from = next_hop_address(f, from);
+		return 0;
+	}
+	if (frame->to == 0) { /* an ARP reply to nobody: told to all */
+		frame->dst = mac_broadcast;
+		frame->to = frame->from;
+		return 0;
+	}
+	return next_hop(f, from, frame->to, &frame->dst, err);
+}
+
+static int
+start_rehearsal(struct client *c, const struct request *r,
+    struct frame_text *frame, struct err *err)
+{
+	const struct fabric *f = c->control->config.fabric;
+	struct port *port = fabric_port(f, r->port);
+	uint8_t bytes[FRAME_TEXT_MAX];
+	size_t len;
+
+	if (port == NULL)
+		return fabric_no_port(f, r->port, err);
+	if (frame_text_read(frame, r->frame, err) < 0 ||
+	    address_frame(f, port, frame, err) < 0)
+		return -EINVAL;
+	len = frame_text_write(bytes, frame);
+	c->rehearsal = rehearsal_new(f, port, bytes, len, explained, c, err);
+	return c->rehearsal == NULL ? -EIO : 0;
+}
+
+static void
+call_explain(struct client *c, const struct request *r)
+{
+	struct frame_text *frame = malloc(sizeof(*frame));
+	struct err err = { "" };
+
+	if (frame == NULL)
+		err_set(&err, -ENOMEM, "out of memory");
+	else if (start_rehearsal(c, r, frame, &err) == 0)
+		err_clear(&err);
+	free(frame);
+	if (err.text[0] != '\0')
+		reply_error(c, &err);
+}
+
 static void
 take_line(struct client *c, const char *line, size_t len)
 {
@@ -438,6 +524,7 @@ take_line(struct client *c, const char *line, size_t len)
 	case REQUEST_SHOW: call_show(c, &r); break;
 	case REQUEST_SET: call_set(c, &r); break;
 	case REQUEST_CAPTURE: call_capture(c, &r); break;
+	case REQUEST_EXPLAIN: call_explain(c, &r); break;
 	case REQUEST_EXEC:
 		if (call_exec(c, &r))
 			return;
@@ -452,14 +539,20 @@ take_line(struct client *c, const char *line, size_t len)
 
 /* ---- clients ---- */
 
+/* What takes long holds up what comes after it. */
+static bool
+is_idle(const struct client *c)
+{
+	return c->job.guest == NULL && c->rehearsal == NULL;
+}
+
 static void
 take_requests(struct client *c)
 {
 	size_t done = 0;
 	struct err err = { "" };
 
-	/* A running command holds up what comes after it. */
-	while (c->job.guest == NULL && !c->broken) {
+	while (is_idle(c) && !c->broken) {
 		char *end = memchr(c->in + done, '\n', c->in_len - done);
 		size_t len;
 
@@ -471,7 +564,7 @@ take_requests(struct client *c)
 	}
 	c->in_len -= done;
 	memmove(c->in, c->in + done, c->in_len);
-	if (c->in_len == sizeof(c->in) && c->job.guest == NULL && !c->broken) {
+	if (c->in_len == sizeof(c->in) && is_idle(c) && !c->broken) {
 		err_set(&err, -EMSGSIZE, "a request of more than %d bytes",
 		    REQUEST_MAX_BYTES);
 		reply_error(c, &err);
@@ -484,6 +577,7 @@ static void
 client_free(struct client *c)
 {
 	job_cancel(&c->job);
+	rehearsal_cancel(c->rehearsal);
 	request_free(&c->request);
 	if (c->capture != NULL)
 		capture_free(c->capture, NULL);
@@ -509,6 +603,8 @@ client_read(struct client *c)
 		c->ended = true;
 		/* Who asked for a command and left does not want it. */
 		job_cancel(&c->job);
+		rehearsal_cancel(c->rehearsal);
+		c->rehearsal = NULL;
 		if (c->capture != NULL)
 			end_capture(c);
 		flush_out(c);

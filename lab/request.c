@@ -44,6 +44,8 @@ static const struct {
 	{ "capture", REQUEST_CAPTURE,
 	    { FIELD("at", TEXTS, at), FIELD("file", TEXT, file),
 		OPTIONAL("filter", TEXT, filter) } },
+	{ "explain", REQUEST_EXPLAIN,
+	    { FIELD("port", TEXT, port), FIELD("frame", TEXT, frame) } },
 	{ "stop", REQUEST_STOP, { { .name = NULL } } },
 };
 

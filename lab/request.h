@@ -8,6 +8,7 @@
  *     {"call": "set", "port": "lan.core", "stp": {"stp-cost": "100"}}
  *     {"call": "set", "port": "alice.eth0", "switch": {"vlan": "10"}}
  *     {"call": "capture", "at": ["gw.inside"], "file": "/tmp/a.pcapng"}
+ *     {"call": "explain", "port": "alice.eth0", "frame": "icmp ..."}
  *     {"call": "info"}
  *     {"call": "stop"}
  *
@@ -30,13 +31,14 @@ enum request_call {
 	REQUEST_EXEC,
 	REQUEST_SET,
 	REQUEST_CAPTURE,
+	REQUEST_EXPLAIN,
 	REQUEST_STOP,
 };
 
 struct request {
 	enum request_call call;
 	json_t *json; /* what the texts below belong to */
-	const char *what, *node, *run, *port, *file, *filter;
+	const char *what, *node, *run, *port, *file, *filter, *frame;
 	bool down, plain;
 	const json_t *link; /* set: down, or NULL */
 	/* set: {KEY: VALUE}, or NULL */
