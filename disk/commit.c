@@ -79,6 +79,8 @@ find_pair(struct commit *c, const char *path, struct err *err)
 	const char *file = path + file_directory_bytes(path);
 	int error = tree_scan(&c->tree, err);
 
+	if (error == 0)
+		error = tree_knows_all(&c->tree, err);
 	if (error != 0)
 		return error;
 	c->top = tree_find(&c->tree, file);
@@ -291,6 +293,7 @@ commit_plain(struct commit *c, bool keep, struct err *err)
 		if (catalogue_add(&c->tree.catalogue, CATALOGUE_MERGE,
 			c->top->file, c->base->file) == NULL)
 			return err_set(err, -ENOMEM, "out of memory");
+		tree_unstamp(&c->tree, c->base->file);
 		error = tree_commit(&c->tree, err);
 	}
 	if (error == 0)

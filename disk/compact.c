@@ -182,7 +182,8 @@ tree_compact(const char *directory, bool yields,
 	if (error == 0 && c.set == NULL)
 		error = err_set(err, -ENOMEM, "out of memory");
 	while (error == 0 && (error = tree_scan(&c.tree, err)) == 0 &&
-	    find_hidden(&c) && !(yields && tree_is_wanted(&c.tree)))
+	    (error = tree_knows_all(&c.tree, err)) == 0 && find_hidden(&c) &&
+	    !(yields && tree_is_wanted(&c.tree)))
 		error = do_next(&c, merged, err);
 	disk_set_free(c.set);
 	tree_close(&c.tree);

@@ -265,6 +265,18 @@ qcow2_read_header(struct qcow2 *h, const uint8_t *bytes, size_t len,
 	return error;
 }
 
+size_t
+qcow2_find_backing(const uint8_t *bytes, size_t len, uint64_t *at)
+{
+	size_t n;
+
+	if (!qcow2_is(bytes, len) || len < V2_BYTES)
+		return 0;
+	*at = get_be64(bytes + 8);
+	n = get_be32(bytes + 16);
+	return *at != 0 && n <= QCOW2_MAX_NAME_BYTES ? n : 0;
+}
+
 /* ---- writing ---- */
 
 static size_t

@@ -81,6 +81,10 @@ bool qcow2_is(const uint8_t *bytes, size_t len);
 int qcow2_read_header(struct qcow2 *h, const uint8_t *bytes, size_t len,
     uint64_t file_bytes, const char *path, struct err *err);
 
+/* Where the name of the backing file stands, also of an image that cannot be
+ * read otherwise: its length, 0: there is none. */
+size_t qcow2_find_backing(const uint8_t *bytes, size_t len, uint64_t *at);
+
 /* Writes a version 3 header with h's fields and the backing file's name and
  * format to the first len bytes, at least QCOW2_HEADER_BYTES, and sets
  * h->backing_offset.  Its features must be ours: none. */

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk/file.h"
 #include "disk/qcow2.h"
 #include "disk/stamp.h"
 #include "disk/sweep.h"
@@ -68,59 +69,123 @@ judge(const struct tree *tree, struct tree_node *node, const struct stat *st)
 	node->another = stamp_is_another(l, st);
 }
 
-/* Adds the file if it is an image: any qcow2, and raw ones that others name. */
+static int
+add_node(struct tree *tree, const struct tree_node *node, struct err *err)
+{
+	struct tree_node *nodes =
+	    realloc(tree->nodes, (tree->n + 1) * sizeof(*nodes));
+
+	if (nodes != NULL)
+		tree->nodes = nodes;
+	if (nodes == NULL || node->file == NULL) {
+		free(node->file);
+		free(node->backing);
+		return err_set(
+		    err, -ENOMEM, "%s: out of memory", tree->directory);
+	}
+	tree->nodes[tree->n++] = *node;
+	return 0;
+}
+
+/* The name of the backing file is wanted also of images that are not read here:
+ * they stand on it all the same. */
+static void
+read_header(struct tree_node *node, int fd, const uint8_t *bytes, size_t n,
+    uint64_t file_bytes, const char *path)
+{
+	char backing[QCOW2_MAX_NAME_BYTES + 1] = "";
+	struct qcow2 *h = malloc(sizeof(*h));
+	uint64_t at;
+	size_t len = qcow2_find_backing(bytes, n, &at);
+
+	if (h != NULL &&
+	    qcow2_read_header(h, bytes, n, file_bytes, path, NULL) == 0)
+		node->size = h->size;
+	free(h);
+	if (len > 0 && file_read(fd, backing, len, at) == 0)
+		node->backing = strdup(backing);
+}
+
+/* Adds what is in fd if it is an image: any qcow2, and raw ones that others
+ * name. */
+static int
+look_into(struct tree *tree, int fd, const char *file, const char *path,
+    bool raw_too, struct err *err)
+{
+	struct tree_node node = { 0 };
+	uint8_t *bytes = malloc(FIRST_BYTES);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (bytes != NULL && fstat(fd, &st) == 0)
+		n = pread(fd, bytes, FIRST_BYTES, 0);
+	if (n < 0) {
+		free(bytes);
+		return err_sys(err, bytes == NULL ? -ENOMEM : -errno, NULL,
+		    "%s: cannot be read", path);
+	}
+	node.qcow2 = qcow2_is(bytes, (size_t)n);
+	if (node.qcow2 || raw_too) {
+		node.file = strdup(file);
+		node.size = (uint64_t)st.st_size;
+		node.file_bytes = (uint64_t)st.st_blocks * 512;
+		node.device = st.st_dev;
+		node.inode = st.st_ino;
+		node.links = st.st_nlink;
+		if (node.qcow2)
+			read_header(&node, fd, bytes, (size_t)n,
+			    (uint64_t)st.st_size, path);
+		judge(tree, &node, &st);
+	}
+	free(bytes);
+	return node.file != NULL ? add_node(tree, &node, err) : 0;
+}
+
+/* A second name of what is in the directory under its own. */
+static bool
+is_inner_link(const struct tree *tree, const char *path)
+{
+	const char *here = tree->directory[0] != '\0' ? tree->directory : ".";
+	char whole[PATH_MAX], directory[PATH_MAX];
+	struct stat st;
+	size_t n;
+
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) ||
+	    realpath(path, whole) == NULL || realpath(here, directory) == NULL)
+		return false;
+	n = strlen(directory);
+	return strncmp(whole, directory, n) == 0 && whole[n] == '/' &&
+	    strchr(whole + n + 1, '/') == NULL;
+}
+
 static int
 look_at(struct tree *tree, const char *file, bool raw_too, struct err *err)
 {
-	struct tree_node *nodes, node = { 0 };
 	char path[PATH_MAX];
 	struct stat st;
-	uint8_t *bytes;
-	struct qcow2 *h;
-	ssize_t n = -1;
 	int fd, error = tree_path(tree, file, path, sizeof(path), err);
 
 	if (error != 0)
 		return error;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT || errno == ELOOP
+		    ? 0
+		    : err_sys(
+			  err, -errno, NULL, "%s: cannot be examined", path);
+	if (!S_ISREG(st.st_mode) || is_inner_link(tree, path))
+		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 && errno == EACCES) {
+		snprintf(tree->unread, sizeof(tree->unread), "%s", file);
+		return 0;
+	}
 	if (fd < 0)
-		return 0;
-	bytes = malloc(FIRST_BYTES);
-	h = malloc(sizeof(*h));
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && bytes != NULL &&
-	    h != NULL)
-		n = pread(fd, bytes, FIRST_BYTES, 0);
+		return err_sys(err, -errno, NULL, "%s: cannot be read", path);
+	error = look_into(tree, fd, file, path, raw_too, err);
 	close(fd);
-	node.qcow2 = n > 0 && qcow2_is(bytes, (size_t)n);
-	if (n < 0 || (!node.qcow2 && !raw_too)) {
-		free(bytes);
-		free(h);
-		return 0;
-	}
-	node.file = strdup(file);
-	node.size = (uint64_t)st.st_size;
-	node.file_bytes = (uint64_t)st.st_blocks * 512;
-	node.device = st.st_dev;
-	node.inode = st.st_ino;
-	if (node.qcow2 &&
-	    qcow2_read_header(
-		h, bytes, (size_t)n, (uint64_t)st.st_size, path, NULL) == 0) {
-		node.size = h->size;
-		if (h->backing[0] != '\0')
-			node.backing = strdup(h->backing);
-	}
-	free(bytes);
-	free(h);
-	judge(tree, &node, &st);
-	nodes = realloc(tree->nodes, (tree->n + 1) * sizeof(*nodes));
-	if (nodes == NULL || node.file == NULL) {
-		free(node.file);
-		free(node.backing);
-		return err_set(err, -ENOMEM, "%s: out of memory", path);
-	}
-	tree->nodes = nodes;
-	tree->nodes[tree->n++] = node;
-	return 0;
+	return error;
 }
 
 static int
@@ -131,27 +196,102 @@ compare_nodes(const void *a, const void *b)
 	return strcmp(x->file, y->file);
 }
 
-/* The file of this directory that backing names, or NULL. */
-static const char *
-local_name(const char *backing)
+/* The file that backing names, as QEMU has it: "file:" may be before it, or it
+ * may be a description in JSON. */
+static void
+file_name(const char *backing, char *name, size_t len)
 {
-	while (strncmp(backing, "./", 2) == 0)
-		backing += 2;
-	return strchr(backing, '/') == NULL ? backing : NULL;
+	const char *p = backing;
+	size_t n;
+
+	if (strncmp(p, "file:", 5) == 0)
+		p += 5;
+	n = strlen(p);
+	if (strncmp(p, "json:", 5) == 0) {
+		p = strstr(p, "\"filename\"");
+		p = p != NULL ? strchr(p + strlen("\"filename\""), '"') : NULL;
+		p = p != NULL ? p + 1 : "";
+		n = strcspn(p, "\"");
+	}
+	snprintf(name, len, "%.*s", (int)n, p);
+}
+
+/* The image of this directory that is the one at path, whichever its name. */
+static struct tree_node *
+find_same(const struct tree *tree, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < tree->n; i++)
+		if (tree->nodes[i].device == st.st_dev &&
+		    tree->nodes[i].inode == st.st_ino)
+			return &tree->nodes[i];
+	return NULL;
+}
+
+/* What stands on one name of a file stands on all. */
+static void
+share_children(struct tree *tree)
+{
+	for (size_t i = 0; i < tree->n; i++)
+		for (size_t k = 0; k < i && tree->nodes[i].links > 1; k++) {
+			struct tree_node *one = &tree->nodes[k];
+
+			if (one->device != tree->nodes[i].device ||
+			    one->inode != tree->nodes[i].inode)
+				continue;
+			tree->nodes[i].children = one->children;
+			break;
+		}
+}
+
+/* Where the backing file of a node is; false: it has none. */
+static bool
+backing_place(const struct tree *tree, const struct tree_node *node, char *path,
+    size_t len)
+{
+	char name[QCOW2_MAX_NAME_BYTES + 1];
+
+	if (node->backing == NULL)
+		return false;
+	file_name(node->backing, name, sizeof(name));
+	return name[0] != '\0' &&
+	    (size_t)snprintf(path, len, "%s%s",
+		name[0] == '/' ? "" : tree->directory, name) < len;
+}
+
+static void
+count_name(struct tree *tree, const struct tree_node *node, const char *file)
+{
+	struct tree_node *by_name = tree_find(tree, file);
+
+	if (by_name != NULL && by_name->device == node->device &&
+	    by_name->inode == node->inode)
+		by_name->named++;
 }
 
 static int
 join(struct tree *tree, struct err *err)
 {
+	char path[PATH_MAX];
 	size_t n = tree->n;
 
 	/* Raw images that others name. */
 	for (size_t i = 0; i < n; i++) {
-		const char *backing = tree->nodes[i].backing;
-		const char *file = backing != NULL ? local_name(backing) : NULL;
+		const char *file;
+		char here[PATH_MAX];
+		struct stat one, other;
 		int error = 0;
 
-		if (file != NULL && tree_find(tree, file) == NULL)
+		if (!backing_place(tree, &tree->nodes[i], path, sizeof(path)))
+			continue;
+		file = tree_base_name(path);
+		if (tree_find(tree, file) == NULL && stat(path, &one) == 0 &&
+		    tree_path(tree, file, here, sizeof(here), NULL) == 0 &&
+		    stat(here, &other) == 0 && one.st_dev == other.st_dev &&
+		    one.st_ino == other.st_ino)
 			error = look_at(tree, file, true, err);
 		if (error != 0)
 			return error;
@@ -160,15 +300,17 @@ join(struct tree *tree, struct err *err)
 		qsort(
 		    tree->nodes, tree->n, sizeof(*tree->nodes), compare_nodes);
 	for (size_t i = 0; i < tree->n; i++) {
-		const char *backing = tree->nodes[i].backing;
-		const char *file = backing != NULL ? local_name(backing) : NULL;
-		struct tree_node *parent =
-		    file != NULL ? tree_find(tree, file) : NULL;
+		struct tree_node *node = &tree->nodes[i];
 
-		tree->nodes[i].parent = parent;
-		if (parent != NULL)
-			parent->children++;
+		node->parent = backing_place(tree, node, path, sizeof(path))
+		    ? find_same(tree, path)
+		    : NULL;
+		if (node->parent != NULL)
+			node->parent->children++;
+		if (node->parent != NULL)
+			count_name(tree, node->parent, tree_base_name(path));
 	}
+	share_children(tree);
 	return 0;
 }
 
@@ -182,6 +324,7 @@ read_directory(struct tree *tree, struct err *err)
 	int error = 0;
 
 	scan_free(tree);
+	tree->unread[0] = '\0';
 	if (dir == NULL)
 		return err_sys(
 		    err, -errno, NULL, "%s: cannot be read", directory);
@@ -224,8 +367,19 @@ tree_scan(struct tree *tree, struct err *err)
 	/* What goes may be what others were kept for. */
 	do {
 		error = read_directory(tree, err);
-	} while (error == 0 && sweep_images(tree) > 0);
+	} while (error == 0 && sweep_images(tree));
 	if (error == 0)
 		thaw(tree);
 	return error;
+}
+
+int
+tree_knows_all(const struct tree *tree, struct err *err)
+{
+	if (tree->unread[0] == '\0')
+		return 0;
+	return err_set(err, -EACCES,
+	    "%s%s: cannot be read, so nobody knows what it stands on; let its "
+	    "owner do this",
+	    tree->directory, tree->unread);
 }

@@ -358,6 +358,8 @@ tree_rollback(
 		error = tree_check_disks(&tree, disks, n, err);
 	if (error == 0)
 		error = tree_scan(&tree, err);
+	if (error == 0)
+		error = tree_knows_all(&tree, err);
 	for (; made < n && error == 0; made++)
 		error = prepare_rollback(
 		    &tree, set, disks[made], name, &held[made], err);

@@ -159,14 +159,11 @@ sweep_remains(const struct tree *tree, const char *file)
 		remove_file(tree, file, is_remains);
 }
 
-/* A name that a snapshot has given to a disk, and not got any further. */
+/* Whether the file has another name here. */
 static bool
-is_second_name(const struct tree *tree, const struct tree_node *node)
+has_another_name(const struct tree *tree, const struct tree_node *node)
 {
-	if (strchr(node->file, '@') == NULL ||
-	    is_listed(&tree->catalogue, node->file))
-		return false;
-	for (size_t i = 0; i < tree->n; i++)
+	for (size_t i = 0; i < tree->n && node->links > 1; i++)
 		if (&tree->nodes[i] != node &&
 		    tree->nodes[i].device == node->device &&
 		    tree->nodes[i].inode == node->inode)
@@ -174,24 +171,28 @@ is_second_name(const struct tree *tree, const struct tree_node *node)
 	return false;
 }
 
-size_t
+static bool
+sweep_image(const struct tree *tree, const struct tree_node *node)
+{
+	bool twice = has_another_name(tree, node);
+	/* What a snapshot has given to a disk, and not got any further. */
+	bool second = twice && strchr(node->file, '@') != NULL &&
+	    !is_listed(&tree->catalogue, node->file);
+
+	if ((twice ? node->named : node->children) > 0 ||
+	    (!second && !is_left_over(tree, node->file)))
+		return false;
+	return remove_file(tree, node->file, twice ? NULL : is_unused_image);
+}
+
+bool
 sweep_images(const struct tree *tree)
 {
-	size_t removed = 0;
-
-	for (size_t i = 0; i < tree->n; i++) {
-		const struct tree_node *node = &tree->nodes[i];
-
-		if (node->children > 0)
-			continue;
-		/* One of two names at a time. */
-		if (removed == 0 && is_second_name(tree, node))
-			removed += remove_file(tree, node->file, NULL);
-		else if (is_left_over(tree, node->file))
-			removed +=
-			    remove_file(tree, node->file, is_unused_image);
-	}
-	return removed;
+	/* One at a time: it may be one of two names. */
+	for (size_t i = 0; i < tree->n; i++)
+		if (sweep_image(tree, &tree->nodes[i]))
+			return true;
+	return false;
 }
 
 void

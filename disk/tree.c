@@ -285,7 +285,9 @@ tree_commit(struct tree *tree, struct err *err)
 	 * may change later. */
 	if (error == 0 && rebased)
 		error = write_catalogue(tree, err);
-	protect(tree);
+	/* Else it may have to be given back. */
+	if (error == 0)
+		protect(tree);
 	return error;
 }
 

@@ -27,10 +27,10 @@
 #define TREE_MAX_SYNCS 64
 
 struct tree_node {
-	char *file;               /* its name in the directory */
-	char *backing;            /* as the image says, or NULL */
-	struct tree_node *parent; /* NULL: none, or outside the directory */
-	unsigned int children;
+	char *file;                   /* its name in the directory */
+	char *backing;                /* as the image says, or NULL */
+	struct tree_node *parent;     /* NULL: none, or outside the directory */
+	unsigned int children, named; /* by this name of the file */
 	bool qcow2, frozen, hidden;
 	bool changed;           /* since it was frozen, by others */
 	bool another;           /* file of that name, it seems */
@@ -39,6 +39,7 @@ struct tree_node {
 	uint64_t size, file_bytes, frozen_at;
 	dev_t device;
 	ino_t inode;
+	nlink_t links;
 };
 
 struct tree {
@@ -50,6 +51,7 @@ struct tree {
 	bool switched;           /* see tree_commit() */
 	struct tree_node *nodes; /* sorted by name; after tree_scan() */
 	size_t n;
+	char unread[256]; /* one that may not be read; "": none */
 };
 
 /* Told as a long operation goes on; false ends it with -EINTR.  It goes on from
@@ -69,6 +71,8 @@ bool tree_is_wanted(const struct tree *tree);
 void tree_show_yielding(const struct tree *tree);
 /* Reads which images there are, and removes what was left behind. */
 int tree_scan(struct tree *tree, struct err *err);
+/* For who changes what others may stand on: 0, or -EACCES. */
+int tree_knows_all(const struct tree *tree, struct err *err);
 struct tree_node *tree_find(const struct tree *tree, const char *file);
 /* The path of a file of the tree. */
 int tree_path(const struct tree *tree, const char *file, char *path, size_t len,
