@@ -13,6 +13,7 @@
 #include "vmm/blk_image.h"
 #include "vmm/virtio_balloon.h"
 #include "vmm/virtio_blk.h"
+#include "vmm/virtio_console.h"
 #include "vmm/virtio_net.h"
 #include "vmm/virtio_rng.h"
 
@@ -232,6 +233,8 @@ struct parts {
 	struct memory *memory;
 	struct machine *machine;
 	struct loop *loop;
+	void (*wake)(void *arg); /* lets board_work() be called */
+	void *wake_arg;
 };
 
 /* A kind of them.  Their structs begin with a struct virtio_device and are all
@@ -247,6 +250,8 @@ struct board_kind {
 	void (*leave)(struct virtio_device *device);
 	/* Returns when its threads have no use for the engine any more. */
 	void (*settle)(struct virtio_device *device);
+	/* What it left to the loop's thread.  Without the lock. */
+	void (*work)(struct virtio_device *device);
 };
 
 static unsigned int
@@ -369,16 +374,54 @@ fini_balloon(struct virtio_device *device)
 	virtio_balloon_fini((struct virtio_balloon *)device);
 }
 
+/* As an entropy source, it is served when the loop comes to it. */
+static unsigned int
+count_consoles(const struct vm_config *config)
+{
+	return config->virtio_console != NULL && !config->virtual_clock;
+}
+
+static int
+init_console(struct virtio_device *device, const struct parts *parts,
+    unsigned int i, struct err *err)
+{
+	const struct virtio_console_setup setup = {
+		.socket = parts->config->virtio_console,
+		.machine = parts->machine,
+		.loop = parts->loop,
+		.wake = parts->wake,
+		.wake_arg = parts->wake_arg,
+	};
+
+	(void)i;
+	return virtio_console_init(
+	    (struct virtio_console *)device, &setup, err);
+}
+
+static void
+fini_console(struct virtio_device *device)
+{
+	virtio_console_fini((struct virtio_console *)device);
+}
+
+static void
+work_console(struct virtio_device *device)
+{
+	virtio_console_work((struct virtio_console *)device);
+}
+
 /* In the order of their slots. */
 static const struct board_kind kinds[] = {
 	{ sizeof(struct virtio_net), VIRTIO_NET_CLASS, count_nics, init_nic,
-	    fini_nic, leave_nic, NULL },
+	    fini_nic, .leave = leave_nic },
 	{ sizeof(struct virtio_blk), VIRTIO_BLK_CLASS, count_disks, init_disk,
-	    fini_disk, NULL, settle_disk },
+	    fini_disk, .settle = settle_disk },
 	{ sizeof(struct virtio_rng), VIRTIO_RNG_CLASS, count_rngs, init_rng,
-	    fini_rng, NULL, NULL },
+	    fini_rng, .leave = NULL },
 	{ sizeof(struct virtio_balloon), VIRTIO_BALLOON_CLASS, count_balloons,
-	    init_balloon, fini_balloon, NULL, NULL },
+	    init_balloon, fini_balloon, .leave = NULL },
+	{ sizeof(struct virtio_console), VIRTIO_CONSOLE_CLASS, count_consoles,
+	    init_console, fini_console, .work = work_console },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -430,7 +473,9 @@ board_init(struct board *board, const struct vm_config *config,
 	const struct parts parts = { .config = config,
 		.memory = memory,
 		.machine = &board->machine,
-		.loop = loop };
+		.loop = loop,
+		.wake = wake,
+		.wake_arg = arg };
 	int r;
 
 	memset(board, 0, sizeof(*board));
@@ -519,4 +564,7 @@ board_work(struct board *board)
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
 		if (board->com[i].console != NULL)
 			console_work(board->com[i].console);
+	for (unsigned int i = 0; i < board->ndevices; i++)
+		if (board->device[i].kind->work != NULL)
+			board->device[i].kind->work(board->device[i].device);
 }

@@ -10,7 +10,7 @@
  *     0x510            firmware configuration
  *     0x600            power management
  *     0xcf8            PCI: host bridge, then the virtio devices: network
- *                      cards, disks, entropy source, balloon
+ *                      cards, disks, entropy source, balloon, console
  *
  * The interrupt controllers and the 8254 are the engine's (engine.h).
  */

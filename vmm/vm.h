@@ -59,6 +59,8 @@ struct vm_config {
 	 * the process's standard input and output, COM2 goes nowhere. */
 	const char *console, *agent;
 	const char
+	    *virtio_console; /* the same for a virtio console; NULL: none */
+	const char
 	    *console_log; /* file that COM1 is also written to, or NULL */
 };
 

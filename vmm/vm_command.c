@@ -66,6 +66,8 @@ static const char usage[] =
     "  --console PATH      COM1 on a Unix socket; - is standard input and\n"
     "                      output (-), where Ctrl-] ends the VM\n"
     "  --agent PATH        COM2 on a Unix socket\n"
+    "  --virtio-console PATH\n"
+    "                      a console more, hvc0 for Linux, on a Unix socket\n"
     "  --console-log FILE  what the guest writes to COM1, too\n"
     "  --die-with-parent   ends when the process that started it does\n"
     "  --verbose           says what happens\n"
@@ -94,6 +96,7 @@ enum {
 	O_CONSOLE,
 	O_AGENT,
 	O_CONSOLE_LOG,
+	O_VIRTIO_CONSOLE,
 	O_DIE_WITH_PARENT,
 	O_VERBOSE,
 	O_HELP,
@@ -119,6 +122,7 @@ static const struct option options[] = {
 	{ "console", required_argument, NULL, O_CONSOLE },
 	{ "agent", required_argument, NULL, O_AGENT },
 	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
+	{ "virtio-console", required_argument, NULL, O_VIRTIO_CONSOLE },
 	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	{ "help", no_argument, NULL, O_HELP },
@@ -331,6 +335,7 @@ read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 		config->console = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		break;
 	case O_AGENT: config->agent = optarg; break;
+	case O_VIRTIO_CONSOLE: config->virtio_console = optarg; break;
 	case O_CONSOLE_LOG: config->console_log = optarg; break;
 	case O_DIE_WITH_PARENT: prctl(PR_SET_PDEATHSIG, SIGTERM); break;
 	case O_VERBOSE: log_set_level(LOG_INFO); break;

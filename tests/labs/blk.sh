@@ -1,6 +1,7 @@
 #!/bin/bash
-# Debian on our emulator with disks, an entropy source and a balloon: what it
-# writes is in the file and survives reboots, what it discards goes.
+# Debian on our emulator with disks, an entropy source, a balloon and a second
+# console: what it writes is in the file and survives reboots, what it discards
+# goes.
 . "$(dirname "$0")/tap.sh"
 for program in python3 make sha256sum; do
 	need blk $program
@@ -45,10 +46,10 @@ expect() {
 sum() { sha256sum | cut -d ' ' -f 1; }
 kib() { echo $(($(stat -c %b "$1") / 2)); }
 
-start --balloon 32M
+start --balloon 32M --virtio-console "$tmp/hvc"
 is $? "the guest starts"
 status 0 "Debian's drivers have their devices" \
-    "cd /sys/bus/virtio/drivers && ls -d virtio_blk/virtio0 virtio_blk/virtio1 virtio_rng/virtio2 virtio_balloon/virtio3"
+    "cd /sys/bus/virtio/drivers && ls -d virtio_blk/virtio0 virtio_blk/virtio1 virtio_rng/virtio2 virtio_balloon/virtio3 virtio_console/virtio4"
 expect "131072 16384" "the disks have their sizes" \
     'echo $(cat /sys/block/vda/size /sys/block/vdb/size)'
 expect "first disk1" "... and their names" \
@@ -101,6 +102,16 @@ status 0 "the entropy source is in use" \
     [ "$(ask 'head -c 100 /dev/hwrng | sha256sum')" != \
 	"$(ask 'head -c 100 /dev/hwrng | sha256sum')" ]
 is $? "... and gives other bytes each time"
+
+# ---- the second console ----
+
+# 300,000 bytes, more than the socket and the console hold.
+ask 'exec 3<>/dev/hvc0; stty raw -echo <&3; (read -r line <&3; echo "$line" >/tmp/typed; seq 52000 >&3) >/dev/null 2>&1 &' >/dev/null
+tests/labs/console "$tmp/hvc" 60 '^' 'a line for hvc0' '\n52000\n' >"$tmp/hvc.out" 2>"$tmp/out"
+[ "$(seq 52000 | sum)" = "$(sum <"$tmp/hvc.out")" ]
+is $? "what the guest writes to hvc0 arrives whole"
+note <"$tmp/out"
+expect "a line for hvc0" "... and what is typed there arrives, too" 'cat /tmp/typed'
 
 # ---- file systems, and other boots ----
 

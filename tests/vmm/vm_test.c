@@ -401,10 +401,10 @@ wrong_command_lines_end_with_two(void **state)
 		    "vm vm: --nic mtu=67: out of range; use 68 to 65521\n" },
 		{ { "vm", "--nic", "socket=/x,speed=9", NULL },
 		    "vm vm: --nic speed=9: not known; use socket=PATH, "
-		    "mac=MAC or mtu=BYTES\n" },
+		    "mac=MAC, mtu=BYTES or queues=N\n" },
 		{ { "vm", "--nic", "socket", NULL },
-		    "vm vm: --nic socket: no value; use socket=PATH, mac=MAC "
-		    "or mtu=BYTES\n" },
+		    "vm vm: --nic socket: no value; use socket=PATH, mac=MAC, "
+		    "mtu=BYTES or queues=N\n" },
 		{ { "vm", "--exit-port=0", NULL },
 		    "vm vm: --exit-port=0: not a port; use 0x1 to 0xfffc, as "
 		    "0xf4\n" },
