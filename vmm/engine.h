@@ -93,6 +93,18 @@ struct msi {
 	uint32_t data;
 };
 
+/* What another process, the device of a ring, writes into it; see ring(). */
+struct engine_ring {
+	uint64_t address, bytes;
+	/* A CPU has read from there, whose thread this is: tells written() what
+	 * the device has written by now, of which the ring speaks. */
+	void (*read)(void *arg,
+	    void (*written)(void *to, uint64_t address, uint64_t bytes),
+	    void *to);
+	void *arg;
+	struct engine_ring *next; /* the engine's */
+};
+
 struct engine {
 	const char *name; /* "kvm" */
 
@@ -163,6 +175,12 @@ struct engine {
 	 * run() or with a lock that its callbacks take.  NULL: no need. */
 	void (*written)(
 	    struct engine_vm *vm, const struct iovec *piece, unsigned int n);
+	/* The device of this ring is another process, which tells nobody: what
+	 * the engine keeps of the code that it writes is void before a CPU acts
+	 * on what it read from the ring.  Begins (on) in a callback of run() or
+	 * before a CPU runs, ends at any time: after that read() is not called.
+	 * The struct is the caller's.  NULL: no need. */
+	void (*ring)(struct engine_vm *vm, struct engine_ring *ring, bool on);
 };
 
 extern const struct engine *const engines[]; /* NULL at the end */

@@ -176,6 +176,10 @@ net_start(struct virtio_device *device)
 		virtq_start(&net->control, device, 2 * net->pairs);
 		virtio_kick(device, 2 * net->pairs);
 	}
+	/* Only frames that come in are written to memory. */
+	for (unsigned int i = 0; i < net->pairs; i++)
+		virtq_watch_start(
+		    &net->received[i], net->machine, device, 2 * i);
 	/* Without a back end the card works with its link down. */
 	if (has_back_end(net) && serve(net, false) < 0)
 		hang_up(net);
@@ -191,6 +195,8 @@ net_stop(struct virtio_device *device)
 	struct err err = { "" };
 
 	net->life++;
+	for (unsigned int i = 0; i < net->pairs; i++)
+		virtq_watch_stop(&net->received[i], net->machine);
 	virtq_stop(&net->control);
 	if (!net->serving)
 		return;

@@ -21,6 +21,7 @@
 #include "vmm/vhost_front.h"
 #include "vmm/virtio.h"
 #include "vmm/virtq.h"
+#include "vmm/virtq_watch.h"
 
 #define VIRTIO_NET_PAIRS_MAX  8 /* of a receive and a transmit queue */
 #define VIRTIO_NET_QUEUE_SIZE 256
@@ -49,6 +50,7 @@ struct virtio_net {
 	struct loop_watch *link_watch;
 	uint64_t backend; /* features of the last back end */
 	bool serving;     /* it has the rings */
+	struct virtq_watch received[VIRTIO_NET_PAIRS_MAX];
 	struct loop_watch *watch;
 	struct loop_timer retry;
 	uint64_t retry_ns;

@@ -150,6 +150,16 @@ walk(const struct virtq *q, struct virtq_chain *chain, const uint8_t *table,
 	return false;
 }
 
+bool
+virtq_look(const struct virtq *q, uint16_t head, struct virtq_chain *chain)
+{
+	*chain = (struct virtq_chain){ .piece = chain->piece,
+		.max = chain->max,
+		.head = head,
+		.reads = chain->piece };
+	return walk(q, chain, q->desc, q->size, head, false);
+}
+
 enum virtq_got
 virtq_take(struct virtq *q, struct virtq_chain *chain)
 {
@@ -166,12 +176,22 @@ virtq_take(struct virtq *q, struct virtq_chain *chain)
 		return VIRTQ_BROKEN;
 	}
 	q->next++;
-	*chain = (struct virtq_chain){ .piece = chain->piece,
-		.max = chain->max,
-		.head = head,
-		.reads = chain->piece };
-	return walk(q, chain, q->desc, q->size, head, false) ? VIRTQ_TAKEN
-							     : VIRTQ_BAD;
+	return virtq_look(q, head, chain) ? VIRTQ_TAKEN : VIRTQ_BAD;
+}
+
+uint16_t
+virtq_given_back(const struct virtq *q)
+{
+	return __atomic_load_n(&q->device[IDX], __ATOMIC_ACQUIRE);
+}
+
+uint32_t
+virtq_given_head(const struct virtq *q, uint16_t n)
+{
+	uint32_t head;
+
+	memcpy(&head, &q->device[RING + 4 * (n & (q->size - 1))], sizeof(head));
+	return head;
 }
 
 void

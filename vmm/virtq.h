@@ -70,6 +70,13 @@ void virtq_stop(struct virtq *q);
 /* The next chain; fills in *chain from head on. */
 enum virtq_got virtq_take(struct virtq *q, struct virtq_chain *chain);
 
+/* For those who only look: how many chains the device gave back, the head of
+ * the nth, and what it is made of.  False: that makes no sense. */
+uint16_t virtq_given_back(const struct virtq *q);
+uint32_t virtq_given_head(const struct virtq *q, uint16_t n);
+bool virtq_look(
+    const struct virtq *q, uint16_t head, struct virtq_chain *chain);
+
 /* Gives a chain back, with bytes of it written. */
 void virtq_put(struct virtq *q, uint16_t head, uint32_t bytes);
 

@@ -1,6 +1,7 @@
 /*
  * Code that a device writes while the interpreter executes it: what runs after
- * written() has returned is what is in memory.
+ * written() has returned is what is in memory, and so is what runs after the
+ * guest has read of it in the ring of a device that is another process.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include "vmm/chips/engine_chips.h"
 #include "vmm/engine_io.h"
 #include "vmm/le.h"
+#include "vmm/virtq_watch.h"
 
 #define CODE       0x1000
 #define FUNCTION   0x2ffe /* its immediate value is in two pages */
@@ -24,6 +26,10 @@
 #define ROUNDS     500
 #define LIMIT_S    30
 #define FUNCTION_N 4
+#define DESC       0x600 /* a queue of four */
+#define DRIVER     0x640
+#define USED       0x700
+#define QUEUE_SIZE 4
 
 static const struct engine *const engine = &engine_emulate_pc;
 
@@ -39,6 +45,26 @@ extern const uint8_t guest_sleeper[], guest_sleeper_end[];
 __asm__(".pushsection .rodata\n.code16\nguest_sleeper:\n"
 	"movw $1, %ss:(0x502); cli; 1: hlt; jmp 1b\n"
 	"guest_sleeper_end:\n.code64\n.popsection");
+
+/* As a driver without interrupts: waits for the next used entry, calls what
+ * was received, stores what it returned, counts. */
+extern const uint8_t guest_driver[], guest_driver_end[];
+__asm__(".pushsection .rodata\n.code16\nguest_driver:\n"
+	"xorw %ax, %ax; movw %ax, %ds; movw %ax, %ss; movw $0x7000, %sp\n"
+	"movw $0x2ffe, %bx; xorw %cx, %cx\n"
+	"1: call *%bx; cmpw (0x702), %cx; je 1b\n"
+	"incw %cx; call *%bx; movw %ax, (0x500); incw (0x502); jmp 1b\n"
+	"guest_driver_end:\n.code64\n.popsection");
+
+/* The same, but it copies the ring before it looks. */
+extern const uint8_t guest_copier[], guest_copier_end[];
+__asm__(".pushsection .rodata\n.code16\nguest_copier:\n"
+	"xorw %ax, %ax; movw %ax, %ds; movw %ax, %ss; movw $0x7000, %sp\n"
+	"movw %ax, %es; movw $0x2ffe, %bx; xorw %dx, %dx\n"
+	"1: call *%bx; movw $0x700, %si; movw $0x900, %di; movw $36, %cx\n"
+	"rep movsb; cmpw (0x902), %dx; je 1b\n"
+	"incw %dx; call *%bx; movw %ax, (0x500); incw (0x502); jmp 1b\n"
+	"guest_copier_end:\n.code64\n.popsection");
 
 struct rig {
 	struct memory memory;
@@ -196,6 +222,124 @@ a_device_does_not_wait_for_a_cpu_that_sleeps(void **state)
 		put_function(rig, round);
 }
 
+/* ---- a device in another process ---- */
+
+struct other_process {
+	struct rig *rig;
+	struct machine machine;
+	struct virtio_device device;
+	struct virtq_watch watch;
+	uint16_t idx;
+};
+
+/* One buffer of two pieces, and an indirect one. */
+static void
+lay_out(struct rig *rig, struct other_process *p)
+{
+	uint8_t *desc = memory_at(&rig->memory, DESC, 64);
+	uint8_t *table = memory_at(&rig->memory, DRIVER + 0x20, 16);
+
+	put_le64(desc, FUNCTION);
+	put_le32(desc + 8, 1);
+	put_le16(desc + 12, 3); /* NEXT, WRITE */
+	put_le16(desc + 14, 1);
+	put_le64(desc + 16, FUNCTION + 1);
+	put_le32(desc + 24, FUNCTION_N - 1);
+	put_le16(desc + 28, 2);
+	put_le64(table, FUNCTION);
+	put_le32(table + 8, FUNCTION_N);
+	put_le16(table + 12, 2);
+	put_le64(desc + 32, DRIVER + 0x20);
+	put_le32(desc + 40, 16);
+	put_le16(desc + 44, 4); /* INDIRECT */
+	p->rig = rig;
+	p->machine.memory = &rig->memory;
+	p->machine.vm = rig->vm;
+	p->device = (struct virtio_device){ .memory = &rig->memory,
+		.nqueues = 1,
+		.features = VIRTIO_BIT(28),
+		.queue = { { .size = QUEUE_SIZE,
+		    .enabled = true,
+		    .desc = DESC,
+		    .driver = DRIVER,
+		    .device = USED } } };
+}
+
+/* It writes the buffer, and that it did; nobody here is told. */
+static void
+receive_function(struct other_process *p, uint16_t value, uint32_t head)
+{
+	struct rig *rig = p->rig;
+	uint8_t *used = memory_at(&rig->memory, USED, 38);
+	uint8_t code[FUNCTION_N] = { 0xb8, 0, 0, 0xc3 };
+
+	put_le16(code + 1, value);
+	memcpy(
+	    memory_at(&rig->memory, FUNCTION, FUNCTION_N), code, sizeof(code));
+	put_le32(used + 4 + 8 * (p->idx % QUEUE_SIZE), head);
+	p->idx++;
+	__atomic_store_n(
+	    (uint16_t *)(void *)(used + 2), p->idx, __ATOMIC_RELEASE);
+}
+
+static void
+serve_guest(struct rig *rig, const uint8_t *code, const uint8_t *end)
+{
+	struct other_process p = { 0 };
+
+	lay_out(rig, &p);
+	virtq_watch_start(&p.watch, &p.machine, &p.device, 0);
+	start(rig, code, end);
+	for (uint16_t round = 1; round < ROUNDS; round++) {
+		uint16_t value = (uint16_t)(round << 8 | round >> 8 | round);
+		uint16_t count = word(rig, RESULT + 2);
+
+		receive_function(&p, value, round % 2 == 0 ? 0 : 2);
+		while (word(rig, RESULT + 2) == count)
+			sched_yield();
+		if (word(rig, RESULT) != value)
+			fail_msg("round %u: %#x instead of %#x", round,
+			    word(rig, RESULT), value);
+	}
+	virtq_watch_stop(&p.watch, &p.machine);
+}
+
+static void
+code_from_another_process_runs_once_the_ring_was_read(void **state)
+{
+	serve_guest(*state, guest_driver, guest_driver_end);
+}
+
+static void
+copy_of_the_ring_is_a_look_at_it(void **state)
+{
+	serve_guest(*state, guest_copier, guest_copier_end);
+}
+
+static void
+ring_that_makes_no_sense_is_survived(void **state)
+{
+	struct rig *rig = *state;
+	struct other_process p = { 0 };
+	uint8_t *desc = memory_at(&rig->memory, DESC, 64);
+
+	lay_out(rig, &p);
+	put_le16(desc + 14, 0); /* a chain that bites its tail */
+	put_le64(desc + 32, UINT64_MAX - 4);
+	virtq_watch_start(&p.watch, &p.machine, &p.device, 0);
+	start(rig, guest_driver, guest_driver_end);
+	for (uint32_t i = 0; i < 50; i++) {
+		uint16_t count = word(rig, RESULT + 2);
+
+		if (i == 20)
+			p.idx = (uint16_t)(p.idx + 1000);
+		receive_function(&p, 1, i * i * i * 77);
+		while (word(rig, RESULT + 2) == count)
+			sched_yield();
+	}
+	virtq_watch_stop(&p.watch, &p.machine);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -204,6 +348,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(code_that_a_device_wrote_is_what_runs_next),
 		TEST(a_device_does_not_wait_for_a_cpu_that_sleeps),
+		TEST(code_from_another_process_runs_once_the_ring_was_read),
+		TEST(copy_of_the_ring_is_a_look_at_it),
+		TEST(ring_that_makes_no_sense_is_survived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ struct fake_engine {
 	/* Called for what devices write; NULL: nobody. */
 	void (*written)(void *arg, const struct iovec *piece, unsigned int n);
 	void *written_arg;
+	struct engine_ring *rings; /* of other processes */
 };
 
 static inline struct fake_engine *
@@ -90,6 +91,21 @@ fake_written(struct engine_vm *vm, const struct iovec *piece, unsigned int n)
 		fake->written(fake->written_arg, piece, n);
 }
 
+static inline void
+fake_ring(struct engine_vm *vm, struct engine_ring *ring, bool on)
+{
+	struct engine_ring **at = &fake_of(vm)->rings;
+
+	while (*at != NULL && *at != ring)
+		at = &(*at)->next;
+	if (!on && *at != NULL)
+		*at = ring->next;
+	if (on && *at == NULL) {
+		ring->next = NULL;
+		*at = ring;
+	}
+}
+
 static const struct engine fake_engine_ops = {
 	.name = "fake",
 	.has_chips = true,
@@ -98,6 +114,7 @@ static const struct engine fake_engine_ops = {
 	.msi_fd = fake_msi_fd,
 	.notify_fd = fake_notify_fd,
 	.written = fake_written,
+	.ring = fake_ring,
 };
 
 static inline void

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "tests/vmm/back_end.h"
 #include "tests/vmm/driver_ring.h"
+#include "tests/vmm/fake_engine.h"
 #include "vmm/virtio_net.h"
 
 #define VERSION_1    (UINT64_C(1) << 32)
@@ -596,12 +597,34 @@ a_back_end_that_speaks_unasked_is_left(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* What comes by them may be code. */
+static void
+the_engine_hears_of_receive_rings_alone(void **state)
+{
+	struct rig *rig = *state;
+	struct fake_engine fake;
+
+	fake_engine_init(&fake);
+	rig->machine.vm = &fake.vm;
+	expect_back_end(rig, BACK_RIGHT, 0);
+	assert_int_equal(make_card(rig, 0, NULL), 0);
+	assert_null(fake.rings);
+	drive(rig, VERSION_1);
+	assert_non_null(fake.rings);
+	assert_int_equal(fake.rings->address, RING_AT(0) + 0x2000);
+	assert_int_equal(fake.rings->bytes, 6 + 8 * VIRTIO_NET_QUEUE_SIZE);
+	assert_null(fake.rings->next);
+	virtio_reset(&rig->net.device);
+	assert_null(fake.rings);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(offers_what_both_sides_know_and_its_own),
 		CASE(the_back_end_gets_its_features_and_rings),
+		CASE(the_engine_hears_of_receive_rings_alone),
 		CASE(the_driver_says_how_many_pairs_are_used),
 		CASE(commands_that_make_no_sense_are_refused),
 		CASE(pairs_come_with_their_control_queue_or_not_at_all),

@@ -733,6 +733,15 @@ written(struct engine_vm *evm, const struct iovec *piece, unsigned int n)
 		vm->engine->written(vm->inner, piece, n);
 }
 
+static void
+ring(struct engine_vm *evm, struct engine_ring *of, bool on)
+{
+	struct chips_vm *vm = vm_of(evm);
+
+	if (vm->engine->ring != NULL)
+		vm->engine->ring(vm->inner, of, on);
+}
+
 static uint64_t
 virtual_ns(const struct engine_vm *evm)
 {
@@ -780,4 +789,5 @@ const struct engine engine_emulate_pc = {
 	.retired = retired,
 	.virtual_ns = virtual_ns,
 	.written = written,
+	.ring = ring,
 };

@@ -331,6 +331,10 @@ struct emu_vm {
 	uint64_t generations; /* the last one given to a CPU */
 	struct emu_cpu *cpu[ENGINE_CPUS_MAX];
 	unsigned int ncpus;
+	/* of other processes' devices (ring.c) */
+	pthread_mutex_t rings_lock;
+	struct engine_ring *rings;
+	_Atomic uint64_t ring_pages;
 	/* whose turn it is: one CPU executes at a time */
 	pthread_mutex_t lock;
 	pthread_cond_t turn;
@@ -413,6 +417,15 @@ const struct op *emu_branch(
 const struct op *emu_follow(struct emu_cpu *cpu, struct link *link);
 int emu_code_init(struct emu_vm *vm); /* 0 or -1: no memory */
 void emu_code_free(struct emu_vm *vm);
+
+/* ---- ring.c: what other processes write ---- */
+
+/* engine->ring(). */
+void emu_ring(struct engine_vm *vm, struct engine_ring *ring, bool on);
+/* Are reads of the page at phys to be seen? */
+bool emu_is_ring_page(struct emu_vm *vm, uint64_t phys);
+/* There was one. */
+void emu_ring_read(struct emu_vm *vm, uint64_t phys, unsigned int bytes);
 
 /* ---- decode.c ---- */
 

@@ -572,6 +572,7 @@ vm_free(struct engine_vm *evm)
 	emu_code_free(vm);
 	pthread_cond_destroy(&vm->turn);
 	pthread_mutex_destroy(&vm->lock);
+	pthread_mutex_destroy(&vm->rings_lock);
 	free(vm);
 }
 
@@ -588,6 +589,7 @@ vm_new(const struct engine_config *config, struct err *err)
 	vm->memory = config->memory;
 	vm->io = config->io;
 	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->rings_lock, NULL);
 	pthread_cond_init(&vm->turn, NULL);
 	if (emu_code_init(vm) < 0) {
 		err_sys(err, -ENOMEM, "give the VM less memory", "emulate");
@@ -650,4 +652,5 @@ const struct engine engine_emulate = {
 	.retired = retired,
 	.stop_at = stop_at,
 	.written = written,
+	.ring = emu_ring,
 };

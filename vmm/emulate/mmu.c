@@ -51,6 +51,7 @@ phys_read(
 
 	if (p != NULL) {
 		memcpy(&value, p, bytes);
+		emu_ring_read(cpu->vm, phys, bytes);
 		return value;
 	}
 	emu_out(cpu, op);
@@ -278,6 +279,8 @@ remember(struct emu_cpu *cpu, uint64_t addr, const struct walk *w,
 		if (!allowed(cpu, w->flags, ACCESS_READ, user))
 			return;
 	}
+	if (emu_is_ring_page(cpu->vm, page))
+		return;
 	tlb_fill(tlb, ACCESS_READ, addr,
 	    (uint64_t)(uintptr_t)host - (addr & PAGE_MASK), w);
 }
@@ -406,6 +409,9 @@ emu_host(
 		return p;
 	w = lookup(cpu, op, addr, access, program(cpu));
 	p = memory_at(cpu->vm->memory, w.phys, 1);
+	if (p != NULL && access == ACCESS_READ &&
+	    emu_is_ring_page(cpu->vm, w.phys))
+		return NULL;
 	if (p != NULL && access == ACCESS_WRITE) {
 		uint64_t n =
 		    (uint64_t)((uint8_t *)p - cpu->vm->memory->base) >> 12;
