@@ -448,8 +448,11 @@ enter(struct cable_way *way, const struct frame *frame, uint64_t now_ns)
 void
 cable_enter(struct cable_way *way, struct burst *burst)
 {
-	uint64_t now_ns = loop_now_ns(way->loop);
+	uint64_t now_ns;
 
+	/* A round of the loop may be long, and the frame younger than that. */
+	loop_update_now(way->loop);
+	now_ns = loop_now_ns(way->loop);
 	advance(way, now_ns);
 	for (unsigned int i = 0; i < burst->n; i++)
 		node_judge(&way->node, &burst->frame[i],

@@ -214,6 +214,13 @@ struct passage {
 	enum reason refusal;
 };
 
+/* The end that it is seen at first. */
+static struct port *
+first_end(const struct passage *p)
+{
+	return p->port != NULL ? p->port : p->peer;
+}
+
 static uint64_t
 burst_bytes(const struct burst *burst)
 {
@@ -283,10 +290,8 @@ take_what_fits(struct port *peer, struct burst *burst)
 static void
 deliver(const struct passage *p)
 {
-	struct port *end = p->port != NULL ? p->port : p->peer;
-
 	if (p->refusal != DROP_NONE)
-		node_judge_all(end->node, p->burst, p->refusal);
+		node_judge_all(first_end(p)->node, p->burst, p->refusal);
 	else if (p->way != NULL)
 		cable_enter(p->way, p->burst);
 	else if (some_too_long(p->peer, p->burst))
@@ -337,7 +342,7 @@ static void
 hand_over(const struct passage *p)
 {
 	struct port *port = p->port, *peer = p->peer;
-	struct port *first = port != NULL ? port : peer;
+	struct port *first = first_end(p);
 	uint64_t bytes = burst_bytes(p->burst);
 
 	if (first->watchers == NULL &&

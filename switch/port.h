@@ -155,12 +155,11 @@ struct port {
 	struct node *node;
 	char name[NODE_NAME_BYTES]; /* "gw.inside": unique in the lab */
 	struct port *peer;          /* the cable's other end, or NULL */
-	struct cable *cable; /* what is to happen on it, NULL: nothing ever */
-	struct cable_way
-	    *way;           /* the same for frames from here, NULL: nothing */
-	bool down;          /* link down by command */
-	uint8_t accepts;    /* FRAME_TODO bits that take() can do itself */
-	uint32_t mtu_bytes; /* largest frame that take() accepts, 0: any */
+	struct cable *cable;   /* what may happen on it, NULL: nothing ever */
+	struct cable_way *way; /* for frames from here, NULL: it is plain */
+	bool down;             /* link down by command */
+	uint8_t accepts;       /* FRAME_TODO bits that take() can do itself */
+	uint32_t mtu_bytes;    /* largest frame that take() accepts, 0: any */
 	struct watcher *watchers;
 	/* Frames and bytes out of and into the node by this port.  out counts
 	 * what was sent, whatever became of it; out_drops of it was refused by

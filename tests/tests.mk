@@ -19,6 +19,7 @@ test:
 # ---- a guest of theirs ----
 
 include tests/vmm/multiboot/multiboot.mk
+include tests/bench/cable/cable.mk
 include tests/bench/emulate/emulate.mk
 include tests/labs/hostile/hostile.mk
 
@@ -26,12 +27,13 @@ include tests/labs/hostile/hostile.mk
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
-bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS)
+bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE)
 	@tests/deps.sh bench
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
 	@echo "== disks beside QEMU"; BUILD=$(BUILD) tests/bench/disk.py
 	@$(MAKE) -s guest
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
+	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
 # names the folders, or single .c files, that it needs, highest first ----

@@ -1,4 +1,4 @@
-/* libs: lab/arena.c lab/problem.c lab/nearest.c lab/names.c lab/units.c lab/yaml.c lab/schema.c lab/schema_read.c lab/schema_value.c lab/wire.c lab/model.c lab/check.c lab/check_wire.c lab/filter.c lab/draw.c lab/draw_diagram.c lab/draw_outline.c lab/draw_graph.c switch net base */
+/* libs: lab/arena.c lab/problem.c lab/nearest.c lab/names.c lab/units.c lab/yaml.c lab/schema.c lab/schema_read.c lab/schema_value.c lab/wire.c lab/model.c lab/check.c lab/check_vm.c lab/check_wire.c lab/filter.c lab/draw.c lab/draw_diagram.c lab/draw_graph.c lab/draw_layout.c lab/draw_outline.c lab/draw_svg.c pcap-tools/svg.c vmm/blk_image.c switch disk net base */
 /*
  * A lab file: either problems with places in the file, or a lab that is whole.
  */
