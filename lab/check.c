@@ -29,6 +29,7 @@
 #include "lab/nearest.h"
 #include "lab/port_kinds.h"
 #include "lab/schema.h"
+#include "lab/switch_control.h"
 
 #define COMMAND_MAX_BYTES 500
 #define REGEX_MAX_BYTES   200
@@ -1210,6 +1211,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 	check_switches(c);
 	check_ports(c);
 	check_routers(c);
+	lab_check_control(lab, problems);
 	lab_check_wires(lab, problems);
 	lab_check_trees(lab, problems);
 	lab_check_switches(lab, problems);

@@ -157,7 +157,11 @@ const struct command command_show = {
 		"  vms       the virtual machines and their processes\n"
 		"  cables    which port is joined to which, and what happens "
 		"on the way\n"
-		"  drops     frames that ended at a node, and why",
+		"  drops     frames that ended at a node, and why\n"
+		"  bonds     the links of bonds, and what LACP has agreed\n"
+		"  lldp      the neighbours heard of by LLDP\n"
+		"  groups    the ports that want multicast groups\n"
+		"  mrouters  multicast routers and queriers",
 	.options = show_options,
 	.min_args = 1,
 	.max_args = 2,

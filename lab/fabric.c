@@ -70,6 +70,8 @@ plug_in(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	const struct lab_port *lp = f->lab->ports[i];
 	char name[NODE_NAME_BYTES];
 	struct port *port;
+	size_t sw;
+	int e;
 
 	if (lp->peer != NULL) {
 		/* Both ends must be there: the second one does it. */
@@ -82,9 +84,12 @@ plug_in(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	/* Names are at most LAB_NAME_MAX letters each. */
 	snprintf(
 	    name, sizeof(name), "%.20s.%.41s", lp->sw->item.name, lp->full);
-	port =
-	    switch_add_port(f->switches[lp->sw - f->lab->switches], name, err);
-	return port == NULL ? -ENOMEM : join(f, f->ports[i], port, seed, err);
+	sw = (size_t)(lp->sw - f->lab->switches);
+	port = switch_add_port(f->switches[sw], name, err);
+	if (port == NULL)
+		return -ENOMEM;
+	e = switch_control_plug(&f->controls[sw], port, lp, err);
+	return e < 0 ? e : join(f, f->ports[i], port, seed, err);
 }
 
 /* What the lab file says about a port's cable, and the switch's end of it. */
@@ -243,9 +248,10 @@ says_of(const struct lab_stp *stp, const char *to)
 
 /* Of the end of a cable, if it is in a tree. */
 static int
-set_tree_port(struct fabric *f, struct port *port, struct err *err)
+set_tree_port(struct fabric *f, struct port *end, struct err *err)
 {
-	int i = fabric_switch_of(f, port);
+	int i = fabric_switch_of(f, end);
+	struct port *port;
 	struct stp_port_options options;
 	const struct lab_switch *sw;
 	const char *to;
@@ -254,6 +260,7 @@ set_tree_port(struct fabric *f, struct port *port, struct err *err)
 	if (i < 0 || f->trees[i] == NULL)
 		return 0;
 	sw = &f->lab->switches[i];
+	port = switch_bridge_port(end); /* a bond is one to the tree */
 	to = port->name + strlen(sw->item.name) + 1;
 	e = tree_port_options(&options, &sw->stp, says_of(&sw->stp, to),
 	    lab_port(f->lab, to), err);
@@ -300,9 +307,13 @@ add_switch(struct fabric *f, unsigned int i, struct err *err)
 		.reserved = reserved_of(sw),
 		.no_guard = !sw->loop_guard,
 	};
+	int e;
 
 	f->switches[i] = switch_new(f->loop, sw->item.name, &options, err);
-	return f->switches[i] == NULL ? -ENOMEM : add_tree(f, i, err);
+	if (f->switches[i] == NULL)
+		return -ENOMEM;
+	e = switch_control_init(&f->controls[i], f->switches[i], sw, err);
+	return e < 0 ? e : add_tree(f, i, err);
 }
 
 static int
@@ -469,15 +480,16 @@ alloc_tables(struct fabric *f, struct err *err)
 			    (unsigned int)lab->switches[i].uplinks[k].cables;
 	f->switches = calloc(lab->nswitches + 1, sizeof(f->switches[0]));
 	f->trees = calloc(lab->nswitches + 1, sizeof(f->trees[0]));
+	f->controls = calloc(lab->nswitches + 1, sizeof(f->controls[0]));
 	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
 	f->hosts = calloc(lab->nhosts + 1, sizeof(f->hosts[0]));
 	f->outside = calloc(lab->nvms + lab->nplugs + 1, sizeof(f->outside[0]));
 	f->ports = calloc(lab->nports + 1, sizeof(f->ports[0]));
 	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
 	f->cable = calloc(f->max_cables + 1, sizeof(f->cable[0]));
-	if (f->switches == NULL || f->trees == NULL || f->routers == NULL ||
-	    f->hosts == NULL || f->outside == NULL || f->ports == NULL ||
-	    f->cables == NULL || f->cable == NULL)
+	if (f->switches == NULL || f->trees == NULL || f->controls == NULL ||
+	    f->routers == NULL || f->hosts == NULL || f->outside == NULL ||
+	    f->ports == NULL || f->cables == NULL || f->cable == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -530,6 +542,13 @@ fabric_new(struct loop *loop, const struct lab *lab, uint64_t seed,
 }
 
 void
+fabric_stop(struct fabric *f)
+{
+	for (unsigned int i = 0; i < f->lab->nswitches; i++)
+		switch_control_stop(&f->controls[i]);
+}
+
+void
 fabric_free(struct fabric *f)
 {
 	const struct lab *lab;
@@ -537,6 +556,8 @@ fabric_free(struct fabric *f)
 	if (f == NULL)
 		return;
 	lab = f->lab;
+	for (unsigned int i = 0; f->controls != NULL && i < lab->nswitches; i++)
+		switch_control_free(&f->controls[i]);
 	for (unsigned int i = 0; i < f->ncables; i++)
 		cable_free(f->cable[i]);
 	/* Ports of VMs and plugs are owned here, all others by their nodes. */
@@ -554,6 +575,7 @@ fabric_free(struct fabric *f)
 		switch_free(f->switches[i]);
 	free(f->switches);
 	free(f->trees);
+	free(f->controls);
 	free(f->routers);
 	free(f->hosts);
 	free(f->outside);

@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "lab/model.h"
+#include "lab/switch_control.h"
 #include "router/router.h"
 #include "switch/port.h"
 #include "switch/stp_switch.h"
@@ -20,6 +21,7 @@ struct fabric {
 	const struct lab *lab;
 	struct lan_switch **switches; /* in the lab's order, as the next */
 	struct stp_switch **trees;    /* of the switches; NULL: none */
+	struct switch_control *controls;
 	struct router **routers;
 	struct traffic **hosts;
 	struct node *outside; /* of each VM, then of each plug */
@@ -35,6 +37,8 @@ struct fabric {
  * *err says why, with nothing left behind. */
 struct fabric *fabric_new(struct loop *loop, const struct lab *lab,
     uint64_t seed, const char *sockets, struct err *err);
+/* Nodes say goodbye to whom it may concern. */
+void fabric_stop(struct fabric *fabric);
 void fabric_free(struct fabric *fabric); /* NULL is fine */
 
 /* A port of a node ("gw.inside") or of a switch ("lan.gw.inside"). */

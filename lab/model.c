@@ -99,6 +99,11 @@ resolve_port(struct lab *lab, struct lab_port *port)
 
 	if (port->sw_name != NULL)
 		port->sw = lab_switch(lab, port->sw_name);
+	if (port->sw != NULL && port->bond_name != NULL)
+		for (unsigned int i = 0; i < port->sw->nbonds; i++)
+			if (strcmp(port->sw->bonds[i].item.name,
+				port->bond_name) == 0)
+				port->bond = &port->sw->bonds[i];
 	if (port->cable == NULL)
 		return;
 	peer = lab_port(lab, port->cable);

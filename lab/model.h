@@ -99,6 +99,33 @@ struct lab_mirror {
 	const char *to; /* NODE.PORT */
 };
 
+struct lab_bond {
+	struct lab_item item;
+	int mode; /* enum bond_mode */
+	int hash; /* enum flow_level */
+	int rate; /* 0: slow, 1: fast */
+	bool symmetric, individual;
+	uint64_t min_links, max_links, system_priority, key; /* 0: default */
+};
+
+enum lab_lldp_mode { LLDP_BOTH, LLDP_SEND, LLDP_RECEIVE };
+
+struct lab_lldp {
+	struct lab_item item;
+	int mode; /* enum lab_lldp_mode */
+	uint64_t interval_ns, hold;
+	uint32_t address;
+};
+
+struct lab_snooping {
+	struct lab_item item;
+	uint32_t querier; /* 0: none */
+	int unregistered; /* enum groups_unregistered */
+	bool fast_leave;
+	uint64_t query_ns, response_ns, last_ns, robustness, igmp, mld;
+	uint64_t max_groups;
+};
+
 struct lab_switch {
 	struct lab_item item;
 	uint64_t ageing_ns, macs;
@@ -109,6 +136,10 @@ struct lab_switch {
 	unsigned int nmirrors;
 	struct lab_texts forward; /* reserved addresses */
 	bool loop_guard;
+	struct lab_bond *bonds;
+	unsigned int nbonds;
+	struct lab_lldp lldp;         /* item.node NULL: it is silent */
+	struct lab_snooping snooping; /* the same: groups are flooded */
 };
 
 struct lab_reserve {
@@ -126,9 +157,13 @@ struct lab_port {
 	const struct lab_item *owner;
 	const char *sw_name, *cable; /* where it is plugged: one of them */
 	struct lab_switch *sw;
-	struct lab_port *peer;  /* the other end of a direct cable */
-	struct mac mac;         /* as given, or derived from the name */
-	struct ip4_net address; /* addr 0: by DHCP, or none */
+	const char *bond_name; /* at the switch */
+	uint64_t bond_priority;
+	bool multicast_router;
+	const struct lab_bond *bond; /* of bond_name, resolved */
+	struct lab_port *peer;       /* the other end of a direct cable */
+	struct mac mac;              /* as given, or derived from the name */
+	struct ip4_net address;      /* addr 0: by DHCP, or none */
 	uint32_t gateway, dns;
 	uint64_t mtu;    /* IP, bytes; 0: the default */
 	uint64_t queues; /* VMs: pairs of them */

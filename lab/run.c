@@ -445,6 +445,8 @@ bring_down(struct run *r, struct err *err)
 	expects_free(&r->expects);
 	if (r->with_guests)
 		guests_stop(&r->guests);
+	if (r->fabric != NULL)
+		fabric_stop(r->fabric);
 	for (unsigned int i = 0; r->captures != NULL && i < r->lab->ncaptures;
 	     i++)
 		if (capture_free(r->captures[i], err) < 0)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 
 #include "base/loop.h"
+#include "switch/aggregation.h"
+#include "switch/groups.h"
 #include "switch/stp.h"
 #include "switch/switch.h"
 #include "switch/vlan.h"
@@ -47,29 +49,64 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
 	"nat", "refusals", "arp", "leases", "routes", "vms", "cables", "drops",
+	"bonds", "lldp", "groups", "mrouters", NULL };
+
+static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
+	[BOND_PASSIVE] = "passive",
+	[BOND_STATIC] = "static",
 	NULL };
+static const char *const bond_hashes[] = {
+	[FLOW_L2] = "l2", [FLOW_L3] = "l3", [FLOW_L4] = "l4", NULL
+};
+static const char *const bond_rates[] = { "slow", "fast", NULL };
+static const char *const lldp_modes[] = { [LLDP_BOTH] = "both",
+	[LLDP_SEND] = "send",
+	[LLDP_RECEIVE] = "receive",
+	NULL };
+static const char *const unregistered[] = {
+	[GROUPS_TO_ROUTERS] = "routers", [GROUPS_FLOOD] = "flood", NULL
+};
 
 /* Where a port is plugged, and what happens on the cable; at the offset of port
  * in a struct. */
-#define PORT_ROWS(p, at)                                                    \
-	{ .path = p ".switch",                                              \
-		.type = SCHEMA_NAME,                                        \
-		.into = (at) + offsetof(struct lab_port, sw_name),          \
-		.help = "The switch that the port is plugged into." },      \
-	    { .path = p ".cable",                                           \
-		    .type = SCHEMA_TEXT,                                    \
-		    .into = (at) + offsetof(struct lab_port, cable),        \
-		    .help = "Instead of a switch: the port, as NODE.PORT, " \
-			    "at the other end of a direct cable; it is "    \
-			    "enough that one end says so." },               \
-	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire)),           \
-	    RULES_ROW(p, (at) + offsetof(struct lab_port, rules)),          \
-	{                                                                   \
-		.path = p ".static", .type = SCHEMA_TEXTS,                  \
-		.into = (at) + offsetof(struct lab_port, statics),          \
-		.help = "Addresses that are behind the port and nowhere "   \
-			"else, as 52:54:00:12:34:56, or with their VLAN, "  \
-			"as 52:54:00:12:34:56/10."                          \
+#define PORT_ROWS(p, at)                                                     \
+	{ .path = p ".switch",                                               \
+		.type = SCHEMA_NAME,                                         \
+		.into = (at) + offsetof(struct lab_port, sw_name),           \
+		.help = "The switch that the port is plugged into." },       \
+	    { .path = p ".cable",                                            \
+		    .type = SCHEMA_TEXT,                                     \
+		    .into = (at) + offsetof(struct lab_port, cable),         \
+		    .help = "Instead of a switch: the port, as NODE.PORT, "  \
+			    "at the other end of a direct cable; it is "     \
+			    "enough that one end says so." },                \
+	    { .path = p ".bond",                                             \
+		    .type = SCHEMA_NAME,                                     \
+		    .into = (at) + offsetof(struct lab_port, bond_name),     \
+		    .help = "The bond of that switch that the port is one "  \
+			    "of." },                                         \
+	    { .path = p ".bond-priority",                                    \
+		    .type = SCHEMA_COUNT,                                    \
+		    .into = (at) + offsetof(struct lab_port, bond_priority), \
+		    .min = 1,                                                \
+		    .max = 65535,                                            \
+		    .preset = "32768",                                       \
+		    .help = "LACP: lower ones carry when there are more "    \
+			    "than max-links." },                             \
+	    { .path = p ".multicast-router",                                 \
+		    .type = SCHEMA_BOOL,                                     \
+		    .into =                                                  \
+			(at) + offsetof(struct lab_port, multicast_router),  \
+		    .help = "A multicast router is behind the port, "        \
+			    "whatever the switch hears." },                  \
+	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire)),            \
+	    RULES_ROW(p, (at) + offsetof(struct lab_port, rules)),           \
+	{                                                                    \
+		.path = p ".static", .type = SCHEMA_TEXTS,                   \
+		.into = (at) + offsetof(struct lab_port, statics),           \
+		.help = "Addresses that are behind the port and nowhere "    \
+			"else, as 52:54:00:12:34:56, or with their VLAN, "   \
+			"as 52:54:00:12:34:56/10."                           \
 	}
 
 #define WIRE_ROWS(p, at)                                                     \
@@ -270,6 +307,94 @@ const struct schema_key schema_keys[] = {
 	{ KEY("switches.*.stp.ports[].instances[].priority", COUNT,
 	      lab_stp_instance, priority),
 	    .max = STP_PORT_PRIORITY_MAX, .help = "As above." },
+	{ ARRAY(
+	      "switches.*.bonds", ENTRIES, lab_switch, bonds, nbonds, lab_bond),
+	    .max = 64,
+	    .help = "Several ports as one (IEEE 802.1AX); ports join by "
+		    "bond." },
+	{ KEY("switches.*.bonds.*.mode", CHOICE, lab_bond, mode),
+	    .choices = bond_modes, .preset = "active",
+	    .help = "Speak LACP, only answer it, or neither." },
+	{ KEY("switches.*.bonds.*.rate", CHOICE, lab_bond, rate),
+	    .choices = bond_rates, .preset = "slow",
+	    .help = "How often the partner shall speak: each 30 s or each "
+		    "second; three times that without a word is the end." },
+	{ KEY("switches.*.bonds.*.hash", CHOICE, lab_bond, hash),
+	    .choices = bond_hashes, .preset = "l4",
+	    .help = "What tells flows apart, each of which stays on one "
+		    "port: MAC addresses and VLANs, IP addresses, or these "
+		    "and the ports of TCP and UDP." },
+	{ KEY("switches.*.bonds.*.symmetric", BOOL, lab_bond, symmetric),
+	    .help = "Hash both directions of a flow alike." },
+	{ KEY("switches.*.bonds.*.min-links", COUNT, lab_bond, min_links),
+	    .min = 1, .max = BOND_WIRES_MAX, .preset = "1",
+	    .help = "With fewer links the bond carries nothing." },
+	{ KEY("switches.*.bonds.*.max-links", COUNT, lab_bond, max_links),
+	    .min = 1, .max = BOND_WIRES_MAX, .preset = "all",
+	    .help = "LACP: more links stand by." },
+	{ KEY("switches.*.bonds.*.individual", BOOL, lab_bond, individual),
+	    .help = "LACP: one port carries as long as no partner answers." },
+	{ KEY("switches.*.bonds.*.system-priority", COUNT, lab_bond,
+	      system_priority),
+	    .min = 1, .max = 65535, .preset = "32768",
+	    .help = "LACP: the lower of two systems says which links stand "
+		    "by." },
+	{ KEY("switches.*.bonds.*.key", COUNT, lab_bond, key), .min = 1,
+	    .max = 65535, .preset = "the bond's number, from 1",
+	    .help = "LACP: the key of its links." },
+	{ KEY("switches.*.lldp", MAP, lab_switch, lldp),
+	    .help = "Speak LLDP to neighbours and listen to them (IEEE "
+		    "802.1AB).  May be empty." },
+	{ KEY("switches.*.lldp.mode", CHOICE, lab_lldp, mode),
+	    .choices = lldp_modes, .preset = "both",
+	    .help = "Only speak, only listen, or both." },
+	{ KEY("switches.*.lldp.interval", DURATION, lab_lldp, interval_ns),
+	    .min = NS_PER_S, .max = 3600 * NS_PER_S, .preset = "30s",
+	    .help = "The time between messages, once neighbours are known." },
+	{ KEY("switches.*.lldp.hold", COUNT, lab_lldp, hold), .min = 2,
+	    .max = 10, .preset = "4",
+	    .help = "For how many intervals neighbours believe a message." },
+	{ KEY("switches.*.lldp.address", IP, lab_lldp, address),
+	    .help = "The management address that is told; without it, the "
+		    "switch's MAC address." },
+	{ KEY("switches.*.snooping", MAP, lab_switch, snooping),
+	    .help = "Send multicast only to ports whose hosts have joined the "
+		    "group by IGMP or MLD, and to multicast routers (RFC "
+		    "4541).  May be empty; while nobody asks for members, all "
+		    "is flooded." },
+	{ KEY("switches.*.snooping.querier", IP, lab_snooping, querier),
+	    .help = "Ask for members as a querier of this address, unless one "
+		    "of a lower address does." },
+	{ KEY("switches.*.snooping.query-interval", DURATION, lab_snooping,
+	      query_ns),
+	    .min = NS_PER_S, .max = 31744 * NS_PER_S, .preset = "125s",
+	    .help = "The time between general queries." },
+	{ KEY("switches.*.snooping.response-time", DURATION, lab_snooping,
+	      response_ns),
+	    .min = 100 * NS_PER_MS, .max = 3174 * NS_PER_S, .preset = "10s",
+	    .help = "In which time members answer." },
+	{ KEY("switches.*.snooping.last-member", DURATION, lab_snooping,
+	      last_ns),
+	    .min = 100 * NS_PER_MS, .max = 25 * NS_PER_S, .preset = "1s",
+	    .help = "The same when one has left and others may be there." },
+	{ KEY("switches.*.snooping.robustness", COUNT, lab_snooping,
+	      robustness),
+	    .min = 1, .max = 7, .preset = "2",
+	    .help = "How many messages of a kind it takes for one to arrive." },
+	{ KEY("switches.*.snooping.fast-leave", BOOL, lab_snooping, fast_leave),
+	    .help = "There is one host to a port: who leaves is not asked "
+		    "whether others are there." },
+	{ KEY("switches.*.snooping.unregistered", CHOICE, lab_snooping,
+	      unregistered),
+	    .choices = unregistered, .preset = "routers",
+	    .help = "Where groups go that nobody has joined." },
+	{ KEY("switches.*.snooping.igmp", COUNT, lab_snooping, igmp), .min = 2,
+	    .max = 3, .preset = "3", .help = "The version of our queries." },
+	{ KEY("switches.*.snooping.mld", COUNT, lab_snooping, mld), .min = 1,
+	    .max = 2, .preset = "2", .help = "The same for IPv6." },
+	{ KEY("switches.*.snooping.groups", COUNT, lab_snooping, max_groups),
+	    .min = 1, .max = 4096, .preset = "256",
+	    .help = "How many groups the hosts of one port can join." },
 
 	/* routers */
 	{ ARRAY("routers", ENTRIES, lab, routers, nrouters, lab_router),

@@ -648,6 +648,10 @@ static const struct {
 	{ &vms_head, fill_vms },
 	{ &cables_head, fill_cables },
 	{ &drops_head, fill_drops },
+	{ &bonds_head, show_bonds },
+	{ &lldp_head, show_lldp },
+	{ &groups_head, show_groups },
+	{ &mrouters_head, show_mrouters },
 };
 
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
@@ -655,7 +659,8 @@ static const struct {
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
 	&vlans_head, &trees_head, &stp_head, &nat_head, &refusals_head,
 	&arp_head, &leases_head, &routes_head, &vms_head, &cables_head,
-	&drops_head, NULL };
+	&drops_head, &bonds_head, &lldp_head, &groups_head, &mrouters_head,
+	NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

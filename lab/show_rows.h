@@ -30,4 +30,12 @@ extern const struct table_head trees_head, stp_head;
 void show_trees(struct rows *rows);
 void show_stp(struct rows *rows);
 
+/* show_control.c */
+extern const struct table_head bonds_head, lldp_head, groups_head,
+    mrouters_head;
+void show_bonds(struct rows *rows);
+void show_lldp(struct rows *rows);
+void show_groups(struct rows *rows);
+void show_mrouters(struct rows *rows);
+
 #endif

@@ -148,11 +148,13 @@ take_vlan_name(struct lldp *lldp, struct cursor *part)
 }
 
 static enum fate
-take_aggregation(struct lldp *lldp, struct cursor *part)
+take_aggregation(struct lldp *lldp, struct cursor *part, bool *has)
 {
-	if (lldp->has_aggregation || cur_left(part) != 5)
+	if (*has || cur_left(part) != 5)
 		return WRONG;
-	lldp->has_aggregation = true;
+	*has = true;
+	if (has == &lldp->has_old_aggregation && lldp->has_aggregation)
+		return TAKEN;
 	lldp->aggregation = cur_u8(part);
 	lldp->aggregation_port = cur_be32(part);
 	return TAKEN;
@@ -179,8 +181,9 @@ take_organization(struct lldp *lldp, struct cursor *part)
 	case OUI_8021 << 8 | OUI_8021_VLAN_NAME:
 		return take_vlan_name(lldp, part);
 	case OUI_8021 << 8 | OUI_8021_AGGREGATION:
+		return take_aggregation(lldp, part, &lldp->has_aggregation);
 	case OUI_8023 << 8 | OUI_8023_AGGREGATION:
-		return take_aggregation(lldp, part);
+		return take_aggregation(lldp, part, &lldp->has_old_aggregation);
 	case OUI_8023 << 8 | OUI_8023_MAX_FRAME:
 		return take_max_frame(lldp, part);
 	}
@@ -282,6 +285,15 @@ put_mgmt(struct writer *w, const struct lldp_mgmt *m)
 }
 
 static void
+put_aggregation(
+    struct writer *w, uint32_t oui, uint8_t subtype, const struct lldp *lldp)
+{
+	put_organization(w, oui, subtype, 5);
+	wr_u8(w, lldp->aggregation);
+	wr_be32(w, lldp->aggregation_port);
+}
+
+static void
 put_8021(struct writer *w, const struct lldp *lldp)
 {
 	if (lldp->has_pvid) {
@@ -297,16 +309,15 @@ put_8021(struct writer *w, const struct lldp *lldp)
 		wr_u8(w, (uint8_t)vlan->name.len);
 		wr_bytes(w, vlan->name.data, vlan->name.len);
 	}
+	if (lldp->has_aggregation)
+		put_aggregation(w, OUI_8021, OUI_8021_AGGREGATION, lldp);
 }
 
 static void
 put_8023(struct writer *w, const struct lldp *lldp)
 {
-	if (lldp->has_aggregation) {
-		put_organization(w, OUI_8023, OUI_8023_AGGREGATION, 5);
-		wr_u8(w, lldp->aggregation);
-		wr_be32(w, lldp->aggregation_port);
-	}
+	if (lldp->has_old_aggregation)
+		put_aggregation(w, OUI_8023, OUI_8023_AGGREGATION, lldp);
 	if (lldp->max_frame_bytes != 0) {
 		put_organization(w, OUI_8023, OUI_8023_MAX_FRAME, 2);
 		wr_be16(w, lldp->max_frame_bytes);

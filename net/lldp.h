@@ -5,6 +5,8 @@
  * A message is a row of parts, each with a type and a length.  The first three
  * and their lengths must be right, or all of it is refused; of the others, one
  * that is wrong or that comes twice is left out and counted (9.2.7.7).
+ * Aggregation was a part of IEEE 802.3 before it was one of IEEE 802.1AX, and
+ * many know the old part alone: of both, the new one counts.
  */
 #ifndef NET_LLDP_H
 #define NET_LLDP_H
@@ -81,7 +83,7 @@ struct lldp {
 	struct lldp_vlan vlan[LLDP_VLANS_MAX];
 	unsigned int nvlans;
 	uint16_t max_frame_bytes; /* with header and FCS; 0: absent */
-	bool has_aggregation;
+	bool has_aggregation, has_old_aggregation;
 	uint8_t aggregation;       /* LLDP_AGGREGATION_* */
 	uint32_t aggregation_port; /* 0: of none */
 	/* read only: parts that were left out as wrong, as beyond the limits

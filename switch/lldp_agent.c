@@ -407,14 +407,16 @@ lldp_agent_free(struct lldp_agent *agent)
 }
 
 void
-lldp_agent_stop(struct lldp_agent *agent)
+lldp_agent_stop(struct lldp_agent *agent, uint64_t now_ns)
 {
 	for (unsigned int i = 0; i < agent->nports; i++) {
 		struct lldp_port *p = agent->port[i];
 
-		if (p != NULL && p->used && p->tx != TX_DOWN &&
-		    p->counts.out > 0)
+		if (p == NULL || !p->used || p->tx == TX_DOWN)
+			continue;
+		if (p->counts.out > 0)
 			agent->send(agent->arg, i, 0);
+		lldp_agent_link(agent, i, false, now_ns);
 	}
 }
 

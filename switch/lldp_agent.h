@@ -58,8 +58,8 @@ enum reason lldp_agent_receive(struct lldp_agent *agent, unsigned int port,
 /* Does what is due.  When to be called again, or LLDP_AGENT_NEVER. */
 uint64_t lldp_agent_run(struct lldp_agent *agent, uint64_t now_ns);
 
-/* Tells the neighbours that it goes away. */
-void lldp_agent_stop(struct lldp_agent *agent);
+/* Tells the neighbours that it goes away, and takes all links for down. */
+void lldp_agent_stop(struct lldp_agent *agent, uint64_t now_ns);
 
 struct lldp_port_counts {
 	uint64_t out, in, refused; /* messages */

@@ -109,6 +109,9 @@ say_bond(struct lldp *l, const struct port *port)
 	l->aggregation = LLDP_AGGREGATION_CAPABLE;
 	if (bond == port)
 		return;
+	/* Where it tells something, also as those expect it who only know the
+	 * part that was before. */
+	l->has_old_aggregation = true;
 	l->aggregation |= LLDP_AGGREGATION_ENABLED;
 	l->aggregation_port = switch_port_index(bond);
 }
@@ -260,13 +263,18 @@ fail:
 }
 
 void
+lldp_protocol_stop(struct lldp_protocol *lldp)
+{
+	lldp_agent_stop(lldp->agent, now_of(lldp));
+}
+
+void
 lldp_protocol_free(struct lldp_protocol *lldp)
 {
 	if (lldp == NULL)
 		return;
 	loop_timer_unset(&lldp->timer);
 	loop_defer_cancel(&lldp->defer);
-	lldp_agent_stop(lldp->agent);
 	switch_leave(&lldp->protocol);
 	lldp_agent_free(lldp->agent);
 	free(lldp->port);

@@ -24,8 +24,9 @@ struct lldp_protocol;
 /* Joins sw, to be freed before it.  NULL: *err says why. */
 struct lldp_protocol *lldp_protocol_new(struct lan_switch *sw,
     const struct lldp_protocol_options *options, struct err *err);
-/* Says goodbye to the neighbours before.  NULL is fine. */
-void lldp_protocol_free(struct lldp_protocol *lldp);
+/* Says goodbye to the neighbours, and nothing after that. */
+void lldp_protocol_stop(struct lldp_protocol *lldp);
+void lldp_protocol_free(struct lldp_protocol *lldp); /* NULL is fine */
 
 /* Calls each for every neighbour; what it is told is borrowed. */
 void lldp_protocol_each(const struct lldp_protocol *lldp,

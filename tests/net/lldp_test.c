@@ -58,6 +58,7 @@ what_is_written_is_read_again(void **state)
 		.nvlans = 2,
 		.max_frame_bytes = 1522,
 		.has_aggregation = true,
+		.has_old_aggregation = true,
 		.aggregation = 3,
 		.aggregation_port = 42,
 	}, r;
@@ -100,7 +101,7 @@ what_is_written_is_read_again(void **state)
 	assert_string_equal(lldp_text(t, sizeof(t), &r.vlan[0].name), "red");
 	assert_int_equal(r.vlan[1].name.len, 0);
 	assert_int_equal(r.max_frame_bytes, 1522);
-	assert_true(r.has_aggregation);
+	assert_true(r.has_aggregation && r.has_old_aggregation);
 	assert_int_equal(r.aggregation, 3);
 	assert_int_equal(r.aggregation_port, 42);
 

@@ -245,11 +245,11 @@ a_switch_that_stops_says_goodbye(void **state)
 	struct lldp_agent *agent = agent_of_both();
 
 	(void)state;
-	lldp_agent_stop(agent);
+	lldp_agent_stop(agent, seen.now_ns);
 	assert_int_equal(seen.sent, 0);
 	lldp_agent_link(agent, 3, true, 0);
 	until(agent, S);
-	lldp_agent_stop(agent);
+	lldp_agent_stop(agent, seen.now_ns);
 	assert_int_equal(seen.goodbyes, 1);
 	lldp_agent_remove(agent, 3);
 	assert_int_equal(lldp_agent_add(agent, 3), 0);

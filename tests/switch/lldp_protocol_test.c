@@ -65,11 +65,14 @@ each_port_says_what_it_is(void **state)
 	read_last(lan->sink[0], &l);
 	assert_false(l.has_pvid);
 	assert_int_equal(l.max_frame_bytes, 1518);
-	lldp_protocol_free(p);
-	/* goodbye */
+	lldp_protocol_stop(p);
 	read_last(lan->sink[0], &l);
 	assert_int_equal(l.ttl_s, 0);
 	assert_null(l.name.data);
+	lan_forget(lan);
+	lan_pass_time(lan, 100 * NS_PER_S);
+	assert_int_equal(lan->sink[0]->n, 0);
+	lldp_protocol_free(p);
 }
 
 static void
@@ -89,6 +92,7 @@ wires_of_a_bond_say_so(void **state)
 	assert_int_equal(
 	    l.aggregation, LLDP_AGGREGATION_CAPABLE | LLDP_AGGREGATION_ENABLED);
 	assert_int_equal(l.aggregation_port, switch_port_index(bond));
+	assert_true(l.has_old_aggregation);
 	assert_int_equal(l.mgmt[0].family, LLDP_FAMILY_MAC);
 	lldp_protocol_free(p);
 }
