@@ -107,7 +107,7 @@ set_port(struct fabric *f, unsigned int i, struct err *err)
 		uint16_t vlan = 0;
 
 		lab_static_read(&mac, &vlan, lp->statics.list[k].text);
-		e = switch_pin(f->ports[i]->peer, &mac,
+		e = switch_pin(rules_port(f->ports[i]), &mac,
 		    vlan != 0 ? vlan : (uint16_t)lp->rules.vlan);
 		if (e < 0)
 			return err_set(err, e,

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "lab/schema.h"
+#include "switch/protocol.h"
 
 #define KEY(p, t, m) \
 	.path = (p), .type = SCHEMA_##t, .into = offsetof(struct lab_rules, m)
@@ -132,10 +133,11 @@ rules_check(const struct lab_rules *rules, struct err *err)
 struct port *
 rules_port(struct port *port)
 {
-	if (switch_of(port) != NULL)
-		return port;
-	return port->peer != NULL && switch_of(port->peer) != NULL ? port->peer
-								   : NULL;
+	if (switch_of(port) == NULL)
+		port = port->peer;
+	return port != NULL && switch_of(port) != NULL
+	    ? switch_bridge_port(port)
+	    : NULL;
 }
 
 /* What holds at a switch's port. */

@@ -36,8 +36,8 @@ void rules_merge(struct lab_rules *to, const struct lab_rules *from);
 /* What cannot be as a whole: -EINVAL with *err saying what to do; else 0. */
 int rules_check(const struct lab_rules *rules, struct err *err);
 
-/* The switch's end of a cable: port itself, or what it is plugged into.  NULL:
- * there is none. */
+/* The switch's end of a cable: port itself, or what it is plugged into; or the
+ * bond that this is one of.  NULL: there is none. */
 struct port *rules_port(struct port *port);
 
 /* Could rules_change() do it?  0, or -EINVAL with *err. */

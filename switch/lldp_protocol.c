@@ -227,6 +227,18 @@ link(struct switch_protocol *protocol, struct port *port, bool up)
 	loop_defer_ask(&p->defer);
 }
 
+/* There is something else to say. */
+static void
+set(struct switch_protocol *protocol, struct port *port)
+{
+	struct lldp_protocol *p = lldp_of(protocol);
+
+	if (!has_port(p, port))
+		return;
+	lldp_agent_changed(p->agent, switch_port_index(port), now_of(p));
+	loop_defer_ask(&p->defer);
+}
+
 static const struct switch_protocol_ops ops = {
 	.name = "lldp",
 	.wires = true,
@@ -235,6 +247,7 @@ static const struct switch_protocol_ops ops = {
 	.port_added = port_added,
 	.port_removed = port_removed,
 	.link = link,
+	.set = set,
 };
 
 /* ---- all of it ---- */

@@ -204,6 +204,24 @@ protocol_link(struct switch_port *port, bool wire, bool up)
 			a->ops->link(a, &port->port, up);
 }
 
+void
+protocol_set(struct switch_port *port)
+{
+	for (struct switch_protocol *a = port->sw->protocols; a != NULL;
+	     a = a->next)
+		if (a->ops->set != NULL)
+			a->ops->set(a, &port->port);
+}
+
+static void
+protocol_flushed(const struct switch_port *port)
+{
+	for (struct switch_protocol *a = port->sw->protocols; a != NULL;
+	     a = a->next)
+		if (a->ops->flushed != NULL)
+			a->ops->flushed(a, &switch_port_of(&port->port)->port);
+}
+
 /* ---- what a switch offers ---- */
 
 void
@@ -414,4 +432,5 @@ switch_flush(struct port *port, unsigned int tree)
 
 	fdb_forget_port(p->sw->fdb, p->index,
 	    tree == SWITCH_ALL_TREES ? NULL : is_in_tree, &in);
+	protocol_flushed(p);
 }

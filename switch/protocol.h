@@ -97,6 +97,10 @@ struct switch_protocol_ops {
 	    struct switch_protocol *protocol, struct port *port);
 	void (*link)(
 	    struct switch_protocol *protocol, struct port *port, bool up);
+	/* Its VLANs or its MTU were set.  A bond's are told of the bond. */
+	void (*set)(struct switch_protocol *protocol, struct port *port);
+	/* What was learned on it was flushed: the topology has changed. */
+	void (*flushed)(struct switch_protocol *protocol, struct port *port);
 
 	/* What it makes of a port, for `show ports`, as "root, forwarding".
 	 * May be NULL.  Returns the bytes written, 0: nothing to say. */

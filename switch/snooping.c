@@ -17,6 +17,7 @@ struct snooping {
 	struct groups *groups;
 	struct loop_timer timer;
 	struct loop_defer defer;
+	bool look;                /* for VLANs of ports that are up */
 	const struct port **port; /* by index; NULL: none */
 	unsigned int nports;
 };
@@ -33,12 +34,61 @@ now_of(const struct snooping *s)
 	return loop_now_ns(switch_loop(s->protocol.sw));
 }
 
+/* ---- VLANs ---- */
+
+static void
+use_trunk(struct snooping *s, const struct vlan_options *vlans, uint64_t now_ns)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < 64; i++)
+		n += (unsigned int)__builtin_popcountll(vlans->allowed.word[i]);
+	if (vlans->vlan != 0)
+		(void)groups_vlan(s->groups, vlans->vlan, now_ns);
+	for (uint16_t v = 1; v <= VLAN_MAX && n <= SNOOPING_TRUNK_VLANS; v++)
+		if (vlan_set_has(&vlans->allowed, v))
+			(void)groups_vlan(s->groups, v, now_ns);
+}
+
+/* The VLANs of a port are in use. */
+static void
+use_vlans(struct snooping *s, const struct port *port, uint64_t now_ns)
+{
+	struct vlan_options vlans;
+
+	switch_get_vlan(port, &vlans);
+	switch (vlans.mode) {
+	case VLAN_TRANSPARENT: (void)groups_vlan(s->groups, 0, now_ns); return;
+	case VLAN_ACCESS:
+	case VLAN_TUNNEL:
+		(void)groups_vlan(s->groups, vlans.vlan, now_ns);
+		return;
+	case VLAN_TRUNK: use_trunk(s, &vlans, now_ns); return;
+	}
+}
+
+static void
+look(struct snooping *s)
+{
+	uint64_t now_ns = now_of(s);
+
+	s->look = false;
+	for (unsigned int i = 0; i < s->nports; i++)
+		if (s->port[i] != NULL && switch_port_link(s->port[i]))
+			use_vlans(s, s->port[i], now_ns);
+}
+
+/* ---- time ---- */
+
 static void
 run(void *arg)
 {
 	struct snooping *s = arg;
-	uint64_t next = groups_run(s->groups, now_of(s));
+	uint64_t next;
 
+	if (s->look)
+		look(s);
+	next = groups_run(s->groups, now_of(s));
 	if (next == GROUPS_NEVER)
 		loop_timer_unset(&s->timer);
 	else
@@ -194,39 +244,35 @@ port_removed(struct switch_protocol *protocol, struct port *port)
 }
 
 static void
-ask_trunk(struct snooping *s, const struct vlan_options *vlans, uint64_t now_ns)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < 64; i++)
-		n += (unsigned int)__builtin_popcountll(vlans->allowed.word[i]);
-	if (vlans->vlan != 0)
-		(void)groups_vlan(s->groups, vlans->vlan, now_ns);
-	for (uint16_t v = 1; v <= VLAN_MAX && n <= SNOOPING_TRUNK_VLANS; v++)
-		if (vlan_set_has(&vlans->allowed, v))
-			(void)groups_vlan(s->groups, v, now_ns);
-}
-
-static void
 link(struct switch_protocol *protocol, struct port *port, bool up)
 {
 	struct snooping *s = snooping_of(protocol);
 	uint64_t now_ns = now_of(s);
-	struct vlan_options vlans;
 
 	groups_link(s->groups, switch_port_index(port), up, now_ns);
-	switch_get_vlan(port, &vlans);
 	if (up)
-		switch (vlans.mode) {
-		case VLAN_TRANSPARENT:
-			(void)groups_vlan(s->groups, 0, now_ns);
-			break;
-		case VLAN_ACCESS:
-		case VLAN_TUNNEL:
-			(void)groups_vlan(s->groups, vlans.vlan, now_ns);
-			break;
-		case VLAN_TRUNK: ask_trunk(s, &vlans, now_ns); break;
-		}
+		s->look = true;
+	loop_defer_ask(&s->defer);
+}
+
+static void
+set(struct switch_protocol *protocol, struct port *port)
+{
+	struct snooping *s = snooping_of(protocol);
+
+	(void)port;
+	s->look = true;
+	loop_defer_ask(&s->defer);
+}
+
+/* Members may be behind other ports now. */
+static void
+flushed(struct switch_protocol *protocol, struct port *port)
+{
+	struct snooping *s = snooping_of(protocol);
+
+	(void)port;
+	groups_changed(s->groups, now_of(s));
 	loop_defer_ask(&s->defer);
 }
 
@@ -238,6 +284,8 @@ static const struct switch_protocol_ops ops = {
 	.port_added = port_added,
 	.port_removed = port_removed,
 	.link = link,
+	.set = set,
+	.flushed = flushed,
 };
 
 /* ---- all of it ---- */

@@ -270,6 +270,7 @@ switch_set_mtu(struct port *port, uint32_t bytes)
 
 	p->mtu = bytes;
 	port_flags(p, bytes != 0 ? PORT_MTU : 0, bytes != 0 ? 0 : PORT_MTU);
+	protocol_set(p);
 }
 
 uint32_t

@@ -310,6 +310,7 @@ const char *protocol_of(const struct lan_switch *sw, const struct passing *p);
 void protocol_added(struct switch_port *port, bool wire);
 void protocol_removed(struct switch_port *port, bool wire);
 void protocol_link(struct switch_port *port, bool wire, bool up);
+void protocol_set(struct switch_port *port); /* its VLANs, its MTU */
 
 /* ---- switch.c ---- */
 static inline struct switch_port *

@@ -280,6 +280,7 @@ switch_set_vlan(struct port *port, const struct vlan_options *options)
 		look_at_tags(sw);
 	else
 		fdb_forget_port(sw->fdb, p->index, NULL, NULL);
+	protocol_set(p);
 	return 0;
 }
 

@@ -162,6 +162,27 @@ the_querier_asks_all_in_each_vlan(void **state)
 	data(lan, 0, 0xef010101);
 	assert_int_equal(took(lan), 1 << 1);
 	assert_int_equal(data(lan, 2, 0xef010101).reason, DROP_NO_MEMBER);
+	/* a port that is put into another VLAN has that one asked, too */
+	lan_forget(lan);
+	access.vlan = 30;
+	switch_set_vlan(lan->port[3], &access);
+	lan_pass_time(lan, NS_PER_S);
+	assert_int_equal(lan->sink[3]->n, 2);
+	assert_int_equal(lan->sink[2]->n, 0);
+	snooping_free(s);
+}
+
+static void
+members_are_asked_anew_when_the_topology_changes(void **state)
+{
+	struct lan *lan = *state;
+	struct snooping *s = snoop(lan, (struct groups_options){ 0 });
+
+	lan_pass_time(lan, 60 * NS_PER_S);
+	lan_forget(lan);
+	switch_flush(lan->port[1], SWITCH_ALL_TREES);
+	lan_pass_time(lan, NS_PER_S);
+	assert_int_equal(lan->sink[0]->n, 2);
 	snooping_free(s);
 }
 
@@ -246,6 +267,7 @@ main(void)
 		TEST(a_group_goes_to_who_joined_and_to_routers),
 		TEST(who_leaves_is_asked_and_then_forgotten),
 		TEST(the_querier_asks_all_in_each_vlan),
+		TEST(members_are_asked_anew_when_the_topology_changes),
 		TEST(what_is_wrong_is_refused_and_teaches_nothing),
 		TEST(a_burst_outlives_the_group_that_it_goes_to),
 		TEST(a_switch_snoops_once),
