@@ -1,7 +1,10 @@
 #include "lab/port_kinds.h"
 
+#include "pcap-tools/port_pcap.h"
+
 const struct port_kind *const port_kinds[] = {
 	&port_tap,
 	&port_vhost,
+	&port_pcap,
 	NULL,
 };

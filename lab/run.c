@@ -33,6 +33,7 @@
 #include "lab/expect.h"
 #include "lab/fabric.h"
 #include "lab/guest.h"
+#include "lab/port_kinds.h"
 #include "lab/results.h"
 #include "lab/rundir.h"
 #include "pcap-tools/capture.h"
@@ -287,11 +288,16 @@ check_virtual(const struct lab *lab, struct err *err)
 		    "lab \"%s\" has VMs (\"%s\"), which know real time only; "
 		    "run it without --virtual-time",
 		    lab->name, lab->vms[0].item.name);
-	if (lab->nplugs > 0)
-		return err_set(err, -EINVAL,
-		    "lab \"%s\" has plugs (\"%s\"), which know real time only; "
-		    "run it without --virtual-time",
-		    lab->name, lab->plugs[0].item.name);
+	for (unsigned int i = 0; i < lab->nplugs; i++) {
+		const struct port_kind *kind =
+		    port_kind_of(port_kinds, lab->plugs[i].locator);
+
+		if (kind == NULL || !kind->virtual_time)
+			return err_set(err, -EINVAL,
+			    "lab \"%s\" has a plug (\"%s\") that knows real "
+			    "time only; run it without --virtual-time",
+			    lab->name, lab->plugs[i].item.name);
+	}
 	return 0;
 }
 

@@ -238,6 +238,7 @@ void port_unwatch(struct port *port, struct watcher *watcher);
 struct port_kind {
 	const char *scheme; /* "tap" in tap:lan0 */
 	const char *syntax; /* "tap:NAME", for messages and the manual */
+	bool virtual_time;  /* knows no clock but the loop's */
 	/* A new port of node, to be closed by ops->close(); or NULL, with *err
 	 * saying what to do about it.  rest is what follows "scheme:". */
 	struct port *(*open)(struct loop *loop, struct node *node,
@@ -250,6 +251,9 @@ extern const struct port_kind port_tap, port_vhost;
  * NULL: *err says why. */
 struct port *port_open(const struct port_kind *const *kinds, struct loop *loop,
     struct node *node, const char *name, const char *locator, struct err *err);
+/* The kind that locator is of, or NULL. */
+const struct port_kind *port_kind_of(
+    const struct port_kind *const *kinds, const char *locator);
 void port_close(struct port *port); /* cuts the cable; NULL is fine */
 
 #endif

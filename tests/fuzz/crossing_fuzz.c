@@ -13,7 +13,28 @@
 #include "pcap-tools/ladder.h"
 #include "pcap-tools/pair.h"
 #include "pcap-tools/plot.h"
+#include "pcap-tools/rewrite.h"
 #include "pcap-tools/stats.h"
+
+/* Rewriting there and back changes no length and reads nothing beyond it. */
+static void
+rewrite(const struct reader_frame *f)
+{
+	static struct rewrite r;
+	struct err err = { "" };
+	uint8_t *copy = malloc(f->kept_bytes);
+
+	if (r.nrules == 0) {
+		rewrite_add(&r, "p", "ip", "10.0.0.1>192.0.2.1", &err);
+		rewrite_add(&r, "p", "ip", "0.0.0.0>255.255.255.255", &err);
+		rewrite_add(&r, "p", "vlan", "1>2", &err);
+	}
+	if (copy != NULL && f->kept_bytes > 0) {
+		memcpy(copy, f->data, f->kept_bytes);
+		rewrite_apply(&r, copy, f->kept_bytes);
+	}
+	free(copy);
+}
 
 static void
 check(const struct crossing *c)
@@ -45,6 +66,7 @@ walk(const char *path, FILE *out)
 	while (reader != NULL && frames < 20000 &&
 	    crossing_next(reader, &c, &err) == 1) {
 		check(&c);
+		rewrite(&c.frame);
 		frames++;
 		if (pairing_next(
 			pairing, &c, 0, c.frame.interface, &from, &to)) {

@@ -311,7 +311,7 @@ vms_and_plugs_refuse_virtual_time(void **state)
 		       "plugs: {p: {switch: lan, locator: \"tap:x\"}}\n",
 	    1, 0, false);
 	assert_int_equal(ran.status, -EINVAL);
-	assert_non_null(strstr(ran.err.text, "has plugs (\"p\")"));
+	assert_non_null(strstr(ran.err.text, "has a plug (\"p\") that"));
 	free(ran.out);
 }
 

@@ -149,3 +149,39 @@ pcap diff "1/$f" "3/$f" >diff
 [ $? = 1 ] && grep -q 'at frame [0-9]*$' diff
 is $? "the first frame in which another seed differs is named"
 note <diff
+
+# A captured NAT session, played into a second lab, makes the same table.
+cat >again.yaml <<'EOF'
+lab: again
+switches: {lan: , internet: }
+routers:
+  gw:
+    ports:
+      inside:  {switch: lan, address: 10.0.0.1/24, dhcp: 10.0.0.100-10.0.0.199}
+      outside: {switch: internet, address: 203.0.113.1/24}
+    nat: {outside: outside, mapping: endpoint-independent,
+        filtering: address-and-port-dependent}
+plugs:
+  hosts: {switch: lan,
+      locator: "pcap:nat.pcapng?point=gw.inside&direction=in"}
+  world: {switch: internet,
+      locator: "pcap:nat.pcapng?point=gw.outside&direction=in"}
+captures:
+  - {at: [gw.inside, gw.outside], file: again.pcapng}
+show: [nat, ports]
+EOF
+sed '/^show:/d' nat.yaml >first.yaml
+echo 'show: [nat]' >>first.yaml
+"$LANYARD" run first.yaml >first.log 2>&1
+"$LANYARD" run again.yaml --virtual-time --for 4s >again.log 2>&1
+is $? "the session is played into another lab, in virtual time"
+table() { # the columns that do not depend on the moment
+	awk '/PROTO/ { on = 1; next } /^$/ { on = 0 }
+	    on { print $2, $3, $4, $5, $6, $7, $8 }' "$1" | sort
+}
+table first.log >table.first
+table again.log >table.again
+[ -s table.first ] && cmp table.first table.again
+is $? "its NAT table is the first one's"
+note <table.again
+grep 'played' again.log | note
