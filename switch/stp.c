@@ -100,6 +100,7 @@ timers_deadline(const struct stp_port *p)
 		sooner(p->stp, &deadline, b->rr_while);
 		sooner(p->stp, &deadline, b->rb_while);
 		sooner(p->stp, &deadline, b->rcvd_info_while);
+		sooner(p->stp, &deadline, b->tc_again);
 	}
 	return deadline;
 }

@@ -8,12 +8,16 @@
  *        |  no longer       |  |   v
  *        '------------------'  |  ACTIVE <-.  rcvd_tcn, rcvd_tc [notified],
  *                              |   |   |   |  tc_prop [propagate],
- *         another role, or edge|   |   '---'  rcvd_tc_ack [acknowledged]
- *                              '---'
+ *         another role, or edge|   |   '---'  rcvd_tc_ack [acknowledged],
+ *                              '---'          250 ms [again]
  *
  * The standard lets an STP bridge age addresses out within a forward delay
  * after a change, instead of forgetting them at once (17.19.1).  We forget at
  * once in every mode: what is still in use is learned anew with the next frame.
+ *
+ * A frame that was on its way meanwhile teaches the old address again, and the
+ * standard tells the change anew with the next hello only.  We do so after a
+ * quarter of a second, too [again].
  */
 #include "switch/stp_state.h"
 
@@ -63,6 +67,7 @@ new_tc_while(struct stp_branch *b)
 		return;
 	if (b->port->send_rstp) {
 		b->tc_while = stp_in_s(stp, stp_hello_s(b) + 1);
+		b->tc_again = stp->now_ns + STP_TC_AGAIN_NS;
 		stp_new_info(b);
 	} else {
 		b->tc_while = stp_in_s(
@@ -95,7 +100,7 @@ static void
 enter_inactive(struct stp_branch *b)
 {
 	flush(b);
-	b->tc_while = 0;
+	b->tc_while = b->tc_again = 0;
 	if (stp_is_cist(b))
 		b->port->tc_ack = false;
 }
@@ -201,6 +206,19 @@ acknowledged(struct stp_branch *b)
 	return true;
 }
 
+static bool
+again(struct stp_branch *b)
+{
+	const struct stp *stp = b->port->stp;
+
+	if (b->tc_again == 0 || stp_runs(stp, b->tc_again))
+		return false;
+	b->tc_again = 0;
+	if (stp_runs(stp, b->tc_while))
+		stp_new_info(b);
+	return true;
+}
+
 bool
 stp_change_step(struct stp_branch *b)
 {
@@ -216,7 +234,8 @@ stp_change_step(struct stp_branch *b)
 			change_set(b, TCM_LEARNING);
 			return true;
 		}
-		return notified(b) || propagated(b) || acknowledged(b);
+		return notified(b) || propagated(b) || acknowledged(b) ||
+		    again(b);
 	case TCM_NSTATES: break;
 	}
 	assert(!"a state of Topology Change");

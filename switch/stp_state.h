@@ -14,9 +14,10 @@
 
 #include "switch/stp.h"
 
-#define STP_HELD      UINT64_MAX
-#define STP_NS_PER_S  UINT64_C(1000000000)
-#define STP_MIGRATE_S 3 /* Migrate Time */
+#define STP_HELD        UINT64_MAX
+#define STP_NS_PER_S    UINT64_C(1000000000)
+#define STP_MIGRATE_S   3                   /* Migrate Time */
+#define STP_TC_AGAIN_NS UINT64_C(250000000) /* stp_change.c */
 
 #define TO(state) (1u << (state)) /* in tables of legal moves */
 
@@ -91,6 +92,7 @@ struct stp_branch {
 	bool mastered;
 
 	uint64_t fd_while, rr_while, rb_while, tc_while, rcvd_info_while;
+	uint64_t tc_again; /* 0: no */
 	uint64_t forwards;
 };
 
