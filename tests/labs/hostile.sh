@@ -1,7 +1,8 @@
 #!/bin/bash
 # A guest that writes random values to every port, device register, MSR and
-# queue, on the emulator under the sanitizers, with a card in a lab, two disks and
-# a balloon.  At worst its VM ends with a sentence; the lab never notices.
+# queue, on the emulator under the sanitizers, with a card of several queues in a
+# lab, two disks, a balloon and two consoles.  At worst its VM ends with a
+# sentence; the lab never notices.
 #
 #   a ── lan ── b          HOSTILE_SECONDS (20) of it; the issue of a find is to
 #         └──── hostile    be read in the log that is shown.
@@ -41,8 +42,8 @@ starts=0 unclear=0 lost=0 pings=0 attempts=0
 end=$(($(date +%s) + seconds))
 while [ "$(date +%s)" -lt "$end" ]; do
 	"$vmm" vm --engine emulate --boot pvh --memory 16M --kernel "$guest" \
-	    --nic "socket=$tmp/evil.sock" --disk "$tmp/disk.raw" \
-	    --disk "$tmp/disk.qcow2" --balloon 4M --console "$tmp/console" \
+	    --nic "socket=$tmp/evil.sock,queues=4" --disk "$tmp/disk.raw" \
+	    --disk "$tmp/disk.qcow2" --balloon 4M --virtio-console "$tmp/hvc" --console "$tmp/console" \
 	    --console-log "$tmp/log" --agent "$tmp/agent" 2>"$tmp/err" &
 	vm=$!
 	pids="$pids $vm"
@@ -69,7 +70,7 @@ while [ "$(date +%s)" -lt "$end" ]; do
 	sed 's/.*vm: //' "$tmp/err" | cut -c 1-70 >>"$tmp/sentences"
 	n=$(grep -a -o '^attempts [0-9a-f]\{16\}' "$tmp/log" | tail -n 1)
 	attempts=$((attempts + 0x0${n#attempts }))
-	rm -f "$tmp/console" "$tmp/agent" "$tmp/log"
+	rm -f "$tmp/console" "$tmp/agent" "$tmp/hvc" "$tmp/log"
 done
 [ $unclear = 0 ]
 is $? "each VM ends with a sentence, if at all"

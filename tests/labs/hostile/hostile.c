@@ -383,7 +383,7 @@ start_queue(const struct device *d, uint16_t q)
 	fill_ring(place[0], place[1], n);
 	C16(0x16) = q;
 	C16(0x18) = (uint16_t)(below(16) != 0 ? n : r());
-	C16(0x1a) = (uint16_t)below(4); /* MSI-X vector */
+	C16(0x1a) = (uint16_t)below(8); /* MSI-X vector */
 	if (below(16) == 0)
 		place[below(3)] = number();
 	for (unsigned int i = 0; i < 3; i++) {
@@ -414,12 +414,12 @@ try_queues(uint64_t unused)
 	}
 	C8(0x14) = 0xb;
 	queues = C16(0x12);
-	for (uint16_t q = 0; q < queues && q < 4; q++)
+	for (uint16_t q = 0; q < queues && q < 10; q++)
 		if (below(8) != 0)
 			start_queue(d, q);
 	C8(0x14) = 0xf;
 	for (unsigned int i = below(40); i > 0; i--) {
-		uint16_t q = (uint16_t)below(4);
+		uint16_t q = (uint16_t)below(queues < 10 ? queues + 1u : 10);
 		uint64_t base = (uint64_t)(uintptr_t)area + (below(8) << 14);
 
 		put(base + 0x1002, 2, r());
