@@ -6,30 +6,11 @@
 
 #include "lab/client.h"
 
-/* The words joined by blanks, the caller's to free.  NULL: no memory. */
-static char *
-join_words(char *const *words, int n)
-{
-	size_t len = 1;
-	char *out;
-
-	for (int i = 0; i < n; i++)
-		len += strlen(words[i]) + 1;
-	out = calloc(1, len);
-	for (int i = 0; i < n && out != NULL; i++) {
-		if (i > 0)
-			strcat(out, " ");
-		strcat(out, words[i]);
-	}
-	return out;
-}
-
 static int
 run_exec(struct call *call)
 {
 	struct client_link link;
-	char *command =
-	    join_words(call->options.args + 2, call->options.nargs - 2);
+	char *command = options_words(&call->options, 2);
 	json_t *reply;
 	int status = 2, e = -ENOMEM;
 

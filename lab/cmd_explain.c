@@ -10,24 +10,6 @@
 #include "lab/client.h"
 #include "lab/frame_text.h"
 
-/* The words from the third on, joined by blanks; the caller's to free. */
-static char *
-join_words(char *const *words, int n)
-{
-	size_t len = 1;
-	char *out;
-
-	for (int i = 0; i < n; i++)
-		len += strlen(words[i]) + 1;
-	out = calloc(1, len);
-	for (int i = 0; i < n && out != NULL; i++) {
-		if (i > 0)
-			strcat(out, " ");
-		strcat(out, words[i]);
-	}
-	return out;
-}
-
 static const char *
 text_of(const json_t *step, const char *key)
 {
@@ -76,8 +58,7 @@ static int
 run_explain(struct call *call)
 {
 	struct client_link link;
-	char *text =
-	    join_words(call->options.args + 2, call->options.nargs - 2);
+	char *text = options_words(&call->options, 2);
 	struct frame_text *frame = malloc(sizeof(*frame));
 	json_t *reply = NULL;
 	const json_t *step;

@@ -1,6 +1,7 @@
 #include "lab/options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lab/nearest.h"
@@ -93,6 +94,23 @@ option_get(const struct options *options, const char *name)
 		if (strcmp(options->rows[k].name, name) == 0)
 			return options->values[k];
 	return NULL;
+}
+
+char *
+options_words(const struct options *options, int first)
+{
+	size_t len = 1;
+	char *out;
+
+	for (int i = first; i < options->nargs; i++)
+		len += strlen(options->args[i]) + 1;
+	out = calloc(1, len);
+	for (int i = first; i < options->nargs && out != NULL; i++) {
+		if (i > first)
+			strcat(out, " ");
+		strcat(out, options->args[i]);
+	}
+	return out;
 }
 
 void

@@ -37,6 +37,10 @@ int options_read(struct options *options, const struct option_row *rows,
 /* The value of an option, or NULL when it was not given. */
 const char *option_get(const struct options *options, const char *name);
 
+/* The arguments from the first one on, joined by blanks; the caller's to free.
+ * NULL: no memory. */
+char *options_words(const struct options *options, int first);
+
 void options_help(const struct option_row *rows, FILE *out);
 
 #endif

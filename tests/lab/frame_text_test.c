@@ -35,7 +35,7 @@ described_frames_are_what_was_described(void **state)
 		    "seq 1",
 		    62 },
 		{ "tcp 10.0.0.1:1 > 1.2.3.4:80 flags SA size 1514",
-		    "IPv4 10.0.0.1 > 1.2.3.4 TCP 1 > 80 SYN ACK seq 1 ack 1 "
+		    "IPv4 10.0.0.1 > 1.2.3.4 TCP 1 > 80 SYN+ACK seq 1 ack 1 "
 		    "1460 bytes",
 		    1514 },
 		{ "arp who-has 10.0.0.1 tell 10.0.0.2",
