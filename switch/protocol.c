@@ -329,6 +329,27 @@ switch_send(struct port *port, const void *bytes, size_t len)
 	return (enum reason)burst.frame[0].verdict.reason;
 }
 
+static void
+send_into(
+    struct switch_port *port, uint16_t vlan, const void *bytes, size_t len)
+{
+	const struct verdict sent = { .node = &port->sw->node,
+		.out = &port->port,
+		.reason = REASON_SENT,
+		.nout = 1 };
+	struct burst burst;
+	struct plan plan;
+
+	burst_clear(&burst);
+	burst_add(&burst, bytes, len)->verdict = sent;
+	plan.to[0] = port->index;
+	plan.tag[0] = (struct tagging){ .vlan = vlan, .tpid = ETH_VLAN };
+	memset(&plan.head[0], 0, sizeof(plan.head[0]));
+	memcpy(&plan.head[0], bytes,
+	    len < sizeof(plan.head[0]) ? len : sizeof(plan.head[0]));
+	egress_special(port, &burst, &plan, &port->sw->self, 0);
+}
+
 unsigned int
 switch_send_vlan(struct lan_switch *sw, uint16_t vlan,
     const struct port_set *only, const void *bytes, size_t len)
@@ -338,26 +359,12 @@ switch_send_vlan(struct lan_switch *sw, uint16_t vlan,
 	sw->busy++;
 	for (unsigned int i = SELF_INDEX + 1; i < sw->nports; i++) {
 		struct switch_port *port = sw->port[i];
-		const struct verdict sent = { .node = &sw->node,
-			.out = &port->port,
-			.reason = REASON_SENT,
-			.nout = 1 };
-		struct burst burst;
-		struct plan plan;
 
 		if (port == NULL || !port->up ||
 		    (only != NULL && !port_set_has(only, i)) ||
 		    decide_exit(&sw->self, port, vlan) != DROP_NONE)
 			continue;
-		burst_clear(&burst);
-		burst_add(&burst, bytes, len)->verdict = sent;
-		plan.to[0] = port->index;
-		plan.tag[0] =
-		    (struct tagging){ .vlan = vlan, .tpid = ETH_VLAN };
-		memset(&plan.head[0], 0, sizeof(plan.head[0]));
-		memcpy(&plan.head[0], bytes,
-		    len < sizeof(plan.head[0]) ? len : sizeof(plan.head[0]));
-		egress_special(port, &burst, &plan, &sw->self, 0);
+		send_into(port, vlan, bytes, len);
 		n++;
 	}
 	if (--sw->busy == 0)
