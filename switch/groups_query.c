@@ -355,12 +355,25 @@ ask_for_sources(struct querier *q, struct member *m,
 		    q->groups->arg, q->vlan, m->port->index, &query);
 }
 
+/* Another asks now. */
+static void
+forget_asks(struct member *m)
+{
+	struct source *s;
+
+	m->asks = 0;
+	LIST_FOREACH (s, &m->sources, link)
+		s->asks = 0;
+}
+
 void
 querier_ask(struct querier *q, struct member *m, uint64_t now_ns)
 {
 	struct member_query query = query_of(q);
 	uint64_t last_ns = q->groups->options.last_ns;
 
+	if (q->state != QUERIER_SELF)
+		forget_asks(m);
 	if (q->state != QUERIER_SELF || now_ns < m->ask_ns)
 		return;
 	query.group = m->group->addr;

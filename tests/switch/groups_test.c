@@ -430,6 +430,23 @@ the_lower_address_asks(void **state)
 }
 
 static void
+who_is_no_querier_any_more_asks_nothing_more(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin_querier(&b, (struct groups_options){ 0 });
+	say_old(&b, 2, 2, MEMBER_IS_EXCLUDE, "239.1.1.1");
+	say_old(&b, 2, 2, MEMBER_TO_INCLUDE, "239.1.1.1");
+	assert_int_equal(b.nasked, 1);
+	ask(&b, 4, "9.9.9.9", NULL, false);
+	pass(&b, 3 * S); /* finds each time that is due after the one before */
+	assert_int_equal(b.nasked, 1);
+	assert_string_equal(to(&b, "10.0.0.9", "239.1.1.1"), "4");
+	groups_free(b.groups);
+}
+
+static void
 a_query_from_nobody_is_of_no_router(void **state)
 {
 	struct groups_options none = { 0 };
@@ -622,6 +639,7 @@ main(void)
 		    sources_are_kept_back_if_all_on_the_port_agree),
 		cmocka_unit_test(a_host_of_version_2_wants_all_sources),
 		cmocka_unit_test(the_lower_address_asks),
+		cmocka_unit_test(who_is_no_querier_any_more_asks_nothing_more),
 		cmocka_unit_test(a_query_from_nobody_is_of_no_router),
 		cmocka_unit_test(reports_go_to_routers_alone),
 		cmocka_unit_test(
