@@ -19,12 +19,29 @@ no_such_end(const struct lab *lab, const struct lab_switch *sw,
 		if (lab_uplink(sw, &lab->switches[i]) != NULL ||
 		    lab_uplink(&lab->switches[i], sw) != NULL)
 			nearest_try(&near, lab->switches[i].item.name);
+	for (unsigned int i = 0; i < sw->nbonds; i++)
+		nearest_try(&near, sw->bonds[i].item.name);
 	problem_add(problems, lab_place(&port->item, "to"),
-	    "\"%.60s\" is not plugged into switch \"%s\"; %s%s%s", port->to,
+	    "\"%.60s\" is no port of switch \"%s\"; %s%s%s", port->to,
 	    sw->item.name, near.best != NULL ? "did you mean \"" : "",
 	    near.best != NULL ? near.best
-			      : "name what is, a switch or NODE.PORT",
+			      : "name what is plugged in, a "
+				"switch or NODE.PORT, or a bond",
 	    near.best != NULL ? "\"?" : "");
+}
+
+/* Of those that are not in a bond, and of bonds. */
+static bool
+is_bridge_port(
+    const struct lab *lab, const struct lab_switch *sw, const char *to)
+{
+	const struct lab_port *port = lab_port(lab, to);
+
+	for (unsigned int i = 0; i < sw->nbonds; i++)
+		if (strcmp(sw->bonds[i].item.name, to) == 0)
+			return true;
+	return lab_is_plugged(lab, sw, to) &&
+	    (port == NULL || port->bond == NULL);
 }
 
 static void
@@ -37,7 +54,7 @@ check_port(const struct lab *lab, const struct lab_switch *sw, unsigned int i,
 
 	if (port->to == NULL)
 		return; /* said already */
-	if (!lab_is_plugged(lab, sw, port->to))
+	if (!is_bridge_port(lab, sw, port->to))
 		no_such_end(lab, sw, port, problems);
 	for (unsigned int k = 0; k < i; k++)
 		if (sw->stp.ports[k].to != NULL &&
@@ -68,6 +85,16 @@ count_ports(const struct lab *lab, const struct lab_switch *sw)
 	return n;
 }
 
+/* Was told already. */
+static bool
+lacks_ids(const struct lab_stp *stp)
+{
+	for (unsigned int i = 0; i < stp->ninstances; i++)
+		if (stp->instances[i].id == 0)
+			return true;
+	return false;
+}
+
 static void
 check_switch(const struct lab *lab, const struct lab_switch *sw,
     struct problems *problems)
@@ -75,7 +102,7 @@ check_switch(const struct lab *lab, const struct lab_switch *sw,
 	struct stp_options options;
 	struct err err = { "" };
 
-	if (tree_options(&options, &sw->stp, &err) < 0)
+	if (!lacks_ids(&sw->stp) && tree_options(&options, &sw->stp, &err) < 0)
 		problem_add(
 		    problems, sw->stp.item.node->key_at, "%s", err.text);
 	if (count_ports(lab, sw) > STP_PORTS_MAX)

@@ -55,7 +55,7 @@ enum lab_kind { LAB_SWITCH, LAB_ROUTER, LAB_VM, LAB_HOST, LAB_PLUG };
 struct lab_stp_instance {
 	struct lab_item item;
 	uint64_t id, cost, priority;
-	const char *vlans; /* "10-19,30" */
+	struct vlan_set vlans;
 };
 
 /* A switch's port in its spanning tree. */

@@ -248,9 +248,11 @@ const struct schema_key schema_keys[] = {
 	{ KEY("switches.*.stp.instances[].id", COUNT, lab_stp_instance, id),
 	    .required = true, .min = 1, .max = 4094,
 	    .help = "The instance's number (MSTID)." },
-	{ KEY("switches.*.stp.instances[].vlans", TEXT, lab_stp_instance,
+	{ KEY("switches.*.stp.instances[].vlans", VLANS, lab_stp_instance,
 	      vlans),
-	    .required = true, .help = "Its VLANs, as 10-19,30." },
+	    .required = true,
+	    .help = "Its VLANs, as 10-19,30; other ports than trunks have "
+		    "all frames in the common one, unless they have a VLAN." },
 	{ KEY("switches.*.stp.instances[].priority", COUNT, lab_stp_instance,
 	      priority),
 	    .max = STP_PRIORITY_MAX, .preset = "32768",
@@ -260,8 +262,8 @@ const struct schema_key schema_keys[] = {
 	    .help = "Ports that are not as the defaults." },
 	{ KEY("switches.*.stp.ports[].to", TEXT, lab_stp_port, to),
 	    .required = true,
-	    .help = "Which port, by what is plugged in: a switch, or "
-		    "NODE.PORT." },
+	    .help = "Which port, by what is plugged in: a switch, "
+		    "NODE.PORT, or a bond's name." },
 	{ KEY("switches.*.stp.ports[].cost", COUNT, lab_stp_port, cost),
 	    .min = 1, .max = STP_COST_MAX, .preset = "20000",
 	    .help = "What a way to the root by this port costs more: "

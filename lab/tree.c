@@ -33,40 +33,21 @@ check_whole(uint64_t ns, const char *key, struct err *err)
 
 /* ---- instances ---- */
 
-/* Reads "10-19,30" and gives these VLANs to tree. */
+/* Gives VLANs to tree, which is that of instance id. */
 static int
-read_vlans(struct stp_options *options, const char *text, uint8_t tree,
-    unsigned int id, struct err *err)
+give_vlans(struct stp_options *options, const struct vlan_set *vlans,
+    uint8_t tree, unsigned int id, struct err *err)
 {
-	const char *at = text;
-
-	do {
-		char *end;
-		unsigned long first = strtoul(at, &end, 10), last = first;
-
-		if (end != at && *end == '-') {
-			at = end + 1;
-			last = strtoul(at, &end, 10);
-		}
-		if (end == at || at[0] < '0' || at[0] > '9' || first < 1 ||
-		    first > last || last > VLAN_MAX ||
-		    (*end != '\0' && *end != ','))
+	for (unsigned int v = 1; v <= VLAN_MAX; v++) {
+		if (!vlan_set_has(vlans, (uint16_t)v))
+			continue;
+		if (options->tree[v] != 0)
 			return err_set(err, -EINVAL,
-			    WHERE
-			    ": instance %u: vlans \"%.40s\" are no VLANs; "
-			    "write them as 10-19,30, from 1 to %d",
-			    id, text, VLAN_MAX);
-		for (unsigned long v = first; v <= last; v++) {
-			if (options->tree[v] != 0)
-				return err_set(err, -EINVAL,
-				    WHERE ": VLAN %lu is of instances %u and "
-					  "%u; give it to one",
-				    v, options->msti[options->tree[v] - 1].id,
-				    id);
-			options->tree[v] = tree;
-		}
-		at = *end == ',' ? end + 1 : end;
-	} while (*at != '\0');
+			    WHERE ": VLAN %u is of instances %u and %u; give "
+				  "it to one",
+			    v, options->msti[options->tree[v] - 1].id, id);
+		options->tree[v] = tree;
+	}
 	return 0;
 }
 
@@ -98,9 +79,8 @@ read_instances(
 
 		options->msti[i].id = (uint16_t)in->id;
 		options->msti[i].priority = (uint16_t)in->priority;
-		if (in->vlans != NULL)
-			e = read_vlans(options, in->vlans, (uint8_t)(i + 1),
-			    (unsigned int)in->id, err);
+		e = give_vlans(options, &in->vlans, (uint8_t)(i + 1),
+		    (unsigned int)in->id, err);
 	}
 	return e;
 }

@@ -3,23 +3,22 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lab/rules.h"
 #include "lab/tree.h"
 
 int
 tree_change_begin(struct tree_change *c, const struct fabric *f,
     const char *name, struct err *err)
 {
-	struct port *port = fabric_port(f, name);
+	struct port *end = fabric_port(f, name);
+	struct port *port = end != NULL ? rules_port(end) : NULL;
 	int i =
 	    port != NULL ? fabric_switch_of(f, port) : fabric_switch(f, name);
 
 	memset(c, 0, sizeof(*c));
-	if (i < 0 && port != NULL)
-		return err_set(err, -EINVAL,
-		    "\"%s\" is no port of a switch; a spanning tree has the "
-		    "switch's end of the cable, as \"%s\"",
-		    name,
-		    port->peer != NULL ? port->peer->name : "SWITCH.NODE.PORT");
+	if (end != NULL && port == NULL)
+		return err_set(
+		    err, -EINVAL, "\"%s\" is not plugged into a switch", name);
 	if (i < 0)
 		return fabric_no_port(f, name, err);
 	c->tree = f->trees[i];

@@ -1,8 +1,8 @@
 /*
  * tree_change.h - changes to the spanning trees of a running lab.
  *
- * A change is of a switch ("lan") or of one of its ports ("lan.core",
- * "lan.alice.eth0").  What is added is checked at once and done at the end, so
+ * A change is of a switch ("lan") or of one of its ports ("lan.core"; that which
+ * "alice.eth0" is plugged into).  What is added is checked at once and done at the end, so
  * that all of it happens or nothing.
  */
 #ifndef LAB_TREE_CHANGE_H

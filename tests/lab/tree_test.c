@@ -28,7 +28,9 @@ static const char text[] =
     "hosts:\n"
     "  h1: {switch: a, address: 10.0.0.1/24}\n"
     "  h2: {switch: b, address: 10.0.0.2/24}\n"
-    "  h3: {switch: d, address: 10.0.1.3/24}\n";
+    "  h3: {switch: d, address: 10.0.1.3/24}\n"
+    "  h4: {cable: h5.eth0, address: 10.0.2.4/24}\n"
+    "  h5: {address: 10.0.2.5/24}\n";
 
 struct scene {
 	struct loaded l;
@@ -170,7 +172,8 @@ a_running_tree_is_changed(void **state)
 	assert_null(change(s, "a.b", "stp-cost", "7"));
 	assert_int_equal(port(s, "a.b")->cost, 7);
 	assert_int_equal(port(s, "a.b")->priority, 16);
-	assert_null(change(s, "a.h1.eth0", "stp-root-guard", "true"));
+	/* by its other end */
+	assert_null(change(s, "h1.eth0", "stp-root-guard", "true"));
 	assert_true(port(s, "a.h1.eth0")->root_guard);
 	assert_true(port(s, "a.h1.eth0")->bpdu_guard);
 	assert_null(change(s, "b.c", "stp-cost/2", "44"));
@@ -188,7 +191,8 @@ what_cannot_be_changed_is_said(void **state)
 	} bad[] = {
 		{ "d", "stp-priority", "0", "has no spanning tree" },
 		{ "x", "stp-priority", "0", "is not in lab" },
-		{ "h1.eth0", "stp-cost", "1", "\"a.h1.eth0\"" },
+		{ "h3.eth0", "stp-cost", "1", "has no spanning tree" },
+		{ "h4.eth0", "stp-cost", "1", "not plugged into a switch" },
 		{ "a", "stp-priority", "1", "multiple of 4096" },
 		{ "a", "stp-prioriti", "0", "did you mean \"priority\"" },
 		{ "a", "stp-instances", "0", "cannot be set here" },
