@@ -226,12 +226,12 @@ join_segments(struct check *c, const struct lab_switch *sw, unsigned int i)
 	unsigned int b = root_of(c, (unsigned int)(up - c->lab->switches));
 	bool trees = has_tree(sw) && has_tree(up);
 
-	if (link->cables > 1 && !trees)
+	if (link->cables > 1 && !trees && link->bond_name == NULL)
 		problem_add(c->problems, lab_place(&link->item, "cables"),
 		    "%" PRIu64
 		    " cables from \"%s\" to \"%s\" are a loop, where frames "
-		    "would circle for ever; leave one, or give both switches a "
-		    "spanning tree, \"stp:\"",
+		    "would circle for ever; leave one, or make them a bond, or "
+		    "give both switches a spanning tree, \"stp:\"",
 		    link->cables, sw->item.name, up->item.name);
 	if (a == b && !trees)
 		problem_add(c->problems, lab_place(&link->item, NULL),

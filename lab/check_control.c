@@ -18,6 +18,14 @@ ports_of(const struct lab *lab, const struct lab_bond *bond)
 
 	for (unsigned int i = 0; i < lab->nports; i++)
 		n += lab->ports[i]->bond == bond;
+	for (unsigned int i = 0; i < lab->nswitches; i++) {
+		const struct lab_switch *sw = &lab->switches[i];
+
+		for (unsigned int k = 0; k < sw->nuplinks; k++)
+			if (sw->uplinks[k].bond == bond ||
+			    sw->uplinks[k].far_bond == bond)
+				n += (unsigned int)sw->uplinks[k].cables;
+	}
 	return n;
 }
 
@@ -64,10 +72,30 @@ check_bond(const struct lab *lab, struct problems *problems,
 }
 
 static void
+no_such_bond(struct problems *problems, struct place at,
+    const struct lab_switch *sw, const char *name)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (unsigned int i = 0; i < sw->nbonds; i++)
+		nearest_try(&near, sw->bonds[i].item.name);
+	if (near.best != NULL)
+		problem_add(problems, at,
+		    "bond \"%.40s\" is not in switch \"%s\"; did you mean "
+		    "\"%s\"?",
+		    name, sw->item.name, near.best);
+	else
+		problem_add(problems, at,
+		    "bond \"%.40s\" is not in switch \"%s\"; add it below its "
+		    "bonds",
+		    name, sw->item.name);
+}
+
+static void
 check_port(struct problems *problems, const struct lab_port *port)
 {
 	const struct lab_switch *sw = port->sw;
-	struct nearest near;
 
 	if (yaml_get(port->item.node, "bond-priority") != NULL &&
 	    port->bond_name == NULL)
@@ -93,19 +121,30 @@ check_port(struct problems *problems, const struct lab_port *port)
 	}
 	if (port->bond_name == NULL || sw == NULL || port->bond != NULL)
 		return;
-	nearest_init(&near, port->bond_name);
-	for (unsigned int i = 0; i < sw->nbonds; i++)
-		nearest_try(&near, sw->bonds[i].item.name);
-	if (near.best != NULL)
-		problem_add(problems, lab_place(&port->item, "bond"),
-		    "bond \"%.40s\" is not in switch \"%s\"; did you mean "
-		    "\"%s\"?",
-		    port->bond_name, sw->item.name, near.best);
-	else
-		problem_add(problems, lab_place(&port->item, "bond"),
-		    "bond \"%.40s\" is not in switch \"%s\"; add it below its "
-		    "bonds",
-		    port->bond_name, sw->item.name);
+	no_such_bond(
+	    problems, lab_place(&port->item, "bond"), sw, port->bond_name);
+}
+
+static void
+check_uplink(struct problems *problems, const struct lab_switch *sw,
+    const struct lab_uplink *link)
+{
+	struct place at = lab_place(&link->item, "bond");
+
+	if (link->bond_name == NULL || link->up == NULL)
+		return;
+	if (link->bond == NULL)
+		no_such_bond(problems, at, sw, link->bond_name);
+	if (link->far_bond == NULL)
+		no_such_bond(problems, at, link->up, link->bond_name);
+	if (link->bond != NULL && link->far_bond != NULL &&
+	    (link->bond->mode == BOND_STATIC) !=
+		(link->far_bond->mode == BOND_STATIC))
+		problem_add(problems, at,
+		    "bond \"%s\" is static at one end and speaks LACP at the "
+		    "other; give both the same mode, or one active and one "
+		    "passive",
+		    link->bond_name);
 }
 
 /* ---- multicast ---- */
@@ -164,6 +203,8 @@ lab_check_control(const struct lab *lab, struct problems *problems)
 		before = sw->item.node;
 		for (unsigned int k = 0; k < sw->nbonds; k++)
 			check_bond(lab, problems, &sw->bonds[k]);
+		for (unsigned int k = 0; k < sw->nuplinks; k++)
+			check_uplink(problems, sw, &sw->uplinks[k]);
 		check_snooping(problems, &sw->snooping);
 	}
 	for (unsigned int i = 0; i < lab->nports; i++)

@@ -122,12 +122,18 @@ set_port(struct fabric *f, unsigned int i, struct err *err)
 
 static struct port *
 add_end(struct fabric *f, const struct lab_switch *at,
-    const struct lab_switch *to, uint64_t number, struct err *err)
+    const struct lab_switch *to, const struct lab_bond *bond, uint64_t number,
+    struct err *err)
 {
+	size_t sw = (size_t)(at - f->lab->switches);
 	char name[NODE_NAME_BYTES];
+	struct port *port = switch_add_port(
+	    f->switches[sw], lab_uplink_name(name, at, to, number), err);
 
-	return switch_add_port(f->switches[at - f->lab->switches],
-	    lab_uplink_name(name, at, to, number), err);
+	if (port == NULL ||
+	    switch_control_bond(&f->controls[sw], port, bond, 0, err) < 0)
+		return NULL;
+	return port;
 }
 
 static int
@@ -136,9 +142,10 @@ join_uplink(struct fabric *f, const struct lab_switch *sw,
     struct err *err)
 {
 	struct cabling_change change = { .rules = link->rules };
-	struct port *here = add_end(f, sw, link->up, number, err);
-	struct port *there =
-	    here == NULL ? NULL : add_end(f, link->up, sw, number, err);
+	struct port *here = add_end(f, sw, link->up, link->bond, number, err);
+	struct port *there = here == NULL
+	    ? NULL
+	    : add_end(f, link->up, sw, link->far_bond, number, err);
 	int e;
 
 	if (there == NULL)
@@ -148,7 +155,7 @@ join_uplink(struct fabric *f, const struct lab_switch *sw,
 	e = join(f, here, there, seed, err);
 	if (e == 0)
 		e = cabling_change(here, &change, err);
-	return e < 0 ? e : rules_change(there, &link->rules, err);
+	return e < 0 ? e : rules_change(rules_port(there), &link->rules, err);
 }
 
 static int

@@ -99,11 +99,8 @@ resolve_port(struct lab *lab, struct lab_port *port)
 
 	if (port->sw_name != NULL)
 		port->sw = lab_switch(lab, port->sw_name);
-	if (port->sw != NULL && port->bond_name != NULL)
-		for (unsigned int i = 0; i < port->sw->nbonds; i++)
-			if (strcmp(port->sw->bonds[i].item.name,
-				port->bond_name) == 0)
-				port->bond = &port->sw->bonds[i];
+	if (port->sw != NULL)
+		port->bond = lab_bond(port->sw, port->bond_name);
 	if (port->cable == NULL)
 		return;
 	peer = lab_port(lab, port->cable);
@@ -151,6 +148,9 @@ resolve_switch(struct lab *lab, struct lab_switch *sw)
 
 		link->up = lab_switch(lab, link->item.name);
 		resolve_ways(lab, link->wire, link->ways);
+		link->bond = lab_bond(sw, link->bond_name);
+		if (link->up != NULL)
+			link->far_bond = lab_bond(link->up, link->bond_name);
 	}
 }
 
@@ -386,6 +386,15 @@ lab_switch(const struct lab *lab, const char *name)
 	for (unsigned int i = 0; i < lab->nswitches; i++)
 		if (strcmp(lab->switches[i].item.name, name) == 0)
 			return &lab->switches[i];
+	return NULL;
+}
+
+const struct lab_bond *
+lab_bond(const struct lab_switch *sw, const char *name)
+{
+	for (unsigned int i = 0; name != NULL && i < sw->nbonds; i++)
+		if (strcmp(sw->bonds[i].item.name, name) == 0)
+			return &sw->bonds[i];
 	return NULL;
 }
 

@@ -81,12 +81,16 @@ struct lab_stp {
 	unsigned int nports;
 };
 
+struct lab_bond;
+
 /* Cables from one switch to another, whose name is the item's. */
 struct lab_uplink {
 	struct lab_item item;
 	struct lab_switch *up;
-	uint64_t cables;        /* how many, side by side */
-	struct lab_rules rules; /* of both ends */
+	uint64_t cables;                        /* how many, side by side */
+	const char *bond_name;                  /* at both ends */
+	const struct lab_bond *bond, *far_bond; /* of that name, resolved */
+	struct lab_rules rules;                 /* of both ends */
 	/* As a port's. */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
 };
@@ -323,6 +327,8 @@ void lab_each_switch_port(const struct lab *lab,
 struct lab_vm *lab_vm(const struct lab *lab, const char *name);
 struct lab_router *lab_router(const struct lab *lab, const char *name);
 struct lab_switch *lab_switch(const struct lab *lab, const char *name);
+/* The switch's bond of that name; NULL: none, or no name. */
+const struct lab_bond *lab_bond(const struct lab_switch *sw, const char *name);
 
 /* The uplink of sw to the switch to, or NULL. */
 const struct lab_uplink *lab_uplink(

@@ -171,6 +171,9 @@ const struct schema_key schema_keys[] = {
 	    .min = 1, .max = LAB_CABLES_MAX, .preset = "1",
 	    .help = "How many cables, side by side.  From the second one on, "
 		    "ports are called as leaf.core-2." },
+	{ KEY("switches.*.uplinks.*.bond", NAME, lab_uplink, bond_name),
+	    .help = "The bond that the cables are of, which both switches have "
+		    "by this name." },
 	WIRE_ROWS("switches.*.uplinks.*", offsetof(struct lab_uplink, wire)),
 	RULES_ROW("switches.*.uplinks.*", offsetof(struct lab_uplink, rules)),
 	{ ARRAY("switches.*.mirrors", ENTRIES, lab_switch, mirrors, nmirrors,

@@ -117,15 +117,23 @@ switch_control_free(struct switch_control *control)
 }
 
 int
+switch_control_bond(struct switch_control *control, struct port *port,
+    const struct lab_bond *bond, uint64_t priority, struct err *err)
+{
+	if (bond == NULL)
+		return 0;
+	return aggregation_join(control->aggregation,
+	    control->bonds[bond - control->lab->bonds], port,
+	    (uint16_t)priority, err);
+}
+
+int
 switch_control_plug(struct switch_control *control, struct port *port,
     const struct lab_port *lab, struct err *err)
 {
-	int e = 0;
+	int e = switch_control_bond(
+	    control, port, lab->bond, lab->bond_priority, err);
 
-	if (lab->bond != NULL)
-		e = aggregation_join(control->aggregation,
-		    control->bonds[lab->bond - control->lab->bonds], port,
-		    (uint16_t)lab->bond_priority, err);
 	if (e == 0 && lab->multicast_router)
 		snooping_set_router(
 		    control->snooping, switch_bridge_port(port));

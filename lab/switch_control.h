@@ -25,6 +25,9 @@ void switch_control_free(struct switch_control *control);
 /* Says goodbye to neighbours. */
 void switch_control_stop(struct switch_control *control);
 
+/* A port of the switch will be one of a bond; NULL: of none. */
+int switch_control_bond(struct switch_control *control, struct port *port,
+    const struct lab_bond *bond, uint64_t priority, struct err *err);
 /* A port of the switch, to which the lab's port will be joined. */
 int switch_control_plug(struct switch_control *control, struct port *port,
     const struct lab_port *lab, struct err *err);
