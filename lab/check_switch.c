@@ -18,36 +18,17 @@ check_rules(struct problems *problems, const struct lab_item *item,
 }
 
 static void
-check_statics(struct problems *problems, const struct lab_port *port)
-{
-	for (unsigned int i = 0; i < port->statics.n; i++) {
-		const struct lab_text *text = &port->statics.list[i];
-		struct mac mac;
-		uint16_t vlan;
-
-		if (!lab_static_read(&mac, &vlan, text->text))
-			problem_add(problems, text->node->at,
-			    "static \"%.40s\" is no station's address; write "
-			    "it as 52:54:00:12:34:56, or with a VLAN as "
-			    "52:54:00:12:34:56/10",
-			    text->text);
-	}
-}
-
-static void
 check_port(struct problems *problems, const struct lab_port *port)
 {
 	char what[NODE_NAME_BYTES + 16];
 
 	snprintf(what, sizeof(what), "port \"%s\"", port->full);
-	if (port->sw_name == NULL &&
-	    (port->rules.given != 0 || port->statics.n > 0))
+	if (port->sw_name == NULL && port->rules.given != 0)
 		problem_add(problems, lab_place(&port->item, NULL),
 		    "%s: VLANs, limits and the like are a switch's, and it is "
 		    "not plugged into one; remove them, or add \"switch:\"",
 		    what);
 	check_rules(problems, &port->item, &port->rules, what);
-	check_statics(problems, port);
 }
 
 /* Among ports with VLANs, one without is easily forgotten. */

@@ -98,23 +98,9 @@ set_port(struct fabric *f, unsigned int i, struct err *err)
 {
 	const struct lab_port *lp = f->lab->ports[i];
 	struct cabling_change change = { .rules = lp->rules };
-	int e = 0;
 
 	for (int way = 0; way < WIRE_DIRECTIONS; way++)
 		change.wire[way] = lp->wire[way];
-	for (unsigned int k = 0; k < lp->statics.n && e == 0; k++) {
-		struct mac mac;
-		uint16_t vlan = 0;
-
-		lab_static_read(&mac, &vlan, lp->statics.list[k].text);
-		e = switch_pin(rules_port(f->ports[i]), &mac,
-		    vlan != 0 ? vlan : (uint16_t)lp->rules.vlan);
-		if (e < 0)
-			return err_set(err, e,
-			    "%s: static address %s is another port's already, "
-			    "or the switch's table is full",
-			    lp->full, lp->statics.list[k].text);
-	}
 	return cabling_change(f->ports[i], &change, err);
 }
 

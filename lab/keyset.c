@@ -30,6 +30,7 @@ bytes_of(const struct schema_key *row)
 	case SCHEMA_COUNTS: return sizeof(struct cable_lose);
 	case SCHEMA_SPELLS: return sizeof(struct cable_spells);
 	case SCHEMA_VLANS: return sizeof(struct vlan_set);
+	case SCHEMA_STATICS: return sizeof(struct rules_statics);
 	default: return sizeof(uint64_t);
 	}
 }
@@ -155,6 +156,7 @@ value_text(char *out, size_t len, const struct schema_key *row, const void *at)
 	case SCHEMA_COUNTS: return lose_text(out, len, at);
 	case SCHEMA_SPELLS: return spells_text(out, len, at);
 	case SCHEMA_VLANS: return vlan_set_text(out, len, at);
+	case SCHEMA_STATICS: return rules_statics_text(out, len, at);
 	case SCHEMA_DURATION: duration_text(text, number); break;
 	case SCHEMA_PERCENT: percent_text(text, number); break;
 	case SCHEMA_RATE: rate_text(text, number); break;

@@ -473,25 +473,6 @@ lab_kind_name(enum lab_kind kind)
 	return "?";
 }
 
-bool
-lab_static_read(struct mac *mac, uint16_t *vlan, const char *text)
-{
-	const char *slash = strchr(text, '/');
-	char address[MAC_TEXT_BYTES] = "";
-	uint64_t number = 0;
-
-	if (slash != NULL && !count_read(&number, slash + 1, NULL))
-		return false;
-	if (slash == NULL)
-		slash = text + strlen(text);
-	if ((size_t)(slash - text) >= sizeof(address) || number > VLAN_MAX)
-		return false;
-	memcpy(address, text, (size_t)(slash - text));
-	*vlan = (uint16_t)number;
-	return mac_read(mac, address) && !mac_is_group(mac) &&
-	    !mac_is_zero(mac);
-}
-
 struct place
 lab_place(const struct lab_item *item, const char *key)
 {

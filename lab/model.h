@@ -174,8 +174,7 @@ struct lab_port {
 	/* By enum lab_direction, as in the file; and what follows for each
 	 * direction of the cable (WIRE_OUT, WIRE_IN). */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
-	struct lab_rules rules;   /* of the switch's end */
-	struct lab_texts statics; /* "52:54:00:12:34:56" or ".../10" */
+	struct lab_rules rules; /* of the switch's end */
 	/* routers only */
 	struct lab_range dhcp;
 	uint64_t lease_ns;
@@ -342,9 +341,6 @@ bool lab_is_plugged(
 bool lab_has_port(const struct lab *lab, const char *name);
 
 const char *lab_kind_name(enum lab_kind kind); /* "router" */
-
-/* "52:54:00:12:34:56/10", or without a VLAN: 0.  False: something else. */
-bool lab_static_read(struct mac *mac, uint16_t *vlan, const char *text);
 
 /* Where the file of a disk is named. */
 struct place lab_disk_place(const struct lab_disk *disk);

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "lab/schema.h"
+#include "lab/units.h"
 #include "switch/protocol.h"
 
 #define KEY(p, t, m) \
@@ -48,6 +51,10 @@ static const struct schema_key keys[] = {
 	{ KEY("sticky", BOOL, sticky), .preset = "false",
 	    .help = "With max-macs: an address that was learned stays the "
 		    "port's, and is refused at others." },
+	{ KEY("static", STATICS, statics),
+	    .help = "Addresses that are behind the port and nowhere else, up "
+		    "to 16, as 52:54:00:12:34:56, or with their VLAN, as "
+		    "52:54:00:12:34:56/10." },
 	{ KEY("storm-broadcast", COUNT, storm[STORM_BROADCAST]), .min = 1,
 	    .max = 1000000000, .preset = "any",
 	    .help = "How many broadcasts may come in by the port each "
@@ -128,6 +135,70 @@ rules_check(const struct lab_rules *rules, struct err *err)
 	return 0;
 }
 
+/* ---- static addresses ---- */
+
+/* "52:54:00:12:34:56/10", of len letters. */
+static bool
+add_static(struct rules_statics *statics, const char *text, size_t len)
+{
+	char one[MAC_TEXT_BYTES + 8] = "", *slash;
+	uint64_t vlan = 0;
+	struct mac *mac;
+
+	if (statics->n == RULES_STATICS || len >= sizeof(one))
+		return false;
+	memcpy(one, text, len);
+	slash = strchr(one, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		if (!count_read(&vlan, slash + 1, NULL) || vlan == 0 ||
+		    vlan > VLAN_MAX)
+			return false;
+	}
+	mac = &statics->of[statics->n].mac;
+	if (!mac_read(mac, one) || mac_is_group(mac) || mac_is_zero(mac))
+		return false;
+	statics->of[statics->n++].vlan = (uint16_t)vlan;
+	return true;
+}
+
+bool
+rules_statics_read(struct rules_statics *statics, const char *text)
+{
+	for (;;) {
+		size_t len;
+
+		text += strspn(text, " ");
+		len = strcspn(text, ", ");
+		if (!add_static(statics, text, len))
+			return false;
+		text += len;
+		text += strspn(text, " ");
+		if (*text == '\0')
+			return true;
+		text += *text == ',';
+	}
+}
+
+char *
+rules_statics_text(char *out, size_t len, const struct rules_statics *statics)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < statics->n && used < len; i++) {
+		char text[MAC_TEXT_BYTES], vlan[8] = "";
+
+		if (statics->of[i].vlan != 0)
+			snprintf(
+			    vlan, sizeof(vlan), "/%u", statics->of[i].vlan);
+		used += (size_t)snprintf(out + used, len - used, "%s%s%s",
+		    i > 0 ? "," : "", mac_text(text, &statics->of[i].mac),
+		    vlan);
+	}
+	return out;
+}
+
 /* ---- of a running switch ---- */
 
 struct port *
@@ -138,6 +209,23 @@ rules_port(struct port *port)
 	return port != NULL && switch_of(port) != NULL
 	    ? switch_bridge_port(port)
 	    : NULL;
+}
+
+struct collector {
+	const struct port *port;
+	struct lab_rules *rules;
+};
+
+static void
+collect_static(void *arg, const struct fdb_row *row, const struct port *port)
+{
+	const struct collector *c = arg;
+	struct rules_statics *s = &c->rules->statics;
+
+	if (port != c->port || row->kind != FDB_STATIC || s->n == RULES_STATICS)
+		return;
+	s->of[s->n].mac = row->mac;
+	s->of[s->n++].vlan = row->vlan;
 }
 
 /* What holds at a switch's port. */
@@ -167,6 +255,8 @@ read_rules(struct lab_rules *rules, const struct port *port)
 	rules->over_max = (int)limits.reaction;
 	for (int i = 0; i < STORM_CLASSES; i++)
 		rules->storm[i] = limits.storm[i];
+	switch_each_mac(switch_of(port), collect_static,
+	    &(struct collector){ port, rules });
 }
 
 static struct vlan_options
@@ -187,6 +277,51 @@ vlans_of(const struct lab_rules *rules)
 		o.provider = rules->tags == RULES_PROVIDER;
 	}
 	return o;
+}
+
+static void
+unpin_all(struct port *port, const struct rules_statics *statics)
+{
+	for (unsigned int i = 0; i < statics->n; i++)
+		switch_unpin(port, &statics->of[i].mac, statics->of[i].vlan);
+}
+
+/* Those that were pinned before give way to those that are to be.  All of them,
+ * or none. */
+static int
+pin_all(struct port *port, const struct lab_rules *rules, struct err *err)
+{
+	struct lab_rules before;
+	char text[MAC_TEXT_BYTES];
+	unsigned int i = 0;
+	int e = 0;
+
+	read_rules(&before, port);
+	unpin_all(port, &before.statics);
+	for (; i < rules->statics.n && e == 0; i++) {
+		uint16_t vlan = rules->statics.of[i].vlan;
+
+		if (vlan == 0)
+			vlan = (uint16_t)rules->vlan;
+		e = switch_pin(port, &rules->statics.of[i].mac, vlan);
+		if (e < 0)
+			err_set(err, e,
+			    "%s: static address %s is another port's already, "
+			    "or the switch's table is full of such",
+			    port->name,
+			    mac_text(text, &rules->statics.of[i].mac));
+	}
+	if (e == 0)
+		return 0;
+	for (; i > 1; i--)
+		switch_unpin(port, &rules->statics.of[i - 2].mac,
+		    rules->statics.of[i - 2].vlan != 0
+			? rules->statics.of[i - 2].vlan
+			: (uint16_t)rules->vlan);
+	for (i = 0; i < before.statics.n; i++)
+		switch_pin(
+		    port, &before.statics.of[i].mac, before.statics.of[i].vlan);
+	return e;
 }
 
 static bool
@@ -230,6 +365,10 @@ rules_change(struct port *port, const struct lab_rules *rules, struct err *err)
 	if (rules->given == 0)
 		return 0;
 	e = plan(&now, port, rules, err);
+	if (e < 0)
+		return e;
+	if (is_given(rules, "static"))
+		e = pin_all(port, &now, err);
 	if (e < 0)
 		return e;
 	e = switch_limit_macs(port, (uint32_t)now.max_macs,

@@ -13,6 +13,17 @@
 #include "switch/switch.h"
 #include "switch/vlan.h"
 
+#define RULES_STATICS 16
+
+/* Addresses that are pinned to a port. */
+struct rules_statics {
+	unsigned int n;
+	struct {
+		struct mac mac;
+		uint16_t vlan; /* 0: of the port's VLAN, or none */
+	} of[RULES_STATICS];
+};
+
 enum rules_tags { RULES_CUSTOMER, RULES_PROVIDER }; /* of a trunk */
 
 /* Zero: nothing. */
@@ -24,6 +35,7 @@ struct lab_rules {
 	uint64_t max_packet, max_macs;
 	int over_max; /* enum mac_reaction */
 	uint64_t storm[STORM_CLASSES];
+	struct rules_statics statics;
 	uint64_t given; /* by rules_keys */
 };
 
@@ -35,6 +47,12 @@ void rules_merge(struct lab_rules *to, const struct lab_rules *from);
 
 /* What cannot be as a whole: -EINVAL with *err saying what to do; else 0. */
 int rules_check(const struct lab_rules *rules, struct err *err);
+
+/* "52:54:00:12:34:56,52:54:00:12:34:57/10".  False: a part is no station's
+ * address, or they are too many. */
+bool rules_statics_read(struct rules_statics *statics, const char *text);
+char *rules_statics_text(
+    char *out, size_t len, const struct rules_statics *statics);
 
 /* The switch's end of a cable: port itself, or what it is plugged into; or the
  * bond that this is one of.  NULL: there is none. */

@@ -100,14 +100,7 @@ static const char *const unregistered[] = {
 		    .help = "A multicast router is behind the port, "        \
 			    "whatever the switch hears." },                  \
 	    WIRE_ROWS(p, (at) + offsetof(struct lab_port, wire)),            \
-	    RULES_ROW(p, (at) + offsetof(struct lab_port, rules)),           \
-	{                                                                    \
-		.path = p ".static", .type = SCHEMA_TEXTS,                   \
-		.into = (at) + offsetof(struct lab_port, statics),           \
-		.help = "Addresses that are behind the port and nowhere "    \
-			"else, as 52:54:00:12:34:56, or with their VLAN, "   \
-			"as 52:54:00:12:34:56/10."                           \
-	}
+	    RULES_ROW(p, (at) + offsetof(struct lab_port, rules))
 
 #define WIRE_ROWS(p, at)                                                     \
 	{ .path = p ".+cable",                                               \

@@ -35,6 +35,7 @@ enum schema_type {
 	SCHEMA_COUNTS,   /* 5,9 or [5, 9]: struct cable_lose */
 	SCHEMA_SPELLS,   /* 1%/10%/100%/0%: struct cable_spells */
 	SCHEMA_VLANS,    /* 10,20-30 or [10, 20-30] or all: struct vlan_set */
+	SCHEMA_STATICS,  /* MAC[/VLAN], ... or a list: struct rules_statics */
 	SCHEMA_KEYSET,   /* the keys of a keyset.h, a struct of theirs */
 	SCHEMA_KEYS,   /* at "+NAME": the same, beside the parent's own keys */
 	SCHEMA_ABSENT, /* known, but not in this version */

@@ -163,7 +163,8 @@ preset(struct schema_reader *r, const struct schema_key *row,
 static bool
 may_be_list(enum schema_type type)
 {
-	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS;
+	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS ||
+	    type == SCHEMA_STATICS;
 }
 
 static void

@@ -466,6 +466,37 @@ read_vlans(struct schema_reader *r, const struct schema_key *key,
 	return good;
 }
 
+static bool
+add_statics(struct schema_reader *r, const struct yaml *node,
+    struct rules_statics *statics)
+{
+	if (node->kind == YAML_SCALAR &&
+	    rules_statics_read(statics, node->text))
+		return true;
+	problem_add(r->problems, node->at,
+	    "static \"%.40s\" is no station's address, or one more than %d; "
+	    "write it as 52:54:00:12:34:56, or with a VLAN as "
+	    "52:54:00:12:34:56/10",
+	    node->kind == YAML_SCALAR ? node->text : "", RULES_STATICS);
+	return false;
+}
+
+static bool
+read_statics(struct schema_reader *r, const struct schema_key *key,
+    const struct yaml *node, void *to)
+{
+	struct rules_statics statics = { .n = 0 };
+	bool good = true;
+
+	(void)key;
+	if (node->kind == YAML_SCALAR)
+		good = add_statics(r, node, &statics);
+	for (const struct yaml *e = node->first; e != NULL; e = e->next)
+		good &= add_statics(r, e, &statics);
+	memcpy(to, &statics, sizeof(statics));
+	return good;
+}
+
 bool
 schema_texts_read(struct schema_reader *r, const struct schema_key *key,
     const struct yaml *node, void *to)
@@ -522,6 +553,7 @@ static bool (*const scalar_readers[SCHEMA_NTYPES])(struct schema_reader *r,
 	[SCHEMA_COUNTS] = read_counts,
 	[SCHEMA_SPELLS] = read_spells,
 	[SCHEMA_VLANS] = read_vlans,
+	[SCHEMA_STATICS] = read_statics,
 };
 
 bool

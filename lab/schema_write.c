@@ -39,6 +39,9 @@ static const struct {
 	    "^[0-9.]+%/[0-9.]+%(/[0-9.]+%(/[0-9.]+%)?)?$" },
 	[SCHEMA_VLANS] = { "VLANs",
 	    "^(all|[0-9]+(-[0-9]+)?( *, *[0-9]+(-[0-9]+)?)*)$" },
+	[SCHEMA_STATICS] = { "MAC addresses",
+	    "^[0-9a-fA-F:-]{17}(/[0-9]+)?( *, "
+	    "*[0-9a-fA-F:-]{17}(/[0-9]+)?)*$" },
 	[SCHEMA_KEYSET] = { "keys", NULL },
 	[SCHEMA_KEYS] = { "keys", NULL },
 	[SCHEMA_ABSENT] = { "", NULL },
@@ -133,6 +136,9 @@ value_schema(const struct schema_key *row)
 		    "anyOf", "type", "integer", "minimum", 1, "maximum",
 		    VLAN_MAX, "type", "array", "items", "type", "integer",
 		    "string", text_schema(row));
+	case SCHEMA_STATICS:
+		return json_pack("{s:[{s:s,s:{s:s}},o]}", "anyOf", "type",
+		    "array", "items", "type", "string", text_schema(row));
 	case SCHEMA_KEYSET: return keyset_schema(row->keys);
 	case SCHEMA_COMPARE:
 		return json_pack("{s:[{s:s,s:i},o]}", "anyOf", "type",

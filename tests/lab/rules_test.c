@@ -30,9 +30,9 @@ every_key_is_read_and_told_again(void **state)
 {
 	struct lab_rules rules = RULES("vlan", "10", "trunk", "1,20-30",
 	    "native", "5", "tags", "802.1ad", "tunnel", "7", "isolated", "true",
-	    "max-macs", "3", "over-max", "evict", "sticky", "true",
-	    "storm-broadcast", "1", "storm-unknown", "2", "storm-multicast",
-	    "3", "max-packet", "9216");
+	    "max-macs", "3", "over-max", "evict", "sticky", "true", "static",
+	    "52:54:00:00:00:01, 52:54:00:00:00:02/10", "storm-broadcast", "1",
+	    "storm-unknown", "2", "storm-multicast", "3", "max-packet", "9216");
 	unsigned int keys = 0;
 	char text[400];
 
@@ -44,6 +44,7 @@ every_key_is_read_and_told_again(void **state)
 	    keyset_text(text, sizeof(text), &rules_keys, &rules),
 	    "vlan 10, trunk 1,20-30, native 5, tags 802.1ad, tunnel 7, "
 	    "isolated true, max-macs 3, over-max evict, sticky true, "
+	    "static 52:54:00:00:00:01,52:54:00:00:00:02/10, "
 	    "storm-broadcast 1, storm-unknown 2, storm-multicast 3, "
 	    "max-packet 9216");
 }
@@ -71,6 +72,10 @@ values_that_cannot_be_are_refused_with_a_remedy(void **state)
 		{ "over-max", "block",
 		    "over-max \"block\" is not known; use drop, shut or "
 		    "evict" },
+		{ "static", "52:54:00:00:00:01/0",
+		    "static \"52:54:00:00:00:01/0\" is no station's address, "
+		    "or one more than 16; write it as 52:54:00:12:34:56, or "
+		    "with a VLAN as 52:54:00:12:34:56/10" },
 		{ "storm-broadcast", "0",
 		    "storm-broadcast 0 is too small; use 1 to 1000000000" },
 	};
@@ -182,6 +187,43 @@ what_a_port_is_not_told_keeps_its_addresses(void **state)
 	loop_free(loop);
 }
 
+static void
+static_addresses_are_pinned_and_given_back(void **state)
+{
+	struct loop *loop = loop_new(LOOP_VIRTUAL, NULL);
+	struct lan_switch *sw;
+	struct port *port = port_new(loop, &sw);
+	struct port *other = switch_add_port(sw, "lan.bob.eth0", NULL);
+	const struct mac one = { { 0x52, 0x54, 0, 0, 0, 1 } };
+	const struct mac two = { { 0x52, 0x54, 0, 0, 0, 2 } };
+	struct lab_rules rules;
+	struct err err = { "" };
+
+	(void)state;
+	rules = RULES(
+	    "vlan", "10", "static", "52:54:00:00:00:01,52:54:00:00:00:02/20");
+	assert_int_equal(rules_change(port, &rules, &err), 0);
+	assert_int_equal(switch_pin(other, &one, 10), -EEXIST);
+	assert_int_equal(switch_pin(other, &two, 20), -EEXIST);
+	/* all of a new list, or none */
+	rules = RULES("static", "52:54:00:00:00:03,52:54:00:00:00:01/10");
+	assert_int_equal(rules_change(other, &rules, &err), -EEXIST);
+	assert_string_equal(err.text,
+	    "lan.bob.eth0: static address 52:54:00:00:00:01 is another "
+	    "port's already, or the switch's table is full of such");
+	rules = RULES("static", "52:54:00:00:00:03");
+	assert_int_equal(rules_change(port, &rules, NULL), 0);
+	assert_int_equal(switch_pin(other, &one, 10), 0);
+	assert_int_equal(switch_pin(other, &two, 20), 0);
+	rules = RULES("static", "none");
+	assert_int_equal(rules_change(port, &rules, NULL), 0);
+	assert_int_equal(
+	    switch_pin(other, &(struct mac){ { 0x52, 0x54, 0, 0, 0, 3 } }, 10),
+	    0);
+	switch_free(sw);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -193,6 +235,7 @@ main(void)
 		cmocka_unit_test(
 		    running_port_is_changed_as_a_whole_or_not_at_all),
 		cmocka_unit_test(what_a_port_is_not_told_keeps_its_addresses),
+		cmocka_unit_test(static_addresses_are_pinned_and_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

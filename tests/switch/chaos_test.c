@@ -96,8 +96,8 @@ end_take(struct port *port, struct burst *burst)
 		struct burst answer;
 
 		lan_fill(back, sizeof(back), 0, (uint8_t)(end->kind >> 2));
-		frame_copy(back, &burst->frame[0], 6,
-		    burst->frame[0].len >= 12 ? 6 : 0);
+		if (burst->frame[0].len >= 12)
+			frame_copy(back, &burst->frame[0], 6, 6);
 		back[0] &= 0xfe;
 		memcpy(back + sizeof(back) - 2, "!!", 2);
 		burst_clear(&answer);
