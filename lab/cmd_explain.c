@@ -61,8 +61,7 @@ run_explain(struct call *call)
 	char *text = options_words(&call->options, 2);
 	struct frame_text *frame = malloc(sizeof(*frame));
 	json_t *reply = NULL;
-	const json_t *step;
-	size_t i;
+	const json_t *steps;
 	json_int_t left_out;
 
 	if (text == NULL || frame == NULL) {
@@ -84,8 +83,9 @@ run_explain(struct call *call)
 		json_dumpf(reply, call->out, JSON_INDENT(2));
 		fputc('\n', call->out);
 	} else {
-		json_array_foreach(json_object_get(reply, "steps"), i, step)
-		    print_step(step, call->out);
+		steps = json_object_get(reply, "steps");
+		for (size_t i = 0; i < json_array_size(steps); i++)
+			print_step(json_array_get(steps, i), call->out);
 	}
 	left_out = json_integer_value(json_object_get(reply, "left_out"));
 	if (left_out > 0)

@@ -6,11 +6,13 @@
  * Rejected: the hash modulo the number of wires, where one that is cut moves
  * nearly all flows.
  */
-#include "switch/switch_state.h"
+#include "switch/bond.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "switch/switch_state.h"
 
 struct switch_port *
 bond_wire(const struct switch_port *bond, const struct frame *frame)

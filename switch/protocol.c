@@ -3,13 +3,14 @@
  * the stack; the rest of the switch knows of protocols only which reserved
  * addresses are claimed, and who restricts groups.
  */
-#include "switch/switch_state.h"
+#include "switch/protocol.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "net/membership.h"
+#include "switch/switch_state.h"
 
 #define SNOOP_BYTES 96 /* of a frame: where all that is looked at lies */
 

@@ -7,7 +7,7 @@
  * The switch's own address is pinned to a port that does not exist, so that on
  * the short way a frame that comes back is found by what is looked up anyway.
  */
-#include "switch/switch_state.h"
+#include "switch/switch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "switch/switch_state.h"
 
 /* ---- flags and links ---- */
 

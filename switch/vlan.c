@@ -8,10 +8,12 @@
  *
  * A frame that leaves with the tag it came with stays the same view.
  */
-#include "switch/switch_state.h"
+#include "switch/vlan.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#include "switch/switch_state.h"
 
 #define VID 0x0fff /* of a tag control information; priority above */
 

@@ -131,7 +131,7 @@ struct cpu_state {
 	bool interrupt_pending; /* accepted, not yet delivered */
 	uint8_t interrupt;
 	bool interrupt_shadow; /* after STI or MOV SS */
-	uint8_t nmi_pending; /* how many, 0 to 2 */
+	uint8_t nmi_pending;   /* how many, 0 to 2 */
 	bool nmi_masked;
 	uint8_t sipi_vector;
 };

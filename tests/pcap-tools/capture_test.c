@@ -319,8 +319,7 @@ a_file_ends_with_its_time(void **state)
 	add_point(b, OUTSIDE, NULL);
 	for (uint32_t i = 0; i < 4; i++) {
 		step[i] = (struct numbered){ .bench = b, .number = i };
-		loop_timer_init(
-		    &step[i].timer, b->loop, send_number, &step[i]);
+		loop_timer_init(&step[i].timer, b->loop, send_number, &step[i]);
 		loop_timer_set(&step[i].timer, i * 600 * NS_PER_MS);
 	}
 	assert_int_equal(loop_run(b->loop), 0);

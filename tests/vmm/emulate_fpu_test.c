@@ -250,8 +250,8 @@ legacy_mode(struct world *w, bool protected, bool wide)
 	cpu->cr4 = CR4_OSFXSR;
 	cpu->efer = 0;
 	for (unsigned int i = CPU_ES; i <= CPU_GS; i++)
-		cpu->seg[i] = (struct cpu_seg){ .limit = UINT32_MAX,
-			.attributes = 0x93 };
+		cpu->seg[i] =
+		    (struct cpu_seg){ .limit = UINT32_MAX, .attributes = 0x93 };
 	cpu->seg[CPU_CS].attributes = 0x9b | (wide ? CPU_SEG_32 : 0);
 	emu_flush(cpu);
 	emu_set_mode(cpu);
