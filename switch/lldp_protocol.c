@@ -124,7 +124,7 @@ say(void *arg, unsigned int index, uint16_t ttl_s)
 	struct lan_switch *sw = p->protocol.sw;
 	struct mac mac = switch_mac(sw), from = switch_port_mac(port);
 	char to[NODE_NAME_BYTES + 16], vlan[LLDP_VLANS_MAX][VLAN_NAME_ROOM];
-	uint32_t mtu = switch_mtu(port);
+	uint32_t mtu = switch_mtu(switch_bridge_port(port));
 	uint8_t frame[FRAME_BYTES], address[4];
 	struct writer w = writer(frame, sizeof(frame));
 	struct lldp l = {
@@ -227,15 +227,16 @@ link(struct switch_protocol *protocol, struct port *port, bool up)
 	loop_defer_ask(&p->defer);
 }
 
-/* There is something else to say. */
+/* There is something else to say, by all wires of a bond. */
 static void
 set(struct switch_protocol *protocol, struct port *port)
 {
 	struct lldp_protocol *p = lldp_of(protocol);
 
-	if (!has_port(p, port))
-		return;
-	lldp_agent_changed(p->agent, switch_port_index(port), now_of(p));
+	for (unsigned int i = 0; i < p->nports; i++)
+		if (p->port[i] != NULL &&
+		    switch_bridge_port(p->port[i]) == port)
+			lldp_agent_changed(p->agent, i, now_of(p));
 	loop_defer_ask(&p->defer);
 }
 

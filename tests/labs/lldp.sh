@@ -19,7 +19,7 @@ switches:
     bonds: {b0: {mode: static}}
   quiet:
 plugs:
-  peer: {switch: lan, bond: b0, locator: "tap:lyd1"}
+  peer: {switch: lan, bond: b0, vlan: 10, max-packet: 2000, locator: "tap:lyd1"}
   still: {switch: quiet, locator: "tap:lyd2"}
 captures:
   - {at: [peer.eth0], file: $tmp/lldp.pcapng, filter: ether proto 0x88cc}
@@ -68,7 +68,10 @@ chassis.Bridge.enabled=on
 port.ifname=lan.peer.eth0
 port.descr=cable to peer.eth0
 port.ttl=7
-port.mfs=1518
+port.mfs=2018
+vlan.vlan-id=10
+vlan.pvid=yes
+vlan=VLAN 10
 port.aggregation=.*
 T
 note <"$tmp/theirs"

@@ -94,6 +94,14 @@ wires_of_a_bond_say_so(void **state)
 	assert_int_equal(l.aggregation_port, switch_port_index(bond));
 	assert_true(l.has_old_aggregation);
 	assert_int_equal(l.mgmt[0].family, LLDP_FAMILY_MAC);
+	/* what is set on the bond is told at once */
+	lan_pass_time(lan, 20 * NS_PER_S);
+	lan_forget(lan);
+	switch_set_mtu(bond, 9000);
+	lan_pass_time(lan, NS_PER_MS);
+	read_last(lan->sink[2], &l);
+	assert_int_equal(l.max_frame_bytes, 9018);
+	assert_int_equal(lan->sink[3]->n, 0);
 	lldp_protocol_free(p);
 }
 
