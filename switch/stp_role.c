@@ -39,7 +39,9 @@
  *
  * What is left is an agreement that crosses two changes of mind on its way: a
  * loop that lives no longer than a BPDU's flight.  BPDUs would have to be
- * numbered to exclude that.
+ * numbered to exclude that.  And in instances, where several regions meet, a
+ * port's agreement says nothing of the way by which its region is left: there
+ * a loop may live until the next hello.
  */
 #include "switch/stp_state.h"
 

@@ -69,6 +69,7 @@ struct net {
 	unsigned int nvlans;
 	uint64_t loop_since_ns[NET_VLANS]; /* 0: there is none */
 	uint64_t tolerated_ns;
+	uint64_t slack_ns; /* for who sets the former */
 	bool count_loops;
 	unsigned int loops;
 	uint64_t bpdus;

@@ -40,7 +40,7 @@ random_delays(struct net *net)
 	for (unsigned int l = 0; l < net->nlans; l++)
 		net->lan[l].delay_ns =
 		    none ? 0 : 1000 + net_random(net, DELAY_MAX_NS - 1000);
-	net->tolerated_ns = none ? 0 : DELAY_MAX_NS;
+	net->tolerated_ns = net->slack_ns + (none ? 0 : DELAY_MAX_NS);
 }
 
 static void
@@ -244,7 +244,9 @@ a_region_has_no_loop_and_converges_in_every_vlan(void **state)
 	}
 }
 
-/* Two regions, and bridges of RSTP. */
+/* Two regions, and bridges of RSTP.  Here a loop may last until the next hello:
+ * what an instance's port agreed to does not say by which way the region was
+ * left then. */
 static void
 regions_among_rstp_converge_in_every_vlan(void **state)
 {
@@ -256,7 +258,7 @@ regions_among_rstp_converge_in_every_vlan(void **state)
 		struct net *net = random_net(seed, STP_MODE_RSTP);
 
 		make_regions(net, false);
-		net->count_loops = true;
+		net->slack_ns = STP_HELLO_S * NET_S;
 		run(net, seed, paces[seed % 4], 240 * NET_S);
 	}
 }

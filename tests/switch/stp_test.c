@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "switch/stp_state.h"
 #include "tests/switch/stp_net.h"
 
 static struct stp_options
@@ -737,6 +738,39 @@ a_bridge_at_rest_says_hello_and_no_more(void **state)
 	net_free(net);
 }
 
+/* The examples of 802.1Q-2018, table 13-2. */
+static void
+the_digest_of_a_region_is_as_in_the_standard(void **state)
+{
+	static const char *const digests[] = {
+		"ac36177f50283cd4b83821d8ab26de62", /* all of the CIST */
+		"e13a80f11ed0856acd4ee3476941c73b", /* all of MSTID 1 */
+		"9d145c267dbe9fb5d893441be3ba08ce", /* MSTID v % 32 + 1 */
+	};
+	struct stp_options o = rstp();
+	struct bpdu_region region;
+
+	(void)state;
+	o.nmstis = 32;
+	for (unsigned int i = 0; i < 32; i++)
+		o.msti[i].id = (uint16_t)(i + 1);
+	snprintf(o.region, sizeof(o.region), "%s",
+	    "thirty-two bytes are a full name");
+	for (size_t i = 0; i < 3; i++) {
+		char text[33] = "";
+
+		for (unsigned int v = 1; v <= 4094; v++)
+			o.tree[v] = i == 0 ? 0
+			    : i == 1       ? 1
+					   : (uint8_t)(v % 32 + 1);
+		stp_region_make(&region, &o);
+		for (size_t k = 0; k < 16; k++)
+			snprintf(text + 2 * k, 3, "%02x", region.digest[k]);
+		assert_string_equal(text, digests[i]);
+		assert_memory_equal(region.name, o.region, 32);
+	}
+}
+
 static void
 options_that_cannot_work_are_refused(void **state)
 {
@@ -810,6 +844,7 @@ main(void)
 		cmocka_unit_test(a_lan_of_many_elects_one_designated_port),
 		cmocka_unit_test(a_port_comes_and_goes),
 		cmocka_unit_test(a_bridge_at_rest_says_hello_and_no_more),
+		cmocka_unit_test(the_digest_of_a_region_is_as_in_the_standard),
 		cmocka_unit_test(options_that_cannot_work_are_refused),
 	};
 
