@@ -210,6 +210,22 @@ set_table(struct cable_way *way, const struct cable_settings *s,
 	return 0;
 }
 
+/* Another CoDel begins anew. */
+static void
+set_codel(struct cable_way *way, const struct cable_settings *s)
+{
+	const struct codel codel = {
+		.target_ns = s->target_ns != 0 ? s->target_ns : CODEL_TARGET_NS,
+		.interval_ns =
+		    s->interval_ns != 0 ? s->interval_ns : CODEL_INTERVAL_NS,
+	};
+
+	if (s->discipline != CABLE_CODEL ||
+	    way->codel.target_ns != codel.target_ns ||
+	    way->codel.interval_ns != codel.interval_ns)
+		way->codel = codel;
+}
+
 static void
 take_settings(struct cable_way *way, const struct cable_settings *s)
 {
@@ -222,10 +238,7 @@ take_settings(struct cable_way *way, const struct cable_settings *s)
 	way->settings = *s;
 	way->rest = 0;
 	way->carries = cable_flow_carries(s);
-	way->codel.target_ns =
-	    s->target_ns != 0 ? s->target_ns : CODEL_TARGET_NS;
-	way->codel.interval_ns =
-	    s->interval_ns != 0 ? s->interval_ns : CODEL_INTERVAL_NS;
+	set_codel(way, s);
 }
 
 int

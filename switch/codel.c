@@ -27,13 +27,14 @@
 
 #define SOON 16 /* intervals in which the old rate is good (5.6) */
 
-/* sqrt(n) in 16 fractional bits, bit by bit. */
+/* sqrt(n) in 32 fractional bits, bit by bit. */
 static uint64_t
-root_16(uint32_t n)
+root_32(uint32_t n)
 {
-	uint64_t left = (uint64_t)n << 32, root = 0;
+	unsigned __int128 left = (unsigned __int128)n << 64, root = 0;
 
-	for (uint64_t bit = UINT64_C(1) << 62; bit != 0; bit >>= 2) {
+	for (unsigned __int128 bit = (unsigned __int128)1 << 94; bit != 0;
+	     bit >>= 2) {
 		if (left >= root + bit) {
 			left -= root + bit;
 			root = (root >> 1) + bit;
@@ -41,14 +42,15 @@ root_16(uint32_t n)
 			root >>= 1;
 		}
 	}
-	return root;
+	return (uint64_t)root;
 }
 
 static uint64_t
 control_law(const struct codel *c, uint64_t t_ns)
 {
-	/* An interval of an hour has 42 bits. */
-	return t_ns + (c->interval_ns << 16) / root_16(c->count);
+	return t_ns +
+	    (uint64_t)(((unsigned __int128)c->interval_ns << 32) /
+		root_32(c->count));
 }
 
 /* Has the wait been above target for an interval? */
