@@ -61,7 +61,6 @@ run_explain(struct call *call)
 	char *text = options_words(&call->options, 2);
 	struct frame_text *frame = malloc(sizeof(*frame));
 	json_t *reply = NULL;
-	const json_t *steps;
 	json_int_t left_out;
 
 	if (text == NULL || frame == NULL) {
@@ -83,7 +82,8 @@ run_explain(struct call *call)
 		json_dumpf(reply, call->out, JSON_INDENT(2));
 		fputc('\n', call->out);
 	} else {
-		steps = json_object_get(reply, "steps");
+		const json_t *steps = json_object_get(reply, "steps");
+
 		for (size_t i = 0; i < json_array_size(steps); i++)
 			print_step(json_array_get(steps, i), call->out);
 	}

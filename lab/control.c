@@ -12,12 +12,10 @@
 
 #include "lab/cabling.h"
 #include "lab/capturing.h"
-#include "lab/frame_text.h"
+#include "lab/explain.h"
 #include "lab/guest.h"
-#include "lab/next_hop.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
-#include "lab/rehearsal.h"
 #include "lab/request.h"
 #include "lab/tree_change.h"
 #include "pcap-tools/capture.h"
@@ -446,66 +444,14 @@ explained(void *arg, json_t *answer, const struct err *err)
 		client_free(c);
 }
 
-/* Whose addresses the frame has, if it does not say. */
-static int
-address_frame(const struct fabric *f, const struct port *port,
-    struct frame_text *frame, struct err *err)
-{
-	const struct lab_port *from = lab_port(f->lab, port->name);
-
-	if (frame->has_ether)
-		return 0;
-	if (from == NULL)
-		return err_set(err, -EINVAL,
-		    "%s belongs to a switch, which sends no packets; write "
-		    "ether MAC > MAC in front",
-		    port->name);
-	frame->src = from->mac;
-	if (frame->kind == FRAME_TEXT_ARP && !frame->reply) {
-		frame->dst = mac_broadcast;
-		if (frame->from == 0)
-			frame->from = next_hop_address(f, from);
-		return 0;
-	}
-	if (frame->to == 0) { /* an ARP reply to nobody: told to all */
-		frame->dst = mac_broadcast;
-		frame->to = frame->from;
-		return 0;
-	}
-	return next_hop(f, from, frame->to, &frame->dst, err);
-}
-
-static int
-start_rehearsal(struct client *c, const struct request *r,
-    struct frame_text *frame, struct err *err)
-{
-	const struct fabric *f = c->control->config.fabric;
-	struct port *port = fabric_port(f, r->port);
-	uint8_t bytes[FRAME_TEXT_MAX];
-	size_t len;
-
-	if (port == NULL)
-		return fabric_no_port(f, r->port, err);
-	if (frame_text_read(frame, r->frame, err) < 0 ||
-	    address_frame(f, port, frame, err) < 0)
-		return -EINVAL;
-	len = frame_text_write(bytes, frame);
-	c->rehearsal = rehearsal_new(f, port, bytes, len, explained, c, err);
-	return c->rehearsal == NULL ? -EIO : 0;
-}
-
 static void
 call_explain(struct client *c, const struct request *r)
 {
-	struct frame_text *frame = malloc(sizeof(*frame));
 	struct err err = { "" };
 
-	if (frame == NULL)
-		err_set(&err, -ENOMEM, "out of memory");
-	else if (start_rehearsal(c, r, frame, &err) == 0)
-		err_clear(&err);
-	free(frame);
-	if (err.text[0] != '\0')
+	c->rehearsal = explain(
+	    c->control->config.fabric, r->port, r->frame, explained, c, &err);
+	if (c->rehearsal == NULL)
 		reply_error(c, &err);
 }
 

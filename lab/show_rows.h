@@ -25,6 +25,11 @@ in_seconds(uint64_t ns)
 	return (double)(ns / NS_PER_MS) / 1000;
 }
 
+/* show_switch.c */
+extern const struct table_head macs_head, vlans_head;
+void show_macs(struct rows *rows);
+void show_vlans(struct rows *rows);
+
 /* show_tree.c */
 extern const struct table_head trees_head, stp_head;
 void show_trees(struct rows *rows);
