@@ -310,6 +310,18 @@ forwards(struct stp_branch *b)
 	return true;
 }
 
+/* Of a Designated or Master Port. */
+static bool
+opens(struct stp_branch *b)
+{
+	if (learns(b))
+		return true;
+	if (!forwards(b))
+		return false;
+	b->agreed = b->port->send_rstp;
+	return true;
+}
+
 static bool
 follows_cist(struct stp_branch *b)
 {
@@ -458,12 +470,7 @@ designated_opens(struct stp_branch *b)
 	    (stp_runs(stp, b->fd_while) && !b->agreed && !b->port->oper_edge) ||
 	    (b->re_root && stp_runs(stp, b->rr_while)))
 		return false;
-	if (learns(b))
-		return true;
-	if (!forwards(b))
-		return false;
-	b->agreed = b->port->send_rstp;
-	return true;
+	return opens(b);
 }
 
 static bool
@@ -481,12 +488,7 @@ master_opens(struct stp_branch *b)
 	if (b->forward ||
 	    (stp_runs(b->port->stp, b->fd_while) && !all_synced(b)))
 		return false;
-	if (learns(b))
-		return true;
-	if (!forwards(b))
-		return false;
-	b->agreed = b->port->send_rstp;
-	return true;
+	return opens(b);
 }
 
 static bool
