@@ -25,7 +25,7 @@ WARN     = -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes \
 ifdef WERROR
 WARN    += -Werror
 endif
-CPPFLAGS += -I. -D_GNU_SOURCE
+CPPFLAGS += -I. -D_GNU_SOURCE -isystem /usr/include/libnl3
 CFLAGS   += -std=c17 -g $(OPT) $(WARN) -fno-strict-aliasing -pthread
 LDFLAGS  += -pthread
 ifdef SANITIZE
@@ -51,6 +51,7 @@ UNDER_pcap-tools := switch net base
 UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
 NEEDS_switch     := -lmd -lm
+NEEDS_bridge     := -lnl-route-3 -lnl-3 -lcap-ng
 NEEDS_disk       := -lzstd -lz
 NEEDS_vmm        := -lext2fs -lcom_err -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap -lzstd -lz -lm

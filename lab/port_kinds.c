@@ -1,10 +1,12 @@
 #include "lab/port_kinds.h"
 
+#include "bridge/port_nic.h"
 #include "pcap-tools/port_pcap.h"
 
 const struct port_kind *const port_kinds[] = {
 	&port_tap,
 	&port_vhost,
 	&port_pcap,
+	&port_nic,
 	NULL,
 };

@@ -1,0 +1,58 @@
+/*
+ * port_nic.h - nic:IFACE, an Ethernet interface of the host as a port
+ * (switch/port.h): what arrives there enters the LAN, and what the LAN sends
+ * there leaves by it.
+ *
+ * The interface is promiscuous while the port is open, and as it was as soon as
+ * the process ends, however it ends.  Frames that the port sent never come back
+ * by it.  The link follows the interface; one that goes away and returns is
+ * taken up again.
+ *
+ * Frames of receive offloads, and with unfinished checksums, enter as such:
+ * whoever cannot take them gets finished frames of a wire (offload.h).
+ */
+#ifndef BRIDGE_PORT_NIC_H
+#define BRIDGE_PORT_NIC_H
+
+#include "bridge/host_link.h"
+#include "net/addr.h"
+#include "switch/port.h"
+
+extern const struct port_kind port_nic;
+
+/* The interface's own address; it changes when the interface does. */
+const struct mac *port_nic_mac(const struct port *port);
+
+/*
+ * What stands between the interface and the LAN and may change frames, as
+ * MAC-NAT does.  One per port.
+ *
+ * head is a frame's first n bytes, to be written to: all of the frame, or at
+ * least NIC_HEAD_BYTES.  The frame's description, which shows these bytes, may
+ * be changed too, its length not.  DROP_NONE lets the frame pass; any other
+ * reason refuses it.
+ */
+#define NIC_HEAD_BYTES 640 /* so that a DHCP message is whole */
+
+struct nic_hook {
+	/* From the interface, before the LAN sees it. */
+	enum reason (*in)(struct nic_hook *hook, struct frame *frame,
+	    uint8_t *head, size_t n);
+	/* From the LAN, before it leaves. */
+	enum reason (*out)(struct nic_hook *hook, struct frame *frame,
+	    uint8_t *head, size_t n);
+	/* The interface's address, or its link, has changed.  May be NULL. */
+	void (*changed)(struct nic_hook *hook);
+	/* The port is closed, and the hook is not called again. */
+	void (*close)(struct nic_hook *hook);
+};
+
+/* port is of this kind.  Takes hook. */
+void port_nic_set_hook(struct port *port, struct nic_hook *hook);
+struct nic_hook *port_nic_hook(const struct port *port); /* or NULL */
+
+/* Sends a frame of the hook's own by the interface, past the hook.  (Into the
+ * LAN: port_send().)  Its fate. */
+enum reason port_nic_transmit(struct port *port, const void *frame, size_t len);
+
+#endif
