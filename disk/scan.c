@@ -89,7 +89,7 @@ add_node(struct tree *tree, const struct tree_node *node, struct err *err)
 
 /* The name of the backing file is wanted also of images that are not read here:
  * they stand on it all the same. */
-static void
+static int
 read_header(struct tree_node *node, int fd, const uint8_t *bytes, size_t n,
     uint64_t file_bytes, const char *path)
 {
@@ -97,48 +97,66 @@ read_header(struct tree_node *node, int fd, const uint8_t *bytes, size_t n,
 	struct qcow2 *h = malloc(sizeof(*h));
 	uint64_t at;
 	size_t len = qcow2_find_backing(bytes, n, &at);
+	int error = h == NULL ? -ENOMEM : 0;
 
-	if (h != NULL &&
+	if (error == 0 &&
 	    qcow2_read_header(h, bytes, n, file_bytes, path, NULL) == 0)
 		node->size = h->size;
 	free(h);
-	if (len > 0 && file_read(fd, backing, len, at) == 0)
-		node->backing = strdup(backing);
+	if (error == 0 && len > 0)
+		error = file_read(fd, backing, len, at);
+	if (error == 0 && backing[0] != '\0' &&
+	    (node->backing = strdup(backing)) == NULL)
+		error = -ENOMEM;
+	return error;
+}
+
+static int
+fill_node(struct tree *tree, struct tree_node *node, int fd, const char *path,
+    bool raw_too, uint8_t *bytes)
+{
+	struct stat st;
+	ssize_t n;
+	int error = 0;
+
+	if (fstat(fd, &st) < 0 || (n = pread(fd, bytes, FIRST_BYTES, 0)) < 0)
+		return -errno;
+	node->qcow2 = qcow2_is(bytes, (size_t)n);
+	if (!node->qcow2 && !raw_too)
+		return 0;
+	node->file = strdup(tree_base_name(path));
+	node->size = (uint64_t)st.st_size;
+	node->file_bytes = (uint64_t)st.st_blocks * 512;
+	node->device = st.st_dev;
+	node->inode = st.st_ino;
+	node->links = st.st_nlink;
+	if (node->file == NULL)
+		return -ENOMEM;
+	if (node->qcow2)
+		error = read_header(
+		    node, fd, bytes, (size_t)n, (uint64_t)st.st_size, path);
+	judge(tree, node, &st);
+	return error;
 }
 
 /* Adds what is in fd if it is an image: any qcow2, and raw ones that others
  * name. */
 static int
-look_into(struct tree *tree, int fd, const char *file, const char *path,
-    bool raw_too, struct err *err)
+look_into(
+    struct tree *tree, int fd, const char *path, bool raw_too, struct err *err)
 {
 	struct tree_node node = { 0 };
 	uint8_t *bytes = malloc(FIRST_BYTES);
-	struct stat st;
-	ssize_t n = -1;
+	int error = bytes == NULL
+	    ? -ENOMEM
+	    : fill_node(tree, &node, fd, path, raw_too, bytes);
 
-	if (bytes != NULL && fstat(fd, &st) == 0)
-		n = pread(fd, bytes, FIRST_BYTES, 0);
-	if (n < 0) {
-		free(bytes);
-		return err_sys(err, bytes == NULL ? -ENOMEM : -errno, NULL,
-		    "%s: cannot be read", path);
-	}
-	node.qcow2 = qcow2_is(bytes, (size_t)n);
-	if (node.qcow2 || raw_too) {
-		node.file = strdup(file);
-		node.size = (uint64_t)st.st_size;
-		node.file_bytes = (uint64_t)st.st_blocks * 512;
-		node.device = st.st_dev;
-		node.inode = st.st_ino;
-		node.links = st.st_nlink;
-		if (node.qcow2)
-			read_header(&node, fd, bytes, (size_t)n,
-			    (uint64_t)st.st_size, path);
-		judge(tree, &node, &st);
-	}
 	free(bytes);
-	return node.file != NULL ? add_node(tree, &node, err) : 0;
+	if (error == 0)
+		return node.file != NULL ? add_node(tree, &node, err) : 0;
+	free(node.file);
+	free(node.backing);
+	return err_sys(err, error, NULL, "%s: cannot be read", path);
 }
 
 /* A second name of what is in the directory under its own. */
@@ -183,7 +201,7 @@ look_at(struct tree *tree, const char *file, bool raw_too, struct err *err)
 	}
 	if (fd < 0)
 		return err_sys(err, -errno, NULL, "%s: cannot be read", path);
-	error = look_into(tree, fd, file, path, raw_too, err);
+	error = look_into(tree, fd, path, raw_too, err);
 	close(fd);
 	return error;
 }
@@ -216,19 +234,32 @@ file_name(const char *backing, char *name, size_t len)
 	snprintf(name, len, "%.*s", (int)n, p);
 }
 
+/* 0, or -Exxx; *there: whether there is something at path. */
+static int
+examine(const char *path, struct stat *st, bool *there, struct err *err)
+{
+	*there = stat(path, st) == 0;
+	if (*there || errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
+	    errno == EACCES)
+		return 0;
+	return err_sys(err, -errno, NULL, "%s: cannot be examined", path);
+}
+
 /* The image of this directory that is the one at path, whichever its name. */
-static struct tree_node *
-find_same(const struct tree *tree, const char *path)
+static int
+find_same(const struct tree *tree, const char *path, struct tree_node **same,
+    struct err *err)
 {
 	struct stat st;
+	bool there;
+	int error = examine(path, &st, &there, err);
 
-	if (stat(path, &st) < 0)
-		return NULL;
-	for (size_t i = 0; i < tree->n; i++)
+	*same = NULL;
+	for (size_t i = 0; i < tree->n && there && *same == NULL; i++)
 		if (tree->nodes[i].device == st.st_dev &&
 		    tree->nodes[i].inode == st.st_ino)
-			return &tree->nodes[i];
-	return NULL;
+			*same = &tree->nodes[i];
+	return error;
 }
 
 /* What stands on one name of a file stands on all. */
@@ -272,46 +303,55 @@ count_name(struct tree *tree, const struct tree_node *node, const char *file)
 		by_name->named++;
 }
 
+/* Adds the raw image that a node names, if it is in the directory. */
+static int
+add_raw(struct tree *tree, const char *path, struct err *err)
+{
+	const char *file = tree_base_name(path);
+	char here[PATH_MAX];
+	struct stat one, other;
+	bool there;
+	int error;
+
+	if (tree_find(tree, file) != NULL)
+		return 0;
+	error = examine(path, &one, &there, err);
+	if (error == 0 && there)
+		error = tree_path(tree, file, here, sizeof(here), err);
+	if (error == 0 && there)
+		error = examine(here, &other, &there, err);
+	if (error != 0 || !there || one.st_dev != other.st_dev ||
+	    one.st_ino != other.st_ino)
+		return error;
+	return look_at(tree, file, true, err);
+}
+
 static int
 join(struct tree *tree, struct err *err)
 {
 	char path[PATH_MAX];
 	size_t n = tree->n;
+	int error = 0;
 
-	/* Raw images that others name. */
-	for (size_t i = 0; i < n; i++) {
-		const char *file;
-		char here[PATH_MAX];
-		struct stat one, other;
-		int error = 0;
-
-		if (!backing_place(tree, &tree->nodes[i], path, sizeof(path)))
-			continue;
-		file = tree_base_name(path);
-		if (tree_find(tree, file) == NULL && stat(path, &one) == 0 &&
-		    tree_path(tree, file, here, sizeof(here), NULL) == 0 &&
-		    stat(here, &other) == 0 && one.st_dev == other.st_dev &&
-		    one.st_ino == other.st_ino)
-			error = look_at(tree, file, true, err);
-		if (error != 0)
-			return error;
-	}
+	for (size_t i = 0; i < n && error == 0; i++)
+		if (backing_place(tree, &tree->nodes[i], path, sizeof(path)))
+			error = add_raw(tree, path, err);
 	if (tree->n > 1)
 		qsort(
 		    tree->nodes, tree->n, sizeof(*tree->nodes), compare_nodes);
-	for (size_t i = 0; i < tree->n; i++) {
+	for (size_t i = 0; i < tree->n && error == 0; i++) {
 		struct tree_node *node = &tree->nodes[i];
 
-		node->parent = backing_place(tree, node, path, sizeof(path))
-		    ? find_same(tree, path)
-		    : NULL;
-		if (node->parent != NULL)
-			node->parent->children++;
-		if (node->parent != NULL)
-			count_name(tree, node->parent, tree_base_name(path));
+		if (!backing_place(tree, node, path, sizeof(path)))
+			continue;
+		error = find_same(tree, path, &node->parent, err);
+		if (node->parent == NULL)
+			continue;
+		node->parent->children++;
+		count_name(tree, node->parent, tree_base_name(path));
 	}
 	share_children(tree);
-	return 0;
+	return error;
 }
 
 static int
@@ -328,7 +368,7 @@ read_directory(struct tree *tree, struct err *err)
 	if (dir == NULL)
 		return err_sys(
 		    err, -errno, NULL, "%s: cannot be read", directory);
-	while (error == 0 && (entry = readdir(dir)) != NULL) {
+	while (error == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
 		sweep_remains(tree, entry->d_name);
@@ -338,6 +378,9 @@ read_directory(struct tree *tree, struct err *err)
 			    err_set(err, -EFBIG, "%s: has more than %d images",
 				directory, MAX_NODES);
 	}
+	if (error == 0 && errno != 0)
+		error =
+		    err_sys(err, -errno, NULL, "%s: cannot be read", directory);
 	closedir(dir);
 	return error == 0 ? join(tree, err) : error;
 }

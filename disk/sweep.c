@@ -11,7 +11,8 @@
  * a checkpoint's configuration, are ever removed.
  *
  * A snapshot that did not happen may have left its name on the disk's own file,
- * which would then seem to be two.
+ * which would then seem to be two; a copy may have its name and the one it was
+ * made under.
  *
  * Whoever loses the catalogue loses what it says about these names.  So an image
  * on which another one stands stays in any case.
@@ -175,8 +176,11 @@ static bool
 sweep_image(const struct tree *tree, const struct tree_node *node)
 {
 	bool twice = has_another_name(tree, node);
-	/* What a snapshot has given to a disk, and not got any further. */
-	bool second = twice && strchr(node->file, '@') != NULL &&
+	/* What a snapshot has given to a disk, or a full clone to its copy,
+	 * and not got any further. */
+	bool second = twice &&
+	    (strchr(node->file, '@') != NULL ||
+		strstr(node->file, COPY) != NULL) &&
 	    !is_listed(&tree->catalogue, node->file);
 
 	if ((twice ? node->named : node->children) > 0 ||

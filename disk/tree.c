@@ -169,7 +169,7 @@ do_rebase(struct tree *tree, const struct catalogue_line *l, const char *path,
  * now or by a process that did not get any further. */
 static int
 do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
-    bool rebased, struct err *err)
+    bool rebased, bool *did, struct err *err)
 {
 	bool moves = l->kind == CATALOGUE_RENAME;
 	struct catalogue_line *frozen;
@@ -184,9 +184,11 @@ do_rename(struct tree *tree, const struct catalogue_line *l, const char *from,
 		    tree->directory, CATALOGUE_NAME,
 		    moves ? "rename" : "remove", l->name);
 	error = moves ? tree_path(tree, l->to, to, sizeof(to), err) : 0;
+	/* Where nothing can be renamed it may have been already. */
 	if (error == 0 && (moves ? rename(from, to) : unlink(from)) == 0)
-		rebased = true;
-	else if (error == 0 && errno != ENOENT)
+		rebased = *did = true;
+	else if (error == 0 && errno != ENOENT &&
+	    (errno != EROFS || access(from, F_OK) == 0))
 		error = err_sys(err, -errno, NULL, "%s: cannot be %s", from,
 		    moves ? "renamed" : "removed");
 	frozen = moves && rebased
@@ -218,13 +220,14 @@ finish(struct tree *tree, bool *did, struct err *err)
 			continue;
 		}
 		rebased |= rebase;
+		*did |= rebase;
 		error = tree_path(tree, l->name, path, sizeof(path), err);
 		if (error == 0)
-			error = rebase ? do_rebase(tree, l, path, err)
-				       : do_rename(tree, l, path, rebased, err);
+			error = rebase
+			    ? do_rebase(tree, l, path, err)
+			    : do_rename(tree, l, path, rebased, did, err);
 		if (error == 0)
 			catalogue_remove(&tree->catalogue, l);
-		*did = true;
 	}
 	return error;
 }
