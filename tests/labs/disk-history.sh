@@ -8,7 +8,7 @@ for program in qemu-img qemu-io; do need disk-history $program; done
     skip_all "disk-history: needs python3-libqcow, which is missing"
 model=$PWD/tests/labs/disk-model
 cd "$tmp" || exit 1
-seed=${SEED:-1} n=${HISTORIES:-8} right=0 judged=0 qcow=0
+seed=${SEED:-1} n=${HISTORIES:-5} right=0 judged=0 qcow=0
 for s in $(seq "$seed" $((seed + n - 1))); do
 	rm -rf history
 	mkdir history

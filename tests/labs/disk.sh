@@ -26,27 +26,6 @@ socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$tmp/s"
 unserve() { kill "$server"; wait "$server"; }
 export URI="nbd+unix:///?socket=$tmp/s"
 
-# ---- images of qemu-img, with each option that says how they are stored ----
-
-head -c 3000000 /dev/urandom >r.raw
-truncate -s 5M r.raw
-read_right=0 n=0
-for option in compat=0.10 cluster_size=512 cluster_size=2M extended_l2=on \
-    compression_type=zstd refcount_bits=1 refcount_bits=64 lazy_refcounts=on \
-    preallocation=metadata; do
-	for compress in "" -c; do
-		rm -f q.qcow2 copy.qcow2
-		qemu-img convert $compress -f raw -O qcow2 -o "$option" r.raw \
-		    q.qcow2 2>/dev/null || continue
-		n=$((n + 1))
-		disk clone --full q.qcow2 copy.qcow2 &&
-		    qemu-img compare -q -f raw -F qcow2 r.raw copy.qcow2 &&
-		    read_right=$((read_right + 1))
-	done
-done
-[ "$read_right" = "$n" ] && [ "$n" -ge 12 ]
-is $? "$read_right of $n images of qemu-img are read right"
-
 # ---- branches ----
 
 rm -f ./*.qcow2 lanyard.disks
@@ -109,38 +88,3 @@ disk info a.qcow2 2>/dev/null
 [ $? = 2 ]
 is $? "and so do we"
 unserve
-
-# ---- kill ----
-
-# What is acknowledged is what comes before the first failure.
-cat >writer.sh <<'SH'
-for b in $(seq 60); do
-	echo "write -q -P $b $((b * 64 + 3))k 70k"
-	echo flush
-	echo length
-done | stdbuf -oL -eL qemu-io -f raw "$URI" 2>&1 |
-    stdbuf -oL sed -u 's/qemu-io> //g' |
-    awk '/fail|rror/ { exit } /MiB/ { print; fflush() }'
-SH
-lost=0 broken=0 acknowledged=0
-for i in $(seq 8); do
-	rm -f k.qcow2
-	disk create k.qcow2 8M
-	serve k.qcow2
-	bash writer.sh >acked &
-	client=$!
-	sleep 0.$((i * 7 % 10 + 1))
-	kill -9 "$server"
-	wait "$server" 2>/dev/null
-	wait "$client" 2>/dev/null
-	n=$(wc -l <acked)
-	acknowledged=$((acknowledged + n))
-	qemu-img check -q k.qcow2 >/dev/null
-	case $? in 0 | 3) ;; *) broken=$((broken + 1)) ;; esac
-	for b in $(seq "$n"); do
-		echo "read -q -P $b $((b * 64 + 9))k 58k"
-	done | qemu-io -r -f qcow2 k.qcow2 2>&1 | grep -q 'verification' &&
-		lost=$((lost + 1))
-done
-[ "$lost" = 0 ] && [ "$broken" = 0 ] && [ "$acknowledged" -gt 8 ]
-is $? "8 kills of the server lose none of $acknowledged acknowledged flushes"

@@ -234,23 +234,3 @@ claim "two clients hold what there is, a third is turned away" \
 claim "and later ones are served" nbdinfo --size "$uri"
 unserve
 is $? "it ends well"
-
-# ---- kill -9 ----
-
-qemu-img create -q -f qcow2 kill.qcow2 64M
-failed=0
-for i in $(seq 10); do
-	: >acked
-	serve kill.qcow2
-	"$client" "$sock" acknowledge "$i" >acked 2>&1 &
-	writer=$!
-	until_true 10 test -s acked
-	sleep "0.$i"
-	kill -9 "$server"
-	wait "$server" $writer 2>/dev/null
-	qemu-img check -q kill.qcow2
-	case $? in 0 | 3) ;; *) failed=1 ;; esac
-	"$client" kill.qcow2 verify "$i" <acked || failed=1
-done >kills 2>&1
-is $failed "killed ten times under load, it loses nothing acknowledged"
-grep round kills | note
