@@ -83,7 +83,8 @@ capturing_find(const struct fabric *f, const char *words, struct err *err)
 	size_t n = capturing_name(words, &filter);
 	char name[NODE_NAME_BYTES];
 
-	if (n > 0 && each_port(f, words, n, nothing, NULL) > 0)
+	if (is_word(words, n, CAPTURE_BIN) ||
+	    (n > 0 && each_port(f, words, n, nothing, NULL) > 0))
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)n, words);
 	return fabric_no_port(f, name, err);
@@ -94,6 +95,19 @@ struct adding {
 	const char *filter;
 	struct err *err;
 };
+
+/* Both ends of every cable. */
+static int
+add_bin(const struct adding *a, const struct fabric *f)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; i < f->ncables && e == 0; i++)
+		for (unsigned int k = 0; k < 2 && e == 0; k++)
+			e = capture_add_bin(
+			    a->capture, f->cables[i][k], a->filter, a->err);
+	return e;
+}
 
 static int
 add(void *arg, struct port *port)
@@ -113,6 +127,8 @@ capturing_add(struct capture *capture, const struct fabric *f,
 
 	if (a.filter == NULL)
 		a.filter = filter;
+	if (is_word(words, n, CAPTURE_BIN))
+		return add_bin(&a, f);
 	found = each_port(f, words, n, add, &a);
 	if (found == 0)
 		return capturing_find(f, words, err);

@@ -6,6 +6,8 @@
  *     gw                 all ports of a node
  *     all                every port of routers, VMs, hosts and plugs, and one
  *                        end of every uplink
+ *     bin                frames that ended anywhere, or met an accident on a
+ *                        cable (capture.h), on an interface of that name
  */
 #ifndef LAB_CAPTURING_H
 #define LAB_CAPTURING_H

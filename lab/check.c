@@ -908,7 +908,8 @@ check_point(struct check *c, const struct lab_text *at)
 	char name[128];
 
 	snprintf(name, sizeof(name), "%.*s", (int)n, at->text);
-	if (strcmp(name, CAPTURING_ALL) != 0 && !is_node(c->lab, name) &&
+	if (strcmp(name, CAPTURING_ALL) != 0 &&
+	    strcmp(name, CAPTURE_BIN) != 0 && !is_node(c->lab, name) &&
 	    !lab_has_port(c->lab, name))
 		no_such_port(c, at->node->at, name);
 	if (filter != NULL && filter_check(filter, &err) < 0)

@@ -599,7 +599,8 @@ const struct schema_key schema_keys[] = {
 	{ ARRAY("captures", ITEMS, lab, captures, ncaptures, lab_capture),
 	    .help = "Files of what passed at some ports." },
 	{ KEY("captures[].at", TEXTS, lab_capture, at), .required = true,
-	    .help = "Ports, as NODE.PORT, or all ports of a NODE, or all; each "
+	    .help = "Ports, as NODE.PORT, or all ports of a NODE, or all, or "
+		    "bin, for frames that ended anywhere; each "
 		    "may be followed by a filter of its own: \"gw.inside "
 		    "icmp\"." },
 	{ KEY("captures[].file", TEXT, lab_capture, file), .required = true,

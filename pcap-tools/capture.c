@@ -61,6 +61,14 @@ struct point {
 	char description[3 * NODE_NAME_BYTES + 32];
 };
 
+/* A port that the bin looks at. */
+struct bin_port {
+	struct watcher watcher;
+	struct point *point;
+	struct port *port; /* NULL: no longer */
+	struct bin_port *next;
+};
+
 struct capture {
 	struct loop *loop;
 	char *path;
@@ -68,6 +76,8 @@ struct capture {
 	uint32_t keep_bytes;                /* of a frame, at most */
 	struct point *points, **points_end; /* as they were added */
 	uint32_t npoints;
+	struct point *bin; /* one of the points, or NULL */
+	struct bin_port *bin_ports;
 	unsigned int open; /* the points' open */
 	uint64_t frames, bytes, lost;
 	uint32_t journeys; /* before it began */
@@ -139,6 +149,7 @@ put(struct put *put, size_t len, uint8_t todo)
 	r->kind = RECORD_FRAME;
 	r->dir = (uint8_t)put->dir;
 	r->todo = todo;
+	r->at = 0;
 	r->cause = r->verdict = (struct fate){ 0 };
 	c->frames++;
 	c->bytes += len;
@@ -164,17 +175,15 @@ put_finished(void *arg, const uint8_t *data, size_t len, uint8_t todo)
 		memcpy(r->data, data, r->kept);
 }
 
-static uint32_t
-point_begin(struct watcher *watcher, const struct port *port,
-    enum direction dir, const struct frame *frame)
+/* All records that frame comes to at p; the first one, or NULL. */
+static struct record *
+put_frame(struct point *p, enum direction dir, const struct frame *frame)
 {
-	struct point *p = (struct point *)watcher;
 	struct capture *c = p->capture;
 	struct put to = { .point = p,
 		.dir = dir,
 		.journey = frame->verdict.journey - c->journeys };
 
-	(void)port;
 	if (p->filter != NULL || frame->flags & FRAME_TODO) {
 		finish_frame(c->scratch, frame, put_finished, &to);
 	} else {
@@ -184,11 +193,22 @@ point_begin(struct watcher *watcher, const struct port *port,
 		if (r != NULL)
 			frame_copy(r->data, frame, 0, r->kept);
 	}
-	if (to.first == NULL)
+	return to.first;
+}
+
+static uint32_t
+point_begin(struct watcher *watcher, const struct port *port,
+    enum direction dir, const struct frame *frame)
+{
+	struct point *p = (struct point *)watcher;
+	struct record *first = put_frame(p, dir, frame);
+
+	(void)port;
+	if (first == NULL)
 		return 0;
 	p->open++;
-	c->open++;
-	return ring_token(&c->ring, to.first);
+	p->capture->open++;
+	return ring_token(&p->capture->ring, first);
 }
 
 static struct fate
@@ -217,32 +237,102 @@ ended(struct point *p, unsigned int frames)
 		publish(p->capture);
 }
 
+/* What became of a frame, in its records from r on. */
 static void
-point_end(struct watcher *watcher, uint32_t token, const struct frame *frame)
+put_fate(
+    struct capture *c, struct record *r, const struct frame *frame, uint16_t at)
 {
-	struct point *p = (struct point *)watcher;
-	struct capture *c = p->capture;
-	struct record *r = ring_record(&c->ring, token);
 	struct fate cause = fate_of(c->names, frame->cause);
 	struct fate verdict = fate_of(c->names, &frame->verdict);
 
 	for (unsigned int more = r->more;; more--) {
 		r->cause = cause;
 		r->verdict = verdict;
+		r->at = at;
 		if (more == 0)
 			break;
 		r = ring_after(&c->ring, r);
 	}
+}
+
+static void
+point_end(struct watcher *watcher, uint32_t token, const struct frame *frame)
+{
+	struct point *p = (struct point *)watcher;
+	struct capture *c = p->capture;
+
+	put_fate(c, ring_record(&c->ring, token), frame, 0);
 	ended(p, 1);
+}
+
+/* ---- the bin ---- */
+
+static bool
+is_for_bin(const struct frame *frame)
+{
+	enum reason reason = (enum reason)frame->verdict.reason;
+
+	return reason_is_drop(reason) ||
+	    (reason_is_of_cable(reason) && reason != REASON_CABLE_HELD);
+}
+
+static void
+put_into_bin(
+    const struct bin_port *b, enum direction dir, const struct frame *frame)
+{
+	struct capture *c = b->point->capture;
+	struct record *first = put_frame(b->point, dir, frame);
+
+	if (first == NULL)
+		return;
+	put_fate(
+	    c, first, frame, names_number(c->names, b->port, b->port->name));
+	if (c->open == 0)
+		publish(c);
+}
+
+static uint32_t
+bin_begin(struct watcher *watcher, const struct port *port, enum direction dir,
+    const struct frame *frame)
+{
+	(void)watcher;
+	(void)port;
+	(void)frame;
+	return dir == DIR_IN ? 1 : 2;
+}
+
+/* Whoever decided, the frame is put in once: at the port that took it to its
+ * node, or, if it did not come so far, at the one that sent it. */
+static void
+bin_end(struct watcher *watcher, uint32_t token, const struct frame *frame)
+{
+	const struct bin_port *b = (const struct bin_port *)watcher;
+	const struct port *port = b->port, *peer = port->peer;
+	const struct node *node = frame->verdict.node;
+
+	if (!is_for_bin(frame))
+		return;
+	if (token == 1 && node == port->node)
+		put_into_bin(b, DIR_IN, frame);
+	else if (token == 2 && (peer == NULL || node != peer->node))
+		put_into_bin(b, DIR_OUT, frame);
+}
+
+static void
+bin_lost(
+    struct watcher *watcher, const struct port *port, const struct frame *frame)
+{
+	const struct bin_port *b = (const struct bin_port *)watcher;
+
+	(void)port;
+	put_into_bin(b, DIR_OUT, frame);
 }
 
 /* ---- points come and go ---- */
 
 static void
-describe(struct point *p)
+describe_port(struct point *p, const struct port *port)
 {
-	const struct port *port = p->port;
-
 	memcpy(p->name, port->name, sizeof(p->name));
 	if (port->peer != NULL)
 		snprintf(p->description, sizeof(p->description),
@@ -251,6 +341,20 @@ describe(struct point *p)
 	else
 		snprintf(p->description, sizeof(p->description),
 		    "port of %s, no cable", port->node->name);
+}
+
+static void
+describe(struct point *p)
+{
+	const struct port *port = p->port;
+
+	if (port == NULL) {
+		strcpy(p->name, CAPTURE_BIN);
+		strcpy(p->description,
+		    "what ended, or met an accident on a cable");
+	} else {
+		describe_port(p, port);
+	}
 	p->interface = (struct pcapng_interface){
 		.name = p->name,
 		.description = p->description,
@@ -259,7 +363,6 @@ describe(struct point *p)
 		.snaplen_bytes = p->capture->snaplen_bytes,
 	};
 }
-
 static int
 announce(struct capture *c, const struct point *p, struct err *err)
 {
@@ -288,21 +391,21 @@ point_free(struct point *p)
 	free(p);
 }
 
-int
-capture_add(
+/* A new point of a port, or the bin.  NULL: *err says why. */
+static struct point *
+point_new(
     struct capture *c, struct port *port, const char *filter, struct err *err)
 {
 	struct point *p = calloc(1, sizeof(*p));
-	int error;
 
-	if (p == NULL)
-		return err_sys(err, -ENOMEM, NULL, "%s", c->path);
+	if (p == NULL) {
+		err_sys(err, -ENOMEM, NULL, "%s", c->path);
+		return NULL;
+	}
 	if (filter != NULL) {
 		p->filter = filter_new(filter, err);
-		if (p->filter == NULL) {
-			error = -EINVAL;
+		if (p->filter == NULL)
 			goto fail;
-		}
 	}
 	p->watcher = (struct watcher){ .begin = point_begin, .end = point_end };
 	p->capture = c;
@@ -310,17 +413,59 @@ capture_add(
 	p->number = c->npoints;
 	p->start_ns = loop_wall_ns(c->loop);
 	describe(p);
-	error = announce(c, p, err);
-	if (error != 0)
+	if (announce(c, p, err) != 0)
 		goto fail;
 	c->npoints++;
 	*c->points_end = p;
 	c->points_end = &p->next;
-	port_watch(port, &p->watcher);
-	return 0;
+	return p;
 fail:
 	point_free(p);
-	return error;
+	return NULL;
+}
+
+int
+capture_add(
+    struct capture *c, struct port *port, const char *filter, struct err *err)
+{
+	struct point *p = point_new(c, port, filter, err);
+
+	if (p == NULL)
+		return -EINVAL;
+	port_watch(port, &p->watcher);
+	return 0;
+}
+
+int
+capture_add_bin(
+    struct capture *c, struct port *port, const char *filter, struct err *err)
+{
+	struct bin_port *b;
+
+	if (c->bin == NULL)
+		c->bin = point_new(c, NULL, filter, err);
+	if (c->bin == NULL)
+		return -EINVAL;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return err_sys(err, -ENOMEM, NULL, "%s", c->path);
+	b->watcher = (struct watcher){
+		.begin = bin_begin, .end = bin_end, .lost = bin_lost
+	};
+	b->point = c->bin;
+	b->port = port;
+	b->next = c->bin_ports;
+	c->bin_ports = b;
+	port_watch(port, &b->watcher);
+	return 0;
+}
+
+static void
+detach_bin(struct bin_port *b)
+{
+	if (b->port != NULL)
+		port_unwatch(b->port, &b->watcher);
+	b->port = NULL;
 }
 
 /* Frames that are on their way end without us. */
@@ -341,6 +486,9 @@ capture_remove(struct capture *c, struct port *port)
 		if (p->port == port)
 			detach(p);
 	}
+	for (struct bin_port *b = c->bin_ports; b != NULL; b = b->next)
+		if (b->port == port)
+			detach_bin(b);
 }
 
 /* ---- the whole ---- */
@@ -375,11 +523,16 @@ capture_init(struct capture *c, const char *path,
 static void
 capture_fini(struct capture *c)
 {
+	struct bin_port *b;
 	struct point *p;
 
 	while ((p = c->points) != NULL) {
 		c->points = p->next;
 		point_free(p);
+	}
+	while ((b = c->bin_ports) != NULL) {
+		c->bin_ports = b->next;
+		free(b);
 	}
 	ring_fini(&c->ring);
 	free(c->scratch);
@@ -459,6 +612,8 @@ capture_free(struct capture *c, struct err *err)
 		return 0;
 	for (struct point *p = c->points; p != NULL; p = p->next)
 		detach(p);
+	for (struct bin_port *b = c->bin_ports; b != NULL; b = b->next)
+		detach_bin(b);
 	capture_writer_stop(c->writer);
 	for (struct point *p = c->points; p != NULL; p = p->next)
 		write_statistics(p);

@@ -60,6 +60,25 @@ struct capture *capture_new(struct loop *loop, const char *path,
 int capture_add(struct capture *capture, struct port *port, const char *filter,
     struct err *err);
 
+/*
+ * The bin: an interface of that name, for frames that ended, at any node or on
+ * any cable, and for those that a cable corrupted, duplicated, reordered or
+ * marked; each with its verdict, and with the port where it was.  What a port
+ * sends and takes is looked at, so all ports of a lab together leave nothing
+ * out and have nothing twice:
+ *
+ *     sent + duplicated = arrived + dropped
+ *
+ * What a node had taken and loses later is told at the port that was to send
+ * it; only fragments that a router lets go, since others did not come, are not
+ * seen here (they are counted).  The first port makes the interface, with its
+ * filter.  0, or -Exxx.
+ */
+#define CAPTURE_BIN "bin"
+
+int capture_add_bin(struct capture *capture, struct port *port,
+    const char *filter, struct err *err);
+
 /* Watches port no longer; for a port that goes away before the capture does.
  * Its interface and its frames stay in the file. */
 void capture_remove(struct capture *capture, struct port *port);

@@ -18,6 +18,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -41,6 +42,7 @@ static_assert(NAP_MS < CAPTURE_DELAY_MS, "in the file in time");
 /* A sentence that was made before. */
 struct memo {
 	struct fate cause, verdict;
+	uint16_t at;
 	uint8_t dir;
 	bool used;
 	uint16_t text_bytes, facts_bytes;
@@ -90,7 +92,7 @@ facts_of(const struct capture_writer *w, const struct fate *fate)
 static unsigned int
 memo_slot(const struct record *r)
 {
-	uint64_t a, b, h = r->dir;
+	uint64_t a, b, h = r->dir | (uint64_t)r->at << 8;
 
 	static_assert(sizeof(struct fate) == 12, "no padding to compare");
 	memcpy(&a, &r->cause, sizeof(a));
@@ -105,17 +107,24 @@ sentence(struct capture_writer *w, const struct record *r)
 {
 	struct memo *m = &w->memo[memo_slot(r)];
 	struct verdict_facts cause, verdict;
+	int n = 0, k = 0; /* of a name, which fits */
 
-	if (m->used && m->dir == r->dir &&
+	if (m->used && m->dir == r->dir && m->at == r->at &&
 	    memcmp(&m->cause, &r->cause, sizeof(m->cause)) == 0 &&
 	    memcmp(&m->verdict, &r->verdict, sizeof(m->verdict)) == 0)
 		return m;
 	cause = facts_of(w, &r->cause);
 	verdict = facts_of(w, &r->verdict);
-	frame_verdict_text(
-	    m->text, sizeof(m->text), (enum direction)r->dir, &cause, &verdict);
-	frame_verdict_facts(m->facts, sizeof(m->facts), (enum direction)r->dir,
-	    &cause, &verdict);
+	if (r->at != 0) { /* in the bin: where it was */
+		const char *port = names_text(w->options.names, r->at);
+
+		n = snprintf(m->text, sizeof(m->text), "%s: ", port);
+		k = snprintf(m->facts, sizeof(m->facts), " port=%s", port);
+	}
+	frame_verdict_text(m->text + n, sizeof(m->text) - (size_t)n,
+	    (enum direction)r->dir, &cause, &verdict);
+	frame_verdict_facts(m->facts + k, sizeof(m->facts) - (size_t)k,
+	    (enum direction)r->dir, &cause, &verdict);
 	pcapng_repair(m->text); /* names may hold anything */
 	pcapng_repair(m->facts);
 	m->text_bytes = (uint16_t)strlen(m->text);
@@ -123,6 +132,7 @@ sentence(struct capture_writer *w, const struct record *r)
 	m->cause = r->cause;
 	m->verdict = r->verdict;
 	m->dir = r->dir;
+	m->at = r->at;
 	m->used = true;
 	return m;
 }

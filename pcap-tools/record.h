@@ -30,6 +30,7 @@ struct record {
 	uint8_t kind;
 	uint8_t dir;
 	uint8_t todo; /* offloads that could not be finished */
+	uint16_t at;  /* name of the port, in the bin; else 0 */
 	struct fate cause, verdict;
 	uint8_t data[];
 };

@@ -432,8 +432,16 @@ static void
 lose_kept(void *arg, struct iface *iface, struct held *held, enum reason reason)
 {
 	struct router *router = arg;
+	struct held_view view;
 
 	router->node.count[reason]++;
+	if (iface->port.watchers != NULL) {
+		hold_view(&view, held);
+		view.frame.verdict = (struct verdict){ .node = &router->node,
+			.reason = (uint16_t)reason,
+			.journey = held->verdict.journey };
+		port_tell_lost(&iface->port, &view.frame);
+	}
 	if (reason == DROP_ARP_FAILED)
 		host_unreachable(router, iface, held);
 }

@@ -51,6 +51,32 @@ forget(struct cable_way *way, struct held *held)
 	store_put(&way->store, held);
 }
 
+static struct frame
+view_of(const struct held *held)
+{
+	return (struct frame){
+		.data = held->data,
+		.len = held->len,
+		.head = held->len,
+		.flags = held->flags,
+		.csum_start = held->csum_start,
+		.csum_offset = held->csum_offset,
+		.gso_bytes = held->gso_bytes,
+		.header_bytes = held->header_bytes,
+		.verdict.journey = held->journey,
+	};
+}
+
+static void
+tell_lost(struct cable_way *way, const struct held *held, enum reason reason)
+{
+	struct frame frame = view_of(held);
+
+	frame.verdict.node = &way->node;
+	frame.verdict.reason = (uint16_t)reason;
+	port_tell_lost(way->from, &frame);
+}
+
 /* Drops a frame whose sender was told that it is on its way. */
 static void
 drop_held(struct cable_way *way, struct held *held, enum reason reason)
@@ -58,6 +84,8 @@ drop_held(struct cable_way *way, struct held *held, enum reason reason)
 	way->node.count[reason]++;
 	way->stats.dropped++;
 	way->from->out_drops++;
+	if (way->from->watchers != NULL)
+		tell_lost(way, held, reason);
 	forget(way, held);
 }
 
@@ -229,18 +257,8 @@ add_leaving(struct cable_way *way, struct leaving *l, struct held *held)
 		.nout = 1,
 		.journey = held->journey };
 	l->burst.flags |= held->flags;
-	l->burst.frame[i] = (struct frame){
-		.data = held->data,
-		.len = held->len,
-		.head = held->len,
-		.flags = held->flags,
-		.csum_start = held->csum_start,
-		.csum_offset = held->csum_offset,
-		.gso_bytes = held->gso_bytes,
-		.header_bytes = held->header_bytes,
-		.cause = &l->cause[i],
-		.verdict.journey = held->journey,
-	};
+	l->burst.frame[i] = view_of(held);
+	l->burst.frame[i].cause = &l->cause[i];
 }
 
 /* Hands over up to a burst of what is due.  False: nothing was. */

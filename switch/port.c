@@ -176,6 +176,14 @@ port_unwatch(struct port *port, struct watcher *watcher)
 		*at = watcher->next;
 }
 
+void
+port_tell_lost(const struct port *port, const struct frame *frame)
+{
+	for (struct watcher *w = port->watchers; w != NULL; w = w->next)
+		if (w->lost != NULL)
+			w->lost(w, port, frame);
+}
+
 /* ---- the way of a burst ---- */
 
 /* How far the sends of this thread are nested, and how many the outermost one

@@ -130,6 +130,9 @@ struct watcher {
 	    enum direction dir, const struct frame *frame);
 	void (*end)(
 	    struct watcher *watcher, uint32_t token, const struct frame *frame);
+	/* What port_tell_lost() tells.  May be NULL. */
+	void (*lost)(struct watcher *watcher, const struct port *port,
+	    const struct frame *frame);
 	struct watcher *next;
 };
 
@@ -225,6 +228,10 @@ void port_refuse(struct port *port, struct burst *burst, enum reason reason);
 /* The newest journey's number on this thread.  They are given in order, from 1,
  * and start anew after 2^32. */
 uint32_t port_journeys(void);
+
+/* Tells watchers of port that a frame which it sent, or was to send, ended later
+ * than its sender could know; frame has its verdict, which is counted already. */
+void port_tell_lost(const struct port *port, const struct frame *frame);
 
 /* Attaches and detaches a capture point. */
 void port_watch(struct port *port, struct watcher *watcher);
