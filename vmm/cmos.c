@@ -125,3 +125,11 @@ cmos_init(struct cmos *cmos, uint64_t memory_low_bytes,
 	put(cmos, C_ABOVE_16M, 2, at_most(low >> 16, 0xffff));
 	put(cmos, C_ABOVE_4G, 3, at_most(memory_high_bytes >> 16, 0xffffff));
 }
+
+void
+cmos_archive(struct cmos *cmos, struct archive *a)
+{
+	archive_u8(a, &cmos->index);
+	cmos->index &= (uint8_t)~NMI_BIT;
+	archive_bytes(a, cmos->ram, sizeof(cmos->ram));
+}

@@ -6,6 +6,7 @@
 #ifndef VMM_CMOS_H
 #define VMM_CMOS_H
 
+#include "vmm/archive.h"
 #include "vmm/bus.h"
 
 #define CMOS_BYTES 128
@@ -21,5 +22,7 @@ struct cmos {
 /* memory_low_bytes and memory_high_bytes: RAM below and above 4 GiB. */
 void cmos_init(struct cmos *cmos, uint64_t memory_low_bytes,
     uint64_t memory_high_bytes, uint64_t (*seconds)(void *arg), void *arg);
+
+void cmos_archive(struct cmos *cmos, struct archive *a);
 
 #endif

@@ -558,3 +558,52 @@ console_free(struct console *c)
 		close(c->log_fd);
 	free(c);
 }
+
+/* ---- as a value ---- */
+
+static void
+archive_input(struct console *c, struct archive *a)
+{
+	uint8_t bytes[CONSOLE_INPUT_BYTES];
+	unsigned int n = c != NULL ? c->input_count : 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		bytes[i] = c->input[(c->input_head + i) % CONSOLE_INPUT_BYTES];
+	archive_uint(a, &n, CONSOLE_INPUT_BYTES, "input");
+	archive_bytes(a, bytes, n);
+	if (!a->loads || c == NULL)
+		return;
+	memcpy(c->input, bytes, n);
+	c->input_head = 0;
+	c->input_count = n;
+}
+
+/* The log has them already. */
+static void
+archive_output(struct console *c, struct archive *a)
+{
+	unsigned int n = c != NULL ? (unsigned int)(c->head - c->sent) : 0;
+
+	archive_uint(a, &n, CONSOLE_RING_BYTES, "output");
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t byte = 0;
+
+		if (!a->loads)
+			byte = c->ring[(c->sent + i) % CONSOLE_RING_BYTES];
+		archive_u8(a, &byte);
+		if (a->loads && c != NULL)
+			c->ring[i] = byte;
+	}
+	if (!a->loads || c == NULL)
+		return;
+	c->sent = 0;
+	c->head = c->logged = n;
+	ask_work(c);
+}
+
+void
+console_archive(struct console *c, struct archive *a)
+{
+	archive_input(c, a);
+	archive_output(c, a);
+}

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "vmm/archive.h"
 
 #define CONSOLE_RING_BYTES  65536
 #define CONSOLE_INPUT_BYTES 4096
@@ -59,6 +60,11 @@ bool console_get(struct console *console, uint8_t *byte);
 
 /* Sends and logs what is there.  Loop thread, without the lock. */
 void console_work(struct console *console);
+
+/* Bytes that the guest has not read, and those that no client has; with the
+ * lock.  Where there is no console (NULL), there are none, and those that come
+ * are dropped. */
+void console_archive(struct console *console, struct archive *a);
 
 /* Bytes that were overwritten before any client read them. */
 uint64_t console_lost(const struct console *console);

@@ -144,3 +144,10 @@ fw_cfg_reset(struct fw_cfg *fw)
 	fw->key = FW_CFG_SIGNATURE;
 	fw->offset = 0;
 }
+
+void
+fw_cfg_archive(struct fw_cfg *fw, struct archive *a)
+{
+	archive_u16(a, &fw->key);
+	archive_u32(a, &fw->offset);
+}

@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 
+#include "vmm/archive.h"
 #include "vmm/bus.h"
 #include "vmm/memory.h"
 
@@ -70,5 +71,8 @@ int fw_cfg_add_file(
     struct fw_cfg *fw, const char *name, const uint8_t *data, uint32_t bytes);
 
 void fw_cfg_reset(struct fw_cfg *fw); /* the first item is selected */
+
+/* Which one is, and how far it has been read. */
+void fw_cfg_archive(struct fw_cfg *fw, struct archive *a);
 
 #endif

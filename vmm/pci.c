@@ -26,6 +26,7 @@
 #define CAPS_START     0x40
 #define LINE_FIRST     10
 #define ADDRESS_ENABLE 0x80000000u
+#define ADDRESS_BITS   0x80fffffcu
 #define RESET_CPU      0x04
 #define ENTRY_MASKED   0x1
 
@@ -334,7 +335,7 @@ ports_write(void *arg, uint64_t offset, unsigned int bytes, uint64_t value)
 	struct pci_function *fn = selected(pci);
 
 	if (offset == 0 && bytes == 4)
-		pci->address = (uint32_t)value & 0x80fffffc;
+		pci->address = (uint32_t)value & ADDRESS_BITS;
 	else if (offset == PCI_RESET_PORT - PCI_PORTS && bytes == 1 &&
 	    value & RESET_CPU)
 		machine_ask(pci->machine, MACHINE_RESET);
@@ -491,4 +492,62 @@ pci_start(struct pci *pci)
 		for (unsigned int bar = 0;
 		     pci->slot[i] != NULL && bar < PCI_BARS; bar++)
 			bar_update(pci->slot[i], bar);
+}
+
+/* ---- as a value ---- */
+
+static void
+archive_config(struct pci_function *fn, struct archive *a)
+{
+	uint8_t config[PCI_CONFIG_BYTES];
+
+	memcpy(config, fn->config, sizeof(config));
+	archive_bytes(a, config, sizeof(config));
+	if (!a->loads || a->failed)
+		return;
+	if (get_le32(config) != get_le32(fn->config)) {
+		archive_fail(a, "slot %u had another device", fn->slot);
+		return;
+	}
+	for (unsigned int i = 0; i < PCI_CONFIG_BYTES; i++)
+		fn->config[i] = (uint8_t)((config[i] & fn->writable[i]) |
+		    (fn->config[i] & ~fn->writable[i]));
+}
+
+static void
+archive_msix(struct pci_function *fn, struct archive *a)
+{
+	for (unsigned int i = 0; i < fn->msix.n; i++) {
+		uint8_t entry[PCI_MSIX_ENTRY_BYTES];
+
+		entry_get(fn, i, entry);
+		archive_bytes(a, entry, sizeof(entry));
+		if (a->loads)
+			entry_set(fn, i, entry);
+	}
+	archive_u32(a, &fn->msix.pending);
+	if (fn->msix.n < PCI_MSIX_MAX)
+		fn->msix.pending &= (1u << fn->msix.n) - 1;
+}
+
+void
+pci_function_archive(struct pci_function *fn, struct archive *a)
+{
+	archive_config(fn, a);
+	archive_msix(fn, a);
+	archive_bool(a, &fn->intx);
+	if (!a->loads || a->failed)
+		return;
+	for (unsigned int i = 0; i < PCI_BARS; i++)
+		bar_update(fn, i);
+	vectors_update(fn);
+	line_update(fn);
+}
+
+void
+pci_archive(struct pci *pci, struct archive *a)
+{
+	archive_u32(a, &pci->address);
+	pci->address &= ADDRESS_BITS;
+	pci_function_archive(&pci->host, a);
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/archive.h"
 #include "vmm/machine.h"
 
 #define PCI_SLOTS            32
@@ -123,6 +124,12 @@ void pci_remove(struct pci_function *fn);
  * initial addresses.  Between the two the engine may be replaced. */
 void pci_stop(struct pci *pci);
 void pci_start(struct pci *pci);
+
+/* What the guest configured: of the bus, and of one function, which drives its
+ * line and maps its BARs when it was loaded.  Started, with all functions in
+ * the slots that they had. */
+void pci_archive(struct pci *pci, struct archive *a);
+void pci_function_archive(struct pci_function *fn, struct archive *a);
 
 /* The interrupt line that a slot's INTA# is wired to. */
 unsigned int pci_line(unsigned int slot);

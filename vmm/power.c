@@ -55,3 +55,11 @@ power_reset(struct power *power)
 {
 	power->status = power->enable = power->control = 0;
 }
+
+void
+power_archive(struct power *power, struct archive *a)
+{
+	archive_u16(a, &power->status);
+	archive_u16(a, &power->enable);
+	archive_u16(a, &power->control);
+}

@@ -7,6 +7,7 @@
 #ifndef VMM_POWER_H
 #define VMM_POWER_H
 
+#include "vmm/archive.h"
 #include "vmm/bus.h"
 
 #define POWER_PM1_EVENT   0x600 /* status, enable: two words */
@@ -23,5 +24,6 @@ struct power {
 /* To be added to the ports by its range. */
 void power_init(struct power *power, void (*off)(void *arg), void *arg);
 void power_reset(struct power *power);
+void power_archive(struct power *power, struct archive *a);
 
 #endif

@@ -54,6 +54,9 @@ enum {
 #define MSR_RI  0x40
 #define MSR_DCD 0x80
 
+/* By the upper bits of FCR. */
+static const uint8_t triggers[] = { 1, 4, 8, 14 };
+
 static bool
 dlab(const struct uart *uart)
 {
@@ -234,13 +237,12 @@ write_ier(struct uart *uart, uint8_t value)
 static void
 write_fcr(struct uart *uart, uint8_t value)
 {
-	static const uint8_t trigger[] = { 1, 4, 8, 14 };
 	bool on = value & FCR_ON;
 
 	if (on != uart->fifo_on || value & FCR_RX_CLEAR)
 		uart->head = uart->count = 0;
 	uart->fifo_on = on;
-	uart->trigger = trigger[value >> 6];
+	uart->trigger = triggers[value >> 6];
 	fill(uart);
 }
 
@@ -301,5 +303,38 @@ uart_send_on(struct uart *uart)
 {
 	if (uart->ops->room(uart->arg))
 		uart->thr_interrupt = true;
+	update(uart);
+}
+
+static bool
+is_sane(const struct uart *uart)
+{
+	return memchr(triggers, uart->trigger, sizeof(triggers)) != NULL &&
+	    uart->count <= (uart->fifo_on ? UART_FIFO_BYTES : 1);
+}
+
+void
+uart_archive(struct uart *uart, struct archive *a)
+{
+	archive_u8(a, &uart->ier);
+	archive_u8(a, &uart->lcr);
+	archive_u8(a, &uart->mcr);
+	archive_u8(a, &uart->scratch);
+	archive_bytes(a, uart->divisor, sizeof(uart->divisor));
+	archive_bool(a, &uart->fifo_on);
+	archive_bool(a, &uart->thr_interrupt);
+	archive_bool(a, &uart->overrun);
+	archive_u8(a, &uart->trigger);
+	archive_bytes(a, uart->fifo, sizeof(uart->fifo));
+	archive_uint(a, &uart->head, UART_FIFO_BYTES - 1, "FIFO's head");
+	archive_uint(a, &uart->count, UART_FIFO_BYTES, "FIFO's fill");
+	if (!a->loads)
+		return;
+	uart->ier &= IER_RX | IER_TX | IER_LSR | IER_MSR;
+	uart->mcr &= MCR_BITS;
+	if (!is_sane(uart)) {
+		archive_fail(a, "a FIFO that cannot be");
+		uart_reset(uart);
+	}
 	update(uart);
 }

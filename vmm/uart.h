@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/archive.h"
 #include "vmm/bus.h"
 
 #define UART_PORTS      8
@@ -49,5 +50,8 @@ void uart_reset(struct uart *uart);
 /* There are bytes to get; there is room to put. */
 void uart_receive(struct uart *uart);
 void uart_send_on(struct uart *uart);
+
+/* Its registers and FIFO; when loaded, it drives its line. */
+void uart_archive(struct uart *uart, struct archive *a);
 
 #endif

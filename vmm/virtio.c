@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -201,4 +202,85 @@ virtio_broken(struct virtio_device *device)
 {
 	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	virtio_config_changed(device);
+}
+
+/* ---- as a value ---- */
+
+void
+virtio_pause(struct virtio_device *device)
+{
+	if (device->started && device->ops->pause != NULL)
+		device->ops->pause(device);
+}
+
+void
+virtio_resume(struct virtio_device *device)
+{
+	if (!device->started)
+		return;
+	if (device->ops->resume != NULL)
+		device->ops->resume(device);
+	for (unsigned int i = 0; i < device->nqueues; i++)
+		if (device->queue[i].enabled) {
+			virtio_kick(device, i);
+			virtio_call(device, i);
+		}
+}
+
+static void
+archive_queue(struct virtio_queue *q, struct archive *a)
+{
+	archive_u16(a, &q->size);
+	archive_bool(a, &q->enabled);
+	archive_u64(a, &q->desc);
+	archive_u64(a, &q->driver);
+	archive_u64(a, &q->device);
+}
+
+/* A driver can bring a device into no other state. */
+static bool
+is_sane(struct virtio_device *device, bool started, struct archive *a)
+{
+	const uint8_t ready =
+	    VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
+	uint64_t offered = device->ops->features(device);
+
+	if (virtio_features_locked(device) && device->features & ~offered) {
+		archive_fail(a,
+		    "the guest uses features that are not there (0x%" PRIx64
+		    ")",
+		    device->features & ~offered);
+		return false;
+	}
+	if (virtio_features_locked(device) && !features_valid(device)) {
+		archive_fail(a, "features that no driver can take");
+		return false;
+	}
+	if (!started)
+		return true;
+	if ((device->status & ready) == ready && queues_valid(device))
+		return true;
+	archive_fail(a, "it runs and its queues are not set up");
+	return false;
+}
+
+void
+virtio_archive(struct virtio_device *device, struct archive *a)
+{
+	bool started = device->started;
+
+	archive_same(a, device->nqueues, "the number of its queues");
+	archive_u64(a, &device->features);
+	archive_u8(a, &device->status);
+	archive_u8(a, &device->generation);
+	archive_bool(a, &started);
+	for (unsigned int i = 0; i < device->nqueues; i++)
+		archive_queue(&device->queue[i], a);
+	if (a->loads && (a->failed || !is_sane(device, started, a))) {
+		virtio_reset(device);
+		return;
+	}
+	device->started = started;
+	if (started && device->ops->archive != NULL)
+		device->ops->archive(device, a);
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "vmm/archive.h"
 #include "vmm/memory.h"
 
 #define VIRTIO_QUEUES_MAX       17
@@ -55,6 +56,17 @@ struct virtio_ops {
 	/* The driver takes everything back: after this no byte of its memory
 	 * is touched.  Called only after a start that returned 0. */
 	void (*stop)(struct virtio_device *device);
+	/* While no CPU runs, after a start.  pause: when it returns, no byte of
+	 * the driver's memory is touched, and each queue has got as far as
+	 * archive() says.  resume: it goes on from there, after pause or after
+	 * archive() has loaded.  NULL: it is served by the loop alone, whose
+	 * thread this is, and looks at each queue when it is kicked. */
+	void (*pause)(struct virtio_device *device);
+	void (*resume)(struct virtio_device *device);
+	/* What it knows of its queues and its driver, besides what is in struct
+	 * virtio_device: of a device that is paused, or of one that is as after
+	 * a start, but for resume. */
+	void (*archive)(struct virtio_device *device, struct archive *a);
 };
 
 struct virtio_device {
@@ -82,6 +94,15 @@ void virtio_fini(struct virtio_device *device);
 /* The driver writes the status; 0 is a reset. */
 void virtio_set_status(struct virtio_device *device, uint8_t status);
 void virtio_reset(struct virtio_device *device);
+
+/* While no CPU runs; loop thread.  In between, nothing of the guest's changes.
+ * After the second, each queue was kicked and called: who has nothing to do
+ * sees that. */
+void virtio_pause(struct virtio_device *device);
+void virtio_resume(struct virtio_device *device);
+
+/* All of it, paused; a device that is loaded was reset, and resumes. */
+void virtio_archive(struct virtio_device *device, struct archive *a);
 
 /* The driver takes features, until it has said that it has all. */
 void virtio_set_features(struct virtio_device *device, uint64_t features);

@@ -101,6 +101,18 @@ balloon_stop(struct virtio_device *device)
 		virtq_stop(&balloon->queue[i].q);
 }
 
+/* What it is asked for is the guest's, too: it has been told. */
+static void
+balloon_archive(struct virtio_device *device, struct archive *a)
+{
+	struct virtio_balloon *balloon = balloon_of(device);
+
+	archive_u32(a, &balloon->target);
+	archive_bytes(a, balloon->actual, sizeof(balloon->actual));
+	for (unsigned int i = 0; i < VIRTIO_BALLOON_QUEUES; i++)
+		virtq_archive(&balloon->queue[i].q, device, i, a);
+}
+
 static const struct virtio_ops balloon_ops = {
 	.name = "virtio-balloon",
 	.id = 5,
@@ -109,6 +121,7 @@ static const struct virtio_ops balloon_ops = {
 	.set_config = balloon_set_config,
 	.start = balloon_start,
 	.stop = balloon_stop,
+	.archive = balloon_archive,
 };
 
 static uint32_t

@@ -455,6 +455,15 @@ serve(struct virtio_blk *blk, struct request *request)
 	give_back(blk, request->chain->head, request->written + 1);
 }
 
+/* Sleeps until it is wanted. */
+static void
+rest(struct virtio_blk *blk)
+{
+	blk->idle++;
+	pthread_cond_wait(&blk->wanted, &blk->lock);
+	blk->idle--;
+}
+
 /* Sleeps until the guest kicks, without the lock. */
 static void
 wait_for_kick(struct virtio_blk *blk)
@@ -480,13 +489,15 @@ blk_thread(void *arg)
 
 	pthread_mutex_lock(&blk->lock);
 	while (!blk->quit) {
+		if (blk->paused) {
+			rest(blk);
+			continue;
+		}
 		virtq_kicks_off(&blk->q);
 		if (next(blk, me, &request)) {
 			serve(blk, &request);
 		} else if (blk->has_leader) {
-			blk->idle++;
-			pthread_cond_wait(&blk->wanted, &blk->lock);
-			blk->idle--;
+			rest(blk);
 		} else if (!virtq_kicks_on(&blk->q)) {
 			wait_for_kick(blk);
 		}
@@ -525,6 +536,46 @@ blk_stop(struct virtio_device *device)
 	pthread_mutex_unlock(&blk->lock);
 }
 
+/* What was begun is answered, too. */
+static void
+blk_pause(struct virtio_device *device)
+{
+	struct virtio_blk *blk = blk_of(device);
+
+	pthread_mutex_lock(&blk->lock);
+	blk->paused = true;
+	while (blk->busy > 0)
+		pthread_cond_wait(&blk->quiet, &blk->lock);
+	pthread_mutex_unlock(&blk->lock);
+}
+
+static void
+blk_resume(struct virtio_device *device)
+{
+	struct virtio_blk *blk = blk_of(device);
+
+	pthread_mutex_lock(&blk->lock);
+	blk->paused = false;
+	pthread_cond_broadcast(&blk->wanted);
+	pthread_mutex_unlock(&blk->lock);
+}
+
+static void
+blk_archive(struct virtio_device *device, struct archive *a)
+{
+	struct virtio_blk *blk = blk_of(device);
+
+	archive_same(a, blk->store->bytes, "its size in bytes");
+	pthread_mutex_lock(&blk->lock);
+	if (a->loads) {
+		blk->paused = true;
+		blk->life++;
+		blk->features = device->features;
+	}
+	virtq_archive(&blk->q, device, 0, a);
+	pthread_mutex_unlock(&blk->lock);
+}
+
 static const struct virtio_ops blk_ops = {
 	.name = "virtio-blk",
 	.id = 2,
@@ -532,6 +583,9 @@ static const struct virtio_ops blk_ops = {
 	.config = blk_config,
 	.start = blk_start,
 	.stop = blk_stop,
+	.pause = blk_pause,
+	.resume = blk_resume,
+	.archive = blk_archive,
 };
 
 void

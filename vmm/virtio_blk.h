@@ -60,6 +60,7 @@ struct virtio_blk {
 	uint64_t life;     /* counts starts and stops */
 	bool has_leader;   /* a thread waits for kicks, or soon will */
 	bool quit;
+	bool paused;        /* no thread begins anything */
 	unsigned int idle;  /* threads that wait to be wanted */
 	unsigned int using; /* threads that may touch the guest's memory */
 	unsigned int busy;  /* threads between two looks at the queue */

@@ -75,6 +75,44 @@ console_stop(struct virtio_device *device)
 	virtq_stop(&vc->out);
 }
 
+/* The buffer that is being written out, as what is left of it. */
+static void
+archive_chain(struct virtio_console *vc, struct archive *a)
+{
+	uint64_t left = vc->writing ? vc->chain.read_bytes : 0;
+
+	archive_bool(a, &vc->writing);
+	archive_u16(a, &vc->chain.head);
+	archive_u64(a, &left);
+	if (!a->loads || !vc->writing)
+		return;
+	vc->writing = false;
+	if (vc->out.desc == NULL || vc->chain.head >= vc->out.size ||
+	    !virtq_look(&vc->out, vc->chain.head, &vc->chain) ||
+	    left > vc->chain.read_bytes) {
+		archive_fail(a, "a buffer that is not there");
+		return;
+	}
+	vc->writing = true;
+	while (vc->chain.read_bytes > left) {
+		uint8_t bytes[PIECE_BYTES];
+		uint64_t n = vc->chain.read_bytes - left;
+
+		virtq_pull(&vc->chain, bytes,
+		    n < sizeof(bytes) ? (size_t)n : sizeof(bytes));
+	}
+}
+
+static void
+console_device_archive(struct virtio_device *device, struct archive *a)
+{
+	struct virtio_console *vc = console_of(device);
+
+	virtq_archive(&vc->in, device, QUEUE_IN, a);
+	virtq_archive(&vc->out, device, QUEUE_OUT, a);
+	archive_chain(vc, a);
+}
+
 static const struct virtio_ops console_ops = {
 	.name = "virtio-console",
 	.id = 3,
@@ -82,6 +120,7 @@ static const struct virtio_ops console_ops = {
 	.config = console_config,
 	.start = console_start,
 	.stop = console_stop,
+	.archive = console_device_archive,
 };
 
 static void
@@ -333,4 +372,12 @@ virtio_console_work(struct virtio_console *vc)
 {
 	if (vc->console != NULL)
 		console_work(vc->console);
+}
+
+void
+virtio_console_archive(struct virtio_console *vc, struct archive *a)
+{
+	archive_bool(a, &vc->has_byte);
+	archive_u8(a, &vc->byte);
+	console_archive(vc->console, a);
 }

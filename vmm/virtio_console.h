@@ -54,4 +54,7 @@ void virtio_console_fini(struct virtio_console *vc);
 /* Sends what is there to the socket.  Loop thread, without the lock. */
 void virtio_console_work(struct virtio_console *vc);
 
+/* What is on its way to and from the socket; with the lock. */
+void virtio_console_archive(struct virtio_console *vc, struct archive *a);
+
 #endif

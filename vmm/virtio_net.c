@@ -107,9 +107,9 @@ net_config(struct virtio_device *device, uint8_t to[VIRTIO_CONFIG_BYTES_MAX])
 	put_le16(to + 10, net->mtu_bytes);
 }
 
-/* The queues that the driver uses.  resume: go on where a back end died. */
+/* The queues that the driver uses. */
 static unsigned int
-fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
+fill_rings(struct virtio_net *net, struct vhost_ring *rings)
 {
 	unsigned int n = 0;
 
@@ -129,21 +129,33 @@ fill_rings(struct virtio_net *net, struct vhost_ring *rings, bool resume)
 			.device = memory_at(m, q->device, 4),
 			.kick_fd = q->kick_fd,
 			.call_fd = q->call_fd,
+			.base = net->base[i],
 			.enabled = i / 2 < net->pairs_on,
 		};
-		if (resume)
-			ring->base =
-			    get_le16((const uint8_t *)ring->device + USED_IDX);
 		n++;
 	}
 	return n;
 }
 
+/* Behind what a back end that died has given back. */
+static void
+find_bases(struct virtio_net *net)
+{
+	for (unsigned int i = 0; i < 2 * net->pairs; i++) {
+		const struct virtio_queue *q = &net->device.queue[i];
+
+		if (q->enabled)
+			net->base[i] = get_le16((const uint8_t *)memory_at(
+						    net->memory, q->device, 4) +
+			    USED_IDX);
+	}
+}
+
 static int
-serve(struct virtio_net *net, bool resume)
+serve(struct virtio_net *net)
 {
 	struct vhost_ring rings[2 * VIRTIO_NET_PAIRS_MAX];
-	unsigned int n = fill_rings(net, rings, resume);
+	unsigned int n = fill_rings(net, rings);
 	uint64_t shared = SHARED_FEATURES |
 	    (net->front.features & VIRTIO_BIT(VIRTIO_NET_F_MQ));
 	struct err err = { "" };
@@ -165,6 +177,15 @@ hang_up(struct virtio_net *net)
 	shutdown(net->front.fd, SHUT_RDWR);
 }
 
+/* Only frames that come in are written to memory. */
+static void
+watch_received(struct virtio_net *net)
+{
+	for (unsigned int i = 0; i < net->pairs; i++)
+		virtq_watch_start(
+		    &net->received[i], net->machine, &net->device, 2 * i);
+}
+
 static int
 net_start(struct virtio_device *device)
 {
@@ -176,35 +197,82 @@ net_start(struct virtio_device *device)
 		virtq_start(&net->control, device, 2 * net->pairs);
 		virtio_kick(device, 2 * net->pairs);
 	}
-	/* Only frames that come in are written to memory. */
-	for (unsigned int i = 0; i < net->pairs; i++)
-		virtq_watch_start(
-		    &net->received[i], net->machine, device, 2 * i);
+	memset(net->base, 0, sizeof(net->base));
+	watch_received(net);
 	/* Without a back end the card works with its link down. */
-	if (has_back_end(net) && serve(net, false) < 0)
+	if (has_back_end(net) && serve(net) < 0)
 		hang_up(net);
 	return 0;
+}
+
+/* Takes the rings back.  False: the back end is gone. */
+static bool
+take_back(struct virtio_net *net)
+{
+	struct vhost_ring rings[2 * VIRTIO_NET_PAIRS_MAX];
+	unsigned int n = fill_rings(net, rings);
+	struct err err = { "" };
+
+	if (!net->serving)
+		return false;
+	net->serving = false;
+	if (vhost_front_stop(&net->front, rings, n, &err) < 0) {
+		log_info("%s: %s", net->name, err.text);
+		hang_up(net);
+		return false;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		net->base[rings[i].index] = rings[i].base;
+	return true;
 }
 
 static void
 net_stop(struct virtio_device *device)
 {
 	struct virtio_net *net = net_of(device);
-	struct vhost_ring rings[2 * VIRTIO_NET_PAIRS_MAX];
-	unsigned int n = fill_rings(net, rings, false);
-	struct err err = { "" };
 
 	net->life++;
 	for (unsigned int i = 0; i < net->pairs; i++)
 		virtq_watch_stop(&net->received[i], net->machine);
 	virtq_stop(&net->control);
-	if (!net->serving)
-		return;
-	net->serving = false;
-	if (vhost_front_stop(&net->front, rings, n, &err) < 0) {
-		log_info("%s: %s", net->name, err.text);
+	take_back(net);
+}
+
+static void
+net_pause(struct virtio_device *device)
+{
+	struct virtio_net *net = net_of(device);
+
+	if (!take_back(net))
+		find_bases(net);
+}
+
+static void
+net_resume(struct virtio_device *device)
+{
+	struct virtio_net *net = net_of(device);
+
+	if (has_back_end(net) && serve(net) < 0)
 		hang_up(net);
-	}
+	if (net->link_told != virtio_net_link(net))
+		virtio_config_changed(device);
+}
+
+static void
+net_archive(struct virtio_device *device, struct archive *a)
+{
+	struct virtio_net *net = net_of(device);
+
+	net->link_told = virtio_net_link(net);
+	archive_bool(a, &net->link_told);
+	archive_uint(a, &net->pairs_on, net->pairs, "pairs of queues in use");
+	for (unsigned int i = 0; i < 2 * net->pairs; i++)
+		archive_u16(a, &net->base[i]);
+	virtq_archive(&net->control, device, 2 * net->pairs, a);
+	if (!a->loads)
+		return;
+	net->life++;
+	watch_received(net);
 }
 
 static const struct virtio_ops net_ops = {
@@ -215,6 +283,9 @@ static const struct virtio_ops net_ops = {
 	.config = net_config,
 	.start = net_start,
 	.stop = net_stop,
+	.pause = net_pause,
+	.resume = net_resume,
+	.archive = net_archive,
 };
 
 /* ---- the control queue; loop thread, with the lock ---- */
@@ -419,7 +490,10 @@ link_up(struct virtio_net *net, const struct vhost_front *front)
 	    net->loop, front->fd, LOOP_READ, socket_ready, net, NULL);
 	if (net->watch == NULL)
 		return -ENOMEM;
-	if (net->device.started && serve(net, true) < 0)
+	if (!net->device.started)
+		return 0;
+	find_bases(net);
+	if (serve(net) < 0)
 		return -EIO;
 	return 0;
 }

@@ -50,6 +50,9 @@ struct virtio_net {
 	struct loop_watch *link_watch;
 	uint64_t backend; /* features of the last back end */
 	bool serving;     /* it has the rings */
+	/* The driver's entries that the next back end begins with. */
+	uint16_t base[2 * VIRTIO_NET_PAIRS_MAX];
+	bool link_told; /* what the guest last heard of the link, if loaded */
 	struct virtq_watch received[VIRTIO_NET_PAIRS_MAX];
 	struct loop_watch *watch;
 	struct loop_timer retry;

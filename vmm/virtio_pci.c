@@ -529,3 +529,26 @@ virtio_pci_fini(struct virtio_pci *vp)
 	}
 	pci_remove(&vp->fn);
 }
+
+static void
+archive_vector(const struct virtio_pci *vp, uint16_t *vector, struct archive *a)
+{
+	archive_u16(a, vector);
+	if (*vector >= vp->fn.msix.n)
+		*vector = NO_VECTOR;
+}
+
+/* The function comes last: it binds what the queues say. */
+void
+virtio_pci_archive(struct virtio_pci *vp, struct archive *a)
+{
+	virtio_archive(vp->device, a);
+	archive_u32(a, &vp->device_feature_select);
+	archive_u32(a, &vp->driver_feature_select);
+	archive_u16(a, &vp->queue_select);
+	archive_u8(a, &vp->isr);
+	archive_vector(vp, &vp->config_vector, a);
+	for (unsigned int i = 0; i < vp->device->nqueues; i++)
+		archive_vector(vp, &vp->queue[i].vector, a);
+	pci_function_archive(&vp->fn, a);
+}

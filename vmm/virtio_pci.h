@@ -40,6 +40,9 @@ void virtio_pci_fini(struct virtio_pci *vp);
 /* The machine starts anew: the device and all that the driver set up. */
 void virtio_pci_reset(struct virtio_pci *vp);
 
+/* The device with all of it; paused, with the lock. */
+void virtio_pci_archive(struct virtio_pci *vp, struct archive *a);
+
 /* A queue's call eventfd was written. */
 void virtio_pci_called(struct virtio_pci *vp, unsigned int queue);
 

@@ -60,6 +60,12 @@ rng_stop(struct virtio_device *device)
 	virtq_stop(&rng->q);
 }
 
+static void
+rng_archive(struct virtio_device *device, struct archive *a)
+{
+	virtq_archive(&rng_of(device)->q, device, 0, a);
+}
+
 static const struct virtio_ops rng_ops = {
 	.name = "virtio-rng",
 	.id = 4,
@@ -67,6 +73,7 @@ static const struct virtio_ops rng_ops = {
 	.config = rng_config,
 	.start = rng_start,
 	.stop = rng_stop,
+	.archive = rng_archive,
 };
 
 /* ---- serving; loop thread ---- */

@@ -285,3 +285,21 @@ virtq_kicks_on(struct virtq *q)
 	atomic_thread_fence(memory_order_seq_cst);
 	return __atomic_load_n(&q->driver[IDX], __ATOMIC_ACQUIRE) != q->next;
 }
+
+/* ---- as a value ---- */
+
+void
+virtq_archive(struct virtq *q, const struct virtio_device *device,
+    unsigned int i, struct archive *a)
+{
+	bool live = q->desc != NULL;
+
+	archive_bool(a, &live);
+	if (a->loads && live)
+		virtq_start(q, device, i);
+	archive_u16(a, &q->next);
+	archive_u16(a, &q->done);
+	archive_u16(a, &q->called);
+	if (a->loads && live && q->desc == NULL)
+		archive_fail(a, "queue %u is in use and not set up", i);
+}

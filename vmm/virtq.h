@@ -67,6 +67,10 @@ void virtq_start(
     struct virtq *q, const struct virtio_device *device, unsigned int i);
 void virtq_stop(struct virtq *q);
 
+/* How far it has got.  When loaded, the queue is started at that place. */
+void virtq_archive(struct virtq *q, const struct virtio_device *device,
+    unsigned int i, struct archive *a);
+
 /* The next chain; fills in *chain from head on. */
 enum virtq_got virtq_take(struct virtq *q, struct virtq_chain *chain);
 
