@@ -16,6 +16,7 @@
 #include "pcap-tools/diff.h"
 #include "pcap-tools/ladder.h"
 #include "pcap-tools/pair.h"
+#include "pcap-tools/pair_write.h"
 #include "pcap-tools/plot.h"
 #include "pcap-tools/stats.h"
 
@@ -176,14 +177,31 @@ collect_pairs(struct merged *m, struct table *table, uint64_t *frames)
 	return e < 0 ? e : 0;
 }
 
+/* -w: instead of a table, the capture with references. */
+static int
+run_pair_write(struct call *call, const char *to)
+{
+	if (call->options.nargs != 1) {
+		err_set(&call->err, -EINVAL,
+		    "--write takes one capture; merge several by mergecap");
+		return 2;
+	}
+	return pair_write(call->options.args[0], to, &call->err) < 0 ? 2 : 0;
+}
+
 static int
 run_pair(struct call *call)
 {
+	const char *to = option_get(&call->options, "write");
 	struct merged *m = calloc(1, sizeof(*m));
 	struct table table;
 	uint64_t frames = 0;
 	int status = 2;
 
+	if (to != NULL) {
+		free(m);
+		return run_pair_write(call, to);
+	}
 	if (m == NULL || table_init(&table, &pair_head) < 0) {
 		free(m);
 		err_set(&call->err, -ENOMEM, "out of memory");
@@ -210,6 +228,8 @@ run_pair(struct call *call)
 static const struct option_row pair_options[] = {
 	{ "changed", 0, NULL, "only those whose addresses or ports changed" },
 	{ "json", 0, NULL, "for programs" },
+	{ "write", 'w', "FILE",
+	    "instead: a copy whose comments name each frame's pair" },
 	{ 0 },
 };
 

@@ -74,6 +74,17 @@ assert sorted(map(key, a)) == sorted(map(key, b)), \
 EOF
 is $? "two foreign files of both sides give the same pairs, by content"
 
+pcap pair -w linked.pcapng nat.pcapng
+tshark -r linked.pcapng -Y 'icmp.type == 8' -T fields -e frame.interface_name \
+    -e frame.comment 2>/dev/null >linked
+n=$(grep -c '^gw.inside.*becomes frame [0-9]* at gw.outside after' linked)
+[ "$n" -gt 0 ] && [ "$n" = "$(grep -c '^gw.outside.*was frame' linked)" ] &&
+    pcap ladder -f icmp linked.pcapng >/dev/null &&
+    [ "$(pcap pair --changed linked.pcapng | wc -l)" = \
+	"$(pcap pair --changed nat.pcapng | wc -l)" ]
+is $? "pair -w names each frame's pair in its comment"
+head -n 1 linked | note
+
 pcap ladder -f icmp nat.pcapng >ladder.txt
 is $? "ladder draws the pings"
 head -n 12 ladder.txt | note
