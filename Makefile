@@ -128,9 +128,11 @@ $(foreach f,$(FOLDERS),$(eval $(call folder_tests,$(f))))
 # What several tests share.
 $(BUILD)/tests/switch/port_vhost_test $(BUILD)/tests/switch/vhost_net_test \
 $(BUILD)/tests/bench/switch_bench: $(BUILD)/obj/tests/switch/vhost_frontend.c.o
-$(BUILD)/tests/disk/crash_test $(BUILD)/tests/disk/checkpoint_test: $(BUILD)/obj/tests/disk/recorder.c.o
+$(BUILD)/tests/disk/crash_test $(BUILD)/tests/disk/image_crash_test \
+$(BUILD)/tests/disk/checkpoint_test: $(BUILD)/obj/tests/disk/recorder.c.o
+$(BUILD)/tests/disk/crash_test $(BUILD)/tests/disk/image_crash_test: $(BUILD)/obj/tests/disk/crash_rig.c.o
 $(BUILD)/tests/disk/foreign_test $(BUILD)/tests/disk/hostile_test \
-$(BUILD)/tests/disk/scan_test: $(BUILD)/obj/tests/disk/maker.c.o
+$(BUILD)/tests/disk/scan_test $(BUILD)/tests/disk/image_crash_test: $(BUILD)/obj/tests/disk/maker.c.o
 
 .SECONDARY:
 .PHONY: tests

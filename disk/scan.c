@@ -391,14 +391,13 @@ thaw(struct tree *tree)
 {
 	for (size_t i = 0; i < tree->n; i++) {
 		struct tree_node *node = &tree->nodes[i];
-		enum catalogue_kind kind =
-		    node->hidden ? CATALOGUE_HIDDEN : CATALOGUE_FROZEN;
 
-		if (!node->another || node->children > 0)
+		if (!node->another || node->hidden || node->children > 0)
 			continue;
 		catalogue_remove(&tree->catalogue,
-		    catalogue_find(&tree->catalogue, kind, node->file));
-		node->frozen = node->hidden = node->changed = false;
+		    catalogue_find(
+			&tree->catalogue, CATALOGUE_FROZEN, node->file));
+		node->frozen = node->changed = false;
 	}
 }
 

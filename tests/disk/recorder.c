@@ -20,7 +20,7 @@
 #define SECTOR     512
 #define MAX_EVENTS 20000
 #define MAX_FILES  64
-#define MAX_PICKS  6 /* random subsets for each moment */
+#define PICKS      6 /* random subsets for each moment, if not said */
 
 enum what {
 	WROTE,
@@ -571,6 +571,8 @@ recorder_replay(const char *scratch, unsigned int seed,
 {
 	struct state *s = calloc(1, sizeof(*s));
 	size_t states = 0, marks = 0;
+	const char *said = getenv("CRASH_PICKS");
+	int picks = said != NULL ? atoi(said) : PICKS;
 
 	s->random = seed;
 	for (size_t moment = 0; moment < rec.n; moment++) {
@@ -585,7 +587,7 @@ recorder_replay(const char *scratch, unsigned int seed,
 			states += 2;
 		}
 		/* Random ones of the single subsets: there are many. */
-		for (int i = 0; i < MAX_PICKS && pending > 1; i++) {
+		for (int i = 0; i < picks && pending > 1; i++) {
 			enum choice choice = (enum choice)(ONE + i % 3);
 
 			make_state(s, moment, choice,

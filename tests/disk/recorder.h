@@ -6,6 +6,9 @@
  * still do what they should.  Each write stays pending until a sync of its file,
  * a name until a sync of the directory; names keep their order, as a journal
  * does, writes do not, and a write may be cut at a sector.
+ *
+ * CRASH_PICKS in the environment: how many subsets of what is pending are tried
+ * at each moment, besides none and all of it.
  */
 #ifndef TESTS_DISK_RECORDER_H
 #define TESTS_DISK_RECORDER_H
