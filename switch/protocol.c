@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "switch/switch_state.h"
-
 #include "net/membership.h"
 #include "switch/switch_state.h"
 

@@ -203,11 +203,12 @@ input(struct switch_protocol *protocol, struct switch_input *in)
 
 static const struct port_set *
 group(const struct switch_protocol *protocol, const struct mac *dst,
-    uint16_t vlan)
+    const struct frame *frame, uint16_t vlan)
 {
 	struct world *w = world_of(protocol);
 
 	(void)vlan;
+	assert(frame->head >= 14);
 	assert(mac_is_group(dst) && !mac_is_broadcast(dst));
 	return w->answer & 0x80 ? &w->set : NULL;
 }
