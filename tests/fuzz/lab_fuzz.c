@@ -1,4 +1,4 @@
-/* libs: lab/arena.c lab/problem.c lab/nearest.c lab/names.c lab/units.c lab/yaml.c lab/schema.c lab/schema_read.c lab/schema_value.c lab/wire.c lab/model.c lab/check.c lab/check_vm.c lab/check_wire.c lab/filter.c lab/draw.c lab/draw_diagram.c lab/draw_graph.c lab/draw_layout.c lab/draw_outline.c lab/draw_svg.c pcap-tools/svg.c vmm/blk_image.c switch disk net base */
+/* libs: lab/arena.c lab/problem.c lab/nearest.c lab/names.c lab/units.c lab/yaml.c lab/schema.c lab/schema_read.c lab/schema_value.c lab/wire.c lab/port_kinds.c lab/tree.c lab/check_control.c lab/check_tree.c lab/check_switch.c lab/rules.c lab/keyset.c lab/model.c lab/check.c lab/check_vm.c lab/check_wire.c lab/filter.c lab/capturing.c lab/fabric.c lab/cabling.c lab/switch_control.c lab/draw.c lab/draw_diagram.c lab/draw_graph.c lab/draw_layout.c lab/draw_outline.c lab/draw_svg.c router pcap-tools vmm/blk_image.c switch disk net base */
 /*
  * A lab file: either problems with places in the file, or a lab that is whole.
  */
@@ -31,6 +31,14 @@ check_problems(const struct problems *problems, const char *text, size_t len)
 
 /* What whoever brings a lab up relies on. */
 static void
+check_uplink(const struct lab_uplink *link)
+{
+	assert(link->up != NULL);
+	assert(link->cables >= 1 && link->cables <= LAB_CABLES_MAX);
+	assert(rules_check(&link->rules, NULL) == 0);
+}
+
+static void
 check_lab(const struct lab *lab)
 {
 	assert(schema_is_name(lab->name));
@@ -42,6 +50,8 @@ check_lab(const struct lab *lab)
 		assert(lab_port(lab, port->full) == port);
 		assert(!mac_is_group(&port->mac));
 		assert(port->dhcp.first <= port->dhcp.last);
+		assert(rules_check(&port->rules, NULL) == 0);
+		assert(port->sw != NULL || port->rules.given == 0);
 	}
 	for (unsigned int i = 0; i < lab->nrouters; i++) {
 		const struct lab_router *router = &lab->routers[i];
@@ -54,7 +64,7 @@ check_lab(const struct lab *lab)
 	}
 	for (unsigned int i = 0; i < lab->nswitches; i++)
 		for (unsigned int k = 0; k < lab->switches[i].nuplinks; k++)
-			assert(lab->switches[i].uplinks[k].up != NULL);
+			check_uplink(&lab->switches[i].uplinks[k]);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		assert(strchr(lab->plugs[i].locator, ':') != NULL);
 	for (unsigned int i = 0; i < lab->nevents; i++)
@@ -68,7 +78,7 @@ check_lab(const struct lab *lab)
 			assert(lab_vm(lab, e->vm) != NULL && e->run != NULL);
 			assert(!e->always);
 			break;
-		case EXPECT_FRAMES: assert(lab_port(lab, e->at) != NULL); break;
+		case EXPECT_FRAMES: assert(lab_has_port(lab, e->at)); break;
 		case EXPECT_NAT:
 			assert(lab_router(lab, e->router) != NULL);
 			break;

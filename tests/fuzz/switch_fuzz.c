@@ -257,8 +257,11 @@ bond_step(struct world *w, struct port *port, struct input *in)
 	if (switch_of(port) != w->sw[0])
 		return;
 	if (w->bond == NULL) {
-		w->bond = switch_add_bond(
-		    w->sw[0], "bond", (enum bond_hash)(what % 3), NULL);
+		const struct flow_options hash = { .level = (enum flow_level)(
+						       what % 3),
+			.symmetric = what & 64 };
+
+		w->bond = switch_add_bond(w->sw[0], "bond", &hash, NULL);
 		return;
 	}
 	switch (what % 5) {
