@@ -118,9 +118,10 @@ print("%.2f" % (e["sum_received"]["bits_per_second"] / 1e6))' "$tmp/iperf"
 for rate in 10 100; do
 	set_ plain rate=${rate}Mbit/s queue-frames=100
 	got=$(iperf)
-	# 1448 of 1514 bytes are TCP's
+	# 1448 of 1514 bytes are TCP's; what was on its way when iperf3 began
+	# to count is a little more
 	between "$got" "$(python3 -c "print($rate * 0.8)")" \
-	    "$(python3 -c "print($rate * 0.957)")"
+	    "$(python3 -c "print($rate * 0.97)")"
 	is $? "TCP at ${rate}Mbit/s: $got Mbit/s ($(python3 -c "print(round($rate * 0.9564, 2))") at best)"
 	figure "TCP over rate ${rate}Mbit/s: $got Mbit/s"
 done
