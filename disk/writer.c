@@ -266,38 +266,23 @@ drop_entry(struct disk *disk, uint64_t entry, struct err *err)
 	return error;
 }
 
-/* Tells the map about count clusters from offset on. */
-static int
-map_set(struct disk *disk, uint64_t offset, uint64_t count, enum piece kind,
-    uint64_t host, struct err *err)
+/* Tells the map about count clusters from offset on, all in chunk, which was
+ * had beforehand: that can fail, and the map must not be behind the tables. */
+static void
+map_set(struct disk *disk, struct chunk *chunk, uint64_t offset, uint64_t count,
+    enum piece kind, uint64_t host)
 {
-	uint64_t end = offset + (count << header(disk)->cluster_bits);
+	uint64_t step = UINT64_C(1) << chunk->piece_bits;
+	uint64_t n = count << header(disk)->cluster_bits >> chunk->piece_bits;
+	size_t first = (size_t)((offset & ((UINT64_C(1) << CHUNK_BITS) - 1)) >>
+	    chunk->piece_bits);
 
-	while (offset < end && offset < disk->top->size) {
-		struct chunk *chunk =
-		    map_own_chunk(disk->set, disk->top, offset, err);
-		uint64_t stop = (offset >> CHUNK_BITS) + 1;
-		uint64_t step;
-
-		if (chunk == NULL) {
-			disk->failed = true; /* the map is behind the tables */
-			return -ENOMEM;
-		}
-		stop <<= CHUNK_BITS;
-		step = UINT64_C(1) << chunk->piece_bits;
-		for (; offset < end && offset < stop; offset += step) {
-			size_t i =
-			    (size_t)((offset &
-					 ((UINT64_C(1) << CHUNK_BITS) - 1)) >>
-				chunk->piece_bits);
-
-			chunk->pieces[i] = kind == PIECE_HOLE
-			    ? 0
-			    : piece_make(kind, disk->top->number, host);
-			host += kind == PIECE_DATA ? step : 0;
-		}
+	for (uint64_t i = 0; i < n; i++) {
+		chunk->pieces[first + i] = kind == PIECE_HOLE
+		    ? 0
+		    : piece_make(kind, disk->top->number, host);
+		host += kind == PIECE_DATA ? step : 0;
 	}
-	return 0;
 }
 
 /* Whether the cluster of this entry may be overwritten where it is. */
@@ -452,13 +437,13 @@ untake(struct disk *disk, uint64_t host, uint64_t count)
 
 /* Names count clusters at host in the table and the map. */
 static int
-name_clusters(struct disk *disk, struct l2 *t, uint64_t offset, uint64_t count,
-    uint64_t host, struct err *err)
+name_clusters(struct disk *disk, struct l2 *t, struct chunk *chunk,
+    uint64_t offset, uint64_t count, uint64_t host, struct err *err)
 {
 	size_t row = row_of(disk, offset);
 	unsigned int bits = header(disk)->cluster_bits;
 	uint64_t named;
-	int error = 0, mapped = 0;
+	int error = 0;
 
 	for (named = 0; named < count; named++) {
 		error = drop_entry(disk, t->rows[row + named], err);
@@ -468,10 +453,9 @@ name_clusters(struct disk *disk, struct l2 *t, uint64_t offset, uint64_t count,
 		    (host + (named << bits)) | QCOW2_COPIED);
 	}
 	untake(disk, host + (named << bits), count - named);
-	if (named > 0)
-		mapped = map_set(disk, offset & ~((UINT64_C(1) << bits) - 1),
-		    named, PIECE_DATA, host, err);
-	return error != 0 ? error : mapped;
+	map_set(disk, chunk, offset & ~((UINT64_C(1) << bits) - 1), named,
+	    PIECE_DATA, host);
+	return error;
 }
 
 /* Writes the first bytes of a write to new clusters. */
@@ -483,11 +467,17 @@ write_new_run(struct disk *disk, struct l2 *t, const struct iovec *iov, int n,
 	uint64_t cluster = UINT64_C(1) << bits, host, got, want;
 	uint64_t within = offset & (cluster - 1);
 	size_t row = row_of(disk, offset), rows = table_rows(disk);
+	uint64_t left = (UINT64_C(1) << CHUNK_BITS) -
+	    ((offset - within) & ((UINT64_C(1) << CHUNK_BITS) - 1));
 	struct iovec part[FILE_MAX_IOV];
+	struct chunk *chunk;
 	bool fresh;
 	int parts, error;
 
-	for (want = 1; (want << bits) < within + *len &&
+	chunk = map_own_chunk(disk->set, disk->top, offset, err);
+	if (chunk == NULL)
+		return -EIO;
+	for (want = 1; (want << bits) < within + *len && want << bits < left &&
 	     want << bits < MAX_RUN_BYTES && row + want < rows;
 	     want++)
 		if (is_own(disk, t->rows[row + want]))
@@ -507,7 +497,7 @@ write_new_run(struct disk *disk, struct l2 *t, const struct iovec *iov, int n,
 	/* More iovecs than fit may have left clusters over. */
 	want = (within + *len + cluster - 1) >> bits;
 	untake(disk, host + (want << bits), got - want);
-	return name_clusters(disk, t, offset, want, host, err);
+	return name_clusters(disk, t, chunk, offset, want, host, err);
 }
 
 int
@@ -570,6 +560,7 @@ zero_cluster(struct disk *disk, uint64_t offset, bool discard, struct err *err)
 {
 	bool backed = disk->top->parent != NULL;
 	bool flags = header(disk)->version >= 3;
+	struct chunk *chunk;
 	struct l2 *t;
 	uint64_t old;
 	size_t row = row_of(disk, offset);
@@ -587,14 +578,17 @@ zero_cluster(struct disk *disk, uint64_t offset, bool discard, struct err *err)
 	if (backed && (old & ~(QCOW2_COPIED | QCOW2_OFFSET)) == QCOW2_ZERO &&
 	    (old & QCOW2_OFFSET) == 0)
 		return 0;
+	chunk = map_own_chunk(disk->set, disk->top, offset, err);
+	if (chunk == NULL)
+		return -EIO;
 	error = l2_get(disk, offset, true, &t, err);
 	if (error == 0)
 		error = drop_entry(disk, old, err);
 	if (error != 0)
 		return error;
 	l2_set(disk, t, row, backed ? QCOW2_ZERO : 0);
-	return map_set(
-	    disk, offset, 1, backed ? PIECE_ZERO : PIECE_HOLE, 0, err);
+	map_set(disk, chunk, offset, 1, backed ? PIECE_ZERO : PIECE_HOLE, 0);
+	return 0;
 }
 
 int

@@ -9,6 +9,7 @@
  *   FAULT_LAST   the last one that fails; FAULT_AT if not said
  *   FAULT_WRITE  if set only calls that change something are numbered
  *   FAULT_COUNT  a file that gets the number of calls at the end
+ *   FAULT_SAYS   a file that gets the name of the first call that fails
  *
  * Of a write that fails the first sectors may be there.  A sync that fails does
  * so once, as Linux has it: later ones succeed, although what was written before
@@ -29,13 +30,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 static char directory[PATH_MAX];
 static size_t directory_bytes;
 static long at, last;
-static const char *what, *count_file;
+static const char *what, *count_file, *says_file;
 static bool writes_only;
 static atomic_long calls;
 
@@ -71,6 +73,7 @@ set_up(void)
 	what = getenv("FAULT_DO");
 	writes_only = getenv("FAULT_WRITE") != NULL;
 	count_file = getenv("FAULT_COUNT");
+	says_file = getenv("FAULT_SAYS");
 }
 
 __attribute__((destructor)) static void
@@ -123,9 +126,21 @@ fd_is_inside(int fd)
 	return is_inside(path);
 }
 
+static void
+say(const char *call)
+{
+	int fd = (int)syscall(
+	    SYS_openat, AT_FDCWD, says_file, O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, call, strlen(call));
+	close(fd);
+}
+
 /* Whether this call fails; with errno. */
 static bool
-fails(bool inside, bool changes)
+fails_at(const char *call, bool inside, bool changes)
 {
 	long n;
 
@@ -139,9 +154,13 @@ fails(bool inside, bool changes)
 		for (;;)
 			pause();
 	}
+	if (says_file != NULL)
+		say(call);
 	errno = strcmp(what, "ENOSPC") == 0 ? ENOSPC : EIO;
 	return true;
 }
+
+#define fails(inside, changes) fails_at(__func__, inside, changes)
 
 /* ---- by descriptor ---- */
 
