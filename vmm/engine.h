@@ -38,7 +38,8 @@ struct engine_cpu {
 	unsigned int id; /* also the local APIC's; 0 is the boot CPU */
 };
 
-struct engine_io; /* engine_io.h */
+struct engine_io;   /* engine_io.h */
+struct chips_state; /* chips/chips_state.h */
 
 struct engine_config {
 	const struct memory *memory; /* outlives the VM */
@@ -137,6 +138,14 @@ struct engine {
 	int (*state_get)(
 	    struct engine_cpu *cpu, struct cpu_state *state, struct err *err);
 	int (*state_set)(struct engine_cpu *cpu, const struct cpu_state *state,
+	    struct err *err);
+
+	/* With chips: all of them but the local APICs, which are the CPUs', and
+	 * the machine's clock.  While no CPU runs; to be set before the CPUs'
+	 * states.  0 or -Exxx with *err. */
+	int (*chips_get)(
+	    struct engine_vm *vm, struct chips_state *state, struct err *err);
+	int (*chips_set)(struct engine_vm *vm, const struct chips_state *state,
 	    struct err *err);
 
 	/* Without chips: the CPU takes vector at its next instruction.  -EAGAIN:

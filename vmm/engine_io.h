@@ -24,8 +24,9 @@ struct engine_io {
 	    void *arg, unsigned int cpu, uint64_t address, unsigned int bytes);
 	void (*mmio_write)(void *arg, unsigned int cpu, uint64_t address,
 	    unsigned int bytes, uint64_t value);
-	/* The local APIC's and the hypervisor's registers; false: there is no
-	 * such register, or not that value. */
+	/* The local APIC's and the hypervisor's registers, and the time-stamp
+	 * counter to be set; false: there is no such register, or not that
+	 * value. */
 	bool (*msr_read)(
 	    void *arg, unsigned int cpu, uint32_t index, uint64_t *value);
 	bool (*msr_write)(
@@ -33,9 +34,9 @@ struct engine_io {
 	/* CR8 */
 	uint8_t (*get_tpr)(void *arg, unsigned int cpu);
 	void (*set_tpr)(void *arg, unsigned int cpu, uint8_t priority);
-	/* The time-stamp counter, when a CPU has retired so many
+	/* A CPU's time-stamp counter, when it has retired so many
 	 * instructions: real time, or that number if time is virtual. */
-	uint64_t (*tsc)(void *arg, uint64_t retired);
+	uint64_t (*tsc)(void *arg, unsigned int cpu, uint64_t retired);
 	uint32_t tsc_khz, apic_khz;
 };
 

@@ -170,7 +170,7 @@ cpu_free(struct engine_cpu *ecpu)
 static int
 cpu_open(struct kvm_cpu *cpu, struct kvm_vm *vm, struct err *err)
 {
-	int bytes = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int bytes = ioctl(vm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0), khz;
 	void *run;
 
 	if (bytes < (int)sizeof(struct kvm_run))
@@ -189,6 +189,8 @@ cpu_open(struct kvm_cpu *cpu, struct kvm_vm *vm, struct err *err)
 		    err, -errno, NULL, "kvm: exit area of CPU %u", cpu->cpu.id);
 	cpu->run = run;
 	cpu->run_bytes = (size_t)bytes;
+	khz = ioctl(cpu->fd, KVM_GET_TSC_KHZ, 0);
+	vm->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 	return kvm_cpuid_set(cpu, err);
 }
 
@@ -384,6 +386,8 @@ const struct engine engine_kvm = {
 	.kick = cpu_kick,
 	.state_get = kvm_state_get,
 	.state_set = kvm_state_set,
+	.chips_get = kvm_chips_get,
+	.chips_set = kvm_chips_set,
 	.inject = cpu_inject,
 	.want_window = cpu_want_window,
 	.line = kvm_line,

@@ -1,7 +1,8 @@
 /*
  * kvm.h - what the files of the KVM engine share: engine_kvm.c runs CPUs,
  * kvm_irq.c has the interrupt routes, kvm_cpuid.c says what CPU a guest sees,
- * kvm_state.c reads and writes a CPU's state, kvm_probe.c tries it out.
+ * kvm_state.c reads and writes a CPU's state, kvm_chips.c that of the
+ * interrupt controllers and timers, kvm_probe.c tries it out.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
@@ -25,6 +26,8 @@ struct kvm_vm {
 	bool chips;
 	unsigned int ncpus, made;
 	struct kvm_cpuid2 *cpuid; /* for all CPUs, but for their ids */
+	uint32_t tsc_khz;         /* of the CPUs' counters */
+	uint32_t tsc_khz_wanted;  /* by a state; 0: that is right */
 	pthread_mutex_t route_lock;
 	struct kvm_msi_slot slot[ENGINE_MSI_SLOTS];
 };
@@ -68,5 +71,11 @@ int kvm_state_get(
     struct engine_cpu *cpu, struct cpu_state *state, struct err *err);
 int kvm_state_set(
     struct engine_cpu *cpu, const struct cpu_state *state, struct err *err);
+
+/* kvm_chips.c. */
+int kvm_chips_get(
+    struct engine_vm *vm, struct chips_state *state, struct err *err);
+int kvm_chips_set(
+    struct engine_vm *vm, const struct chips_state *state, struct err *err);
 
 #endif

@@ -13,11 +13,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "vmm/chips/lapic.h"
+#include "vmm/le.h"
+
 static_assert(sizeof(struct kvm_xsave) >= CPU_XSAVE_BYTES, "XSAVE area");
 static_assert(sizeof(struct kvm_lapic_state) == CPU_APIC_BYTES, "APIC page");
 
 #define MTRR_BASE(n)    (0x200 + 2 * (n))
 #define MTRR_MASK(n)    (0x201 + 2 * (n))
+#define TSC_TOLERANCE   4000 /* parts; what NTP copes with */
 #define MTRRS           (CPU_MTRR_FIXED + 2 * CPU_MTRR_VARIABLE)
 #define MSR_BY_REGISTER UINT32_MAX /* read and written with the segments */
 
@@ -309,6 +313,20 @@ msrs_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 	return n == (int)list.msrs.nmsrs ? 0 : -EINVAL;
 }
 
+/* A counter that ran at another frequency, where this host can have it. */
+static int
+tsc_khz_set(struct kvm_cpu *cpu, const struct cpu_state *state)
+{
+	const struct kvm_vm *vm = kvm_of_vm(cpu->cpu.vm);
+	uint32_t want = vm->tsc_khz_wanted, have = vm->tsc_khz;
+	uint32_t apart = want > have ? want - have : have - want;
+
+	(void)state;
+	if (want == 0 || apart <= want / TSC_TOLERANCE)
+		return 0;
+	return ioctl(cpu->fd, KVM_SET_TSC_KHZ, want) < 0 ? -ENOTSUP : 0;
+}
+
 /* ---- the local APIC, pending events, what it waits for ---- */
 
 static int
@@ -362,6 +380,14 @@ static const uint32_t mp_state[] = {
 	[CPU_WAIT_SIPI] = KVM_MP_STATE_INIT_RECEIVED,
 };
 
+/* What other engines say in the gaps of the page is not KVM's. */
+static void
+hide_gaps(uint8_t *page)
+{
+	memset(page + LAPIC_STATE_LEFT, 0, 8);
+	memset(page + LAPIC_STATE_ERRORS, 0, 4);
+}
+
 /* Both exist only with the interrupt controllers in the kernel. */
 static int
 apic_get(struct kvm_cpu *cpu, struct cpu_state *state)
@@ -375,6 +401,7 @@ apic_get(struct kvm_cpu *cpu, struct cpu_state *state)
 	    ioctl(cpu->fd, KVM_GET_MP_STATE, &mp) < 0)
 		return -errno;
 	memcpy(state->apic, apic.regs, CPU_APIC_BYTES);
+	hide_gaps(state->apic);
 	for (unsigned int i = 0; i < 4; i++)
 		if (mp_state[i] == mp.mp_state)
 			state->run = i;
@@ -389,6 +416,9 @@ apic_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 	if (!kvm_of_vm(cpu->cpu.vm)->chips)
 		return 0;
 	memcpy(apic.regs, state->apic, CPU_APIC_BYTES);
+	hide_gaps((uint8_t *)apic.regs);
+	/* In this place and form in both modes of the APIC. */
+	put_le32((uint8_t *)apic.regs + LAPIC_ID, cpu->cpu.id << 24);
 	return ioctl(cpu->fd, KVM_SET_LAPIC, &apic) < 0 ? -errno : 0;
 }
 
@@ -439,6 +469,8 @@ kvm_state_set(
 		const char *what;
 		int (*set)(struct kvm_cpu *cpu, const struct cpu_state *state);
 	} part[] = {
+		{ "TSC's frequency, which is another one on this host,",
+		    tsc_khz_set },
 		{ "segments", sregs_set },
 		{ "vector registers", xsave_set },
 		{ "local APIC", apic_set },

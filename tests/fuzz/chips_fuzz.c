@@ -1,4 +1,4 @@
-/* libs: vmm/chips/chips.c vmm/chips/pic.c vmm/chips/pit.c vmm/chips/ioapic.c vmm/chips/lapic.c vmm/chips/clock_kvm.c vmm/memory.c base */
+/* libs: vmm/chips/chips.c vmm/chips/pic.c vmm/chips/pit.c vmm/chips/ioapic.c vmm/chips/lapic.c vmm/chips/lapic_state.c vmm/chips/clock_kvm.c vmm/memory.c base */
 /*
  * All chips, by random accesses, lines, messages and time.
  *
@@ -6,7 +6,7 @@
  * must always hold is checked: no local APIC hands out a vector below 16 or
  * one that its priority holds back, what was taken is in service and no longer
  * requested, a CPU that has something to take was told, and the next event is
- * not in the past.
+ * not in the past.  The state is taken, changed and set, too.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -178,13 +178,67 @@ clock_step(struct rig *rig, unsigned int cpu, uint64_t a, uint64_t v)
 	clock_kvm_read(&rig->clock, cpu, index[a & 3]);
 }
 
+/* The state with one thing changed, which may be refused. */
+static void
+state_step(struct rig *rig, unsigned int how, uint64_t a, uint64_t v)
+{
+	struct chips_state s;
+	struct pit_counter *c = &s.pit.counter[a % PIT_COUNTERS];
+	struct pic_chip *pic = &s.pic.chip[a % 2];
+
+	chips_get(rig->chips, &s);
+	switch (how % 16) {
+	case 0: c->count = (uint32_t)v; break;
+	case 1: c->mode = v & 7; break;
+	case 2: c->state = (enum pit_state)(v & 7); break;
+	case 3: c->access = (enum pit_access)(v & 7); break;
+	case 4: c->start = v; break;
+	case 5: c->start -= v & 0xfffff; break;
+	case 6:
+		c->has_next = v & 1;
+		c->next = (uint32_t)(v >> 1 & 0x1ffff);
+		c->take_at = c->start + (v >> 20);
+		break;
+	case 7:
+		c->elapsed = v;
+		c->shown = (uint32_t)(a >> 8);
+		break;
+	case 8: c->gate = v & 1; break;
+	case 9:
+		pic->irr = (uint8_t)v;
+		pic->isr = (uint8_t)(v >> 8);
+		pic->level = (uint8_t)(v >> 16);
+		break;
+	case 10: pic->lowest = v & 15; break;
+	case 11: pic->expects = (enum pic_expects)(v & 7); break;
+	case 12: s.ioapic_pin[a % IOAPIC_PINS] = v; break;
+	case 13: s.ioapic_level = (uint32_t)v; break;
+	case 14: s.tsc_khz = (uint32_t)v; break;
+	default: s.last = (uint32_t)v; break;
+	}
+	chips_set(rig->chips, &s);
+}
+
+static void
+lapic_step(struct rig *rig, unsigned int cpu, uint64_t a, uint64_t v)
+{
+	static struct cpu_state s;
+
+	chips_lapic_get(rig->chips, cpu, &s);
+	for (unsigned int i = 0; i < 4; i++)
+		s.apic[(a + 4 * i) % CPU_APIC_BYTES] ^= (uint8_t)(v >> 8 * i);
+	s.msr[CPU_MSR_APIC_BASE] ^= v >> 32 & 0xfff;
+	s.msr[CPU_MSR_TSC_DEADLINE] ^= v >> 40;
+	chips_lapic_set(rig->chips, cpu, &s);
+}
+
 static void
 step(struct rig *rig, const uint8_t *p)
 {
 	unsigned int cpu = p[1] % NCPUS, bytes = 1 + p[2] % 8;
 	uint64_t a = get_le32(p + 4), v = get_le64(p + 8), got;
 
-	switch (p[0] % 12) {
+	switch (p[0] % 15) {
 	case 0: chips_line(rig->chips, a % CHIPS_LINES, v & 1); break;
 	case 1:
 		chips_msi(rig->chips, 0xfee00000 | (a & 0xfffff), (uint32_t)v);
@@ -204,6 +258,9 @@ step(struct rig *rig, const uint8_t *p)
 	case 8: chips_msr_read(rig->chips, cpu, msr_of(a), &got); break;
 	case 9: chips_msr_write(rig->chips, cpu, msr_of(a), v); break;
 	case 10: advance(rig, p[2] & 1 ? v : a); break;
+	case 11: state_step(rig, p[2], a, v); break;
+	case 12: lapic_step(rig, cpu, a, v); break;
+	case 13: chips_set_tsc_offset(rig->chips, cpu, v); break;
 	default:
 		if (p[2] & 1)
 			chips_set_cr8(rig->chips, cpu, v & 15);

@@ -42,7 +42,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FAULTS    12
 #define ASKED_MAX 10000 /* accesses to devices: a string may be long */
 
-enum mode { USER64, SYSTEM64, USER32, FLAT32, REAL, MODES };
+/* LIMITED: 32-bit code in small segments; WATCHED: a program under a debugger. */
+enum mode { USER64, SYSTEM64, USER32, FLAT32, REAL, LIMITED, WATCHED, MODES };
+
+static bool
+is_program(enum mode mode)
+{
+	return mode == USER64 || mode == USER32 || mode == WATCHED;
+}
+
+static bool
+is_64(enum mode mode)
+{
+	return mode == USER64 || mode == SYSTEM64 || mode == WATCHED;
+}
 
 static struct memory memory;
 static struct engine_io io;
@@ -140,9 +153,10 @@ set_tpr(void *arg, unsigned int id, uint8_t priority)
 }
 
 static uint64_t
-tsc(void *arg, uint64_t n)
+tsc(void *arg, unsigned int id, uint64_t n)
 {
 	(void)arg;
+	(void)id;
 	return n;
 }
 
@@ -271,13 +285,39 @@ segment(uint16_t selector, uint32_t attributes)
 		.attributes = attributes };
 }
 
+/* Small segments, one of which grows downwards, and one is read-only. */
+static void
+limit(struct cpu_state *s)
+{
+	s->seg[CPU_CS].base = CODE;
+	s->seg[CPU_CS].limit = WINDOW - 1;
+	s->seg[CPU_DS].limit = PLAIN + 0x8fff;
+	s->seg[CPU_ES].base = PLAIN;
+	s->seg[CPU_ES].limit = 0x40;
+	s->seg[CPU_SS].limit = PLAIN + 0x4003;
+	s->seg[CPU_FS].attributes = 0xc097;
+	s->seg[CPU_FS].limit = PLAIN;
+	s->seg[CPU_GS].attributes = 0xc091;
+}
+
+/* A breakpoint, writes of 8 bytes, accesses to 4, a port. */
+static void
+watch(const struct input *in, struct cpu_state *s)
+{
+	s->dr[0] = in->start + in->code[0] % 16;
+	s->dr[1] = PLAIN + 0x4008;
+	s->dr[2] = PLAIN + 0x1000;
+	s->dr[3] = 0x70;
+	s->dr7 = 0x400 | 0xaa | UINT64_C(0x2f90) << 16;
+	s->cr4 |= CR4_DE;
+}
+
 static void
 begin(const struct input *in, struct cpu_state *s)
 {
-	unsigned int cpl = in->mode == USER64 || in->mode == USER32 ? 3 : 0;
-	bool lma = in->mode != FLAT32 && in->mode != REAL;
-	uint32_t code =
-	    in->mode == USER64 || in->mode == SYSTEM64 ? 0xa09b : 0xc09b;
+	unsigned int cpl = is_program(in->mode) ? 3 : 0;
+	bool lma = is_program(in->mode) || is_64(in->mode);
+	uint32_t code = is_64(in->mode) ? 0xa09b : 0xc09b;
 
 	memcpy(memory.base, pristine, RAM);
 	memcpy(memory.base + in->start, in->code, in->bytes);
@@ -289,11 +329,15 @@ begin(const struct input *in, struct cpu_state *s)
 	for (unsigned int i = CPU_ES; i <= CPU_GS; i++)
 		s->seg[i] =
 		    segment(cpl == 3 ? 0x23 : 0x10, 0xc093 | CPU_SEG_DPL(cpl));
-	s->seg[CPU_CS] = segment(in->mode == USER64 ? 0x2b
-		: in->mode == USER32                ? 0x1b
-		: in->mode == SYSTEM64              ? 8
-						    : 0x40,
+	s->seg[CPU_CS] = segment(is_64(in->mode) && cpl == 3 ? 0x2b
+		: in->mode == USER32                         ? 0x1b
+		: in->mode == SYSTEM64                       ? 8
+							     : 0x40,
 	    code | CPU_SEG_DPL(cpl));
+	if (in->mode == LIMITED) {
+		limit(s);
+		s->rip = in->start - CODE;
+	}
 	if (in->mode == REAL) {
 		for (unsigned int i = CPU_ES; i <= CPU_GS; i++)
 			s->seg[i] = (struct cpu_seg){ .selector = PLAIN >> 4,
@@ -317,6 +361,8 @@ begin(const struct input *in, struct cpu_state *s)
 	s->cr4 = lma ? CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT : CR4_OSFXSR;
 	s->msr_valid = reset.msr_valid;
 	s->msr[CPU_MSR_EFER] = lma ? EFER_LME | EFER_LMA | EFER_NXE : 0;
+	if (in->mode == WATCHED)
+		watch(in, s);
 	/* A program has no system to call. */
 	if (in->mode == SYSTEM64)
 		s->msr[CPU_MSR_EFER] |= EFER_SCE;
@@ -329,15 +375,14 @@ resume(const struct input *in, struct cpu_state *s)
 	uint64_t at = s->rip - 1 - STUBS, rsp = s->gpr[CPU_RSP], frame[5];
 	bool code;
 
-	if (at % 16 != 0 || at / 16 > 255 ||
-	    (in->mode != USER64 && in->mode != USER32))
+	if (at % 16 != 0 || at / 16 > 255 || !is_program(in->mode))
 		return false;
 	at /= 16;
 	code = at == 8 || (at >= 10 && at <= 14) || at == 17;
 	assert(rsp >= STACK_END && rsp + 40 + 8 * code <= RSP0);
 	memcpy(frame, memory.base + rsp + 8 * code, sizeof(frame));
 	s->rip = frame[0] + 1;
-	if (in->mode == USER64 &&
+	if (is_64(in->mode) &&
 	    (uint64_t)((int64_t)(s->rip << 16) >> 16) != s->rip)
 		return false;
 	s->rflags = frame[2];
@@ -384,7 +429,7 @@ check_engine(void)
 static void
 check_protection(const struct input *in)
 {
-	if (in->mode != USER64 && in->mode != USER32)
+	if (!is_program(in->mode))
 		return;
 	assert(memcmp(memory.base, pristine, STACK_END) == 0);
 	assert(memcmp(memory.base + RSP0, pristine + RSP0, CODE - RSP0) == 0);
@@ -439,7 +484,6 @@ execute(const struct input *in, uint64_t piece, struct cpu_state *s)
 
 	asked = 0;
 	((struct emu_cpu *)cpu)->retired = 0;
-	((struct emu_cpu *)cpu)->tsc_offset = 0;
 	begin(in, s);
 	assert(engine_emulate.state_set(cpu, s, NULL) == 0);
 	for (;;) {

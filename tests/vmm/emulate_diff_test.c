@@ -255,9 +255,10 @@ no_msr(void *arg, unsigned int cpu, uint32_t index, uint64_t *value)
 }
 
 static uint64_t
-tsc_is_retired(void *arg, uint64_t n)
+tsc_is_retired(void *arg, unsigned int cpu, uint64_t n)
 {
 	(void)arg;
+	(void)cpu;
 	return n;
 }
 

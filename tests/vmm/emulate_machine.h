@@ -142,9 +142,10 @@ no_msr_write(void *arg, unsigned int cpu, uint32_t index, uint64_t value)
 }
 
 static inline uint64_t
-tsc(void *arg, uint64_t n)
+tsc(void *arg, unsigned int cpu, uint64_t n)
 {
 	(void)arg;
+	(void)cpu;
 	return n;
 }
 

@@ -17,7 +17,9 @@
 #include "vmm/chips/chips.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vmm/chips/ioapic.h"
 #include "vmm/chips/lapic.h"
@@ -274,6 +276,96 @@ void
 chips_free(struct chips *chips)
 {
 	free(chips);
+}
+
+/* ---- as a value ---- */
+
+static_assert(LAPIC_STATE_BYTES == CPU_APIC_BYTES, "the same page");
+
+void
+chips_set_tsc_khz(struct chips *chips, uint32_t tsc_khz)
+{
+	chips->config.tsc_khz = tsc_khz;
+	for (unsigned int i = 0; i < chips->config.ncpus; i++)
+		lapic_set_tsc(&chips->lapic[i], tsc_khz,
+		    chips->lapic[i].tsc_offset, chips->now_ns);
+	settle(chips);
+}
+
+void
+chips_set_tsc_offset(struct chips *chips, unsigned int cpu, uint64_t offset)
+{
+	assert(cpu < chips->config.ncpus);
+	lapic_set_tsc(
+	    &chips->lapic[cpu], chips->config.tsc_khz, offset, chips->now_ns);
+	settle(chips);
+}
+
+void
+chips_get(const struct chips *chips, struct chips_state *state)
+{
+	memset(state, 0, sizeof(*state));
+	state->now_ns = chips->now_ns;
+	state->tsc_khz = chips->config.tsc_khz;
+	state->pic = chips->pic;
+	state->pit = chips->pit;
+	state->ioapic_index = chips->ioapic.index;
+	state->ioapic_id = chips->ioapic.id;
+	state->ioapic_level = chips->ioapic.level;
+	memcpy(state->ioapic_pin, chips->ioapic.pin, sizeof(state->ioapic_pin));
+	state->last = chips->last;
+}
+
+int
+chips_set(struct chips *chips, const struct chips_state *state)
+{
+	if (!pic_is_sane(&state->pic) ||
+	    !pit_is_sane(&state->pit, state->now_ns) ||
+	    state->tsc_khz < CHIPS_TSC_KHZ_MIN ||
+	    state->tsc_khz > CHIPS_TSC_KHZ_MAX ||
+	    state->now_ns > CHIPS_NEVER / 2)
+		return -EINVAL;
+	chips->now_ns = state->now_ns;
+	chips->pic = state->pic;
+	chips->pit = state->pit;
+	ioapic_set(&chips->ioapic, state->ioapic_index, state->ioapic_id,
+	    state->ioapic_level, state->ioapic_pin);
+	chips->last = state->last % chips->config.ncpus;
+	memset(chips->told, 0, sizeof(chips->told));
+	chips->pit_rise_ns = pit_next_rise_ns(&chips->pit, chips->now_ns);
+	chips_set_tsc_khz(chips, state->tsc_khz);
+	return 0;
+}
+
+void
+chips_lapic_get(
+    const struct chips *chips, unsigned int cpu, struct cpu_state *state)
+{
+	const struct lapic *l = &chips->lapic[cpu];
+
+	assert(cpu < chips->config.ncpus);
+	lapic_get(l, state->apic, chips->now_ns);
+	state->msr[CPU_MSR_APIC_BASE] = l->base;
+	state->msr[CPU_MSR_TSC_DEADLINE] = l->deadline;
+	state->msr_valid |=
+	    1u << CPU_MSR_APIC_BASE | 1u << CPU_MSR_TSC_DEADLINE;
+}
+
+void
+chips_lapic_set(
+    struct chips *chips, unsigned int cpu, const struct cpu_state *state)
+{
+	struct lapic *l = &chips->lapic[cpu];
+	bool base = state->msr_valid & 1u << CPU_MSR_APIC_BASE;
+	bool deadline = state->msr_valid & 1u << CPU_MSR_TSC_DEADLINE;
+
+	assert(cpu < chips->config.ncpus);
+	lapic_set(l, base ? state->msr[CPU_MSR_APIC_BASE] : l->base,
+	    deadline ? state->msr[CPU_MSR_TSC_DEADLINE] : l->deadline,
+	    state->apic, chips->now_ns);
+	chips->told[cpu] = false;
+	ioapic_retry(&chips->ioapic);
+	settle(chips);
 }
 
 /* ---- interrupts ---- */

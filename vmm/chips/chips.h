@@ -20,6 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/chips/chips_state.h"
+#include "vmm/cpu_state.h"
+
 #define CHIPS_LINES    24
 #define CHIPS_CPUS_MAX 64
 #define CHIPS_NEVER    UINT64_MAX
@@ -56,6 +59,25 @@ void chips_advance(struct chips *chips, uint64_t now_ns);
 /* When the next one does; CHIPS_NEVER if none.  May change in every function
  * here, to earlier ones too. */
 uint64_t chips_next_event_ns(const struct chips *chips);
+
+/* The frequency of all CPUs' counters; what that of cpu was at instant 0. */
+void chips_set_tsc_khz(struct chips *chips, uint32_t tsc_khz);
+void chips_set_tsc_offset(
+    struct chips *chips, unsigned int cpu, uint64_t offset);
+
+/* ---- as a value ---- */
+
+/* All but the local APICs; wall_ns is the caller's.  Setting sets the time,
+ * too.  -EINVAL: that state cannot be, and nothing was changed. */
+void chips_get(const struct chips *chips, struct chips_state *state);
+int chips_set(struct chips *chips, const struct chips_state *state);
+
+/* A local APIC: the page, and the MSRs of base and deadline.  To be set after
+ * the others. */
+void chips_lapic_get(
+    const struct chips *chips, unsigned int cpu, struct cpu_state *state);
+void chips_lapic_set(
+    struct chips *chips, unsigned int cpu, const struct cpu_state *state);
 
 /* ---- interrupts in ---- */
 

@@ -117,7 +117,7 @@ write_system(struct clock_kvm *clock, unsigned int cpu, uint64_t value,
 	put_le64(p + SYSTEM_TIME, now_ns);
 	put_le32(p + MUL, mul);
 	p[SHIFT] = (uint8_t)shift;
-	p[FLAGS] = CLOCK_KVM_STABLE;
+	p[FLAGS] = clock->differ ? 0 : CLOCK_KVM_STABLE;
 	end(p);
 	return true;
 }
@@ -130,6 +130,14 @@ clock_kvm_write(struct clock_kvm *clock, unsigned int cpu, uint32_t index,
 	if (index == CLOCK_KVM_MSR_WALL || index == CLOCK_KVM_MSR_WALL_OLD)
 		return write_wall(clock, value);
 	return write_system(clock, cpu, value, tsc, now_ns);
+}
+
+void
+clock_kvm_update(
+    struct clock_kvm *clock, unsigned int cpu, uint64_t tsc, uint64_t now_ns)
+{
+	if (clock->system[cpu] & CLOCK_KVM_ENABLE)
+		write_system(clock, cpu, clock->system[cpu], tsc, now_ns);
 }
 
 uint64_t

@@ -7,9 +7,9 @@
  * counter and as time, and a factor.  Another register has the wall-clock time
  * of instant 0 written.
  *
- * The counter runs evenly at tsc_khz and is 0 at instant 0, the same on all
- * CPUs (which the structure says), so a structure is written once.  A guest
- * that sets a CPU's counter has to write the register again.
+ * A CPU's counter runs evenly at tsc_khz.  A structure is written when its
+ * register is, and anew when that counter or the clock is set
+ * (clock_kvm_update()); it says whether all CPUs' counters are the same.
  */
 #ifndef VMM_CHIPS_CLOCK_KVM_H
 #define VMM_CHIPS_CLOCK_KVM_H
@@ -34,6 +34,7 @@ struct clock_kvm {
 	uint32_t tsc_khz;
 	uint64_t wall_ns; /* at instant 0, since 1970 */
 	uint64_t wall;    /* as written last: an address */
+	bool differ;      /* the CPUs' counters do */
 	uint64_t system[CLOCK_KVM_CPUS_MAX];
 };
 
@@ -48,6 +49,10 @@ bool clock_kvm_has(uint32_t index);
  * address is not RAM, or not aligned to 4. */
 bool clock_kvm_write(struct clock_kvm *clock, unsigned int cpu, uint32_t index,
     uint64_t value, uint64_t tsc, uint64_t now_ns);
+/* The structure of cpu, if it has one: its counter is tsc now, the time
+ * now_ns. */
+void clock_kvm_update(
+    struct clock_kvm *clock, unsigned int cpu, uint64_t tsc, uint64_t now_ns);
 uint64_t clock_kvm_read(
     const struct clock_kvm *clock, unsigned int cpu, uint32_t index);
 

@@ -78,6 +78,20 @@ ioapic_init(struct ioapic *io,
 		io->pin[i] = IOAPIC_MASKED;
 }
 
+void
+ioapic_set(struct ioapic *io, uint8_t index, uint8_t id, uint32_t level,
+    const uint64_t pin[IOAPIC_PINS])
+{
+	io->index = index;
+	io->id = id & ID_MASK;
+	io->level = level & ((UINT32_C(1) << IOAPIC_PINS) - 1);
+	for (unsigned int i = 0; i < IOAPIC_PINS; i++) {
+		io->pin[i] = pin[i] & (PIN_WRITABLE | IOAPIC_REMOTE_IRR);
+		if (!(pin[i] & IOAPIC_LEVEL))
+			io->pin[i] &= ~IOAPIC_REMOTE_IRR;
+	}
+}
+
 /* ---- registers ---- */
 
 static uint32_t

@@ -37,6 +37,10 @@ struct ioapic {
 void ioapic_init(struct ioapic *io,
     bool (*send)(void *arg, const struct apic_message *message), void *arg);
 
+/* Registers and lines as they were elsewhere; nothing is sent. */
+void ioapic_set(struct ioapic *io, uint8_t index, uint8_t id, uint32_t level,
+    const uint64_t pin[IOAPIC_PINS]);
+
 /* A 32-bit register of the page, by offset. */
 uint32_t ioapic_read(const struct ioapic *io, uint32_t offset);
 void ioapic_write(struct ioapic *io, uint32_t offset, uint32_t value);

@@ -3,7 +3,7 @@
  *
  * Both faces, page and MSRs, come down to the same two functions on a
  * register's number (its offset / 16); what they refuse differs: the page
- * ignores, the MSRs fault.  regs[] says what can be read and written.
+ * ignores, the MSRs fault.  lapic_regs[] says what can be read and written.
  *
  * A vector in IRR is one that waits, in ISR one in service; TMR says which
  * were level-triggered.  What the CPU is to take is the highest in IRR, if its
@@ -25,37 +25,11 @@
 #include <assert.h>
 #include <string.h>
 
+#include "vmm/chips/lapic_parts.h"
+
 #define NS_PER_MS 1000000u
 
-#define VERSION    ((LAPIC_LVTS - 1) << 16 | 0x14)
-#define BASE_FLAGS (LAPIC_BASE_BSP | LAPIC_BASE_X2 | LAPIC_BASE_ENABLE)
-#define BASE_PAGE  UINT64_C(0x000000fffffff000) /* 40 bits of address */
-
-#define LVT_VECTOR      0x000000ffu
-#define LVT_MODE(lvt)   ((enum apic_mode)((lvt) >> 8 & 7))
-#define LVT_TIMER_MODES (LAPIC_LVT_PERIODIC | LAPIC_LVT_DEADLINE)
-
-#define DFR_FLAT    0xf
-#define DFR_CLUSTER 0x0
-#define DFR_ONES    0x0fffffffu
-
-#define ICR_LOGICAL  (1u << 11)
-#define ICR_ASSERT   (1u << 14)
-#define ICR_LEVEL    (1u << 15)
-#define ICR_WRITABLE 0x000ccfffu
-
-#define READ  1
-#define WRITE 2
-
-#define REGS     0x40
-#define REG(off) ((off) >> 4)
-
-/* What the MSR of a register can do, which bits it takes (the page drops the
- * others), and which more may be set in a write of the MSR. */
-static const struct {
-	uint8_t can;
-	uint32_t writable, tolerated;
-} regs[REGS] = {
+const struct lapic_reg lapic_regs[REGS] = {
 	[REG(LAPIC_ID)] = { READ, 0, 0 },
 	[REG(LAPIC_VERSION)] = { READ, 0, 0 },
 	[REG(LAPIC_TPR)] = { READ | WRITE, 0xff, 0 },
@@ -114,13 +88,6 @@ lapic_is_on(const struct lapic *l)
 	return l->base & LAPIC_BASE_ENABLE;
 }
 
-static bool
-is_x2(const struct lapic *l)
-{
-	return (l->base & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2)) ==
-	    (LAPIC_BASE_ENABLE | LAPIC_BASE_X2);
-}
-
 bool
 lapic_has_page(const struct lapic *l)
 {
@@ -131,12 +98,6 @@ uint64_t
 lapic_page(const struct lapic *l)
 {
 	return l->base & BASE_PAGE;
-}
-
-static uint32_t
-x2_ldr(const struct lapic *l)
-{
-	return (l->id & ~15u) << 12 | 1u << (l->id & 15);
 }
 
 void
@@ -357,28 +318,31 @@ send(struct lapic *l)
 
 /* ---- the timer ---- */
 
-/* Nanoseconds of a count are a shift: by 2, 4, ... 128, and by 1. */
-static unsigned int
-shift(const struct lapic *l)
-{
-	unsigned int code = (l->divide & 3) | (l->divide >> 1 & 4);
-
-	return (code + 1) & 7;
-}
-
-static bool
-by_deadline(const struct lapic *l)
-{
-	return l->lvt[LAPIC_LVT_TIMER] & LAPIC_LVT_DEADLINE;
-}
-
+/* The instant at which the counter reaches tsc: now, if it has. */
 static uint64_t
-ns_of_tsc(const struct lapic *l, uint64_t tsc)
+ns_of_tsc(const struct lapic *l, uint64_t tsc, uint64_t now_ns)
 {
-	unsigned __int128 ns =
-	    ((unsigned __int128)tsc * NS_PER_MS + l->tsc_khz - 1) / l->tsc_khz;
+	uint64_t now_tsc = l->tsc_offset +
+	    (uint64_t)((unsigned __int128)now_ns * l->tsc_khz / NS_PER_MS);
+	unsigned __int128 ns;
 
+	if (tsc <= now_tsc)
+		return now_ns;
+	/* From instant 0 on, so that no error adds up. */
+	ns = ((unsigned __int128)(tsc - l->tsc_offset) * NS_PER_MS +
+		 l->tsc_khz - 1) /
+	    l->tsc_khz;
 	return ns < LAPIC_NEVER ? (uint64_t)ns : LAPIC_NEVER - 1;
+}
+
+void
+lapic_set_tsc(
+    struct lapic *l, uint32_t tsc_khz, uint64_t tsc_offset, uint64_t now_ns)
+{
+	l->tsc_khz = tsc_khz;
+	l->tsc_offset = tsc_offset;
+	if (l->deadline != 0)
+		l->expire_ns = ns_of_tsc(l, l->deadline, now_ns);
 }
 
 void
@@ -404,8 +368,8 @@ lapic_next_ns(const struct lapic *l)
 							  : l->expire_ns;
 }
 
-static uint32_t
-current_count(const struct lapic *l, uint64_t now_ns)
+uint32_t
+lapic_current_count(const struct lapic *l, uint64_t now_ns)
 {
 	uint64_t left_ns;
 
@@ -416,8 +380,8 @@ current_count(const struct lapic *l, uint64_t now_ns)
 	    uint32_t)((left_ns + (UINT64_C(1) << shift(l)) - 1) >> shift(l));
 }
 
-static void
-start_timer(struct lapic *l, uint32_t count, uint64_t now_ns)
+void
+lapic_start_timer(struct lapic *l, uint32_t count, uint64_t now_ns)
 {
 	l->expire_ns = LAPIC_NEVER;
 	if (count != 0)
@@ -430,26 +394,26 @@ write_initial(struct lapic *l, uint32_t value, uint64_t now_ns)
 	if (by_deadline(l))
 		return;
 	l->initial = value;
-	start_timer(l, value, now_ns);
+	lapic_start_timer(l, value, now_ns);
 }
 
 static void
 write_divide(struct lapic *l, uint32_t value, uint64_t now_ns)
 {
-	uint32_t left = current_count(l, now_ns);
+	uint32_t left = lapic_current_count(l, now_ns);
 
 	l->divide = value;
 	if (!by_deadline(l))
-		start_timer(l, left, now_ns);
+		lapic_start_timer(l, left, now_ns);
 }
 
-static void
-write_deadline(struct lapic *l, uint64_t tsc)
+void
+lapic_write_deadline(struct lapic *l, uint64_t tsc, uint64_t now_ns)
 {
 	if (!by_deadline(l))
 		return;
 	l->deadline = tsc;
-	l->expire_ns = tsc != 0 ? ns_of_tsc(l, tsc) : LAPIC_NEVER;
+	l->expire_ns = tsc != 0 ? ns_of_tsc(l, tsc, now_ns) : LAPIC_NEVER;
 }
 
 /* ---- registers ---- */
@@ -509,7 +473,7 @@ reg_read(struct lapic *l, uint32_t reg, uint64_t now_ns)
 	case REG(LAPIC_ICR): return (uint32_t)l->icr;
 	case REG(LAPIC_ICR_HIGH): return (uint32_t)(l->icr >> 32);
 	case REG(LAPIC_TIMER_INITIAL): return l->initial;
-	case REG(LAPIC_TIMER_CURRENT): return current_count(l, now_ns);
+	case REG(LAPIC_TIMER_CURRENT): return lapic_current_count(l, now_ns);
 	case REG(LAPIC_TIMER_DIVIDE): return l->divide;
 	default: break;
 	}
@@ -548,7 +512,7 @@ lapic_read(struct lapic *l, uint32_t offset, uint64_t now_ns)
 
 	lapic_advance(l, now_ns);
 	if (reg < REGS && reg != REG(LAPIC_SELF_IPI) &&
-	    ((regs[reg].can & READ) || reg == REG(LAPIC_APR) ||
+	    ((lapic_regs[reg].can & READ) || reg == REG(LAPIC_APR) ||
 		reg == REG(LAPIC_DFR) || reg == REG(LAPIC_ICR_HIGH)))
 		return reg_read(l, reg, now_ns);
 	if (reg != REG(LAPIC_EOI))
@@ -577,8 +541,9 @@ lapic_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t now_ns)
 	case REG(LAPIC_ID): return;
 	default: break;
 	}
-	if (reg < REGS && reg != REG(LAPIC_SELF_IPI) && (regs[reg].can & WRITE))
-		reg_write(l, reg, value & regs[reg].writable, now_ns);
+	if (reg < REGS && reg != REG(LAPIC_SELF_IPI) &&
+	    (lapic_regs[reg].can & WRITE))
+		reg_write(l, reg, value & lapic_regs[reg].writable, now_ns);
 	else
 		error(l, LAPIC_ERR_ADDRESS);
 }
@@ -588,7 +553,7 @@ lapic_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t now_ns)
 static bool
 x2_read(struct lapic *l, uint32_t reg, uint64_t *value, uint64_t now_ns)
 {
-	if (!is_x2(l) || reg >= REGS || !(regs[reg].can & READ))
+	if (!is_x2(l) || reg >= REGS || !(lapic_regs[reg].can & READ))
 		return false;
 	lapic_advance(l, now_ns);
 	*value = reg == REG(LAPIC_ICR) ? l->icr : reg_read(l, reg, now_ns);
@@ -598,15 +563,16 @@ x2_read(struct lapic *l, uint32_t reg, uint64_t *value, uint64_t now_ns)
 static bool
 x2_write(struct lapic *l, uint32_t reg, uint64_t value, uint64_t now_ns)
 {
-	if (!is_x2(l) || reg >= REGS || !(regs[reg].can & WRITE))
+	if (!is_x2(l) || reg >= REGS || !(lapic_regs[reg].can & WRITE))
 		return false;
-	if ((uint32_t)value & ~(regs[reg].writable | regs[reg].tolerated))
+	if ((uint32_t)value &
+	    ~(lapic_regs[reg].writable | lapic_regs[reg].tolerated))
 		return false;
 	if (value >> 32 != 0 && reg != REG(LAPIC_ICR))
 		return false;
 	lapic_advance(l, now_ns);
 	if (reg == REG(LAPIC_ICR)) {
-		l->icr = value & ~(uint64_t)regs[reg].tolerated;
+		l->icr = value & ~(uint64_t)lapic_regs[reg].tolerated;
 		send(l);
 	} else if (reg == REG(LAPIC_SELF_IPI)) {
 		if (value < APIC_VECTOR_MIN)
@@ -614,7 +580,8 @@ x2_write(struct lapic *l, uint32_t reg, uint64_t value, uint64_t now_ns)
 		else
 			lapic_accept(l, (uint8_t)value, false);
 	} else
-		reg_write(l, reg, (uint32_t)value & regs[reg].writable, now_ns);
+		reg_write(
+		    l, reg, (uint32_t)value & lapic_regs[reg].writable, now_ns);
 	return true;
 }
 
@@ -662,7 +629,7 @@ lapic_msr_write(
 	case LAPIC_MSR_BASE: return write_base(l, value);
 	case LAPIC_MSR_DEADLINE:
 		lapic_advance(l, now_ns);
-		write_deadline(l, value);
+		lapic_write_deadline(l, value, now_ns);
 		return true;
 	default:
 		return index >= LAPIC_MSR_X2 &&

@@ -3,9 +3,9 @@
  * x2APIC registers, priorities, local vector table, timer.
  *
  * The timer counts nanoseconds (LAPIC_BUS_KHZ) and its deadlines are in units
- * of a time-stamp counter that runs at tsc_khz from instant 0.  Time is an
- * argument: nanoseconds that never go back.  The caller holds the machine's
- * lock.
+ * of the CPU's time-stamp counter, which runs at tsc_khz and was tsc_offset at
+ * instant 0.  Time is an argument: nanoseconds that never go back.  The caller
+ * holds the machine's lock.
  */
 #ifndef VMM_CHIPS_LAPIC_H
 #define VMM_CHIPS_LAPIC_H
@@ -97,6 +97,7 @@ struct lapic {
 	void *arg;
 	unsigned int id;
 	uint32_t tsc_khz;
+	uint64_t tsc_offset;
 	uint64_t base; /* MSR */
 	uint8_t tpr;
 	uint32_t ldr, dfr, svr;
@@ -117,6 +118,26 @@ void lapic_init(struct lapic *l, unsigned int id, uint32_t tsc_khz,
     const struct lapic_ops *ops, void *arg);
 /* What INIT does: all but the base register and the id. */
 void lapic_reset(struct lapic *l);
+
+/* The CPU's counter is another one now: its frequency, and what it was at
+ * instant 0. */
+void lapic_set_tsc(
+    struct lapic *l, uint32_t tsc_khz, uint64_t tsc_offset, uint64_t now_ns);
+
+/*
+ * Its registers as a page, and back: whatever the page says becomes a state that
+ * could have come about.  What no register shows stands in the gaps between
+ * them, zero if it is not known: behind the current count what is left of it in
+ * nanoseconds, plus one, and behind the error status the errors that are not
+ * yet shown.  The base register and the deadline are MSRs.
+ */
+#define LAPIC_STATE_BYTES  0x400
+#define LAPIC_STATE_LEFT   0x394
+#define LAPIC_STATE_ERRORS 0x284
+void lapic_get(
+    const struct lapic *l, uint8_t page[LAPIC_STATE_BYTES], uint64_t now_ns);
+void lapic_set(struct lapic *l, uint64_t base, uint64_t deadline,
+    const uint8_t page[LAPIC_STATE_BYTES], uint64_t now_ns);
 
 /* Which of its faces is there; neither if it is switched off. */
 bool lapic_has_page(const struct lapic *l);

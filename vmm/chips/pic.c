@@ -222,6 +222,16 @@ pic_init(struct pic *pic)
 	pic->chip[1].elcr = ELCR_PCI;
 }
 
+bool
+pic_is_sane(const struct pic *pic)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (pic->chip[i].lowest > 7 || pic->chip[i].vector & 7 ||
+		    (unsigned int)pic->chip[i].expects > PIC_ICW4)
+			return false;
+	return true;
+}
+
 static bool
 is_elcr(uint16_t port)
 {

@@ -41,6 +41,9 @@ struct pic {
 /* As a firmware leaves it: all masked; PCI's lines level-triggered. */
 void pic_init(struct pic *pic);
 
+/* Could it have come about?  For a state from outside. */
+bool pic_is_sane(const struct pic *pic);
+
 /* The ports named above, a byte each. */
 uint8_t pic_read(struct pic *pic, uint16_t port);
 void pic_write(struct pic *pic, uint16_t port, uint8_t value);

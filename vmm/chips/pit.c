@@ -385,6 +385,48 @@ pit_init(struct pit *pit)
 	}
 }
 
+static bool
+is_count(const struct pit_counter *c, uint32_t n)
+{
+	return n >= (is_periodic(c) ? 2 : 1) && n <= 65536;
+}
+
+/* Has it taken its count, or will it in time? */
+static bool
+is_in_time(const struct pit_counter *c, uint64_t tick)
+{
+	switch (c->state) {
+	case PIT_EMPTY:
+	case PIT_READY:
+	case PIT_HELD: return true;
+	case PIT_LOADING: return (int64_t)(c->start - tick) <= 1;
+	case PIT_COUNTING: break;
+	}
+	if (c->has_next && (int64_t)(c->take_at - tick) > 65536)
+		return false;
+	return reached(tick, c->start) &&
+	    (!c->has_next || !is_periodic(c) || reached(c->take_at, c->start));
+}
+
+bool
+pit_is_sane(const struct pit *pit, uint64_t now_ns)
+{
+	for (unsigned int i = 0; i < PIT_COUNTERS; i++) {
+		const struct pit_counter *c = &pit->counter[i];
+
+		if (c->mode > 5 || (unsigned int)c->access > PIT_BOTH ||
+		    (unsigned int)c->state > PIT_HELD || c->shown > 65536)
+			return false;
+		/* What is not counted with may be left of another mode. */
+		if ((c->state != PIT_EMPTY && c->state != PIT_READY &&
+			!is_count(c, c->count)) ||
+		    (c->has_next && !is_count(c, c->next)) || c->count == 0 ||
+		    c->count > 65536 || !is_in_time(c, tick_of(now_ns)))
+			return false;
+	}
+	return (pit->speaker & ~SPEAKER_BITS) == 0;
+}
+
 uint8_t
 pit_read(struct pit *pit, uint16_t port, uint64_t now_ns)
 {

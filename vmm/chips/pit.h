@@ -73,6 +73,9 @@ struct pit {
 /* At rest: no counter runs before a guest has programmed it. */
 void pit_init(struct pit *pit);
 
+/* Could it have come about by now?  For a state from outside. */
+bool pit_is_sane(const struct pit *pit, uint64_t now_ns);
+
 /* The ports named above, a byte each. */
 uint8_t pit_read(struct pit *pit, uint16_t port, uint64_t now_ns);
 void pit_write(struct pit *pit, uint16_t port, uint8_t value, uint64_t now_ns);

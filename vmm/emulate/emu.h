@@ -80,6 +80,10 @@
 #define CR4_OSFXSR     0x00000200u
 #define CR4_OSXMMEXCPT 0x00000400u
 
+#define CR4_KNOWN                                                          \
+	(0x3u | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | \
+	    0x100u | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
 #define EFER_SCE 0x001u
 #define EFER_LME 0x100u
 #define EFER_LMA 0x400u
@@ -282,7 +286,6 @@ struct emu_cpu {
 	uint64_t mtrr_fixed[CPU_MTRR_FIXED];
 	uint64_t mtrr_base[CPU_MTRR_VARIABLE], mtrr_mask[CPU_MTRR_VARIABLE];
 	uint64_t star, lstar, cstar, sfmask, kernel_gs;
-	uint64_t tsc_offset;
 	uint64_t generations[2]; /* of the system's mapping, of programs' */
 	bool private_code; /* the system executes pages that are not global */
 	enum cpu_run run;

@@ -22,6 +22,7 @@
 #include "vmm/emulate/engine_emulate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -516,6 +517,12 @@ state_set(
 		    "CPU %u: run state %u is not known; use another "
 		    "checkpoint",
 		    ecpu->id, (unsigned int)state->run);
+	if (state->cr4 & ~(uint64_t)CR4_KNOWN)
+		return err_set(err, -ENOTSUP,
+		    "CPU %u: CR4 is 0x%" PRIx64
+		    ", which this processor has not all of; go on with the "
+		    "engine that it comes from",
+		    ecpu->id, state->cr4);
 	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
 	cpu->rip = state->rip;
 	memcpy(cpu->seg, state->seg, sizeof(cpu->seg));

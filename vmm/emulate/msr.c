@@ -121,7 +121,7 @@ write_address(uint64_t *to, uint64_t v)
 }
 
 static bool
-write_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index, uint64_t v)
+write_msr(struct emu_cpu *cpu, uint32_t index, uint64_t v)
 {
 	uint64_t *plain = plain_msr(cpu, index);
 
@@ -129,11 +129,10 @@ write_msr(struct emu_cpu *cpu, const struct op *op, uint32_t index, uint64_t v)
 		*plain = v;
 		return true;
 	}
-	if (is_machines(index))
+	if (is_machines(index) || index == MSR_TSC)
 		return cpu->vm->io->msr_write(
 		    cpu->vm->io->arg, cpu->base.id, index, v);
 	switch (index) {
-	case MSR_TSC: cpu->tsc_offset += v - emu_tsc(cpu, op); return true;
 	case MSR_MCG_STATUS:
 	case 0x8b: return true;
 	case MSR_EFER: return write_efer(cpu, v);
@@ -171,7 +170,7 @@ op_wrmsr(struct emu_cpu *cpu, const struct op *op)
 
 	emu_need_ring0(cpu, op);
 	emu_out(cpu, op);
-	good = write_msr(cpu, op, (uint32_t)cpu->gpr[CPU_RCX], v);
+	good = write_msr(cpu, (uint32_t)cpu->gpr[CPU_RCX], v);
 	emu_back(cpu);
 	if (!good)
 		emu_fault_code(cpu, op, EXC_GP, 0);

@@ -277,10 +277,6 @@ write_cr0(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 		emu_flush(cpu);
 }
 
-#define CR4_KNOWN                                                          \
-	(0x3u | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | \
-	    0x100u | CR4_OSFXSR | CR4_OSXMMEXCPT)
-
 static void
 write_cr4(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 {
@@ -431,8 +427,9 @@ emu_back(struct emu_cpu *cpu)
 uint64_t
 emu_tsc(struct emu_cpu *cpu, const struct op *op)
 {
-	return cpu->vm->io->tsc(cpu->vm->io->arg, emu_retired(cpu, op)) +
-	    cpu->tsc_offset;
+	const struct engine_io *io = cpu->vm->io;
+
+	return io->tsc(io->arg, cpu->base.id, emu_retired(cpu, op));
 }
 
 /* aux 1: RDTSCP */
