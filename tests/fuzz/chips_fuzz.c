@@ -258,9 +258,20 @@ step(struct rig *rig, const uint8_t *p)
 	case 8: chips_msr_read(rig->chips, cpu, msr_of(a), &got); break;
 	case 9: chips_msr_write(rig->chips, cpu, msr_of(a), v); break;
 	case 10: advance(rig, p[2] & 1 ? v : a); break;
-	case 11: state_step(rig, p[2], a, v); break;
-	case 12: lapic_step(rig, cpu, a, v); break;
-	case 13: chips_set_tsc_offset(rig->chips, cpu, v); break;
+	/* These may put a deadline into the past: due at once, and done by
+	 * whoever advances next. */
+	case 11:
+		state_step(rig, p[2], a, v);
+		chips_advance(rig->chips, rig->now_ns);
+		break;
+	case 12:
+		lapic_step(rig, cpu, a, v);
+		chips_advance(rig->chips, rig->now_ns);
+		break;
+	case 13:
+		chips_set_tsc_offset(rig->chips, cpu, v);
+		chips_advance(rig->chips, rig->now_ns);
+		break;
 	default:
 		if (p[2] & 1)
 			chips_set_cr8(rig->chips, cpu, v & 15);
