@@ -42,6 +42,8 @@ struct live {
 	int ending;    /* an eventfd */
 	bool running;
 	pthread_t thread;
+	void (*begin)(void *arg);
+	void *arg;
 };
 
 static uint64_t
@@ -53,6 +55,14 @@ now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+int
+live_socket(const char *image, char *path, size_t len)
+{
+	if ((size_t)snprintf(path, len, "%s" SOCKET_END, image) < len)
+		return 0;
+	return -ENAMETOOLONG;
+}
+
 /* The socket's path; *directory is to be closed when it is of no more use. */
 static int
 socket_path(const char *image, char *path, size_t len, int *directory)
@@ -61,7 +71,7 @@ socket_path(const char *image, char *path, size_t len, int *directory)
 	char name[PATH_MAX];
 
 	*directory = -1;
-	if ((size_t)snprintf(path, len, "%s" SOCKET_END, image) < len)
+	if (live_socket(image, path, len) == 0)
 		return 0;
 	if ((size_t)snprintf(name, sizeof(name), "%.*s", (int)bytes, image) >=
 	    sizeof(name))
@@ -149,6 +159,8 @@ serve(void *arg)
 {
 	struct live *live = arg;
 
+	if (live->begin != NULL)
+		live->begin(live->arg);
 	for (;;) {
 		struct pollfd fds[] = { { .fd = live->ending,
 					    .events = POLLIN },
@@ -186,7 +198,8 @@ start_thread(struct live *live)
 }
 
 struct live *
-live_new(struct disk *disk, struct err *err)
+live_new(
+    struct disk *disk, void (*begin)(void *arg), void *arg, struct err *err)
 {
 	struct live *live = calloc(1, sizeof(*live));
 	struct disk_info info;
@@ -198,6 +211,8 @@ live_new(struct disk *disk, struct err *err)
 		return NULL;
 	}
 	live->disk = disk;
+	live->begin = begin;
+	live->arg = arg;
 	live->listener.fd = live->directory = -1;
 	live->image = strdup(info.path);
 	live->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

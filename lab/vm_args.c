@@ -43,6 +43,16 @@ struct builder {
 	unsigned int n;
 };
 
+static void
+add_word(struct builder *b, const char *word)
+{
+	struct vm_args *args = b->args;
+
+	if (args->argv != NULL && b->n + 1 < ARGS_MAX)
+		args->argv[b->n++] =
+		    arena_text(args->arena, word, strlen(word));
+}
+
 /* --name value; a value NULL is left out. */
 static void
 add(struct builder *b, const char *name, const char *value)
@@ -171,6 +181,8 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 		add(&b, "--balloon",
 		    arena_printf(
 			arena, "%" PRIu64 "K", vm->balloon_bytes >> 10));
+	if (vm->no_sandbox)
+		add_word(&b, "--no-sandbox");
 	e = add_guest(&b, lab, vm, err);
 	if (e == 0)
 		e = add_disks(&b, lab, vm, err);

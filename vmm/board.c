@@ -308,7 +308,8 @@ init_disk(struct virtio_device *device, const struct parts *parts,
 	struct virtio_blk_setup setup = { .name = name,
 		.id = disk->id,
 		.store = disk->image
-		    ? blk_image_open(disk->path, disk->read_only, err)
+		    ? blk_image_open(disk->path, disk->read_only,
+			  parts->machine->sandbox, err)
 		    : blk_file_open(disk->path, disk->read_only, err),
 		.machine = parts->machine };
 
@@ -480,6 +481,7 @@ board_init(struct board *board, const struct vm_config *config,
 
 	memset(board, 0, sizeof(*board));
 	machine_init(&board->machine, memory, ask, arg);
+	board->machine.sandbox = config->sandbox;
 	pci_init(&board->pci, &board->machine);
 	board->virtual_clock = config->virtual_clock;
 	for (unsigned int i = 0; i < BOARD_COMS; i++)

@@ -53,6 +53,9 @@ struct engine_config {
 	bool virtual_clock;
 	/* The machine's registers, for engines that call back; outlives. */
 	const struct engine_io *io;
+	/* What prepare() returned, which stays the caller's; 0: nothing was
+	 * prepared. */
+	int prepared_fd;
 };
 
 /* Why engine_run() returned. */
@@ -115,6 +118,11 @@ struct engine {
 
 	/* Whether it can do with these. */
 	bool has_chips;
+
+	/* Opens what vm_new() would have to open by a name, for a process that
+	 * will lose the right to: a descriptor, or -Exxx with *err.  NULL:
+	 * nothing. */
+	int (*prepare)(struct err *err);
 
 	/* NULL: *err. */
 	struct engine_vm *(*vm_new)(

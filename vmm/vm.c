@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +27,18 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "disk/live.h"
 #include "vmm/board.h"
 #include "vmm/engine.h"
+#include "vmm/porter.h"
+#include "vmm/virtio_blk.h"
 #include "vmm/vm_guest.h"
 
 #define STACK_BYTES (256u << 10)
+
+#define BASE_ROOM_BYTES   (UINT64_C(512) << 20)
+#define THREAD_ROOM_BYTES (UINT64_C(136) << 20) /* as the C library has it */
+#define KERNEL_ROOM_BYTES (UINT64_C(3) << 30)
 
 struct vm;
 
@@ -44,6 +52,8 @@ struct vm_cpu {
 struct vm {
 	const struct vm_config *config;
 	const struct engine *engine;
+	int prepared_fd; /* of the engine; 0: none */
+	struct porter *porter;
 	struct loop *loop;
 	int doorbell_fd;
 	struct vm_guest guest;
@@ -90,6 +100,7 @@ cpu_thread(void *arg)
 	struct machine *machine = &vc->vm->board.machine;
 	struct engine_exit exit = { 0 };
 
+	sandbox_enter(vc->vm->config->sandbox, SANDBOX_CPU, NULL, 0);
 	while (machine->request == MACHINE_GO_ON) {
 		engine->run(vc->cpu, &exit);
 		switch (exit.kind) {
@@ -192,7 +203,8 @@ start(struct vm *vm, struct err *err)
 		.ncpus = vm->ncpus,
 		.chips = true,
 		.virtual_clock = vm->config->virtual_clock,
-		.io = &vm->board.machine.io };
+		.io = &vm->board.machine.io,
+		.prepared_fd = vm->prepared_fd };
 	struct boot_entry entry;
 	int r = vm_guest_load(
 	    &vm->guest, &vm->memory, board_first_disk(&vm->board), &entry, err);
@@ -317,6 +329,74 @@ open_loop(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/* ---- confinement ---- */
+
+/* What the process may map besides what it has: an engine's tables, a stack and
+ * a heap for each thread, and a kernel that is read and unpacked at a start. */
+static uint64_t
+room_bytes(const struct vm_config *config)
+{
+	uint64_t threads = 2 + config->vcpus +
+	    (uint64_t)config->ndisks * (VIRTIO_BLK_THREADS + 1);
+	uint64_t room = BASE_ROOM_BYTES + threads * THREAD_ROOM_BYTES +
+	    config->memory_bytes / 16;
+
+	if (config->kernel != NULL || config->from_disk)
+		room += KERNEL_ROOM_BYTES;
+	return room;
+}
+
+static int
+start_porter(struct vm *vm, struct err *err)
+{
+	const struct vm_config *config = vm->config;
+	const char *const listens[] = { config->console, config->agent,
+		config->virtio_console };
+	struct porter_errands errands = { .nconnect = config->nnics };
+	char live[VM_DISKS_MAX][PATH_MAX];
+
+	for (unsigned int i = 0; i < config->nnics; i++)
+		errands.connect[i] = config->nic[i].socket;
+	for (unsigned int i = 0; i < sizeof(listens) / sizeof(listens[0]); i++)
+		if (listens[i] != NULL)
+			errands.remove[errands.nremove++] = listens[i];
+	for (unsigned int i = 0; i < config->ndisks; i++)
+		if (config->disk[i].image && !config->disk[i].read_only &&
+		    live_socket(
+			config->disk[i].path, live[i], sizeof(live[i])) == 0)
+			errands.remove[errands.nremove++] = live[i];
+	if (errands.nconnect + errands.nremove == 0)
+		return 0;
+	vm->porter = porter_new(&errands, config->sandbox, err);
+	vm->board.machine.porter = vm->porter;
+	return vm->porter != NULL ? 0 : -EIO;
+}
+
+/* From here on nothing is opened by a name, and whatever the guest brings
+ * along, its kernel and its disks' contents too, is read from within. */
+static int
+confine(struct vm *vm, struct err *err)
+{
+	const struct vm_config *config = vm->config;
+	int r;
+
+	if (config->sandbox == NULL)
+		return 0;
+	if (vm->engine->prepare != NULL) {
+		r = vm->engine->prepare(err);
+		if (r < 0)
+			return r;
+		vm->prepared_fd = r;
+	}
+	r = start_porter(vm, err);
+	if (r == 0)
+		r = sandbox_limit(config->sandbox, room_bytes(config), err);
+	if (r < 0)
+		return r;
+	sandbox_enter(config->sandbox, SANDBOX_LOOP, NULL, 0);
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 static int
@@ -367,8 +447,9 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 	if (r < 0)
 		return r;
 	vm->has_board = true;
-	return board_init(
+	r = board_init(
 	    &vm->board, config, &vm->memory, vm->loop, asked, ring, vm, err);
+	return r < 0 ? r : confine(vm, err);
 }
 
 static void
@@ -389,6 +470,9 @@ vm_close(struct vm *vm)
 	if (vm->doorbell_fd >= 0)
 		close(vm->doorbell_fd);
 	vm_guest_close(&vm->guest);
+	if (vm->prepared_fd > 0)
+		close(vm->prepared_fd);
+	porter_free(vm->porter);
 	free(vm);
 }
 

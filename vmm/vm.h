@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "net/addr.h"
+#include "vmm/sandbox.h"
 
 #define VM_NICS_MAX      8
 #define VM_DISKS_MAX     8
@@ -62,6 +63,8 @@ struct vm_config {
 	    *virtio_console; /* the same for a virtio console; NULL: none */
 	const char
 	    *console_log; /* file that COM1 is also written to, or NULL */
+	/* Confines the process from before the guest is loaded; NULL: not. */
+	const struct sandbox *sandbox;
 };
 
 /* Why a machine stopped. */

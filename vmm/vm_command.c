@@ -69,6 +69,8 @@ static const char usage[] =
     "  --virtio-console PATH\n"
     "                      a console more, hvc0 for Linux, on a Unix socket\n"
     "  --console-log FILE  what the guest writes to COM1, too\n"
+    "  --no-sandbox        keeps all rights that the process has, for "
+    "debugging\n"
     "  --die-with-parent   ends when the process that started it does\n"
     "  --verbose           says what happens\n"
     "  --help\n"
@@ -97,6 +99,7 @@ enum {
 	O_AGENT,
 	O_CONSOLE_LOG,
 	O_VIRTIO_CONSOLE,
+	O_NO_SANDBOX,
 	O_DIE_WITH_PARENT,
 	O_VERBOSE,
 	O_HELP,
@@ -123,6 +126,7 @@ static const struct option options[] = {
 	{ "agent", required_argument, NULL, O_AGENT },
 	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
 	{ "virtio-console", required_argument, NULL, O_VIRTIO_CONSOLE },
+	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	{ "help", no_argument, NULL, O_HELP },
@@ -298,8 +302,14 @@ read_port(const char *text, uint16_t *port, struct err *err)
 	return 0;
 }
 
+/* What is not wanted. */
+struct wishes {
+	bool no_rng, no_sandbox;
+};
+
 static int
-read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
+read_option(int option, struct vm_config *config, struct wishes *wishes,
+    struct err *err)
 {
 	uint64_t n;
 
@@ -330,7 +340,8 @@ read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 		config->balloon = true;
 		return read_size(
 		    "balloon", optarg, 0, &config->balloon_bytes, err);
-	case O_NO_RNG: *no_rng = true; break;
+	case O_NO_RNG: wishes->no_rng = true; break;
+	case O_NO_SANDBOX: wishes->no_sandbox = true; break;
 	case O_CONSOLE:
 		config->console = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		break;
@@ -361,9 +372,9 @@ name_cards(struct vm_config *config)
 
 /* 1: --help was printed. */
 static int
-read_options(int argc, char **argv, struct vm_config *config, struct err *err)
+read_options(int argc, char **argv, struct vm_config *config,
+    struct wishes *wishes, struct err *err)
 {
-	bool no_rng = false;
 	int option, r;
 
 	optind = 0; /* our caller may have used getopt */
@@ -372,7 +383,7 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 			fputs(usage, stdout);
 			return 1;
 		}
-		r = read_option(option, config, &no_rng, err);
+		r = read_option(option, config, wishes, err);
 		if (r < 0)
 			return r;
 	}
@@ -382,7 +393,8 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 	name_cards(config);
 	config->from_disk = config->kernel == NULL && config->ndisks > 0;
 	/* The tiny guest has its own way to find numbers to begin with. */
-	config->rng = (config->kernel != NULL || config->from_disk) && !no_rng;
+	config->rng =
+	    (config->kernel != NULL || config->from_disk) && !wishes->no_rng;
 	if (config->memory_bytes == 0)
 		config->memory_bytes =
 		    config->from_disk ? MEMORY_DISK : MEMORY_TINY;
@@ -396,6 +408,29 @@ is_bad_use(int r)
 	return r == -EINVAL || r == -ENOEXEC || r == -ENAMETOOLONG;
 }
 
+/* Runs it, confined unless that is not wanted. */
+static int
+run(struct vm_config *config, const struct wishes *wishes, struct err *err)
+{
+	struct sandbox *sandbox = NULL;
+	enum vm_end end;
+	int r;
+
+	if (wishes->no_sandbox) {
+		log_warn("NO SANDBOX: a guest that takes this process over has "
+			 "all rights of uid %d; leave out --no-sandbox",
+		    (int)getuid());
+	} else {
+		sandbox = sandbox_new(sandbox_sanitized, err);
+		if (sandbox == NULL)
+			return -ENOMEM;
+	}
+	config->sandbox = sandbox;
+	r = vm_run(config, &end, err);
+	sandbox_free(sandbox);
+	return r;
+}
+
 int
 vm_command(int argc, char **argv)
 {
@@ -403,11 +438,11 @@ vm_command(int argc, char **argv)
 	struct vm_config config = {
 		.name = "vm", .engine = "auto", .cmdline = "", .vcpus = 1
 	};
+	struct wishes wishes = { false, false };
 	struct err err = { "" };
-	enum vm_end end;
 	int r;
 
-	r = read_options(argc, argv, &config, &err);
+	r = read_options(argc, argv, &config, &wishes, &err);
 	if (r > 0)
 		return 0;
 	snprintf(prefix, sizeof(prefix), "vm %s: ", config.name);
@@ -417,7 +452,7 @@ vm_command(int argc, char **argv)
 		close_range(3, ~0u, 0);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		signal(SIGPIPE, SIG_IGN);
-		r = vm_run(&config, &end, &err);
+		r = run(&config, &wishes, &err);
 	}
 	if (r >= 0)
 		return r;
