@@ -240,6 +240,7 @@ vhost_open(struct loop *loop, struct node *node, const char *name,
 const struct port_kind port_vhost = {
 	.scheme = "vhost-user",
 	.syntax = "vhost-user:PATH",
+	.check = port_check_path,
 	.open = vhost_open,
 };
 
