@@ -8,7 +8,6 @@
 #ifndef SWITCH_VHOST_PORT_H
 #define SWITCH_VHOST_PORT_H
 
-
 #include "base/complaint.h"
 #include "switch/door.h"
 #include "switch/guest_mem.h"

@@ -243,10 +243,10 @@ locators_that_cannot_be_are_refused(void **state)
 		{ "udp:127.0.0.1:5000?local=[::1]:5000", "the peer's family" },
 		{ "udp:127.0.0.1:5000?local=192.0.2.1:5000",
 		    "use an address of this machine" },
-		{ "udp:127.0.0.1:5000?remote=1", "no option" },
+		{ "udp:127.0.0.1:5000?remote=1", "is not known" },
 		{ "qemu-dgram:", "1 to 107" },
 		{ "qemu-dgram:/nowhere/at/all", "a folder of yours" },
-		{ "qemu-dgram:/tmp/lanyard-no-such?remote=", "no value" },
+		{ "qemu-dgram:/tmp/lanyard-no-such?remote=", "1 to 107" },
 		{ "qemu-stream:/x", "does not name a port" },
 	};
 	struct outside *o = *state;
