@@ -231,8 +231,7 @@ struct lab_vm {
 	struct lab_disk *disks; /* that one and the others */
 	unsigned int ndisks;
 	uint64_t memory_bytes, vcpus, balloon_bytes;
-	int engine;      /* enum lab_engine */
-	bool no_sandbox; /* by the command line */
+	int engine; /* enum lab_engine */
 	struct lab_port *ports;
 	unsigned int nports;
 };
