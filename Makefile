@@ -53,7 +53,7 @@ NEEDS_base       := -levent_core
 NEEDS_switch     := -lmd -lm
 NEEDS_bridge     := -lnl-route-3 -lnl-3 -lcap-ng -lpcap -lz
 NEEDS_disk       := -lzstd -lz
-NEEDS_vmm        := -lext2fs -lcom_err -lZydis -llz4 -llzma -lzstd -lz
+NEEDS_vmm        := -lseccomp -lext2fs -lcom_err -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap -lzstd -lz -lm
 NEEDS_lab        := -lyaml -ljansson -lpcap
 

@@ -12,7 +12,7 @@
 
 /* 0: nothing is at path any more.  -EADDRINUSE: it is in use. */
 static int
-clear_path(const struct sockaddr_un *addr, struct err *err)
+clear_path(const struct sockaddr_un *addr, int type, struct err *err)
 {
 	const char *path = addr->sun_path;
 	struct stat st;
@@ -24,7 +24,7 @@ clear_path(const struct sockaddr_un *addr, struct err *err)
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, -EADDRINUSE,
 		    "%s: is not a socket; remove it or use another path", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, -errno, NULL, "%s", path);
 	r = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0
@@ -42,24 +42,34 @@ clear_path(const struct sockaddr_un *addr, struct err *err)
 }
 
 int
-unix_listen(struct unix_listener *listener, const char *path, struct err *err)
+unix_address(struct sockaddr_un *out, const char *path, struct err *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (path[0] == '\0' || strlen(path) >= sizeof(out->sun_path))
+		return err_set(err, -EINVAL,
+		    "\"%s\": the path of a socket has 1 to %zu bytes", path,
+		    sizeof(out->sun_path) - 1);
+	memcpy(out->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
+int
+unix_bind(
+    struct unix_listener *listener, const char *path, int type, struct err *err)
+{
+	struct sockaddr_un addr;
 	struct stat st;
 	int r;
 
 	*listener = (struct unix_listener){ .fd = -1 };
-	if (path[0] == '\0' || strlen(path) >= sizeof(addr.sun_path))
-		return err_set(err, -EINVAL,
-		    "\"%s\": the path of a socket has 1 to %zu bytes", path,
-		    sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	memcpy(listener->path, path, strlen(path) + 1);
-	r = clear_path(&addr, err);
+	r = unix_address(&addr, path, err);
 	if (r < 0)
 		return r;
-	listener->fd =
-	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	memcpy(listener->path, path, strlen(path) + 1);
+	r = clear_path(&addr, type, err);
+	if (r < 0)
+		return r;
+	listener->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
 		return err_sys(err, -errno, NULL, "%s", path);
 	/* The mode of the socket to come: there is no moment at which others
@@ -71,19 +81,27 @@ unix_listen(struct unix_listener *listener, const char *path, struct err *err)
 			? "use a path in a folder of yours"
 			: NULL,
 		    "%s: cannot listen", path);
-		goto fail;
+		unix_listener_close(listener);
+		return r;
 	}
 	if (lstat(path, &st) == 0) {
 		listener->dev = st.st_dev;
 		listener->ino = st.st_ino;
 	}
+	return 0;
+}
+
+int
+unix_listen(struct unix_listener *listener, const char *path, struct err *err)
+{
+	int r = unix_bind(listener, path, SOCK_STREAM, err);
+
+	if (r < 0)
+		return r;
 	if (listen(listener->fd, BACKLOG) < 0) {
 		r = err_sys(err, -errno, NULL, "%s: cannot listen", path);
-		goto fail;
+		unix_listener_close(listener);
 	}
-	return 0;
-fail:
-	unix_listener_close(listener);
 	return r;
 }
 

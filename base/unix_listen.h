@@ -1,5 +1,5 @@
 /*
- * unix_listen.h - a unix socket to listen on, under a path of its own.
+ * unix_listen.h - a unix socket of ours, under a path of its own.
  */
 #ifndef BASE_UNIX_LISTEN_H
 #define BASE_UNIX_LISTEN_H
@@ -23,6 +23,15 @@ struct unix_listener {
  */
 int unix_listen(
     struct unix_listener *listener, const char *path, struct err *err);
+
+/* The same for a socket of any type, without listening: SOCK_DGRAM is there to
+ * be sent to. */
+int unix_bind(struct unix_listener *listener, const char *path, int type,
+    struct err *err);
+
+/* The address of the socket at path.  0, or -EINVAL: it is too long, or
+ * nothing. */
+int unix_address(struct sockaddr_un *out, const char *path, struct err *err);
 
 /* Closes it, and removes path if it is still ours. */
 void unix_listener_close(struct unix_listener *listener);

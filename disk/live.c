@@ -23,7 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/ask_line.h"
 #include "base/log.h"
 #include "base/unix_listen.h"
 #include "disk/file.h"
@@ -43,6 +42,8 @@ struct live {
 	int ending;    /* an eventfd */
 	bool running;
 	pthread_t thread;
+	void (*begin)(void *arg);
+	void *arg;
 };
 
 static uint64_t
@@ -54,6 +55,14 @@ now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+int
+live_socket(const char *image, char *path, size_t len)
+{
+	if ((size_t)snprintf(path, len, "%s" SOCKET_END, image) < len)
+		return 0;
+	return -ENAMETOOLONG;
+}
+
 /* The socket's path; *directory is to be closed when it is of no more use. */
 static int
 socket_path(const char *image, char *path, size_t len, int *directory)
@@ -62,7 +71,7 @@ socket_path(const char *image, char *path, size_t len, int *directory)
 	char name[PATH_MAX];
 
 	*directory = -1;
-	if ((size_t)snprintf(path, len, "%s" SOCKET_END, image) < len)
+	if (live_socket(image, path, len) == 0)
 		return 0;
 	if ((size_t)snprintf(name, sizeof(name), "%.*s", (int)bytes, image) >=
 	    sizeof(name))
@@ -113,6 +122,17 @@ read_request(struct live *live, int fd, char line[LINE_BYTES])
 }
 
 static void
+send_line(int fd, const char *line, int flags)
+{
+	struct iovec iov[] = { { (void *)(uintptr_t)line, strlen(line) },
+		{ (void *)(uintptr_t) "\n", 1 } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (sendmsg(fd, &message, MSG_NOSIGNAL | flags) < 0)
+		log_debug("snapshots: %s", strerror(errno));
+}
+
+static void
 answer(struct live *live, int fd)
 {
 	const char *disks[] = { live->image };
@@ -131,9 +151,7 @@ answer(struct live *live, int fd)
 			log_info("%s: snapshot taken in %.1f ms", live->image,
 			    (double)(now_us() - began) / 1000);
 	}
-	if (ask_line_send(
-		fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT) < 0)
-		log_debug("%s: who asked for a snapshot is gone", live->image);
+	send_line(fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT);
 }
 
 static void *
@@ -141,6 +159,8 @@ serve(void *arg)
 {
 	struct live *live = arg;
 
+	if (live->begin != NULL)
+		live->begin(live->arg);
 	for (;;) {
 		struct pollfd fds[] = { { .fd = live->ending,
 					    .events = POLLIN },
@@ -178,7 +198,8 @@ start_thread(struct live *live)
 }
 
 struct live *
-live_new(struct disk *disk, struct err *err)
+live_new(
+    struct disk *disk, void (*begin)(void *arg), void *arg, struct err *err)
 {
 	struct live *live = calloc(1, sizeof(*live));
 	struct disk_info info;
@@ -190,6 +211,8 @@ live_new(struct disk *disk, struct err *err)
 		return NULL;
 	}
 	live->disk = disk;
+	live->begin = begin;
+	live->arg = arg;
 	live->listener.fd = live->directory = -1;
 	live->image = strdup(info.path);
 	live->ending = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -253,6 +276,22 @@ connect_to(const char *image)
 	return fd;
 }
 
+/* Line of an answer; it ends with the connection at the latest. */
+static bool
+read_answer(int fd, char line[LINE_BYTES + 1])
+{
+	size_t at = 0;
+	ssize_t n;
+
+	do {
+		n = recv(fd, line + at, LINE_BYTES - at, 0);
+		at += n > 0 ? (size_t)n : 0;
+	} while ((n > 0 || (n < 0 && errno == EINTR)) && at < LINE_BYTES);
+	line[at] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return at > 0;
+}
+
 int
 live_ask_snapshot(const char *image, const char *name, struct err *err)
 {
@@ -267,7 +306,8 @@ live_ask_snapshot(const char *image, const char *name, struct err *err)
 		error = err_set(err, -EINVAL,
 		    "%s: this cannot be the name of a snapshot", image);
 	} else {
-		if (ask_line(fd, request, line, sizeof(line)) < 0)
+		send_line(fd, request, 0);
+		if (!read_answer(fd, line))
 			error = err_set(err, -EPIPE,
 			    "%s: whoever has it open hung up", image);
 		else if (strcmp(line, "ok") == 0)

@@ -13,10 +13,15 @@
 
 struct live;
 
-/* Answers on a thread of its own, with all signals blocked; the disk stays the
- * caller's and outlives it.  NULL: *err says why. */
-struct live *live_new(struct disk *disk, struct err *err);
+/* Answers on a thread of its own, with all signals blocked, which calls begin
+ * first, unless that is NULL; the disk stays the caller's and outlives it.
+ * NULL: *err says why. */
+struct live *live_new(
+    struct disk *disk, void (*begin)(void *arg), void *arg, struct err *err);
 void live_free(struct live *live); /* NULL is fine */
+
+/* Where it listens.  -ENAMETOOLONG: there is no such short path. */
+int live_socket(const char *image, char *path, size_t len);
 
 /* Asks the process that has image open for a snapshot.  -ECONNREFUSED and no
  * sentence: nobody listens. */

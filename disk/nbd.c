@@ -265,7 +265,7 @@ start_live(struct nbd_server *s)
 {
 	struct err err = { "" };
 
-	s->live = live_new(s->shared.disk, &err);
+	s->live = live_new(s->shared.disk, NULL, NULL, &err);
 	if (s->live == NULL)
 		log_warn("%s; no snapshots while it is served", err.text);
 }

@@ -837,8 +837,7 @@ static void
 check_plug(struct check *c, const struct lab_plug *plug)
 {
 	struct place at = lab_place(&plug->item, "locator");
-	char list[256] = "";
-	size_t used = 0, n;
+	struct err err = { "" };
 
 	if (plug->locator == NULL)
 		return;
@@ -854,22 +853,8 @@ check_plug(struct check *c, const struct lab_plug *plug)
 			    "already; name another",
 			    plug->locator, other->item.name);
 	}
-	n = strcspn(plug->locator, ":");
-	for (unsigned int k = 0; port_kinds[k] != NULL; k++) {
-		const struct port_kind *kind = port_kinds[k];
-
-		if (strlen(kind->scheme) == n && plug->locator[n] == ':' &&
-		    plug->locator[n + 1] != '\0' &&
-		    memcmp(kind->scheme, plug->locator, n) == 0)
-			return;
-		if (used < sizeof(list))
-			used +=
-			    (size_t)snprintf(list + used, sizeof(list) - used,
-				"%s%s", k > 0 ? " or " : "", kind->syntax);
-	}
-	problem_add(c->problems, at,
-	    "locator \"%.100s\" does not say what is plugged in; use %s",
-	    plug->locator, list);
+	if (port_check(port_kinds, "locator", plug->locator, &err) < 0)
+		problem_add(c->problems, at, "%s", err.text);
 }
 
 /* ---- captures, events, expectations ---- */

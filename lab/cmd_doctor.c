@@ -19,6 +19,7 @@
 #include "lab/rundir.h"
 #include "vmm/engine_kvm.h"
 #include "vmm/linux_image.h"
+#include "vmm/sandbox.h"
 
 struct check {
 	const char *name, *what;
@@ -54,6 +55,15 @@ look_kvm(struct err *said)
 	    "than engine emulate; enable virtualization in the firmware, or in "
 	    "the hypervisor that this machine runs on",
 	    ns);
+}
+
+static int
+look_sandbox(struct err *said)
+{
+	char line[256];
+	int e = sandbox_probe(line, sizeof(line), said);
+
+	return e < 0 ? e : err_set(said, 0, "%s", line);
 }
 
 static int
@@ -160,6 +170,7 @@ look_files(struct err *err)
 static const struct check checks[] = {
 	{ "engine", "virtual machines", true, look_engine },
 	{ "kvm", "KVM by the hardware", false, look_kvm },
+	{ "sandbox", "a sandbox for each VM", true, look_sandbox },
 	{ "linux", "the Linux guest", false, look_linux },
 	{ "rundir", "a place for the sockets of running labs", true,
 	    look_rundir },
@@ -243,7 +254,8 @@ static const struct option_row options[] = {
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.arguments = "[engine|kvm|linux|rundir|files|tap|raw|tshark|qemu]...",
+	.arguments =
+	    "[engine|kvm|sandbox|linux|rundir|files|tap|raw|tshark|qemu]...",
 	.summary = "says what this machine allows",
 	.help = "Looks at what this machine allows, and says how to get what "
 		"is missing.  Exit\nstatus 1: something that labs need (or "

@@ -16,6 +16,8 @@ static const struct option_row options[] = {
 	    "of everything random; the same seed, the same run (1)" },
 	{ "engine", 0, "ENGINE",
 	    "of all VMs, whatever the file says: auto, kvm or emulate" },
+	{ "no-sandbox", 0, NULL,
+	    "let the VMs' processes keep all rights, for debugging" },
 	{ "json", 0, NULL, "the results as JSON" },
 	{ 0 },
 };
@@ -75,7 +77,7 @@ engine_of(const char *name, struct err *err)
 /* Settles what auto is here, once for all VMs; and, before anything is started,
  * whether there is the guest that they ask for. */
 static int
-prepare_vms(struct lab *lab, int engine, struct err *err)
+prepare_vms(struct lab *lab, int engine, bool no_sandbox, struct err *err)
 {
 	const struct engine *found = NULL;
 	struct linux_image image;
@@ -84,6 +86,7 @@ prepare_vms(struct lab *lab, int engine, struct err *err)
 	for (unsigned int i = 0; i < lab->nvms && e == 0; i++) {
 		struct lab_vm *vm = &lab->vms[i];
 
+		vm->no_sandbox = no_sandbox;
 		if (engine >= 0)
 			vm->engine = engine;
 		if (vm->engine == ENGINE_AUTO && found == NULL)
@@ -112,7 +115,9 @@ run_run(struct call *call)
 		return 2;
 	e = check_end(lab, &run, &call->err);
 	if (e == 0)
-		e = prepare_vms(lab, engine, &call->err);
+		e = prepare_vms(lab, engine,
+		    option_get(&call->options, "no-sandbox") != NULL,
+		    &call->err);
 	if (e == 0)
 		e = vm_disks_make(lab, &call->err);
 	if (e == 0)

@@ -53,7 +53,7 @@ not_busy(struct guest *g)
 static void
 set_state(struct guest *g, enum guest_state to)
 {
-	assert(g->state != VM_GONE || to == VM_STARTING);
+	assert(g->state != VM_GONE);
 	if (to != VM_STARTING)
 		not_busy(g);
 	if (to == VM_READY && g->state != VM_READY)
@@ -199,8 +199,6 @@ static const struct agent_calls agent_calls = {
 
 /* ---- the agent's socket ---- */
 
-static void start_again(struct guest *g);
-
 static void
 disconnect(struct guest *g)
 {
@@ -225,78 +223,31 @@ readable(void *arg, unsigned int events)
 		disconnect(g); /* SIGCHLD tells the rest */
 }
 
-/* To one of its sockets.  -1: it is not there yet. */
-static int
-connect_to(const struct guest *g, const char *which)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd;
-
-	snprintf(to.sun_path, sizeof(to.sun_path), "%.60s/%.20s.%s",
-	    g->all->dir, g->vm->item.name, which);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static void
-tell_restored(struct guest *g, bool ok)
-{
-	void (*restored)(void *arg, bool ok) = g->restored;
-
-	g->restoring = false;
-	g->restored = NULL;
-	if (restored != NULL)
-		restored(g->restored_arg, ok);
-}
-
-/* Its agent may be in the middle of anything. */
-static void
-adopt(struct guest *g)
-{
-	const char *question;
-
-	if (g->restore == NULL)
-		return;
-	question = agent_adopt(&g->agent, loop_now_ns(g->all->loop));
-	if (send_all(g, question, strlen(question)) < 0)
-		log_warn("%s: its agent takes no commands", g->vm->item.name);
-}
-
 /* 0, or -EAGAIN if it is not there yet. */
 static int
 connect_agent(struct guest *g)
 {
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct err err = { "" };
-	int fd = connect_to(g, "agent");
+	int fd;
 
+	snprintf(to.sun_path, sizeof(to.sun_path), "%.60s/%.20s.agent",
+	    g->all->dir, g->vm->item.name);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -EAGAIN;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
+		return -EAGAIN;
+	}
 	g->fd = fd;
 	g->watch =
 	    loop_watch_new(g->all->loop, fd, LOOP_READ, readable, g, &err);
-	if (g->watch != NULL) {
-		adopt(g);
+	if (g->watch != NULL)
 		return 0;
-	}
 	log_error("%s", err.text);
 	disconnect(g);
 	return -EAGAIN;
-}
-
-/* It listens for questions when it has been restored, and not before. */
-static bool
-is_restored(const struct guest *g)
-{
-	int fd = connect_to(g, "ctl");
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
 }
 
 static void
@@ -305,17 +256,11 @@ retry(void *arg)
 	struct guest *g = arg;
 	uint64_t now = loop_now_ns(g->all->loop), wait = RETRY_MIN_NS;
 
-	if (g->state == VM_GONE && g->restored != NULL) {
-		start_again(g);
-		return;
-	}
 	if (g->state == VM_GONE) {
 		fail_all(g);
 		return;
 	}
-	if (g->restoring && is_restored(g))
-		tell_restored(g, true);
-	if (!g->restoring && (g->fd >= 0 || connect_agent(g) == 0))
+	if (g->fd >= 0 || connect_agent(g) == 0)
 		return;
 	wait += (now - g->started_ns) / 16;
 	if (now - g->started_ns > STARTING_NS)
@@ -371,9 +316,6 @@ start(struct guest *g, struct err *err)
 
 	if (e < 0)
 		return e;
-	g->restoring = g->restore != NULL;
-	if (g->restoring)
-		vm_args_restore(&args, g->restore);
 	snprintf(log, sizeof(log), "%s/%s.log", g->all->dir, g->vm->item.name);
 	g->started_ns = loop_now_ns(g->all->loop);
 	fflush(NULL);
@@ -424,32 +366,6 @@ start_more(void *arg)
 }
 
 static void
-gone(struct guest *g)
-{
-	set_state(g, VM_GONE);
-	fail_all(g);
-	tell_restored(g, false);
-}
-
-/* At a checkpoint, now that there is no process. */
-static void
-start_again(struct guest *g)
-{
-	struct err err = { "" };
-
-	fail_all(g);
-	agent_init(&g->agent, &agent_calls, g);
-	if (start(g, &err) == 0)
-		return;
-	log_error("%s", err.text);
-	g->status = 127 << 8; /* as if it could not be executed */
-	if (g->state == VM_GONE)
-		tell_restored(g, false);
-	else
-		gone(g);
-}
-
-static void
 reap(void *arg, unsigned int events)
 {
 	struct guests *all = arg;
@@ -466,49 +382,9 @@ reap(void *arg, unsigned int events)
 			readable(g, LOOP_READ);
 		disconnect(g);
 		loop_timer_unset(&g->retry);
-		if (g->restored != NULL && !g->restoring)
-			start_again(g);
-		else
-			gone(g);
+		set_state(g, VM_GONE);
+		fail_all(g);
 	}
-}
-
-int
-guest_restore(struct guest *g, const char *name,
-    void (*restored)(void *arg, bool ok), void *arg, struct err *err)
-{
-	char *copy;
-
-	if (g->state == VM_WAITING || g->restored != NULL || g->restoring)
-		return err_set(err, -EBUSY,
-		    "VM \"%s\" is just being started; try again",
-		    g->vm->item.name);
-	copy = strdup(name);
-	if (copy == NULL)
-		return err_set(err, -ENOMEM, "out of memory");
-	free(g->restore);
-	g->restore = copy;
-	g->restored = restored;
-	g->restored_arg = arg;
-	if (g->pid > 0)
-		kill(g->pid, SIGKILL); /* and begins when that is seen */
-	else
-		loop_timer_set(&g->retry, loop_now_ns(g->all->loop));
-	return 0;
-}
-
-static void
-forgotten(void *arg, bool ok)
-{
-	(void)arg;
-	(void)ok;
-}
-
-void
-guest_forget(struct guest *g, const void *arg)
-{
-	if (g->restored_arg == arg)
-		g->restored = forgotten;
 }
 
 static void
@@ -602,8 +478,6 @@ guests_stop(struct guests *all)
 		loop_timer_unset(&g->retry);
 		disconnect(g);
 	}
-	for (unsigned int i = 0; i < all->lab->nvms; i++)
-		free(all->guest[i].restore);
 	free(all->guest);
 	all->guest = NULL;
 }

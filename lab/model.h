@@ -231,7 +231,8 @@ struct lab_vm {
 	struct lab_disk *disks; /* that one and the others */
 	unsigned int ndisks;
 	uint64_t memory_bytes, vcpus, balloon_bytes;
-	int engine; /* enum lab_engine */
+	int engine;      /* enum lab_engine */
+	bool no_sandbox; /* by the command line */
 	struct lab_port *ports;
 	unsigned int nports;
 };

@@ -8,5 +8,10 @@ const struct port_kind *const port_kinds[] = {
 	&port_vhost,
 	&port_pcap,
 	&port_nic,
+	&port_qemu,
+	&port_qemu_dgram,
+	&port_vde,
+	&port_vde_listen,
+	&port_udp,
 	NULL,
 };

@@ -13,6 +13,7 @@
 #include "lab/nearest.h"
 #include "lab/show_rows.h"
 #include "net/ip4.h"
+#include "vmm/sandbox.h"
 
 #define ENDPOINT_BYTES 32 /* "255.255.255.255 id 65535" */
 
@@ -411,6 +412,7 @@ static const struct table_head vms_head = {
 		{ "vcpus", "VCPUS" },
 		{ "ready_after_s", "READY AFTER" },
 		{ "starts", "STARTS" },
+		{ "sandbox", "SANDBOX" },
 		{ NULL, NULL },
 	},
 };
@@ -424,10 +426,12 @@ fill_vms(struct rows *rows)
 		return;
 	for (unsigned int i = 0; i < guests->lab->nvms; i++) {
 		const struct guest *g = &guests->guest[i];
-		char memory[UNITS_TEXT_BYTES];
+		char memory[UNITS_TEXT_BYTES], sandbox[96] = "";
 
-		table_add(rows->table, "[s,s,o?,s,s,I,o?,i]", g->vm->item.name,
-		    guest_state_name(g),
+		if (g->pid > 0)
+			sandbox_seen(sandbox, sizeof(sandbox), g->pid);
+		table_add(rows->table, "[s,s,o?,s,s,I,o?,i,s]",
+		    g->vm->item.name, guest_state_name(g),
 		    g->pid > 0 ? json_integer(g->pid) : NULL,
 		    lab_engines[g->vm->engine],
 		    size_text(memory, g->vm->memory_bytes),
@@ -435,7 +439,7 @@ fill_vms(struct rows *rows)
 		    g->starts > 0
 			? json_real(in_seconds(g->ready_ns - g->started_ns))
 			: NULL,
-		    (int)g->starts);
+		    (int)g->starts, sandbox);
 	}
 }
 

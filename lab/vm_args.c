@@ -40,7 +40,18 @@ vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
 
 struct builder {
 	struct vm_args *args;
+	unsigned int n;
 };
+
+static void
+add_word(struct builder *b, const char *word)
+{
+	struct vm_args *args = b->args;
+
+	if (args->argv != NULL && b->n + 1 < ARGS_MAX)
+		args->argv[b->n++] =
+		    arena_text(args->arena, word, strlen(word));
+}
 
 /* --name value; a value NULL is left out. */
 static void
@@ -48,10 +59,10 @@ add(struct builder *b, const char *name, const char *value)
 {
 	struct vm_args *args = b->args;
 
-	if (value == NULL || args->argv == NULL || args->n + 2 > ARGS_MAX)
+	if (value == NULL || args->argv == NULL || b->n + 2 >= ARGS_MAX)
 		return;
-	args->argv[args->n++] = arena_text(args->arena, name, strlen(name));
-	args->argv[args->n++] = arena_text(args->arena, value, strlen(value));
+	args->argv[b->n++] = arena_text(args->arena, name, strlen(name));
+	args->argv[b->n++] = arena_text(args->arena, value, strlen(value));
 }
 
 static int
@@ -166,14 +177,12 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	add(&b, "--console-log",
 	    arena_printf(arena, "%s/%s.console", dir, name));
 	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
-	add(&b, "--control", arena_printf(arena, "%s/%s.ctl", dir, name));
-	add(&b, "--checkpoints",
-	    lab_path(
-		arena, lab, arena_printf(arena, "%s.checkpoints", lab->name)));
 	if (yaml_get(vm->item.node, "balloon") != NULL)
 		add(&b, "--balloon",
 		    arena_printf(
 			arena, "%" PRIu64 "K", vm->balloon_bytes >> 10));
+	if (vm->no_sandbox)
+		add_word(&b, "--no-sandbox");
 	e = add_guest(&b, lab, vm, err);
 	if (e == 0)
 		e = add_disks(&b, lab, vm, err);
@@ -182,14 +191,6 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	if (e < 0)
 		vm_args_free(args);
 	return e;
-}
-
-void
-vm_args_restore(struct vm_args *args, const char *name)
-{
-	struct builder b = { .args = args };
-
-	add(&b, "--restore", name);
 }
 
 void

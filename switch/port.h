@@ -246,13 +246,18 @@ struct port_kind {
 	const char *scheme; /* "tap" in tap:lan0 */
 	const char *syntax; /* "tap:NAME", for messages and the manual */
 	bool virtual_time;  /* knows no clock but the loop's */
+	/* Whether rest, what follows "scheme:", can be opened at all, as far as
+	 * that follows from itself.  0, or -EINVAL with *err saying what to do
+	 * about it.  NULL: anything but nothing can. */
+	int (*check)(const char *name, const char *rest, struct err *err);
 	/* A new port of node, to be closed by ops->close(); or NULL, with *err
-	 * saying what to do about it.  rest is what follows "scheme:". */
+	 * saying what to do about it. */
 	struct port *(*open)(struct loop *loop, struct node *node,
 	    const char *name, const char *rest, struct err *err);
 };
 
-extern const struct port_kind port_tap, port_vhost;
+extern const struct port_kind port_tap, port_vhost, port_qemu, port_qemu_dgram,
+    port_vde, port_vde_listen, port_udp;
 
 /* Opens what locator names, which is of one of kinds, a list that ends in NULL.
  * NULL: *err says why. */
@@ -261,6 +266,11 @@ struct port *port_open(const struct port_kind *const *kinds, struct loop *loop,
 /* The kind that locator is of, or NULL. */
 const struct port_kind *port_kind_of(
     const struct port_kind *const *kinds, const char *locator);
+/* Says what would be wrong with it, without opening anything.  0 or -EINVAL. */
+int port_check(const struct port_kind *const *kinds, const char *name,
+    const char *locator, struct err *err);
+/* The check of kinds of which rest is the path of a unix socket. */
+int port_check_path(const char *name, const char *rest, struct err *err);
 void port_close(struct port *port); /* cuts the cable; NULL is fine */
 
 #endif

@@ -299,20 +299,23 @@ bring_up(const struct tap *tap, struct err *err)
 	    tap->interface);
 }
 
+static int
+check_tap(const char *name, const char *rest, struct err *err)
+{
+	if (is_interface_name(rest))
+		return 0;
+	return err_set(err, -EINVAL,
+	    "%s: \"tap:%s\" names no interface; use tap: and 1 to %d "
+	    "characters other than space, /, : and %%",
+	    name, rest, IFNAMSIZ - 1);
+}
+
 static struct port *
 open_tap(struct loop *loop, struct node *node, const char *name,
     const char *rest, struct err *err)
 {
-	struct tap *tap;
+	struct tap *tap = calloc(1, sizeof(*tap));
 
-	if (!is_interface_name(rest)) {
-		err_set(err, -EINVAL,
-		    "%s: \"tap:%s\" names no interface; use tap: and 1 to %d "
-		    "characters other than space, /, : and %%",
-		    name, rest, IFNAMSIZ - 1);
-		return NULL;
-	}
-	tap = calloc(1, sizeof(*tap));
 	if (tap == NULL) {
 		err_sys(err, -ENOMEM, NULL, "%s", name);
 		return NULL;
@@ -339,5 +342,6 @@ fail:
 const struct port_kind port_tap = {
 	.scheme = "tap",
 	.syntax = "tap:NAME",
+	.check = check_tap,
 	.open = open_tap,
 };

@@ -17,8 +17,6 @@
 #include "switch/port_vhost.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,41 +26,16 @@
 #include "base/log.h"
 #include "switch/vhost_port.h"
 
-#define MESSAGES_PER_TURN  32
-#define LISTEN_AGAIN_AFTER (1 * NS_PER_S)
-#define COMPLAINTS_EVERY   (1 * NS_PER_S)
+#define MESSAGES_PER_TURN 32
 
-void
-vhost_complain(struct vhost_port *vp, const char *format, ...)
-{
-	uint64_t now_ns = loop_now_ns(vp->loop);
-	char text[256], more[64] = "";
-	va_list args;
-
-	if (vp->complained_ns != 0 &&
-	    now_ns - vp->complained_ns < COMPLAINTS_EVERY) {
-		vp->unsaid++;
-		return;
-	}
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (vp->unsaid != 0)
-		snprintf(more, sizeof(more), " (and %" PRIu64 " more before)",
-		    vp->unsaid);
-	log_warn("%s: %s%s", vp->port.name, text, more);
-	vp->complained_ns = now_ns != 0 ? now_ns : 1;
-	vp->unsaid = 0;
-}
-
+/* The front end goes, with all that it set up. */
 static void
-disconnect(struct vhost_port *vp)
+leave(void *arg)
 {
+	struct vhost_port *vp = arg;
+
 	loop_watch_free(vp->watch);
 	vp->watch = NULL;
-	if (vp->fd >= 0)
-		close(vp->fd);
-	vp->fd = -1;
 	if (vp->link_fd >= 0)
 		close(vp->link_fd);
 	vp->link_fd = -1;
@@ -84,9 +57,9 @@ vhost_refuse(
 {
 	vp->stats.refused[refusal]++;
 	vp->last_refusal = refusal;
-	vhost_complain(vp, "front end %d dropped: %s: %s", (int)vp->pid, what,
-	    vhost_refusal_name(refusal));
-	disconnect(vp);
+	VHOST_COMPLAIN(vp, "front end %d dropped: %s: %s", (int)vp->door.pid,
+	    what, vhost_refusal_name(refusal));
+	door_show_out(&vp->door);
 }
 
 /* ---- messages ---- */
@@ -97,7 +70,7 @@ answer(struct vhost_port *vp, const struct vhost_msg *reply)
 	uint8_t bytes[VHOST_HEADER_BYTES + VHOST_PAYLOAD_MAX];
 	size_t n = vhost_msg_write(reply, bytes);
 
-	return send(vp->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+	return send(vp->door.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) ==
 	    (ssize_t)n;
 }
 
@@ -121,7 +94,7 @@ message(struct vhost_port *vp, struct vhost_msg *msg)
 	if (refusal != VHOST_OK) {
 		vp->stats.refused[refusal]++;
 		vp->last_refusal = refusal;
-		vhost_complain(
+		VHOST_COMPLAIN(
 		    vp, "%s refused: %s", name, vhost_refusal_name(refusal));
 	}
 	if (!vhost_msg_answers(msg->request)) {
@@ -144,14 +117,14 @@ readable(void *arg, unsigned int events)
 	(void)events;
 	for (unsigned int i = 0; i < MESSAGES_PER_TURN; i++) {
 		enum vhost_refusal refusal;
-		int r = vhost_reader_next(&vp->reader, vp->fd, &refusal);
+		int r = vhost_reader_next(&vp->reader, vp->door.fd, &refusal);
 
 		if (r == 0)
 			return;
 		if (r == -ECONNRESET) {
 			log_info("%s: front end %d left", vp->port.name,
-			    (int)vp->pid);
-			disconnect(vp);
+			    (int)vp->door.pid);
+			door_show_out(&vp->door);
 			return;
 		}
 		if (r < 0) {
@@ -166,64 +139,22 @@ readable(void *arg, unsigned int events)
 
 /* ---- the front end comes and goes ---- */
 
-/* A front end whose socket is closed, though we were not yet told. */
 static bool
-has_left(const struct vhost_port *vp)
-{
-	char byte;
-
-	return recv(vp->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-static void
-listen_again(void *arg)
+enter(void *arg)
 {
 	struct vhost_port *vp = arg;
 
-	loop_watch_events(vp->listen_watch, LOOP_READ);
+	vp->watch = loop_watch_new(
+	    vp->loop, vp->door.fd, LOOP_READ, readable, vp, NULL);
+	vp->stats.connected = vp->watch != NULL;
+	return vp->stats.connected;
 }
 
-static void
-arrived(void *arg, unsigned int events)
-{
-	struct vhost_port *vp = arg;
-	struct ucred cred = { .pid = 0 };
-	socklen_t len = sizeof(cred);
-	int fd =
-	    accept4(vp->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) {
-		vhost_complain(
-		    vp, "cannot let a front end in: %s", strerror(errno));
-		loop_watch_events(vp->listen_watch, 0);
-		loop_timer_set(&vp->listen_again,
-		    loop_now_ns(vp->loop) + LISTEN_AGAIN_AFTER);
-	}
-	if (fd < 0)
-		return;
-	if (vp->fd >= 0 && !has_left(vp)) {
-		vp->stats.turned_away++;
-		vhost_complain(vp,
-		    "another front end turned away: %d is connected",
-		    (int)vp->pid);
-		close(fd);
-		return;
-	}
-	if (vp->fd >= 0)
-		disconnect(vp);
-	vp->watch = loop_watch_new(vp->loop, fd, LOOP_READ, readable, vp, NULL);
-	if (vp->watch == NULL) {
-		close(fd);
-		return;
-	}
-	vp->fd = fd;
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	vp->pid = cred.pid;
-	vp->stats.connected = true;
-	vp->stats.connections++;
-	log_info("%s: front end %d connected", vp->port.name, (int)vp->pid);
-}
+static const struct door_ops door_ops = {
+	.guest = "front end",
+	.enter = enter,
+	.leave = leave,
+};
 
 static const char *
 describe(const struct port *port, char *out, size_t len)
@@ -235,16 +166,16 @@ describe(const struct port *port, char *out, size_t len)
 	if (vp->last_refusal != VHOST_OK)
 		snprintf(refused, sizeof(refused), ", last refused: %s",
 		    vhost_refusal_name(vp->last_refusal));
-	if (vp->fd < 0)
-		snprintf(
-		    out, len, "waiting at %s%s", vp->listener.path, refused);
+	if (vp->door.fd < 0)
+		snprintf(out, len, "waiting at %s%s", vp->door.listener.path,
+		    refused);
 	else if (!vp->stats.ready)
 		snprintf(out, len, "front end %d connected, not ready%s",
-		    (int)vp->pid, refused);
+		    (int)vp->door.pid, refused);
 	else
 		snprintf(out, len,
 		    "front end %d ready, %u queue pair%s%s%s%s%s%s",
-		    (int)vp->pid, vp->nreceivers,
+		    (int)vp->door.pid, vp->nreceivers,
 		    vp->nreceivers == 1 ? "" : "s",
 		    f & FRAME_CSUM ? ", csum" : "",
 		    f & FRAME_TSO4 ? ", tso4" : "",
@@ -270,10 +201,7 @@ vhost_close(struct port *port)
 {
 	struct vhost_port *vp = vhost_port(port);
 
-	disconnect(vp);
-	loop_timer_unset(&vp->listen_again);
-	loop_watch_free(vp->listen_watch);
-	unix_listener_close(&vp->listener);
+	door_close(&vp->door);
 	free(vp);
 }
 
@@ -296,34 +224,33 @@ vhost_open(struct loop *loop, struct node *node, const char *name,
 	}
 	port_init(&vp->port, &vhost_ops, node, name);
 	vp->loop = loop;
-	vp->fd = -1;
 	vp->link_fd = -1;
 	guest_mem_init(&vp->mem);
 	loop_defer_init(&vp->flush, loop, vhost_flush, vp);
-	loop_timer_init(&vp->listen_again, loop, listen_again, vp);
 	for (unsigned int i = 0; i < VHOST_QUEUES_MAX; i++)
 		vhost_queue_init(&vp->queue[i], vp, i);
-	if (unix_listen(&vp->listener, rest, err) < 0)
-		goto fail;
-	vp->listen_watch =
-	    loop_watch_new(loop, vp->listener.fd, LOOP_READ, arrived, vp, err);
-	if (vp->listen_watch == NULL)
-		goto fail;
+	if (door_open(
+		&vp->door, &door_ops, vp, loop, vp->port.name, rest, err) < 0) {
+		free(vp);
+		return NULL;
+	}
 	return &vp->port;
-fail:
-	unix_listener_close(&vp->listener);
-	free(vp);
-	return NULL;
 }
 
 const struct port_kind port_vhost = {
 	.scheme = "vhost-user",
 	.syntax = "vhost-user:PATH",
+	.check = port_check_path,
 	.open = vhost_open,
 };
 
 struct vhost_stats
 port_vhost_stats(const struct port *port)
 {
-	return ((const struct vhost_port *)port)->stats;
+	const struct vhost_port *vp = (const struct vhost_port *)port;
+	struct vhost_stats stats = vp->stats;
+
+	stats.connections = vp->door.connections;
+	stats.turned_away = vp->door.turned_away;
+	return stats;
 }

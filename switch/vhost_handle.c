@@ -56,7 +56,7 @@ add_region(struct vhost_port *vp, struct vhost_msg *msg, unsigned int i)
 
 	if (code == 0)
 		return VHOST_OK;
-	vhost_complain(vp, "%s", err.text);
+	VHOST_COMPLAIN(vp, "%s", err.text);
 	return code == -EINVAL || code == -EEXIST || code == -ENOSPC
 	    ? VHOST_BAD_REGION
 	    : VHOST_BAD_MEMORY;

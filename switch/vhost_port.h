@@ -8,9 +8,8 @@
 #ifndef SWITCH_VHOST_PORT_H
 #define SWITCH_VHOST_PORT_H
 
-#include <sys/types.h>
-
-#include "base/unix_listen.h"
+#include "base/complaint.h"
+#include "switch/door.h"
 #include "switch/guest_mem.h"
 #include "switch/port_vhost.h"
 #include "switch/vhost_msg.h"
@@ -39,12 +38,8 @@ struct vhost_queue {
 struct vhost_port {
 	struct port port;
 	struct loop *loop;
-	struct unix_listener listener;
-	struct loop_watch *listen_watch;
-	struct loop_timer listen_again; /* when descriptors had run out */
-	int fd;                         /* the front end's socket, -1: none */
+	struct door door;
 	int link_fd; /* written to when the link changes, -1: none */
-	pid_t pid;
 	struct loop_watch *watch;
 	struct vhost_reader reader;
 	uint64_t features, protocol;
@@ -56,8 +51,7 @@ struct vhost_port {
 	unsigned int nreceivers;
 	uint32_t dirty; /* queues to publish or call for, by index */
 	struct loop_defer flush;
-	uint64_t complained_ns; /* time of the last complaint, 0: never */
-	uint64_t unsaid;        /* complaints since */
+	struct complaint complaint;
 	struct vhost_stats stats;
 	enum vhost_refusal last_refusal;
 	struct vhost_scatter scatter;
@@ -74,8 +68,9 @@ vhost_port(struct port *port)
 /* ---- port_vhost.c ---- */
 
 /* Says something about the front end, at a rate for people. */
-void vhost_complain(struct vhost_port *vp, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+#define VHOST_COMPLAIN(vp, ...)                                              \
+	complain(&(vp)->complaint, loop_now_ns((vp)->loop), (vp)->port.name, \
+	    __VA_ARGS__)
 
 /* Drops the front end, counted and said. */
 void vhost_refuse(

@@ -148,7 +148,7 @@ static void
 queue_broke(struct vhost_queue *q)
 {
 	q->vp->stats.broken_rings++;
-	vhost_complain(
+	VHOST_COMPLAIN(
 	    q->vp, "queue %u stopped: its available index ran ahead", q->index);
 	loop_watch_free(q->kick);
 	q->kick = NULL;
@@ -329,7 +329,7 @@ vhost_map_queues(struct vhost_port *vp)
 		struct vhost_queue *q = &vp->queue[i];
 
 		if (q->started && !vhost_queue_map(q))
-			vhost_complain(
+			VHOST_COMPLAIN(
 			    vp, "queue %u is not in its memory any more", i);
 	}
 	vhost_find_receivers(vp);

@@ -11,6 +11,8 @@
 #include "vmm/blk_image.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +21,14 @@
 #include "disk/live.h"
 
 #define SUFFIX ".qcow2"
+#define PLACES 16 /* directories of a chain that snapshots may use */
 
 struct blk_image {
 	struct blk_store store; /* first */
 	struct disk_set *set;
 	struct disk *disk;
 	struct live *live; /* NULL: nobody may ask for snapshots */
+	const struct sandbox *sandbox;
 };
 
 static struct disk *
@@ -122,11 +126,37 @@ check(const struct disk *disk, const char *path, struct err *err)
 	return 0;
 }
 
+/* In the thread that takes snapshots.  It makes files beside the disk, and
+ * reads what the disk stands on, which may lie elsewhere. */
+static void
+confine(void *arg)
+{
+	const struct blk_image *image = arg;
+	struct sandbox_place place[PLACES];
+	char directory[PLACES][PATH_MAX];
+	unsigned int n = 0;
+	const char *path;
+
+	for (unsigned int depth = 0;
+	     n < PLACES && (path = disk_layer_path(image->disk, depth)) != NULL;
+	     depth++) {
+		const char *slash = strrchr(path, '/');
+
+		snprintf(directory[n], sizeof(directory[n]), "%.*s",
+		    slash != NULL ? (int)(slash - path + 1) : 1,
+		    slash != NULL ? path : ".");
+		place[n] = (struct sandbox_place){ directory[n], n == 0 };
+		if (n == 0 || strcmp(directory[n], directory[n - 1]) != 0)
+			n++;
+	}
+	sandbox_enter(image->sandbox, SANDBOX_FILES, place, n);
+}
+
 static struct live *
-take_snapshots(struct disk *disk, const char *path)
+take_snapshots(struct blk_image *image, const char *path)
 {
 	struct err err = { "" };
-	struct live *live = live_new(disk, &err);
+	struct live *live = live_new(image->disk, confine, image, &err);
 
 	if (live == NULL)
 		log_warn("%s; no snapshots of %s while it is in use", err.text,
@@ -135,7 +165,8 @@ take_snapshots(struct disk *disk, const char *path)
 }
 
 struct blk_store *
-blk_image_open(const char *path, bool read_only, struct err *err)
+blk_image_open(const char *path, bool read_only, const struct sandbox *sandbox,
+    struct err *err)
 {
 	struct blk_image *image = calloc(1, sizeof(*image));
 	int code = 0;
@@ -144,6 +175,7 @@ blk_image_open(const char *path, bool read_only, struct err *err)
 		err_sys(err, -ENOMEM, NULL, "%s", path);
 		return NULL;
 	}
+	image->sandbox = sandbox;
 	image->set = disk_set_new();
 	if (image->set == NULL) {
 		err_sys(err, -ENOMEM, NULL, "%s", path);
@@ -158,7 +190,7 @@ blk_image_open(const char *path, bool read_only, struct err *err)
 		    BLK_SECTOR_BYTES,
 		.read_only = read_only };
 	if (!read_only)
-		image->live = take_snapshots(image->disk, path);
+		image->live = take_snapshots(image, path);
 	return &image->store;
 fail:
 	disk_close(image->disk, NULL);
@@ -166,11 +198,4 @@ fail:
 		disk_set_free(image->set);
 	free(image);
 	return NULL;
-}
-
-struct disk *
-blk_image_disk(const struct blk_store *store)
-{
-	return store != NULL && store->ops == &image_ops ? disk_of(store)
-							 : NULL;
 }

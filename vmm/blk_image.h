@@ -5,19 +5,17 @@
 #ifndef VMM_BLK_IMAGE_H
 #define VMM_BLK_IMAGE_H
 
-#include "disk/disk.h"
 #include "vmm/blk_store.h"
+#include "vmm/sandbox.h"
 
 /* Does a disk of that name hold an image, if nobody says what it holds? */
 bool blk_image_named(const char *path);
 
 /* NULL: *err.  A file that is no qcow2 image is refused: whether a guest's disk
  * is one must not depend on what the guest wrote into it.  While it is open for
- * writing, other processes may ask for snapshots of it (disk/live.h). */
-struct blk_store *blk_image_open(
-    const char *path, bool read_only, struct err *err);
-
-/* The image of such a store, which stays its own; NULL: it is another one. */
-struct disk *blk_image_disk(const struct blk_store *store);
+ * writing, other processes may ask for snapshots of it (disk/live.h), which a
+ * thread takes that enters the sandbox, if there is one. */
+struct blk_store *blk_image_open(const char *path, bool read_only,
+    const struct sandbox *sandbox, struct err *err);
 
 #endif

@@ -252,8 +252,6 @@ struct board_kind {
 	void (*settle)(struct virtio_device *device);
 	/* What it left to the loop's thread.  Without the lock. */
 	void (*work)(struct virtio_device *device);
-	/* What it is besides a virtio device.  With the lock. */
-	void (*archive)(struct virtio_device *device, struct archive *a);
 };
 
 static unsigned int
@@ -310,7 +308,8 @@ init_disk(struct virtio_device *device, const struct parts *parts,
 	struct virtio_blk_setup setup = { .name = name,
 		.id = disk->id,
 		.store = disk->image
-		    ? blk_image_open(disk->path, disk->read_only, err)
+		    ? blk_image_open(disk->path, disk->read_only,
+			  parts->machine->sandbox, err)
 		    : blk_file_open(disk->path, disk->read_only, err),
 		.machine = parts->machine };
 
@@ -412,12 +411,6 @@ work_console(struct virtio_device *device)
 	virtio_console_work((struct virtio_console *)device);
 }
 
-static void
-archive_console(struct virtio_device *device, struct archive *a)
-{
-	virtio_console_archive((struct virtio_console *)device, a);
-}
-
 /* In the order of their slots. */
 static const struct board_kind kinds[] = {
 	{ sizeof(struct virtio_net), VIRTIO_NET_CLASS, count_nics, init_nic,
@@ -429,8 +422,7 @@ static const struct board_kind kinds[] = {
 	{ sizeof(struct virtio_balloon), VIRTIO_BALLOON_CLASS, count_balloons,
 	    init_balloon, fini_balloon, .leave = NULL },
 	{ sizeof(struct virtio_console), VIRTIO_CONSOLE_CLASS, count_consoles,
-	    init_console, fini_console, .work = work_console,
-	    .archive = archive_console },
+	    init_console, fini_console, .work = work_console },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -489,6 +481,7 @@ board_init(struct board *board, const struct vm_config *config,
 
 	memset(board, 0, sizeof(*board));
 	machine_init(&board->machine, memory, ask, arg);
+	board->machine.sandbox = config->sandbox;
 	pci_init(&board->pci, &board->machine);
 	board->virtual_clock = config->virtual_clock;
 	for (unsigned int i = 0; i < BOARD_COMS; i++)
@@ -522,10 +515,10 @@ board_fini(struct board *board)
 }
 
 struct blk_store *
-board_disk(const struct board *board, unsigned int n)
+board_first_disk(const struct board *board)
 {
 	for (unsigned int i = 0; i < board->ndevices; i++)
-		if (board->device[i].kind->init == init_disk && n-- == 0)
+		if (board->device[i].kind->init == init_disk)
 			return ((struct virtio_blk *)board->device[i].device)
 			    ->store;
 	return NULL;
@@ -576,12 +569,4 @@ board_work(struct board *board)
 	for (unsigned int i = 0; i < board->ndevices; i++)
 		if (board->device[i].kind->work != NULL)
 			board->device[i].kind->work(board->device[i].device);
-}
-
-void
-board_archive_device(struct board_device *device, struct archive *a)
-{
-	virtio_pci_archive(&device->pci, a);
-	if (device->kind->archive != NULL)
-		device->kind->archive(device->device, a);
 }

@@ -107,7 +107,11 @@ vm_open(struct kvm_vm *vm, const struct engine_config *config, struct err *err)
 {
 	uint64_t identity = IDENTITY_PAGE;
 
-	vm->dev_fd = open_kvm(err);
+	vm->dev_fd = config->prepared_fd > 0
+	    ? fcntl(config->prepared_fd, F_DUPFD_CLOEXEC, 3)
+	    : open_kvm(err);
+	if (vm->dev_fd < 0 && config->prepared_fd > 0)
+		return err_sys(err, -errno, NULL, "kvm: /dev/kvm");
 	if (vm->dev_fd < 0)
 		return vm->dev_fd;
 	/* EINTR: the kernel wants it again when a signal came. */
@@ -378,6 +382,7 @@ const struct engine engine_kvm = {
 	.name = "kvm",
 	.probe = probe,
 	.has_chips = true,
+	.prepare = open_kvm,
 	.vm_new = vm_new,
 	.vm_free = vm_free,
 	.cpu_new = cpu_new,

@@ -16,6 +16,7 @@
 #include "vmm/engine.h"
 #include "vmm/engine_io.h"
 #include "vmm/memory.h"
+#include "vmm/porter.h"
 
 /* What a guest, or the outside, may ask for.  The first one counts. */
 enum machine_request {
@@ -39,6 +40,10 @@ struct machine {
 	void *arg;
 	uint64_t slots[ENGINE_MSI_SLOTS / 64]; /* in use */
 	struct engine_io io; /* the buses, for engines that call back */
+	/* What devices' threads enter, and who connects for them from within;
+	 * NULL: the process is not confined. */
+	const struct sandbox *sandbox;
+	struct porter *porter;
 };
 
 /* ask may be NULL. */

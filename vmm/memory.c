@@ -53,6 +53,8 @@ memory_init(struct memory *memory, uint64_t size_bytes, struct err *err)
 	    size_bytes < MEMORY_HOLE_START ? size_bytes : MEMORY_HOLE_START;
 	/* A crash of ours is not to write the guest's secrets to a core. */
 	madvise(base, size_bytes, MADV_DONTDUMP);
+	/* Nor has a process that it starts any use for them. */
+	madvise(base, size_bytes, MADV_DONTFORK);
 	return 0;
 }
 

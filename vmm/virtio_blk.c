@@ -487,6 +487,7 @@ blk_thread(void *arg)
 	struct virtio_blk *blk = me->blk;
 	struct request request;
 
+	sandbox_enter(blk->machine->sandbox, SANDBOX_DISK, NULL, 0);
 	pthread_mutex_lock(&blk->lock);
 	while (!blk->quit) {
 		if (blk->paused) {

@@ -243,10 +243,8 @@ net_pause(struct virtio_device *device)
 {
 	struct virtio_net *net = net_of(device);
 
-	pthread_mutex_lock(net->lock);
 	if (!take_back(net))
 		find_bases(net);
-	pthread_mutex_unlock(net->lock);
 }
 
 static void
@@ -505,7 +503,10 @@ try_again(void *arg)
 {
 	struct virtio_net *net = arg;
 	struct vhost_front front = { .fd = -1 };
-	int fd = vhost_front_connect(net->socket), r;
+	struct porter *porter = net->machine->porter;
+	int fd = porter != NULL ? porter_connect(porter, net->socket)
+				: vhost_front_connect(net->socket);
+	int r;
 
 	r = fd < 0 ? fd : talk(net, fd, &front, NULL);
 	pthread_mutex_lock(net->lock);

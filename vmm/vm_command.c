@@ -28,7 +28,6 @@
 
 static const char usage[] =
     "usage: lanyard vm [OPTION]...\n"
-    "       lanyard vm save [--stop] SOCKET NAME\n"
     "\n"
     "Runs one virtual machine until it powers off or is told to stop.\n"
     "\n"
@@ -70,15 +69,8 @@ static const char usage[] =
     "  --virtio-console PATH\n"
     "                      a console more, hvc0 for Linux, on a Unix socket\n"
     "  --console-log FILE  what the guest writes to COM1, too\n"
-    "  --tsc-host          time-stamp counters run as fast as on this host's\n"
-    "                      KVM, which may have no other: for a checkpoint "
-    "that\n"
-    "                      is to go on there\n"
-    "  --control PATH      Unix socket for lanyard vm save\n"
-    "  --checkpoints DIR   where a VM without disks that it writes has its\n"
-    "                      checkpoints; those with disks are beside them\n"
-    "  --restore NAME      begins at that checkpoint; the VM's name, memory,\n"
-    "                      CPUs and devices have to be what they were\n"
+    "  --no-sandbox        keeps all rights that the process has, for "
+    "debugging\n"
     "  --die-with-parent   ends when the process that started it does\n"
     "  --verbose           says what happens\n"
     "  --help\n"
@@ -107,10 +99,7 @@ enum {
 	O_AGENT,
 	O_CONSOLE_LOG,
 	O_VIRTIO_CONSOLE,
-	O_TSC_HOST,
-	O_CONTROL,
-	O_CHECKPOINTS,
-	O_RESTORE,
+	O_NO_SANDBOX,
 	O_DIE_WITH_PARENT,
 	O_VERBOSE,
 	O_HELP,
@@ -137,10 +126,7 @@ static const struct option options[] = {
 	{ "agent", required_argument, NULL, O_AGENT },
 	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
 	{ "virtio-console", required_argument, NULL, O_VIRTIO_CONSOLE },
-	{ "tsc-host", no_argument, NULL, O_TSC_HOST },
-	{ "control", required_argument, NULL, O_CONTROL },
-	{ "checkpoints", required_argument, NULL, O_CHECKPOINTS },
-	{ "restore", required_argument, NULL, O_RESTORE },
+	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
 	{ "help", no_argument, NULL, O_HELP },
@@ -316,8 +302,14 @@ read_port(const char *text, uint16_t *port, struct err *err)
 	return 0;
 }
 
+/* What is not wanted. */
+struct wishes {
+	bool no_rng, no_sandbox;
+};
+
 static int
-read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
+read_option(int option, struct vm_config *config, struct wishes *wishes,
+    struct err *err)
 {
 	uint64_t n;
 
@@ -348,17 +340,14 @@ read_option(int option, struct vm_config *config, bool *no_rng, struct err *err)
 		config->balloon = true;
 		return read_size(
 		    "balloon", optarg, 0, &config->balloon_bytes, err);
-	case O_NO_RNG: *no_rng = true; break;
+	case O_NO_RNG: wishes->no_rng = true; break;
+	case O_NO_SANDBOX: wishes->no_sandbox = true; break;
 	case O_CONSOLE:
 		config->console = strcmp(optarg, "-") == 0 ? NULL : optarg;
 		break;
 	case O_AGENT: config->agent = optarg; break;
 	case O_VIRTIO_CONSOLE: config->virtio_console = optarg; break;
 	case O_CONSOLE_LOG: config->console_log = optarg; break;
-	case O_TSC_HOST: config->tsc_host = true; break;
-	case O_CONTROL: config->control = optarg; break;
-	case O_CHECKPOINTS: config->checkpoints = optarg; break;
-	case O_RESTORE: config->restore = optarg; break;
 	case O_DIE_WITH_PARENT: prctl(PR_SET_PDEATHSIG, SIGTERM); break;
 	case O_VERBOSE: log_set_level(LOG_INFO); break;
 	default: /* getopt has said what is wrong */
@@ -383,9 +372,9 @@ name_cards(struct vm_config *config)
 
 /* 1: --help was printed. */
 static int
-read_options(int argc, char **argv, struct vm_config *config, struct err *err)
+read_options(int argc, char **argv, struct vm_config *config,
+    struct wishes *wishes, struct err *err)
 {
-	bool no_rng = false;
 	int option, r;
 
 	optind = 0; /* our caller may have used getopt */
@@ -394,7 +383,7 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 			fputs(usage, stdout);
 			return 1;
 		}
-		r = read_option(option, config, &no_rng, err);
+		r = read_option(option, config, wishes, err);
 		if (r < 0)
 			return r;
 	}
@@ -404,7 +393,8 @@ read_options(int argc, char **argv, struct vm_config *config, struct err *err)
 	name_cards(config);
 	config->from_disk = config->kernel == NULL && config->ndisks > 0;
 	/* The tiny guest has its own way to find numbers to begin with. */
-	config->rng = (config->kernel != NULL || config->from_disk) && !no_rng;
+	config->rng =
+	    (config->kernel != NULL || config->from_disk) && !wishes->no_rng;
 	if (config->memory_bytes == 0)
 		config->memory_bytes =
 		    config->from_disk ? MEMORY_DISK : MEMORY_TINY;
@@ -418,6 +408,29 @@ is_bad_use(int r)
 	return r == -EINVAL || r == -ENOEXEC || r == -ENAMETOOLONG;
 }
 
+/* Runs it, confined unless that is not wanted. */
+static int
+run(struct vm_config *config, const struct wishes *wishes, struct err *err)
+{
+	struct sandbox *sandbox = NULL;
+	enum vm_end end;
+	int r;
+
+	if (wishes->no_sandbox) {
+		log_warn("NO SANDBOX: a guest that takes this process over has "
+			 "all rights of uid %d; leave out --no-sandbox",
+		    (int)getuid());
+	} else {
+		sandbox = sandbox_new(sandbox_sanitized, err);
+		if (sandbox == NULL)
+			return -ENOMEM;
+	}
+	config->sandbox = sandbox;
+	r = vm_run(config, &end, err);
+	sandbox_free(sandbox);
+	return r;
+}
+
 int
 vm_command(int argc, char **argv)
 {
@@ -425,13 +438,11 @@ vm_command(int argc, char **argv)
 	struct vm_config config = {
 		.name = "vm", .engine = "auto", .cmdline = "", .vcpus = 1
 	};
+	struct wishes wishes = { false, false };
 	struct err err = { "" };
-	enum vm_end end;
 	int r;
 
-	if (argc > 1 && strcmp(argv[1], "save") == 0)
-		return vm_save_command(argc - 1, argv + 1);
-	r = read_options(argc, argv, &config, &err);
+	r = read_options(argc, argv, &config, &wishes, &err);
 	if (r > 0)
 		return 0;
 	snprintf(prefix, sizeof(prefix), "vm %s: ", config.name);
@@ -441,7 +452,7 @@ vm_command(int argc, char **argv)
 		close_range(3, ~0u, 0);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		signal(SIGPIPE, SIG_IGN);
-		r = vm_run(&config, &end, &err);
+		r = run(&config, &wishes, &err);
 	}
 	if (r >= 0)
 		return r;

@@ -42,7 +42,7 @@ rig_open(struct rig *r, int letters)
 	r->set = disk_set_new();
 	r->disk = disk_open(r->set, r->image, DISK_WRITE, &code, &err);
 	assert_non_null(r->disk);
-	r->live = live_new(r->disk, &err);
+	r->live = live_new(r->disk, NULL, NULL, &err);
 	assert_non_null(r->live);
 }
 

@@ -1,4 +1,4 @@
-/* libs: vmm/virtio_rng.c vmm/virtio_balloon.c vmm/virtio_console.c vmm/virtio_net.c vmm/virtq.c vmm/virtio.c vmm/memory.c vmm/machine.c vmm/bus.c net base */
+/* libs: vmm/virtio_rng.c vmm/virtio_balloon.c vmm/virtio_console.c vmm/virtio_net.c vmm/sandbox.c vmm/porter.c vmm/virtq.c vmm/virtio.c vmm/memory.c vmm/machine.c vmm/bus.c net base */
 /*
  * The devices that the loop's thread serves, whose queues are the input's: the
  * first byte says which device, the second which features.  No byte of memory

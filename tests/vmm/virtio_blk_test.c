@@ -1112,7 +1112,7 @@ an_image_is_a_disk_over_its_backing_file(void **state)
 	memset(a, 'a', sizeof(a));
 	assert_int_equal(pwrite(rig->fd, a, 512, 4096), 512);
 	assert_int_equal(disk_create(top, &options, NULL), 0);
-	store = blk_image_open(top, false, NULL);
+	store = blk_image_open(top, false, NULL, NULL);
 	assert_non_null(store);
 	assert_int_equal(store->bytes, (1 << 20) + 512);
 	assert_int_equal(store->ops->read(store, &to, 1, 4096), 0);
@@ -1122,7 +1122,7 @@ an_image_is_a_disk_over_its_backing_file(void **state)
 	assert_int_equal(store->ops->flush(store), 0);
 	store->ops->close(store);
 
-	store = blk_image_open(top, true, NULL);
+	store = blk_image_open(top, true, NULL, NULL);
 	assert_non_null(store);
 	assert_int_equal(store->ops->read(store, &to, 1, 4096), 0);
 	assert_true(b[0] == 0 && b[511] == 0 && b[512] == 'a');
@@ -1152,7 +1152,7 @@ what_a_file_is_does_not_depend_on_what_it_holds(void **state)
 	store->ops->close(store);
 	assert_int_equal(truncate(rig->path, 0), 0);
 	assert_int_equal(truncate(rig->path, 4096), 0);
-	assert_null(blk_image_open(rig->path, true, &err));
+	assert_null(blk_image_open(rig->path, true, NULL, &err));
 	assert_non_null(strstr(err.text, "not a qcow2 image"));
 }
 
