@@ -296,7 +296,7 @@ read_options(struct player *p, const char *rest, struct err *err)
 	p->forever = repeat == 0;
 	p->repeat = repeat != 0 ? repeat - 1 : 0;
 	p->start_ns = loop_now_ns(p->loop) + wait_ms * NS_PER_MS;
-	if (strcmp(p->at.place, "-") == 0 || p->at.place[0] == '\0')
+	if (strcmp(p->at.place, "-") == 0 || p->at.place[0] == '\0') /* ?... */
 		return err_set(
 		    err, -EINVAL, "%s: pcap: names no file", p->port.name);
 	return 0;

@@ -324,7 +324,7 @@ what_cannot_be_played_is_told(void **state)
 		const char *locator, *says;
 	} cases[] = {
 		{ "pcap:/nowhere/x", "cannot open" },
-		{ "pcap:", "names no file" },
+		{ "pcap:", "names nothing; use pcap:FILE" },
 		{ "pcap:-", "names no file" },
 		{ "pcap:/etc/hostname", "not a capture" },
 		{ "pcap:x?speed=0", "speed=0: use a number" },
