@@ -24,7 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/kvm.h"
+#include "vmm/kvm_fallback.h"
 
 #define KVM_API       12
 #define TSS_ADDRESS   0xfffbd000u /* three pages that VMX needs, in the hole */
@@ -98,6 +98,7 @@ vm_free(struct engine_vm *evm)
 	if (vm->dev_fd >= 0)
 		close(vm->dev_fd);
 	free(vm->cpuid);
+	kvm_fallback_free(vm);
 	pthread_mutex_destroy(&vm->route_lock);
 	free(vm);
 }
@@ -149,6 +150,7 @@ vm_new(const struct engine_config *config, struct err *err)
 		.chips = config->chips,
 		.ncpus = config->ncpus };
 	pthread_mutex_init(&vm->route_lock, NULL);
+	kvm_fallback_init(vm, config);
 	sigaction(kick_signal(), &action, NULL);
 	if (vm_open(vm, config, err) < 0) {
 		vm_free(&vm->vm);
@@ -214,6 +216,7 @@ cpu_new(struct engine_vm *evm, struct err *err)
 		cpu_free(&cpu->cpu);
 		return NULL;
 	}
+	vm->cpu[vm->made] = cpu;
 	if (++vm->made == vm->ncpus) {
 		/* Nothing of the guest needs it any more. */
 		close(vm->dev_fd);
@@ -241,19 +244,50 @@ failed(struct kvm_cpu *cpu, struct engine_exit *exit, const char *what)
 		err_set(&exit->err, -EIO, "CPU %u: %s", cpu->cpu.id, what);
 }
 
-/* KVM could not go on: with the instruction, when it says which. */
-static void
+/* Has the instruction emulated that KVM could not execute.  False: that cannot
+ * be either, see exit. */
+static bool
+emulate(struct kvm_cpu *cpu, struct engine_exit *exit)
+{
+	const struct kvm_run *run = cpu->run;
+	const uint8_t *bytes = run->emulation_failure.insn_bytes;
+	unsigned int n = 0;
+
+	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+		return false;
+	if (run->emulation_failure.ndata >= 1 &&
+	    run->emulation_failure.flags &
+		KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)
+		n = run->emulation_failure.insn_size;
+	err_clear(&exit->err);
+	switch (kvm_fallback(cpu, bytes, n < 15 ? n : 15, &exit->err)) {
+	case FALLBACK_DONE: return true;
+	case FALLBACK_SHUTDOWN: exit->kind = EXIT_SHUTDOWN; return false;
+	case FALLBACK_UNKNOWN:
+	case FALLBACK_FAILED: break;
+	}
+	return false;
+}
+
+/* KVM could not go on: with the instruction, when it says which.  True: we
+ * could. */
+static bool
 internal_error(struct kvm_cpu *cpu, struct engine_exit *exit)
 {
 	const struct kvm_run *run = cpu->run;
 	char what[192], bytes[3 * 15 + 1] = "";
 
+	exit->kind = EXIT_FAILED;
+	if (emulate(cpu, exit))
+		return true;
+	if (exit->kind == EXIT_SHUTDOWN)
+		return false;
 	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
 		snprintf(what, sizeof(what),
 		    "KVM gave up on the guest (internal error %u)",
 		    run->internal.suberror);
 		failed(cpu, exit, what);
-		return;
+		return false;
 	}
 	if (run->emulation_failure.ndata >= 1 &&
 	    run->emulation_failure.flags &
@@ -267,6 +301,7 @@ internal_error(struct kvm_cpu *cpu, struct engine_exit *exit)
 	    "with%s",
 	    bytes[0] != '\0' ? bytes : " (bytes unknown)");
 	failed(cpu, exit, what);
+	return false;
 }
 
 /* Turns KVM's exit into ours.  False: none of our business, go on. */
@@ -296,7 +331,7 @@ translate(struct kvm_cpu *cpu, struct engine_exit *exit)
 	case KVM_EXIT_SHUTDOWN: exit->kind = EXIT_SHUTDOWN; return true;
 	case KVM_EXIT_IRQ_WINDOW_OPEN: exit->kind = EXIT_WINDOW; return true;
 	case KVM_EXIT_INTR: return false;
-	case KVM_EXIT_INTERNAL_ERROR: internal_error(cpu, exit); return true;
+	case KVM_EXIT_INTERNAL_ERROR: return !internal_error(cpu, exit);
 	case KVM_EXIT_FAIL_ENTRY:
 		snprintf(what, sizeof(what),
 		    "KVM cannot enter the guest (hardware reason 0x%" PRIx64
@@ -313,33 +348,56 @@ translate(struct kvm_cpu *cpu, struct engine_exit *exit)
 	}
 }
 
+/* -errno, or 0. */
+static int
+run_once(struct kvm_cpu *cpu)
+{
+	struct kvm_vm *vm = kvm_of_vm(cpu->cpu.vm);
+	int r;
+
+	kvm_fallback_enter(vm);
+	r = ioctl(cpu->fd, KVM_RUN, 0) == 0 ? 0 : -errno;
+	kvm_fallback_leave(vm);
+	return r;
+}
+
 static void
 cpu_run(struct engine_cpu *ecpu, struct engine_exit *exit)
 {
 	struct kvm_cpu *cpu = kvm_of_cpu(ecpu);
 	char what[96];
+	int r;
 
 	if (!atomic_load(&cpu->has_thread)) {
 		cpu->thread = pthread_self();
 		atomic_store(&cpu->has_thread, true);
 	}
 	for (;;) {
-		if (ioctl(cpu->fd, KVM_RUN, 0) == 0) {
+		r = run_once(cpu);
+		if (r == 0) {
 			if (translate(cpu, exit))
 				return;
-		} else if (errno == EINTR) {
+		} else if (r == -EINTR) {
 			cpu->run->immediate_exit = 0;
 			if (atomic_exchange(&cpu->kicked, false)) {
 				exit->kind = EXIT_INTERRUPTED;
 				return;
 			}
-		} else if (errno != EAGAIN) {
+		} else if (r != -EAGAIN) {
 			snprintf(what, sizeof(what), "KVM cannot run it: %s",
-			    strerror(errno));
+			    strerror(-r));
 			failed(cpu, exit, what);
 			return;
 		}
 	}
+}
+
+void
+kvm_cpu_interrupt(struct kvm_cpu *cpu)
+{
+	*(volatile uint8_t *)&cpu->run->immediate_exit = 1;
+	if (atomic_load(&cpu->has_thread))
+		pthread_kill(cpu->thread, kick_signal());
 }
 
 static void
@@ -348,9 +406,7 @@ cpu_kick(struct engine_cpu *ecpu)
 	struct kvm_cpu *cpu = kvm_of_cpu(ecpu);
 
 	atomic_store(&cpu->kicked, true);
-	*(volatile uint8_t *)&cpu->run->immediate_exit = 1;
-	if (atomic_load(&cpu->has_thread))
-		pthread_kill(cpu->thread, kick_signal());
+	kvm_cpu_interrupt(cpu);
 }
 
 static int

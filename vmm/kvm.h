@@ -2,7 +2,8 @@
  * kvm.h - what the files of the KVM engine share: engine_kvm.c runs CPUs,
  * kvm_irq.c has the interrupt routes, kvm_cpuid.c says what CPU a guest sees,
  * kvm_state.c reads and writes a CPU's state, kvm_chips.c that of the
- * interrupt controllers and timers, kvm_probe.c tries it out.
+ * interrupt controllers and timers, kvm_fallback.c executes what KVM cannot,
+ * kvm_probe.c tries it out.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
@@ -19,6 +20,8 @@ struct kvm_msi_slot {
 	struct msi msi;
 };
 
+struct kvm_fallback;
+
 struct kvm_vm {
 	struct engine_vm vm;
 	int fd;
@@ -30,6 +33,16 @@ struct kvm_vm {
 	uint32_t tsc_khz_wanted;  /* by a state; 0: that is right */
 	pthread_mutex_t route_lock;
 	struct kvm_msi_slot slot[ENGINE_MSI_SLOTS];
+	struct kvm_cpu *cpu[ENGINE_CPUS_MAX];
+	/* kvm_fallback.c */
+	const struct memory *memory;
+	const struct engine_io *io; /* NULL: no devices */
+	pthread_mutex_t fallback_lock;
+	struct kvm_fallback *fallback; /* NULL: not needed yet */
+	pthread_mutex_t inside_lock;
+	pthread_cond_t inside_changed;
+	atomic_uint inside; /* CPUs in KVM_RUN, if there are several ... */
+	atomic_bool alone;  /* ... which are to get out */
 };
 
 struct kvm_cpu {
@@ -71,6 +84,17 @@ int kvm_state_get(
     struct engine_cpu *cpu, struct cpu_state *state, struct err *err);
 int kvm_state_set(
     struct engine_cpu *cpu, const struct cpu_state *state, struct err *err);
+
+/* What one instruction may change, in both directions. */
+int kvm_core_get(struct kvm_cpu *cpu, struct cpu_state *state, struct err *err);
+int kvm_core_set(
+    struct kvm_cpu *cpu, const struct cpu_state *state, struct err *err);
+/* False: there is no such register, or not that value. */
+bool kvm_msr_get(struct kvm_cpu *cpu, uint32_t index, uint64_t *value);
+bool kvm_msr_set(struct kvm_cpu *cpu, uint32_t index, uint64_t value);
+
+/* engine_kvm.c.  Takes it out of KVM_RUN, to come back: not a kick. */
+void kvm_cpu_interrupt(struct kvm_cpu *cpu);
 
 /* kvm_chips.c. */
 int kvm_chips_get(

@@ -260,8 +260,8 @@ xsave_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 
 /* ---- model-specific registers ---- */
 
-static bool
-msr_one_get(struct kvm_cpu *cpu, uint32_t index, uint64_t *value)
+bool
+kvm_msr_get(struct kvm_cpu *cpu, uint32_t index, uint64_t *value)
 {
 	union msr_list list = { .room = { 0 } };
 
@@ -272,18 +272,27 @@ msr_one_get(struct kvm_cpu *cpu, uint32_t index, uint64_t *value)
 	return true;
 }
 
+bool
+kvm_msr_set(struct kvm_cpu *cpu, uint32_t index, uint64_t value)
+{
+	union msr_list list = { .room = { 0 } };
+
+	msr_add(&list, index, value);
+	return ioctl(cpu->fd, KVM_SET_MSRS, &list) == 1;
+}
+
 static int
 msrs_get(struct kvm_cpu *cpu, struct cpu_state *state)
 {
 	for (unsigned int i = 0; i < CPU_MSRS; i++)
 		if (msr_index[i] != MSR_BY_REGISTER &&
-		    msr_one_get(cpu, msr_index[i], &state->msr[i]))
+		    kvm_msr_get(cpu, msr_index[i], &state->msr[i]))
 			state->msr_valid |= 1u << i;
 	for (unsigned int i = 0; i < CPU_MTRR_FIXED; i++)
-		msr_one_get(cpu, mtrr_fixed_index[i], &state->mtrr_fixed[i]);
+		kvm_msr_get(cpu, mtrr_fixed_index[i], &state->mtrr_fixed[i]);
 	for (unsigned int i = 0; i < CPU_MTRR_VARIABLE; i++) {
-		msr_one_get(cpu, MTRR_BASE(i), &state->mtrr_base[i]);
-		msr_one_get(cpu, MTRR_MASK(i), &state->mtrr_mask[i]);
+		kvm_msr_get(cpu, MTRR_BASE(i), &state->mtrr_base[i]);
+		kvm_msr_get(cpu, MTRR_MASK(i), &state->mtrr_mask[i]);
 	}
 	return 0;
 }
@@ -434,13 +443,53 @@ run_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 
 /* ---- the whole ---- */
 
+struct get_part {
+	const char *what;
+	int (*get)(struct kvm_cpu *cpu, struct cpu_state *state);
+};
+
+struct set_part {
+	const char *what;
+	int (*set)(struct kvm_cpu *cpu, const struct cpu_state *state);
+};
+
+static int
+get_parts(const struct get_part *part, unsigned int n, struct kvm_cpu *cpu,
+    struct cpu_state *state, struct err *err)
+{
+	memset(state, 0, sizeof(*state));
+	for (unsigned int i = 0; i < n; i++) {
+		int r = part[i].get(cpu, state);
+
+		if (r < 0)
+			return err_sys(err, r, NULL,
+			    "kvm: cannot read the %s of CPU %u", part[i].what,
+			    cpu->cpu.id);
+	}
+	return 0;
+}
+
+static int
+set_parts(const struct set_part *part, unsigned int n, struct kvm_cpu *cpu,
+    const struct cpu_state *state, struct err *err)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		int r = part[i].set(cpu, state);
+
+		if (r < 0)
+			return err_sys(err, r, NULL,
+			    "kvm: cannot write the %s of CPU %u", part[i].what,
+			    cpu->cpu.id);
+	}
+	return 0;
+}
+
+#define NPARTS(part) (sizeof(part) / sizeof((part)[0]))
+
 int
 kvm_state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 {
-	static const struct {
-		const char *what;
-		int (*get)(struct kvm_cpu *cpu, struct cpu_state *state);
-	} part[] = {
+	static const struct get_part part[] = {
 		{ "registers", regs_get },
 		{ "segments", sregs_get },
 		{ "vector registers", xsave_get },
@@ -449,26 +498,14 @@ kvm_state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 		{ "pending events", events_get },
 	};
 
-	memset(state, 0, sizeof(*state));
-	for (unsigned int i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
-		int r = part[i].get(kvm_of_cpu(ecpu), state);
-
-		if (r < 0)
-			return err_sys(err, r, NULL,
-			    "kvm: cannot read the %s of CPU %u", part[i].what,
-			    ecpu->id);
-	}
-	return 0;
+	return get_parts(part, NPARTS(part), kvm_of_cpu(ecpu), state, err);
 }
 
 int
 kvm_state_set(
     struct engine_cpu *ecpu, const struct cpu_state *state, struct err *err)
 {
-	static const struct {
-		const char *what;
-		int (*set)(struct kvm_cpu *cpu, const struct cpu_state *state);
-	} part[] = {
+	static const struct set_part part[] = {
 		{ "TSC's frequency, which is another one on this host,",
 		    tsc_khz_set },
 		{ "segments", sregs_set },
@@ -485,13 +522,38 @@ kvm_state_set(
 		    "CPU %u: run state %u is not known; use another "
 		    "checkpoint",
 		    ecpu->id, (unsigned int)state->run);
-	for (unsigned int i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
-		int r = part[i].set(kvm_of_cpu(ecpu), state);
+	return set_parts(part, NPARTS(part), kvm_of_cpu(ecpu), state, err);
+}
 
-		if (r < 0)
-			return err_sys(err, r, NULL,
-			    "kvm: cannot write the %s of CPU %u", part[i].what,
-			    ecpu->id);
-	}
-	return 0;
+int
+kvm_core_get(struct kvm_cpu *cpu, struct cpu_state *state, struct err *err)
+{
+	static const struct get_part part[] = {
+		{ "registers", regs_get },
+		{ "segments", sregs_get },
+		{ "vector registers", xsave_get },
+		{ "pending events", events_get },
+	};
+	int r = get_parts(part, NPARTS(part), cpu, state, err);
+
+	/* RDTSCP and RDPID read it. */
+	if (r == 0 &&
+	    kvm_msr_get(
+		cpu, msr_index[CPU_MSR_TSC_AUX], &state->msr[CPU_MSR_TSC_AUX]))
+		state->msr_valid |= 1u << CPU_MSR_TSC_AUX;
+	return r;
+}
+
+int
+kvm_core_set(
+    struct kvm_cpu *cpu, const struct cpu_state *state, struct err *err)
+{
+	static const struct set_part part[] = {
+		{ "segments", sregs_set },
+		{ "vector registers", xsave_set },
+		{ "registers", regs_set },
+		{ "pending events", events_set },
+	};
+
+	return set_parts(part, NPARTS(part), cpu, state, err);
 }

@@ -15,6 +15,10 @@ for engine in kvm emulate; do
 		grep -E ' is ready' "$tmp/log" | tail -n 1 |
 		    sed "s/^[^]]*\] /# figure: engine $engine: /"
 	done
+	sed 's/guest: tiny,/guest: tiny, vcpus: 2,/' nat.yaml >two.yaml
+	"$LANYARD" run --engine $engine two.yaml >"$tmp/log" 2>&1
+	is $? "nat with two CPUs each on engine $engine"
+	note <"$tmp/log"
 done
 
 # What auto is, is settled once for all VMs of a lab, and shown.

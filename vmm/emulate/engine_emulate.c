@@ -33,6 +33,8 @@
 
 #define SLICE_INSNS 20000
 
+#define ONE_ARENA_BYTES (256u << 10) /* of instructions executed one by one */
+
 static struct emu_vm *
 vm_of(struct engine_vm *vm)
 {
@@ -286,19 +288,25 @@ slice_insns(const struct emu_cpu *cpu)
 	return left > SLICE_INSNS ? SLICE_INSNS : (int64_t)left;
 }
 
+/* A handler or a delivery has jumped out. */
+static void
+note_fault(struct emu_cpu *cpu)
+{
+	cpu->faulted = true;
+	cpu->shadow = cpu->shadow_ss = false;
+	cpu->hits = 0;
+	cpu->rip -= cpu->trap_length;
+	cpu->trap_length = 0;
+	if (cpu->delivering)
+		combine(cpu);
+}
+
 static void
 slice(struct emu_cpu *cpu)
 {
 	cpu->slice = cpu->budget = slice_insns(cpu);
-	if (setjmp(cpu->fault) != 0) {
-		cpu->faulted = true;
-		cpu->shadow = cpu->shadow_ss = false;
-		cpu->hits = 0;
-		cpu->rip -= cpu->trap_length;
-		cpu->trap_length = 0;
-		if (cpu->delivering)
-			combine(cpu);
-	}
+	if (setjmp(cpu->fault) != 0)
+		note_fault(cpu);
 	while (!cpu->shutdown) {
 		deliver(cpu);
 		if (wants_out(cpu) || !execute(cpu))
@@ -344,6 +352,45 @@ run(struct engine_cpu *ecpu, struct engine_exit *exit)
 		turn_pass(cpu->vm);
 	}
 	turn_give(cpu->vm);
+}
+
+/* What was decoded is void at once, and thrown away now and then. */
+static void
+forget_code(struct emu_cpu *cpu)
+{
+	struct emu_vm *vm = cpu->vm;
+
+	if (cpu->block != NULL)
+		emu_code_written(vm, cpu->block->phys, cpu->block->bytes);
+	cpu->block = NULL;
+	if (vm->arena_used > ONE_ARENA_BYTES)
+		emu_code_flush(vm);
+}
+
+enum emulate_one
+emulate_one(struct engine_cpu *ecpu)
+{
+	struct emu_cpu *cpu = cpu_of(ecpu);
+	volatile bool unknown = false;
+
+	turn_take(cpu->vm);
+	cpu->slice = cpu->budget = SLICE_INSNS;
+	cpu->block = NULL;
+	if (setjmp(cpu->fault) != 0) {
+		unknown = !cpu->delivering && !cpu->trap &&
+		    cpu->fault_vector == EXC_UD;
+		note_fault(cpu);
+	} else {
+		execute_one(cpu);
+	}
+	while (!unknown && !cpu->shutdown && (cpu->faulted || cpu->trap))
+		deliver(cpu);
+	forget_code(cpu);
+	cpu->slice = cpu->budget = 0;
+	turn_give(cpu->vm);
+	if (unknown)
+		return EMULATE_UNKNOWN;
+	return cpu->shutdown ? EMULATE_SHUTDOWN : EMULATE_DONE;
 }
 
 static uint64_t
