@@ -109,6 +109,12 @@ macnat_reserve(struct macnat *m, const struct ip6_addr *address)
 	return 0;
 }
 
+void
+macnat_reserve_none(struct macnat *m)
+{
+	m->nreserved = 0;
+}
+
 /* ---- reading ---- */
 
 /* DHCP between client and server is found by its ports; in the first fragment,

@@ -58,6 +58,7 @@ void macnat_free(struct macnat *m); /* NULL is fine */
 #define MACNAT_RESERVED_MAX 32
 /* 0, or -ENOSPC. */
 int macnat_reserve(struct macnat *m, const struct ip6_addr *address);
+void macnat_reserve_none(struct macnat *m);
 
 /* The NIC has another address from now on. */
 void macnat_set_nic(struct macnat *m, const struct mac *nic);

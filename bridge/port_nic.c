@@ -43,6 +43,7 @@ struct nic {
 	enum nic_state state;
 	bool lowered; /* by us */
 	struct nic_hook *hook;
+	struct verdict cause[BURST_MAX]; /* of a burst, by the hook */
 	/* Of a burst with a hook: the first bytes of frames, and the rest of
 	 * those that lie in one piece. */
 	uint8_t head[BURST_MAX][NIC_HEAD_BYTES];
@@ -62,6 +63,8 @@ static const struct {
 };
 static_assert(
     sizeof(nic_fsm) / sizeof(nic_fsm[0]) == NIC_NSTATES, "a state has no row");
+
+static const struct port_ops nic_ops;
 
 static struct nic *
 nic_of(const struct port *port)
@@ -152,13 +155,24 @@ hook_in(struct nic *nic, struct burst *burst)
 		enum reason reason = nic->hook->in(nic->hook, frame,
 		    (uint8_t *)(uintptr_t)frame->data, frame->head);
 
-		if (reason != DROP_NONE) {
+		if (reason_is_drop(reason)) {
 			struct burst bad = { .n = 1, .frame = { *frame } };
 
 			port_refuse(&nic->port, &bad, reason);
 			continue;
 		}
 		burst->flags |= frame->flags;
+		if (reason != DROP_NONE) {
+			nic->port.node->count[reason]++;
+			nic->cause[kept] = (struct verdict){
+				.node = nic->port.node,
+				.out = &nic->port,
+				.reason = (uint16_t)reason,
+				.nout = 1,
+				.entry = frame->verdict.entry,
+			};
+			frame->cause = &nic->cause[kept];
+		}
 		burst->frame[kept++] = *frame;
 	}
 	burst->n = kept;
@@ -233,7 +247,7 @@ take(struct port *port, struct burst *burst)
 	struct nic *nic = nic_of(port);
 	struct frame view[BURST_MAX];
 	const struct frame *out[BURST_MAX] = { NULL };
-	enum reason fate[BURST_MAX];
+	enum reason fate[BURST_MAX], said[BURST_MAX];
 	unsigned int of[BURST_MAX], n = 0;
 
 	for (unsigned int i = 0; i < burst->n; i++) {
@@ -245,14 +259,24 @@ take(struct port *port, struct burst *burst)
 			out[n] = &view[i];
 			reason = hook_out(nic, i, &view[i]);
 		}
-		if (reason != DROP_NONE)
+		said[i] = reason;
+		if (reason_is_drop(reason))
 			node_judge(port->node, &burst->frame[i], reason);
 		else
 			of[n++] = i;
 	}
 	raw_send(nic->socket, out, n, fate);
-	for (unsigned int k = 0; k < n; k++)
-		node_judge(port->node, &burst->frame[of[k]], fate[k]);
+	for (unsigned int k = 0; k < n; k++) {
+		unsigned int i = of[k];
+		bool left = fate[k] == REASON_DELIVERED;
+
+		if (!left || said[i] == DROP_NONE) {
+			node_judge(port->node, &burst->frame[i], fate[k]);
+			continue;
+		}
+		node_judge(port->node, &burst->frame[i], said[i]);
+		burst->frame[i].verdict.entry = view[i].verdict.entry;
+	}
 }
 
 enum reason
@@ -269,6 +293,18 @@ port_nic_transmit(struct port *port, const void *bytes, size_t len)
 }
 
 /* ---- the port ---- */
+
+bool
+port_nic_is(const struct port *port)
+{
+	return port->ops == &nic_ops;
+}
+
+const char *
+port_nic_interface(const struct port *port)
+{
+	return nic_of(port)->at.place;
+}
 
 const struct mac *
 port_nic_mac(const struct port *port)

@@ -20,6 +20,9 @@
 
 extern const struct port_kind port_nic;
 
+/* Is port of this kind?  All that follows is for such ports. */
+bool port_nic_is(const struct port *port);
+const char *port_nic_interface(const struct port *port); /* "eth0" */
 /* The interface's own address; it changes when the interface does. */
 const struct mac *port_nic_mac(const struct port *port);
 
@@ -29,8 +32,10 @@ const struct mac *port_nic_mac(const struct port *port);
  *
  * head is a frame's first n bytes, to be written to: all of the frame, or at
  * least NIC_HEAD_BYTES.  The frame's description, which shows these bytes, may
- * be changed too, its length not.  DROP_NONE lets the frame pass; any other
- * reason refuses it.
+ * be changed too, its length not.  DROP_NONE lets the frame pass, and so does a
+ * reason that is no drop: what was done to the frame, which is then the verdict
+ * on one that left, and the cause of one that comes in, with the entry that the
+ * hook leaves in the frame's verdict.  Any other reason refuses it.
  */
 #define NIC_HEAD_BYTES 640 /* so that a DHCP message is whole */
 

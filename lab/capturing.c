@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/port_wifi.h"
+
 size_t
 capturing_name(const char *words, const char **filter)
 {
@@ -49,6 +51,14 @@ each_port(const struct fabric *f, const char *name, size_t n,
 
 	for (unsigned int i = 0; all && i < f->lab->nports && e == 0; i++) {
 		e = each(arg, f->ports[i]);
+		found++;
+	}
+	for (unsigned int i = 0; i < f->lab->nports && e == 0; i++) {
+		struct port *radio = port_wifi_radio(f->ports[i]);
+
+		if (radio == NULL || (!all && !is_meant(radio, name, n)))
+			continue;
+		e = each(arg, radio);
 		found++;
 	}
 	for (unsigned int i = 0; i < f->ncables && e == 0; i++) {

@@ -6,6 +6,7 @@
  *     gw                 all ports of a node
  *     all                every port of routers, VMs, hosts and plugs, and one
  *                        end of every uplink
+ *     air.radio          what passes the radio of a node that has one
  *     bin                frames that ended anywhere, or met an accident on a
  *                        cable (capture.h), on an interface of that name
  */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "bridge/port_wifi.h"
 #include "lab/capturing.h"
 #include "lab/check_tree.h"
 #include "lab/check_vm.h"
@@ -864,7 +865,7 @@ check_filter(struct check *c, const struct lab_item *item, const char *filter)
 {
 	struct err err = { "" };
 
-	if (filter != NULL && filter_check(filter, &err) < 0)
+	if (filter != NULL && filter_check(filter, FILTER_ETHERNET, &err) < 0)
 		problem_add(
 		    c->problems, lab_place(item, "filter"), "%s", err.text);
 }
@@ -883,6 +884,23 @@ is_node(const struct lab *lab, const char *name)
 	return lab_switch(lab, name) != NULL;
 }
 
+/* The radio of a plug, as NODE.radio. */
+static bool
+is_radio(const struct lab *lab, const char *name)
+{
+	for (unsigned int i = 0; i < lab->nplugs; i++) {
+		const struct lab_plug *plug = &lab->plugs[i];
+		size_t n = strlen(plug->item.name);
+
+		if (strncmp(name, plug->item.name, n) == 0 &&
+		    strcmp(name + n, ".radio") == 0)
+			return plug->locator != NULL &&
+			    port_kind_of(port_kinds, plug->locator) ==
+			    &port_wifi;
+	}
+	return false;
+}
+
 /* One place of a capture: capturing.h says how it is named. */
 static void
 check_point(struct check *c, const struct lab_text *at)
@@ -891,13 +909,17 @@ check_point(struct check *c, const struct lab_text *at)
 	const char *filter;
 	size_t n = capturing_name(at->text, &filter);
 	char name[128];
+	bool radio;
 
 	snprintf(name, sizeof(name), "%.*s", (int)n, at->text);
+	radio = is_radio(c->lab, name);
 	if (strcmp(name, CAPTURING_ALL) != 0 &&
 	    strcmp(name, CAPTURE_BIN) != 0 && !is_node(c->lab, name) &&
-	    !lab_has_port(c->lab, name))
+	    !lab_has_port(c->lab, name) && !radio)
 		no_such_port(c, at->node->at, name);
-	if (filter != NULL && filter_check(filter, &err) < 0)
+	if (filter != NULL &&
+	    filter_check(filter, radio ? FILTER_RADIO : FILTER_ETHERNET, &err) <
+		0)
 		problem_add(c->problems, at->node->at, "%s", err.text);
 }
 

@@ -79,7 +79,7 @@ check_words(const char *text, struct err *err)
 }
 
 int
-filter_check(const char *text, struct err *err)
+filter_check(const char *text, int linktype, struct err *err)
 {
 	struct bpf_program program;
 	pcap_t *pcap;
@@ -92,7 +92,7 @@ filter_check(const char *text, struct err *err)
 	e = check_words(text, err);
 	if (e < 0)
 		return e;
-	pcap = pcap_open_dead(DLT_EN10MB, 65535);
+	pcap = pcap_open_dead(linktype, 65535);
 	if (pcap == NULL)
 		return err_set(err, -ENOMEM, "filter: out of memory");
 	if (pcap_compile(pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)

@@ -1,5 +1,5 @@
 /*
- * filter.h - is this an expression that libpcap compiles, for Ethernet?
+ * filter.h - is this an expression that libpcap compiles?
  *
  * Checked before a lab starts, and without looking names up: libpcap would ask
  * the DNS for "host alice".
@@ -11,7 +11,12 @@
 
 #define FILTER_MAX_BYTES 512
 
-/* 0, or -EINVAL with *err saying what is wrong with text. */
-int filter_check(const char *text, struct err *err);
+/* Link types of libpcap. */
+#define FILTER_ETHERNET 1
+#define FILTER_RADIO    127
+
+/* 0, or -EINVAL with *err saying what is wrong with text, for frames of that
+ * link type. */
+int filter_check(const char *text, int linktype, struct err *err);
 
 #endif

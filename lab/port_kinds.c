@@ -1,12 +1,14 @@
 #include "lab/port_kinds.h"
 
 #include "bridge/port_nic.h"
+#include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
 
 const struct port_kind *const port_kinds[] = {
 	&port_tap,
 	&port_vhost,
 	&port_pcap,
+	&port_wifi,
 	&port_nic,
 	&port_qemu,
 	&port_qemu_dgram,

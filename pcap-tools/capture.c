@@ -43,6 +43,7 @@
 #include "pcap-tools/finish.h"
 #include "pcap-tools/names.h"
 #include "pcap-tools/record.h"
+#include "pcap-tools/sink.h"
 
 #define WAKE_BYTES (1u << 20) /* in the ring: not a moment to nap */
 
@@ -361,6 +362,7 @@ describe(struct point *p)
 		.filter =
 		    p->filter != NULL ? filter_expression(p->filter) : NULL,
 		.snaplen_bytes = p->capture->snaplen_bytes,
+		.linktype = port != NULL ? port->linktype : 0,
 	};
 }
 static int
@@ -403,7 +405,8 @@ point_new(
 		return NULL;
 	}
 	if (filter != NULL) {
-		p->filter = filter_new(filter, err);
+		p->filter =
+		    filter_new(filter, port != NULL ? port->linktype : 0, err);
 		if (p->filter == NULL)
 			goto fail;
 	}
@@ -428,8 +431,14 @@ int
 capture_add(
     struct capture *c, struct port *port, const char *filter, struct err *err)
 {
-	struct point *p = point_new(c, port, filter, err);
+	struct point *p;
 
+	if (port->linktype != 0 && sink_kind_of(c->path) == &sink_pcap)
+		return err_set(err, -EINVAL,
+		    "%s: a file of one kind of frames cannot hold those of "
+		    "%s; name it .pcapng",
+		    c->path, port->name);
+	p = point_new(c, port, filter, err);
 	if (p == NULL)
 		return -EINVAL;
 	port_watch(port, &p->watcher);

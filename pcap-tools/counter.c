@@ -138,7 +138,7 @@ counter_new(struct loop *loop, struct port *port, const char *filter,
 		return NULL;
 	}
 	if (filter != NULL) {
-		c->filter = filter_new(filter, err);
+		c->filter = filter_new(filter, port->linktype, err);
 		if (c->filter == NULL) {
 			free(c);
 			return NULL;

@@ -18,10 +18,11 @@ struct filter {
 };
 
 struct filter *
-filter_new(const char *expression, struct err *err)
+filter_new(const char *expression, uint16_t linktype, struct err *err)
 {
 	struct filter *filter = calloc(1, sizeof(*filter));
-	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	pcap_t *pcap =
+	    pcap_open_dead(linktype != 0 ? linktype : DLT_EN10MB, SNAPLEN);
 
 	if (filter == NULL || pcap == NULL)
 		goto no_memory;

@@ -1,5 +1,5 @@
 /*
- * filter.h - libpcap's filter expressions, on Ethernet frames.
+ * filter.h - libpcap's filter expressions.
  */
 #ifndef PCAP_TOOLS_FILTER_H
 #define PCAP_TOOLS_FILTER_H
@@ -12,9 +12,11 @@
 
 struct filter;
 
-/* Compiles expression.  NULL, with a sentence that quotes it, when libpcap
+/* Compiles expression for frames of that link type of libpcap (0: Ethernet).
+ * NULL, with a sentence that quotes it, when libpcap
  * does not understand it. */
-struct filter *filter_new(const char *expression, struct err *err);
+struct filter *filter_new(
+    const char *expression, uint16_t linktype, struct err *err);
 void filter_free(struct filter *filter); /* NULL is fine */
 
 const char *filter_expression(const struct filter *filter);

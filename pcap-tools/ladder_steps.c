@@ -367,7 +367,7 @@ ladder_read(struct ladder_model *model, const char *path,
 	if (most == 0 || most > LADDER_STEPS_MAX)
 		most = LADDER_STEPS_MAX;
 	if (options->filter != NULL) {
-		b->filter = filter_new(options->filter, err);
+		b->filter = filter_new(options->filter, 0, err);
 		e = b->filter == NULL ? -EINVAL : note_journeys(b, path, err);
 	}
 	if (e == 0)

@@ -291,7 +291,7 @@ pcapng_interface(struct writer *w, const struct pcapng_interface *i)
 	static const uint8_t resolution = TSRESOL_NS;
 	struct block b = block_begin(w, BLOCK_INTERFACE);
 
-	wr_le16(w, PCAPNG_ETHERNET);
+	wr_le16(w, i->linktype != 0 ? i->linktype : PCAPNG_ETHERNET);
 	wr_le16(w, 0);
 	wr_le32(w, i->snaplen_bytes);
 	option_text(w, OPT_IF_NAME, i->name);

@@ -37,9 +37,10 @@ struct pcapng_interface {
 	const char *name, *description;
 	const char *filter;     /* a libpcap expression */
 	uint32_t snaplen_bytes; /* 0: no limit */
+	uint16_t linktype;      /* of libpcap; 0: Ethernet */
 };
 
-/* Ethernet, with stamps in nanoseconds. */
+/* With stamps in nanoseconds. */
 void pcapng_interface(struct writer *w, const struct pcapng_interface *i);
 
 /* 4.3.1: what flags may say. */

@@ -163,6 +163,7 @@ struct port {
 	bool down;             /* link down by command */
 	uint8_t accepts;       /* FRAME_TODO bits that take() can do itself */
 	uint32_t mtu_bytes;    /* largest frame that take() accepts, 0: any */
+	uint16_t linktype;     /* of its frames, as libpcap's; 0: Ethernet */
 	struct watcher *watchers;
 	/* Frames and bytes out of and into the node by this port.  out counts
 	 * what was sent, whatever became of it; out_drops of it was refused by

@@ -79,11 +79,15 @@ one(struct wifi_bss *bss, struct wifi_bss *other, int link, const uint8_t *data,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const uint8_t none[1];
 	struct wifi_bss *bss, *other;
-	struct cursor c = cursor(data, size);
+	struct cursor c;
 
+	if (size == 0)
+		data = none;
+	c = cursor(data, size);
 	bss = bss_of(data + (size > 3 ? 3 : 0), size - (size > 3 ? 3 : 0));
-	other = bss_of(NULL, 0);
+	other = bss_of(data, 0);
 	CHECK(bss != NULL && other != NULL);
 	while (cur_left(&c) > 3) {
 		int link =

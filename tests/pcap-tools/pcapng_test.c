@@ -108,12 +108,24 @@ interface_is_these_bytes(void **state)
 		0,
 		0,
 	};
-	struct pcapng_interface i = { "gw.o", "d", "arp", 128 };
+	struct pcapng_interface i = { "gw.o", "d", "arp", 128, 0 };
 	struct writer w = fresh();
 
 	(void)state;
 	pcapng_interface(&w, &i);
 	assert_bytes(&w, want, sizeof(want));
+}
+
+static void
+an_interface_of_another_link_says_so(void **state)
+{
+	struct pcapng_interface i = { .name = "air.radio", .linktype = 127 };
+	struct writer w = fresh();
+	uint8_t *block = w.at;
+
+	(void)state;
+	pcapng_interface(&w, &i);
+	assert_int_equal(block[8] | block[9] << 8, 127);
 }
 
 static void
@@ -318,7 +330,7 @@ long_text_is_cut_between_characters(void **state)
 static void
 block_that_does_not_fit_is_not_begun(void **state)
 {
-	struct pcapng_interface i = { "gw.outside", "port of gw", "arp", 0 };
+	struct pcapng_interface i = { "gw.outside", "port of gw", "arp", 0, 0 };
 	struct pcapng_packet p = { .data = (const uint8_t *)"12345678",
 		.kept_bytes = 8,
 		.len_bytes = 8,
@@ -351,7 +363,7 @@ static void
 largest_blocks_fit_what_is_promised(void **state)
 {
 	char text[PCAPNG_TEXT_MAX + 1];
-	struct pcapng_interface i = { text, text, text, 1 };
+	struct pcapng_interface i = { text, text, text, 1, 0 };
 	struct pcapng_packet p = {
 		.flags = 1,
 		.data = (const uint8_t *)"123",
@@ -382,6 +394,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(section_is_these_bytes),
 		cmocka_unit_test(interface_is_these_bytes),
+		cmocka_unit_test(an_interface_of_another_link_says_so),
 		cmocka_unit_test(packet_is_these_bytes),
 		cmocka_unit_test(packet_without_options_has_no_end_of_options),
 		cmocka_unit_test(statistics_are_these_options),
