@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ask_line.h"
 #include "base/log.h"
 #include "base/unix_listen.h"
 #include "disk/file.h"
@@ -122,17 +123,6 @@ read_request(struct live *live, int fd, char line[LINE_BYTES])
 }
 
 static void
-send_line(int fd, const char *line, int flags)
-{
-	struct iovec iov[] = { { (void *)(uintptr_t)line, strlen(line) },
-		{ (void *)(uintptr_t) "\n", 1 } };
-	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
-
-	if (sendmsg(fd, &message, MSG_NOSIGNAL | flags) < 0)
-		log_debug("snapshots: %s", strerror(errno));
-}
-
-static void
 answer(struct live *live, int fd)
 {
 	const char *disks[] = { live->image };
@@ -151,7 +141,9 @@ answer(struct live *live, int fd)
 			log_info("%s: snapshot taken in %.1f ms", live->image,
 			    (double)(now_us() - began) / 1000);
 	}
-	send_line(fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT);
+	if (ask_line_send(
+		fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT) < 0)
+		log_debug("%s: who asked for a snapshot is gone", live->image);
 }
 
 static void *
@@ -276,22 +268,6 @@ connect_to(const char *image)
 	return fd;
 }
 
-/* Line of an answer; it ends with the connection at the latest. */
-static bool
-read_answer(int fd, char line[LINE_BYTES + 1])
-{
-	size_t at = 0;
-	ssize_t n;
-
-	do {
-		n = recv(fd, line + at, LINE_BYTES - at, 0);
-		at += n > 0 ? (size_t)n : 0;
-	} while ((n > 0 || (n < 0 && errno == EINTR)) && at < LINE_BYTES);
-	line[at] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return at > 0;
-}
-
 int
 live_ask_snapshot(const char *image, const char *name, struct err *err)
 {
@@ -306,8 +282,7 @@ live_ask_snapshot(const char *image, const char *name, struct err *err)
 		error = err_set(err, -EINVAL,
 		    "%s: this cannot be the name of a snapshot", image);
 	} else {
-		send_line(fd, request, 0);
-		if (!read_answer(fd, line))
+		if (ask_line(fd, request, line, sizeof(line)) < 0)
 			error = err_set(err, -EPIPE,
 			    "%s: whoever has it open hung up", image);
 		else if (strcmp(line, "ok") == 0)

@@ -28,10 +28,17 @@ struct agent_calls {
 	void (*done)(void *arg, int status);
 };
 
+#define AGENT_QUESTION_BYTES 32
+
 struct agent {
 	const struct agent_calls *calls;
 	void *arg;
 	bool ready, busy;
+	/* A guest whose start was not seen: the question that it was asked, how
+	 * much of it has come back, and whether all of it has. */
+	bool adopting, asked, echoed;
+	char question[AGENT_QUESTION_BYTES];
+	size_t echo;
 	bool in_record; /* between RS and the end of its line */
 	char record[16];
 	size_t record_len; /* sizeof(record): too long */
@@ -47,6 +54,11 @@ void agent_feed(struct agent *agent, const char *bytes, size_t len);
 /* A command was sent: what comes now is its output.  The agent must be ready
  * and not busy. */
 void agent_started(struct agent *agent);
+
+/* The guest has started long ago and may be running a command.  Returns what to
+ * send: when the answer has come, it is ready.  number is one that no other
+ * question has had. */
+const char *agent_adopt(struct agent *agent, uint64_t number);
 
 /* Can this be sent as a command?  One line of printable text, or UTF-8. */
 bool agent_can_run(const char *command);

@@ -15,6 +15,8 @@ const struct command *const commands[] = {
 	&command_show,
 	&command_exec,
 	&command_console,
+	&command_checkpoint,
+	&command_restore,
 	&command_set,
 	&command_explain,
 	&command_capture,

@@ -17,6 +17,7 @@
 #include "lab/nearest.h"
 #include "lab/output.h"
 #include "lab/request.h"
+#include "lab/rundir.h"
 #include "lab/tree_change.h"
 #include "pcap-tools/capture.h"
 
@@ -37,6 +38,7 @@ struct client {
 	size_t rest_len;
 	struct capture *capture;
 	struct rehearsal *rehearsal;
+	struct guest *restoring;
 };
 
 struct control {
@@ -384,31 +386,38 @@ command_done(void *arg, int status)
 		client_free(c);
 }
 
+static struct guest *
+find_vm(struct client *c, const char *name, struct err *err)
+{
+	struct guests *guests = c->control->config.guests;
+	struct guest *g = guests != NULL ? guests_find(guests, name) : NULL;
+	struct nearest near;
+
+	if (g != NULL)
+		return g;
+	nearest_init(&near, name);
+	for (unsigned int i = 0; guests != NULL && i < guests->lab->nvms; i++)
+		nearest_try(&near, guests->lab->vms[i].item.name);
+	err_set(err, -ENOENT, "VM \"%.40s\" is not in this lab; %s%s%s", name,
+	    near.best != NULL ? "did you mean \""
+			      : "\"lanyard show LAB vms\" lists them",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+	return NULL;
+}
+
 /* True if the request's text stays in use. */
 static bool
 call_exec(struct client *c, const struct request *r)
 {
-	struct guests *guests = c->control->config.guests;
-	struct guest *g = guests != NULL ? guests_find(guests, r->node) : NULL;
 	struct err err = { "" };
-	struct nearest near;
+	struct guest *g = find_vm(c, r->node, &err);
 
-	nearest_init(&near, r->node);
-	for (unsigned int i = 0;
-	     g == NULL && guests != NULL && i < guests->lab->nvms; i++)
-		nearest_try(&near, guests->lab->vms[i].item.name);
-	if (g == NULL)
-		err_set(&err, -ENOENT,
-		    "VM \"%.40s\" is not in this lab; %s%s%s", r->node,
-		    near.best != NULL ? "did you mean \""
-				      : "\"lanyard show LAB vms\" lists them",
-		    near.best != NULL ? near.best : "",
-		    near.best != NULL ? "\"?" : "");
-	else if (strlen(r->run) > 1000 || r->run[0] == '\0' ||
-	    !agent_can_run(r->run))
+	if (g != NULL &&
+	    (strlen(r->run) > 1000 || r->run[0] == '\0' ||
+		!agent_can_run(r->run)))
 		err_set(&err, -EINVAL,
 		    "a command is one line of at most 1000 printable letters");
-	else if (g->state == VM_GONE)
+	else if (g != NULL && g->state == VM_GONE)
 		err_set(&err, -ESRCH, "VM \"%s\" is not running", r->node);
 	if (err.text[0] != '\0') {
 		reply_error(c, &err);
@@ -423,6 +432,60 @@ call_exec(struct client *c, const struct request *r)
 	};
 	job_ask(&c->job, g);
 	return true;
+}
+
+/* ---- checkpoints ---- */
+
+/* Where a VM listens: it makes its checkpoints itself. */
+static void
+call_vm(struct client *c, const struct request *r)
+{
+	struct err err = { "" };
+	struct guest *g = find_vm(c, r->node, &err);
+	char path[RUNDIR_BYTES];
+
+	if (g == NULL) {
+		reply_error(c, &err);
+		return;
+	}
+	snprintf(
+	    path, sizeof(path), "%s/%s.ctl", g->all->dir, g->vm->item.name);
+	reply(c,
+	    json_pack("{s:b,s:s,s:s}", "ok", 1, "state", guest_state_name(g),
+		"control", path));
+}
+
+static void
+vm_restored(void *arg, bool ok)
+{
+	struct client *c = arg;
+	char text[ERR_MAX_BYTES];
+	struct err err = { "" };
+
+	if (ok)
+		reply(c, json_pack("{s:b}", "ok", 1));
+	else
+		err_set(&err, -EIO, "%s",
+		    guest_epitaph(c->restoring, text, sizeof(text)));
+	if (!ok)
+		reply_error(c, &err);
+	c->restoring = NULL;
+	take_requests(c);
+	if (c->broken)
+		client_free(c);
+}
+
+static void
+call_restore(struct client *c, const struct request *r)
+{
+	struct err err = { "" };
+	struct guest *g = find_vm(c, r->node, &err);
+
+	if (g == NULL ||
+	    guest_restore(g, r->checkpoint, vm_restored, c, &err) < 0)
+		reply_error(c, &err);
+	else
+		c->restoring = g;
 }
 
 /* ---- explain ---- */
@@ -471,6 +534,8 @@ take_line(struct client *c, const char *line, size_t len)
 	case REQUEST_SET: call_set(c, &r); break;
 	case REQUEST_CAPTURE: call_capture(c, &r); break;
 	case REQUEST_EXPLAIN: call_explain(c, &r); break;
+	case REQUEST_VM: call_vm(c, &r); break;
+	case REQUEST_RESTORE: call_restore(c, &r); break;
 	case REQUEST_EXEC:
 		if (call_exec(c, &r))
 			return;
@@ -489,7 +554,8 @@ take_line(struct client *c, const char *line, size_t len)
 static bool
 is_idle(const struct client *c)
 {
-	return c->job.guest == NULL && c->rehearsal == NULL;
+	return c->job.guest == NULL && c->rehearsal == NULL &&
+	    c->restoring == NULL;
 }
 
 static void
@@ -523,6 +589,8 @@ static void
 client_free(struct client *c)
 {
 	job_cancel(&c->job);
+	if (c->restoring != NULL)
+		guest_forget(c->restoring, c);
 	rehearsal_cancel(c->rehearsal);
 	request_free(&c->request);
 	if (c->capture != NULL)

@@ -28,6 +28,7 @@
 
 #include "base/log.h"
 #include "lab/vm_args.h"
+#include "vmm/vm_control.h"
 
 #define RETRY_MIN_NS (2 * NS_PER_MS)
 #define RETRY_MAX_NS (50 * NS_PER_MS)
@@ -53,7 +54,7 @@ not_busy(struct guest *g)
 static void
 set_state(struct guest *g, enum guest_state to)
 {
-	assert(g->state != VM_GONE);
+	assert(g->state != VM_GONE || to == VM_STARTING);
 	if (to != VM_STARTING)
 		not_busy(g);
 	if (to == VM_READY && g->state != VM_READY)
@@ -199,6 +200,8 @@ static const struct agent_calls agent_calls = {
 
 /* ---- the agent's socket ---- */
 
+static void start_again(struct guest *g);
+
 static void
 disconnect(struct guest *g)
 {
@@ -223,29 +226,100 @@ readable(void *arg, unsigned int events)
 		disconnect(g); /* SIGCHLD tells the rest */
 }
 
+/* To one of its sockets.  -1: it is not there yet. */
+static int
+connect_to(const struct guest *g, const char *which)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%.60s/%.20s.%s",
+	    g->all->dir, g->vm->item.name, which);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+tell_restored(struct guest *g, bool ok)
+{
+	void (*restored)(void *arg, bool ok) = g->restored;
+
+	g->restoring = false;
+	g->restored = NULL;
+	if (restored != NULL)
+		restored(g->restored_arg, ok);
+}
+
+/* Its agent may be in the middle of anything. */
+static void
+adopt(struct guest *g)
+{
+	const char *question;
+
+	if (g->restore == NULL)
+		return;
+	question = agent_adopt(&g->agent, loop_now_ns(g->all->loop));
+	if (send_all(g, question, strlen(question)) < 0)
+		log_warn("%s: its agent takes no commands", g->vm->item.name);
+}
+
 /* 0, or -EAGAIN if it is not there yet. */
 static int
 connect_agent(struct guest *g)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	struct err err = { "" };
-	int fd;
+	int fd = connect_to(g, "agent");
 
-	snprintf(to.sun_path, sizeof(to.sun_path), "%.60s/%.20s.agent",
-	    g->all->dir, g->vm->item.name);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -EAGAIN;
-	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
-		close(fd);
-		return -EAGAIN;
-	}
 	g->fd = fd;
 	g->watch =
 	    loop_watch_new(g->all->loop, fd, LOOP_READ, readable, g, &err);
-	if (g->watch != NULL)
+	if (g->watch != NULL) {
+		adopt(g);
 		return 0;
+	}
 	log_error("%s", err.text);
+	disconnect(g);
+	return -EAGAIN;
+}
+
+/* It has answered, and so it runs; or it hung up, and SIGCHLD tells the rest. */
+static void
+answered(void *arg, unsigned int events)
+{
+	struct guest *g = arg;
+	char byte;
+	ssize_t n = recv(g->fd, &byte, 1, MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	disconnect(g);
+	if (n <= 0)
+		return;
+	tell_restored(g, true);
+	loop_timer_set(&g->retry, loop_now_ns(g->all->loop));
+}
+
+/* Asks the process whether it could restore the VM.  0, or -EAGAIN. */
+static int
+ask_process(struct guest *g)
+{
+	static const char here[] = VM_CONTROL_HERE "\n";
+
+	g->fd = connect_to(g, "ctl");
+	if (g->fd < 0)
+		return -EAGAIN;
+	g->watch =
+	    loop_watch_new(g->all->loop, g->fd, LOOP_READ, answered, g, NULL);
+	if (g->watch != NULL && send_all(g, here, strlen(here)) == 0)
+		return 0;
 	disconnect(g);
 	return -EAGAIN;
 }
@@ -256,11 +330,16 @@ retry(void *arg)
 	struct guest *g = arg;
 	uint64_t now = loop_now_ns(g->all->loop), wait = RETRY_MIN_NS;
 
+	if (g->state == VM_GONE && g->restored != NULL) {
+		start_again(g);
+		return;
+	}
 	if (g->state == VM_GONE) {
 		fail_all(g);
 		return;
 	}
-	if (g->fd >= 0 || connect_agent(g) == 0)
+	if (g->fd >= 0 ||
+	    (g->restoring ? ask_process(g) : connect_agent(g)) == 0)
 		return;
 	wait += (now - g->started_ns) / 16;
 	if (now - g->started_ns > STARTING_NS)
@@ -316,6 +395,9 @@ start(struct guest *g, struct err *err)
 
 	if (e < 0)
 		return e;
+	g->restoring = g->restore != NULL;
+	if (g->restoring)
+		vm_args_restore(&args, g->restore);
 	snprintf(log, sizeof(log), "%s/%s.log", g->all->dir, g->vm->item.name);
 	g->started_ns = loop_now_ns(g->all->loop);
 	fflush(NULL);
@@ -366,6 +448,32 @@ start_more(void *arg)
 }
 
 static void
+gone(struct guest *g)
+{
+	set_state(g, VM_GONE);
+	fail_all(g);
+	tell_restored(g, false);
+}
+
+/* At a checkpoint, now that there is no process. */
+static void
+start_again(struct guest *g)
+{
+	struct err err = { "" };
+
+	fail_all(g);
+	agent_init(&g->agent, &agent_calls, g);
+	if (start(g, &err) == 0)
+		return;
+	log_error("%s", err.text);
+	g->status = 127 << 8; /* as if it could not be executed */
+	if (g->state == VM_GONE)
+		tell_restored(g, false);
+	else
+		gone(g);
+}
+
+static void
 reap(void *arg, unsigned int events)
 {
 	struct guests *all = arg;
@@ -378,13 +486,54 @@ reap(void *arg, unsigned int events)
 			continue;
 		g->pid = 0;
 		/* What it said last is still in the socket. */
-		for (unsigned int k = 0; k < 64 && g->fd >= 0; k++)
+		for (unsigned int k = 0; k < 64 && g->fd >= 0 && !g->restoring;
+		     k++)
 			readable(g, LOOP_READ);
 		disconnect(g);
 		loop_timer_unset(&g->retry);
-		set_state(g, VM_GONE);
-		fail_all(g);
+		if (g->restored != NULL && !g->restoring)
+			start_again(g);
+		else
+			gone(g);
 	}
+}
+
+int
+guest_restore(struct guest *g, const char *name,
+    void (*restored)(void *arg, bool ok), void *arg, struct err *err)
+{
+	char *copy;
+
+	if (g->state == VM_WAITING || g->restored != NULL || g->restoring)
+		return err_set(err, -EBUSY,
+		    "VM \"%s\" is just being started; try again",
+		    g->vm->item.name);
+	copy = strdup(name);
+	if (copy == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	free(g->restore);
+	g->restore = copy;
+	g->restored = restored;
+	g->restored_arg = arg;
+	if (g->pid > 0)
+		kill(g->pid, SIGKILL); /* and begins when that is seen */
+	else
+		loop_timer_set(&g->retry, loop_now_ns(g->all->loop));
+	return 0;
+}
+
+static void
+forgotten(void *arg, bool ok)
+{
+	(void)arg;
+	(void)ok;
+}
+
+void
+guest_forget(struct guest *g, const void *arg)
+{
+	if (g->restored_arg == arg)
+		g->restored = forgotten;
 }
 
 static void
@@ -457,6 +606,18 @@ kill_rest(struct guests *all, int signal)
 			kill(all->guest[i].pid, signal);
 }
 
+/* Where checkpoints would be, if there are none: VMs make it at their start. */
+static void
+remove_place(const struct lab *lab)
+{
+	struct arena *arena = arena_new();
+	char *path = arena != NULL ? vm_args_checkpoints(arena, lab) : NULL;
+
+	if (path != NULL)
+		rmdir(path);
+	arena_free(arena);
+}
+
 void
 guests_stop(struct guests *all)
 {
@@ -478,6 +639,9 @@ guests_stop(struct guests *all)
 		loop_timer_unset(&g->retry);
 		disconnect(g);
 	}
+	for (unsigned int i = 0; i < all->lab->nvms; i++)
+		free(all->guest[i].restore);
+	remove_place(all->lab);
 	free(all->guest);
 	all->guest = NULL;
 }

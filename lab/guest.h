@@ -4,6 +4,9 @@
  *     WAITING --process--> STARTING --ready--> READY --exit--> GONE
  *                             '----------------exit-------------^
  *
+ *  A VM that is restored goes from STARTING, READY or GONE to STARTING, in another
+ * process.
+ *
  * A few start at a time, so that a hundred do not stand in each other's way.
  * Each VM is "lanyard vm" in a process of its own, which dies with this one.
  * It connects to the vhost-user sockets that the fabric listens on; its
@@ -55,6 +58,11 @@ struct guest {
 	bool running;               /* ... and is */
 	bool orphan;                /* a job is running that was cancelled */
 	bool busy;                  /* starting, and others wait for that */
+	/* The checkpoint at which it begins; NULL: at the beginning. */
+	char *restore;
+	bool restoring; /* its process has not yet said that it could */
+	void (*restored)(void *arg, bool ok); /* NULL: nobody waits */
+	void *restored_arg;
 	uint64_t started_ns, ready_ns;
 	unsigned int starts; /* how often it got ready */
 };
@@ -91,6 +99,14 @@ struct guest *guests_find(struct guests *guests, const char *name);
 void job_ask(struct job *job, struct guest *guest);
 /* Nothing is called any more.  A command that runs is interrupted. */
 void job_cancel(struct job *job);
+
+/* Ends the VM's process, if there is one, and begins anew at a checkpoint of
+ * its.  restored is called when it goes on, or with false when it could not and
+ * the VM is GONE: guest_epitaph(); not after guest_forget().  0, or -Exxx with
+ * *err. */
+int guest_restore(struct guest *guest, const char *name,
+    void (*restored)(void *arg, bool ok), void *arg, struct err *err);
+void guest_forget(struct guest *guest, const void *arg);
 
 const char *guest_state_name(const struct guest *guest);
 

@@ -7,6 +7,8 @@
  *     {"call": "set", "port": "alice.eth0", "both": {"delay": "20ms"}}
  *     {"call": "set", "port": "lan.core", "stp": {"stp-cost": "100"}}
  *     {"call": "set", "port": "alice.eth0", "switch": {"vlan": "10"}}
+ *     {"call": "vm", "node": "alice"}
+ *     {"call": "restore", "node": "alice", "checkpoint": "monday"}
  *     {"call": "capture", "at": ["gw.inside"], "file": "/tmp/a.pcapng"}
  *     {"call": "explain", "port": "alice.eth0", "frame": "icmp ..."}
  *     {"call": "info"}
@@ -30,6 +32,8 @@ enum request_call {
 	REQUEST_SHOW,
 	REQUEST_EXEC,
 	REQUEST_SET,
+	REQUEST_VM,
+	REQUEST_RESTORE,
 	REQUEST_CAPTURE,
 	REQUEST_EXPLAIN,
 	REQUEST_STOP,
@@ -38,7 +42,8 @@ enum request_call {
 struct request {
 	enum request_call call;
 	json_t *json; /* what the texts below belong to */
-	const char *what, *node, *run, *port, *file, *filter, *frame;
+	const char *what, *node, *run, *port, *file, *filter, *frame,
+	    *checkpoint;
 	bool down, plain;
 	const json_t *link; /* set: down, or NULL */
 	/* set: {KEY: VALUE}, or NULL */

@@ -40,7 +40,6 @@ vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
 
 struct builder {
 	struct vm_args *args;
-	unsigned int n;
 };
 
 static void
@@ -48,8 +47,8 @@ add_word(struct builder *b, const char *word)
 {
 	struct vm_args *args = b->args;
 
-	if (args->argv != NULL && b->n + 1 < ARGS_MAX)
-		args->argv[b->n++] =
+	if (args->argv != NULL && args->n + 1 < ARGS_MAX)
+		args->argv[args->n++] =
 		    arena_text(args->arena, word, strlen(word));
 }
 
@@ -59,10 +58,10 @@ add(struct builder *b, const char *name, const char *value)
 {
 	struct vm_args *args = b->args;
 
-	if (value == NULL || args->argv == NULL || b->n + 2 >= ARGS_MAX)
+	if (value == NULL || args->argv == NULL || args->n + 2 > ARGS_MAX)
 		return;
-	args->argv[b->n++] = arena_text(args->arena, name, strlen(name));
-	args->argv[b->n++] = arena_text(args->arena, value, strlen(value));
+	args->argv[args->n++] = arena_text(args->arena, name, strlen(name));
+	args->argv[args->n++] = arena_text(args->arena, value, strlen(value));
 }
 
 static int
@@ -152,6 +151,14 @@ add_disks(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
 	return 0;
 }
 
+char *
+vm_args_checkpoints(struct arena *arena, const struct lab *lab)
+{
+	char *name = arena_printf(arena, "%s.checkpoints", lab->name);
+
+	return name != NULL ? lab_path(arena, lab, name) : NULL;
+}
+
 int
 vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err)
@@ -177,6 +184,8 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	add(&b, "--console-log",
 	    arena_printf(arena, "%s/%s.console", dir, name));
 	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
+	add(&b, "--control", arena_printf(arena, "%s/%s.ctl", dir, name));
+	add(&b, "--checkpoints", vm_args_checkpoints(arena, lab));
 	if (yaml_get(vm->item.node, "balloon") != NULL)
 		add(&b, "--balloon",
 		    arena_printf(
@@ -191,6 +200,14 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	if (e < 0)
 		vm_args_free(args);
 	return e;
+}
+
+void
+vm_args_restore(struct vm_args *args, const char *name)
+{
+	struct builder b = { .args = args };
+
+	add(&b, "--restore", name);
 }
 
 void

@@ -14,6 +14,7 @@
 
 struct vm_args {
 	char **argv; /* ended by NULL */
+	unsigned int n;
 	struct arena *arena;
 };
 
@@ -21,7 +22,13 @@ struct vm_args {
  * used, or a Linux guest that has not been made. */
 int vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err);
+/* It is to begin at a checkpoint. */
+void vm_args_restore(struct vm_args *args, const char *name);
 void vm_args_free(struct vm_args *args);
+
+/* The directory of the checkpoints of VMs that write no disk.  In arena; NULL: no
+ * memory. */
+char *vm_args_checkpoints(struct arena *arena, const struct lab *lab);
 
 /* What the guest is told of itself: "lanyard.name=alice lanyard.eth0=dhcp".  In
  * arena; NULL: no memory. */

@@ -21,7 +21,6 @@
 #include "disk/live.h"
 
 #define SUFFIX ".qcow2"
-#define PLACES 16 /* directories of a chain that snapshots may use */
 
 struct blk_image {
 	struct blk_store store; /* first */
@@ -126,30 +125,37 @@ check(const struct disk *disk, const char *path, struct err *err)
 	return 0;
 }
 
-/* In the thread that takes snapshots.  It makes files beside the disk, and
- * reads what the disk stands on, which may lie elsewhere. */
+void
+blk_image_places(const struct disk *disk, struct blk_image_places *places)
+{
+	unsigned int n = 0;
+	const char *path;
+
+	for (unsigned int depth = 0; n < BLK_IMAGE_PLACES &&
+	     (path = disk_layer_path(disk, depth)) != NULL;
+	     depth++) {
+		const char *slash = strrchr(path, '/');
+		char *directory = places->directory[n];
+
+		snprintf(directory, PATH_MAX, "%.*s",
+		    slash != NULL ? (int)(slash - path + 1) : 1,
+		    slash != NULL ? path : ".");
+		places->place[n] = (struct sandbox_place){ directory, n == 0 };
+		if (n == 0 || strcmp(directory, places->directory[n - 1]) != 0)
+			n++;
+	}
+	places->n = n;
+}
+
+/* In the thread that takes snapshots. */
 static void
 confine(void *arg)
 {
 	const struct blk_image *image = arg;
-	struct sandbox_place place[PLACES];
-	char directory[PLACES][PATH_MAX];
-	unsigned int n = 0;
-	const char *path;
+	struct blk_image_places places;
 
-	for (unsigned int depth = 0;
-	     n < PLACES && (path = disk_layer_path(image->disk, depth)) != NULL;
-	     depth++) {
-		const char *slash = strrchr(path, '/');
-
-		snprintf(directory[n], sizeof(directory[n]), "%.*s",
-		    slash != NULL ? (int)(slash - path + 1) : 1,
-		    slash != NULL ? path : ".");
-		place[n] = (struct sandbox_place){ directory[n], n == 0 };
-		if (n == 0 || strcmp(directory[n], directory[n - 1]) != 0)
-			n++;
-	}
-	sandbox_enter(image->sandbox, SANDBOX_FILES, place, n);
+	blk_image_places(image->disk, &places);
+	sandbox_enter(image->sandbox, SANDBOX_FILES, places.place, places.n);
 }
 
 static struct live *
@@ -198,4 +204,11 @@ fail:
 		disk_set_free(image->set);
 	free(image);
 	return NULL;
+}
+
+struct disk *
+blk_image_disk(const struct blk_store *store)
+{
+	return store != NULL && store->ops == &image_ops ? disk_of(store)
+							 : NULL;
 }

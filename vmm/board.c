@@ -252,6 +252,8 @@ struct board_kind {
 	void (*settle)(struct virtio_device *device);
 	/* What it left to the loop's thread.  Without the lock. */
 	void (*work)(struct virtio_device *device);
+	/* What it is besides a virtio device.  With the lock. */
+	void (*archive)(struct virtio_device *device, struct archive *a);
 };
 
 static unsigned int
@@ -411,6 +413,12 @@ work_console(struct virtio_device *device)
 	virtio_console_work((struct virtio_console *)device);
 }
 
+static void
+archive_console(struct virtio_device *device, struct archive *a)
+{
+	virtio_console_archive((struct virtio_console *)device, a);
+}
+
 /* In the order of their slots. */
 static const struct board_kind kinds[] = {
 	{ sizeof(struct virtio_net), VIRTIO_NET_CLASS, count_nics, init_nic,
@@ -422,7 +430,8 @@ static const struct board_kind kinds[] = {
 	{ sizeof(struct virtio_balloon), VIRTIO_BALLOON_CLASS, count_balloons,
 	    init_balloon, fini_balloon, .leave = NULL },
 	{ sizeof(struct virtio_console), VIRTIO_CONSOLE_CLASS, count_consoles,
-	    init_console, fini_console, .work = work_console },
+	    init_console, fini_console, .work = work_console,
+	    .archive = archive_console },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -515,10 +524,10 @@ board_fini(struct board *board)
 }
 
 struct blk_store *
-board_first_disk(const struct board *board)
+board_disk(const struct board *board, unsigned int n)
 {
 	for (unsigned int i = 0; i < board->ndevices; i++)
-		if (board->device[i].kind->init == init_disk)
+		if (board->device[i].kind->init == init_disk && n-- == 0)
 			return ((struct virtio_blk *)board->device[i].device)
 			    ->store;
 	return NULL;
@@ -569,4 +578,12 @@ board_work(struct board *board)
 	for (unsigned int i = 0; i < board->ndevices; i++)
 		if (board->device[i].kind->work != NULL)
 			board->device[i].kind->work(board->device[i].device);
+}
+
+void
+board_archive_device(struct board_device *device, struct archive *a)
+{
+	virtio_pci_archive(&device->pci, a);
+	if (device->kind->archive != NULL)
+		device->kind->archive(device->device, a);
 }

@@ -18,6 +18,7 @@
 #define VMM_BOARD_H
 
 #include "base/loop.h"
+#include "vmm/archive.h"
 #include "vmm/blk_store.h"
 #include "vmm/cmos.h"
 #include "vmm/console.h"
@@ -79,15 +80,25 @@ int board_init(struct board *board, const struct vm_config *config,
     void (*wake)(void *arg), void *arg, struct err *err);
 void board_fini(struct board *board);
 
-/* What the first disk keeps its bytes in, or NULL.  Whoever uses it sees to it
+/* What disk number i keeps its bytes in, or NULL.  Whoever uses it sees to it
  * that no CPU runs. */
-struct blk_store *board_first_disk(const struct board *board);
+struct blk_store *board_disk(const struct board *board, unsigned int i);
 
 /* Before the CPUs run, with machine.vm set; after they have stopped, with it
  * still there.  A stop is a reset: the next start finds everything as new, and
  * no device needs the VM in between. */
 void board_start(struct board *board);
 void board_stop(struct board *board);
+
+/* While no CPU runs, after a start; loop thread, without the lock.  In between,
+ * no device touches the guest's memory or is changed. */
+void board_pause(struct board *board);
+void board_resume(struct board *board);
+
+/* All devices: of a board that is paused; or into one that was just started,
+ * and then resumes. */
+void board_archive(struct board *board, struct archive *a);
+void board_archive_device(struct board_device *device, struct archive *a);
 
 /* Before the last stop: back ends need not give anything back. */
 void board_leave(struct board *board);

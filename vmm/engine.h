@@ -51,6 +51,9 @@ struct engine_config {
 	 * halts is at once where the next timer fires: the same input at the
 	 * same instructions gives the same run.  With chips and one CPU. */
 	bool virtual_clock;
+	/* The frequency of the CPUs' time-stamp counters, for engines whose own
+	 * they are; 0: the engine's choice. */
+	uint32_t tsc_khz;
 	/* The machine's registers, for engines that call back; outlives. */
 	const struct engine_io *io;
 	/* What prepare() returned, which stays the caller's; 0: nothing was

@@ -17,4 +17,8 @@ extern const struct engine engine_kvm;
  * -Exxx with *err saying what to do.  Takes a few milliseconds. */
 int kvm_probe(uint64_t *instruction_ps, struct err *err);
 
+/* The frequency of a guest's time-stamp counter on this host, if nobody asks for
+ * another one.  0 or -Exxx with *err. */
+int kvm_tsc_khz(uint64_t *khz, struct err *err);
+
 #endif

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/kvm.h"
+
 #define PROBE_AT     0x1000
 #define PROBE_PORT   0x10
 #define ROUNDS       1500
@@ -99,8 +101,10 @@ run_guest(struct engine_cpu *cpu, uint64_t *instruction_ps, struct err *err)
 	return r;
 }
 
-int
-kvm_probe(uint64_t *instruction_ps, struct err *err)
+/* What is to be known of a CPU of a machine that has the code above. */
+static int
+ask_cpu(int (*ask)(struct engine_cpu *cpu, uint64_t *value, struct err *err),
+    uint64_t *value, struct err *err)
 {
 	struct memory memory;
 	struct engine_config config = { .memory = &memory, .ncpus = 1 };
@@ -112,8 +116,7 @@ kvm_probe(uint64_t *instruction_ps, struct err *err)
 		memcpy(memory.base + PROBE_AT, probe_code, sizeof(probe_code));
 		vm = engine_kvm.vm_new(&config, err);
 		cpu = vm != NULL ? engine_kvm.cpu_new(vm, err) : NULL;
-		r = cpu != NULL ? run_guest(cpu, instruction_ps, err)
-				: -ENOTSUP;
+		r = cpu != NULL ? ask(cpu, value, err) : -ENOTSUP;
 	}
 	if (cpu != NULL)
 		engine_kvm.cpu_free(cpu);
@@ -121,4 +124,27 @@ kvm_probe(uint64_t *instruction_ps, struct err *err)
 		engine_kvm.vm_free(vm);
 	memory_free(&memory);
 	return r;
+}
+
+int
+kvm_probe(uint64_t *instruction_ps, struct err *err)
+{
+	return ask_cpu(run_guest, instruction_ps, err);
+}
+
+static int
+read_tsc_khz(struct engine_cpu *cpu, uint64_t *khz, struct err *err)
+{
+	*khz = kvm_of_vm(cpu->vm)->tsc_khz;
+	return *khz != 0
+	    ? 0
+	    : err_set(err, -ENOTSUP,
+		  "kvm: this host's CPU has no time-stamp counter of a fixed "
+		  "frequency");
+}
+
+int
+kvm_tsc_khz(uint64_t *khz, struct err *err)
+{
+	return ask_cpu(read_tsc_khz, khz, err);
 }

@@ -56,7 +56,8 @@ struct virtio_ops {
 	/* The driver takes everything back: after this no byte of its memory
 	 * is touched.  Called only after a start that returned 0. */
 	void (*stop)(struct virtio_device *device);
-	/* While no CPU runs, after a start.  pause: when it returns, no byte of
+	/* While no CPU runs, after a start; pause without the machine's lock, as
+	 * it may have to wait for who takes it.  pause: when it returns, no byte of
 	 * the driver's memory is touched, and each queue has got as far as
 	 * archive() says.  resume: it goes on from there, after pause or after
 	 * archive() has loaded.  NULL: it is served by the loop alone, whose
@@ -95,7 +96,7 @@ void virtio_fini(struct virtio_device *device);
 void virtio_set_status(struct virtio_device *device, uint8_t status);
 void virtio_reset(struct virtio_device *device);
 
-/* While no CPU runs; loop thread.  In between, nothing of the guest's changes.
+/* While no CPU runs; loop thread, the first without the lock.  In between, nothing of the guest's changes.
  * After the second, each queue was kicked and called: who has nothing to do
  * sees that. */
 void virtio_pause(struct virtio_device *device);

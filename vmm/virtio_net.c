@@ -243,8 +243,10 @@ net_pause(struct virtio_device *device)
 {
 	struct virtio_net *net = net_of(device);
 
+	pthread_mutex_lock(net->lock);
 	if (!take_back(net))
 		find_bases(net);
+	pthread_mutex_unlock(net->lock);
 }
 
 static void

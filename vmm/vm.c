@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,13 @@
 #include "disk/live.h"
 #include "vmm/board.h"
 #include "vmm/engine.h"
+#include "vmm/engine_kvm.h"
 #include "vmm/porter.h"
 #include "vmm/virtio_blk.h"
+#include "vmm/vm_checkpoint.h"
+#include "vmm/vm_control.h"
 #include "vmm/vm_guest.h"
+#include "vmm/vm_keeper.h"
 
 #define STACK_BYTES (256u << 10)
 
@@ -64,6 +69,12 @@ struct vm {
 	struct engine_vm *evm;
 	struct vm_cpu cpu[ENGINE_CPUS_MAX];
 	unsigned int ncpus;
+	atomic_bool pausing; /* CPUs are to stop for a while */
+	struct vm_control *control;
+	struct vm_keeper *keeper; /* NULL: no checkpoints, because of ... */
+	struct err no_keeper;
+	uint32_t tsc_khz;
+	struct vm_checkpoint *from; /* to begin with; NULL: at the beginning */
 	enum vm_end end;
 	struct err crash; /* under the machine's lock */
 	int result;       /* of a restart that failed */
@@ -92,26 +103,44 @@ crash(struct vm_cpu *vc, const struct engine_exit *exit)
 	machine_ask(machine, MACHINE_CRASH);
 }
 
+static void
+serve_exit(struct vm_cpu *vc, const struct engine_exit *exit)
+{
+	switch (exit->kind) {
+	case EXIT_PORT:
+	case EXIT_MMIO: machine_exit(&vc->vm->board.machine, exit); break;
+	case EXIT_SHUTDOWN:
+	case EXIT_FAILED: crash(vc, exit); break;
+	case EXIT_INTERRUPTED: break;
+	case EXIT_HALT: /* not with the engine's chips */
+	case EXIT_WINDOW: assert(0); break;
+	}
+}
+
+static bool
+may_run(const struct vm *vm)
+{
+	return vm->board.machine.request == MACHINE_GO_ON && !vm->pausing;
+}
+
 static void *
 cpu_thread(void *arg)
 {
 	struct vm_cpu *vc = arg;
 	const struct engine *engine = vc->vm->engine;
-	struct machine *machine = &vc->vm->board.machine;
-	struct engine_exit exit = { 0 };
+	struct engine_exit exit = { .kind = EXIT_INTERRUPTED };
 
 	sandbox_enter(vc->vm->config->sandbox, SANDBOX_CPU, NULL, 0);
-	while (machine->request == MACHINE_GO_ON) {
+	while (may_run(vc->vm)) {
 		engine->run(vc->cpu, &exit);
-		switch (exit.kind) {
-		case EXIT_PORT:
-		case EXIT_MMIO: machine_exit(machine, &exit); break;
-		case EXIT_SHUTDOWN:
-		case EXIT_FAILED: crash(vc, &exit); break;
-		case EXIT_INTERRUPTED: break;
-		case EXIT_HALT: /* not with the engine's chips */
-		case EXIT_WINDOW: assert(0); break;
-		}
+		serve_exit(vc, &exit);
+	}
+	/* An access is complete only when the CPU runs again. */
+	while (vc->vm->pausing &&
+	    (exit.kind == EXIT_PORT || exit.kind == EXIT_MMIO)) {
+		engine->kick(vc->cpu);
+		engine->run(vc->cpu, &exit);
+		serve_exit(vc, &exit);
 	}
 	return NULL;
 }
@@ -141,18 +170,24 @@ start_thread(struct vm_cpu *vc)
 /* ---- starting and stopping ---- */
 
 static int
-make_cpus(struct vm *vm, const struct boot_entry *entry, struct err *err)
+make_cpus(struct vm *vm, struct err *err)
 {
-	struct cpu_state *state;
-	int r;
-
 	for (unsigned int i = 0; i < vm->ncpus; i++) {
 		vm->cpu[i] = (struct vm_cpu){ .vm = vm };
 		vm->cpu[i].cpu = vm->engine->cpu_new(vm->evm, err);
 		if (vm->cpu[i].cpu == NULL)
 			return -EIO;
 	}
-	state = malloc(sizeof(*state));
+	return 0;
+}
+
+/* The boot CPU is where a kernel begins. */
+static int
+enter(struct vm *vm, const struct boot_entry *entry, struct err *err)
+{
+	struct cpu_state *state = malloc(sizeof(*state));
+	int r;
+
 	if (state == NULL)
 		return err_sys(err, -ENOMEM, NULL, "CPU state");
 	r = vm->engine->state_get(vm->cpu[0].cpu, state, err);
@@ -195,6 +230,46 @@ stop(struct vm *vm)
 	vm->evm = NULL;
 }
 
+static int
+start_threads(struct vm *vm, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < vm->ncpus; i++)
+		r = start_thread(&vm->cpu[i]);
+	if (r == 0)
+		return 0;
+	machine_ask(&vm->board.machine, MACHINE_STOP);
+	return err_sys(err, r, NULL, "CPU threads");
+}
+
+static struct vm_parts
+parts_of(struct vm *vm)
+{
+	struct vm_parts parts = { .config = vm->config,
+		.engine = vm->engine,
+		.vm = vm->evm,
+		.board = &vm->board };
+
+	for (unsigned int i = 0; i < vm->ncpus; i++)
+		parts.cpu[i] = vm->cpu[i].cpu;
+	return parts;
+}
+
+/* Once: a guest that reboots begins at its beginning. */
+static int
+load(struct vm *vm, struct err *err)
+{
+	const struct vm_parts parts = parts_of(vm);
+	int r = vm_checkpoint_load(vm->from, &parts, err);
+
+	vm_checkpoint_close(vm->from);
+	vm->from = NULL;
+	if (r == 0)
+		board_resume(&vm->board);
+	return r;
+}
+
 /* On failure, stop() cleans up. */
 static int
 start(struct vm *vm, struct err *err)
@@ -204,29 +279,30 @@ start(struct vm *vm, struct err *err)
 		.chips = true,
 		.virtual_clock = vm->config->virtual_clock,
 		.io = &vm->board.machine.io,
+		.tsc_khz = vm->tsc_khz,
 		.prepared_fd = vm->prepared_fd };
 	struct boot_entry entry;
-	int r = vm_guest_load(
-	    &vm->guest, &vm->memory, board_first_disk(&vm->board), &entry, err);
+	int r = 0;
 
+	if (vm->from == NULL)
+		r = vm_guest_load(&vm->guest, &vm->memory,
+		    board_disk(&vm->board, 0), &entry, err);
 	if (r < 0)
 		return r;
 	vm->evm = vm->engine->vm_new(&config, err);
 	if (vm->evm == NULL)
 		return -EIO;
-	r = make_cpus(vm, &entry, err);
+	r = make_cpus(vm, err);
+	if (r == 0 && vm->from == NULL)
+		r = enter(vm, &entry, err);
 	if (r < 0)
 		return r;
 	vm->board.machine.vm = vm->evm;
 	vm->board.machine.request = MACHINE_GO_ON;
 	board_start(&vm->board);
-	for (unsigned int i = 0; r == 0 && i < vm->ncpus; i++)
-		r = start_thread(&vm->cpu[i]);
-	if (r < 0) {
-		machine_ask(&vm->board.machine, MACHINE_STOP);
-		return err_sys(err, r, NULL, "CPU threads");
-	}
-	return 0;
+	if (vm->from != NULL)
+		r = load(vm, err);
+	return r < 0 ? r : start_threads(vm, err);
 }
 
 static void
@@ -248,14 +324,62 @@ restart(struct vm *vm)
 	loop_stop(vm->loop);
 }
 
-/* ---- the loop ---- */
-
 static void
 finish(struct vm *vm, enum vm_end end)
 {
 	vm->end = end;
 	loop_stop(vm->loop);
 }
+
+/* ---- checkpoints ---- */
+
+static void
+pause_machine(struct vm *vm)
+{
+	vm->pausing = true;
+	stop_cpus(vm);
+	board_pause(&vm->board);
+}
+
+/* It may go on. */
+static void
+unpause(void *arg)
+{
+	struct vm *vm = arg;
+
+	if (!vm->pausing)
+		return;
+	board_resume(&vm->board);
+	vm->pausing = false;
+	if (start_threads(vm, &vm->crash) < 0)
+		machine_ask(&vm->board.machine, MACHINE_CRASH);
+}
+
+static int
+save(void *arg, const char *name, bool stop, struct err *err)
+{
+	struct vm *vm = arg;
+	struct vm_parts parts;
+	int r;
+
+	if (vm->keeper == NULL)
+		return err_set(err, -EINVAL, "%s", vm->no_keeper.text);
+	pause_machine(vm);
+	parts = parts_of(vm);
+	if (vm->board.machine.request != MACHINE_GO_ON)
+		r = err_set(err, -EAGAIN,
+		    "the guest is about to end or to start anew; ask again");
+	else
+		r = vm_keeper_make(
+		    vm->keeper, &parts, name, stop ? NULL : unpause, vm, err);
+	if (stop && r == 0)
+		finish(vm, VM_STOPPED);
+	else
+		unpause(vm);
+	return r;
+}
+
+/* ---- the loop ---- */
 
 static void
 answered(void *arg, unsigned int events)
@@ -329,6 +453,42 @@ open_loop(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/* Questions wait until the machine runs.  One that can have no checkpoints says
+ * so when it is asked. */
+static int
+open_control(struct vm *vm, struct err *err)
+{
+	const struct vm_control_config config = { .path = vm->config->control,
+		.loop = vm->loop,
+		.save = save,
+		.arg = vm };
+
+	if (config.path == NULL)
+		return 0;
+	if (vm->config->virtual_clock)
+		err_set(&vm->no_keeper, -ENOTSUP,
+		    "a machine with a virtual clock has no checkpoints; run "
+		    "it again instead");
+	else
+		vm->keeper =
+		    vm_keeper_new(vm->config, &vm->board, &vm->no_keeper);
+	vm->control = vm_control_new(&config, err);
+	return vm->control != NULL ? 0 : -EIO;
+}
+
+/* So that a checkpoint can go on with KVM, which may have no other. */
+static int
+find_tsc(struct vm *vm, struct err *err)
+{
+	uint64_t khz = 0;
+	int r = 0;
+
+	if (vm->config->tsc_host)
+		r = kvm_tsc_khz(&khz, err);
+	vm->tsc_khz = (uint32_t)khz;
+	return r;
+}
+
 /* ---- confinement ---- */
 
 /* What the process may map besides what it has: an engine's tables, a stack and
@@ -336,7 +496,7 @@ open_loop(struct vm *vm, struct err *err)
 static uint64_t
 room_bytes(const struct vm_config *config)
 {
-	uint64_t threads = 2 + config->vcpus +
+	uint64_t threads = 2 + config->vcpus + (config->control != NULL) +
 	    (uint64_t)config->ndisks * (VIRTIO_BLK_THREADS + 1);
 	uint64_t room = BASE_ROOM_BYTES + threads * THREAD_ROOM_BYTES +
 	    config->memory_bytes / 16;
@@ -351,7 +511,7 @@ start_porter(struct vm *vm, struct err *err)
 {
 	const struct vm_config *config = vm->config;
 	const char *const listens[] = { config->console, config->agent,
-		config->virtio_console };
+		config->virtio_console, config->control };
 	struct porter_errands errands = { .nconnect = config->nnics };
 	char live[VM_DISKS_MAX][PATH_MAX];
 
@@ -435,6 +595,14 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 	vm->engine = engine_find(config->engine, err);
 	if (vm->engine == NULL)
 		return -EINVAL;
+	if (config->virtual_clock && config->tsc_host)
+		return err_set(err, -EINVAL,
+		    "a virtual clock's counter is not the host's; leave one "
+		    "of the two out");
+	if (config->virtual_clock && config->restore != NULL)
+		return err_set(err, -EINVAL,
+		    "a checkpoint's clock is not virtual; leave one of the "
+		    "two out");
 	if (config->virtual_clock && vm->engine->virtual_ns == NULL)
 		return err_set(err, -EINVAL,
 		    "engine \"%s\" has no virtual clock; use emulate",
@@ -446,9 +614,18 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 		r = open_loop(vm, err);
 	if (r < 0)
 		return r;
+	if (config->restore != NULL) {
+		vm->from = vm_checkpoint_open(config, config->restore, err);
+		if (vm->from == NULL)
+			return -EINVAL;
+	}
 	vm->has_board = true;
 	r = board_init(
 	    &vm->board, config, &vm->memory, vm->loop, asked, ring, vm, err);
+	if (r == 0)
+		r = find_tsc(vm, err);
+	if (r == 0)
+		r = open_control(vm, err);
 	return r < 0 ? r : confine(vm, err);
 }
 
@@ -456,6 +633,9 @@ static void
 vm_close(struct vm *vm)
 {
 	stop_cpus(vm);
+	vm_control_free(vm->control);
+	vm_keeper_free(vm->keeper);
+	vm_checkpoint_close(vm->from);
 	if (vm->has_board)
 		board_leave(&vm->board);
 	stop(vm);

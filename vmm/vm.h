@@ -45,6 +45,7 @@ struct vm_config {
 	/* Time by instructions (engine.h); engine emulate with one CPU.  At the
 	 * end a log line tells how many there were, and a hash of the RAM. */
 	bool virtual_clock;
+	bool tsc_host;      /* time-stamp counters run as on this host's KVM */
 	bool until_ready;   /* ends when the guest's agent says "ready" */
 	uint16_t exit_port; /* exit_port.h; 0: none */
 	uint64_t memory_bytes;
@@ -61,6 +62,10 @@ struct vm_config {
 	const char *console, *agent;
 	const char
 	    *virtio_console; /* the same for a virtio console; NULL: none */
+	const char
+	    *control; /* socket to listen on for questions: vm_control.h */
+	const char *checkpoints; /* where those of a VM without disks are */
+	const char *restore;     /* begin where this one was made, or NULL */
 	const char
 	    *console_log; /* file that COM1 is also written to, or NULL */
 	/* Confines the process from before the guest is loaded; NULL: not. */

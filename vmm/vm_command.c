@@ -28,6 +28,7 @@
 
 static const char usage[] =
     "usage: lanyard vm [OPTION]...\n"
+    "       lanyard vm save [--stop] SOCKET NAME\n"
     "\n"
     "Runs one virtual machine until it powers off or is told to stop.\n"
     "\n"
@@ -69,6 +70,15 @@ static const char usage[] =
     "  --virtio-console PATH\n"
     "                      a console more, hvc0 for Linux, on a Unix socket\n"
     "  --console-log FILE  what the guest writes to COM1, too\n"
+    "  --tsc-host          time-stamp counters run as fast as on this host's\n"
+    "                      KVM, which may have no other: for a checkpoint "
+    "that\n"
+    "                      is to go on there\n"
+    "  --control PATH      Unix socket for lanyard vm save\n"
+    "  --checkpoints DIR   where a VM without disks that it writes has its\n"
+    "                      checkpoints; those with disks are beside them\n"
+    "  --restore NAME      begins at that checkpoint; the VM's name, memory,\n"
+    "                      CPUs and devices have to be what they were\n"
     "  --no-sandbox        keeps all rights that the process has, for "
     "debugging\n"
     "  --die-with-parent   ends when the process that started it does\n"
@@ -99,6 +109,10 @@ enum {
 	O_AGENT,
 	O_CONSOLE_LOG,
 	O_VIRTIO_CONSOLE,
+	O_TSC_HOST,
+	O_CONTROL,
+	O_CHECKPOINTS,
+	O_RESTORE,
 	O_NO_SANDBOX,
 	O_DIE_WITH_PARENT,
 	O_VERBOSE,
@@ -126,6 +140,10 @@ static const struct option options[] = {
 	{ "agent", required_argument, NULL, O_AGENT },
 	{ "console-log", required_argument, NULL, O_CONSOLE_LOG },
 	{ "virtio-console", required_argument, NULL, O_VIRTIO_CONSOLE },
+	{ "tsc-host", no_argument, NULL, O_TSC_HOST },
+	{ "control", required_argument, NULL, O_CONTROL },
+	{ "checkpoints", required_argument, NULL, O_CHECKPOINTS },
+	{ "restore", required_argument, NULL, O_RESTORE },
 	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
@@ -348,6 +366,10 @@ read_option(int option, struct vm_config *config, struct wishes *wishes,
 	case O_AGENT: config->agent = optarg; break;
 	case O_VIRTIO_CONSOLE: config->virtio_console = optarg; break;
 	case O_CONSOLE_LOG: config->console_log = optarg; break;
+	case O_TSC_HOST: config->tsc_host = true; break;
+	case O_CONTROL: config->control = optarg; break;
+	case O_CHECKPOINTS: config->checkpoints = optarg; break;
+	case O_RESTORE: config->restore = optarg; break;
 	case O_DIE_WITH_PARENT: prctl(PR_SET_PDEATHSIG, SIGTERM); break;
 	case O_VERBOSE: log_set_level(LOG_INFO); break;
 	default: /* getopt has said what is wrong */
@@ -442,6 +464,8 @@ vm_command(int argc, char **argv)
 	struct err err = { "" };
 	int r;
 
+	if (argc > 1 && strcmp(argv[1], "save") == 0)
+		return vm_save_command(argc - 1, argv + 1);
 	r = read_options(argc, argv, &config, &wishes, &err);
 	if (r > 0)
 		return 0;

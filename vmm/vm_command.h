@@ -11,4 +11,7 @@
  * what is wrong. */
 int vm_command(int argc, char **argv);
 
+/* Its first word being "save". */
+int vm_save_command(int argc, char **argv);
+
 #endif

@@ -177,6 +177,64 @@ commands_are_one_printable_line(void **state)
 	assert_false(agent_can_run("ip\x7f"));
 }
 
+/* In pieces of each length: what came back of the question may be cut. */
+static void
+a_guest_that_runs_a_command_is_adopted(void **state)
+{
+	struct heard *h = *state;
+	static const char says[] = "anybody-7 of before\x1e"
+				   "1\n";
+	static const char answer[] = "sh: anybody-1f: not found\n\x1e"
+				     "127\n";
+
+	for (size_t piece = 1; piece < sizeof(answer); piece++) {
+		agent_init(&h->agent, &calls, h);
+		h->ready = h->done = 0;
+		assert_string_equal(
+		    agent_adopt(&h->agent, 0x1f), "anybody-1f\n");
+		feed(h, says);
+		assert_int_equal(h->ready, 0);
+		for (size_t at = 0; at < sizeof(answer) - 1; at += piece) {
+			size_t n = sizeof(answer) - 1 - at;
+
+			agent_feed(
+			    &h->agent, answer + at, n < piece ? n : piece);
+		}
+		assert_int_equal(h->ready, 1);
+		assert_int_equal(h->done, 0);
+	}
+	agent_started(&h->agent);
+	feed(h,
+	    "anybody-1f\n\x1e"
+	    "2\n");
+	assert_int_equal(h->done, 1);
+	assert_int_equal(h->status, 2);
+}
+
+/* It was starting when it was kept: the answer comes after that, and is none of
+ * the first command. */
+static void
+a_guest_that_starts_is_adopted(void **state)
+{
+	struct heard *h = *state;
+
+	agent_adopt(&h->agent, 1);
+	feed(h,
+	    "\x1e"
+	    "ready\n");
+	assert_int_equal(h->ready, 1);
+	agent_started(&h->agent);
+	feed(h,
+	    "anybody-1: no such command; try help\n\x1e"
+	    "127\n");
+	assert_int_equal(h->done, 0);
+	feed(h,
+	    "yes\n\x1e"
+	    "0\n");
+	assert_int_equal(h->done, 1);
+	assert_int_equal(h->status, 0);
+}
+
 int
 main(void)
 {
@@ -189,6 +247,10 @@ main(void)
 		    records_without_sense_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_guest_may_start_anew_amid_a_command, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_guest_that_runs_a_command_is_adopted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_guest_that_starts_is_adopted, setup, teardown),
 		cmocka_unit_test(commands_are_one_printable_line),
 	};
 

@@ -302,8 +302,9 @@ vm_new(const struct engine *engine, const struct engine *inner,
     const struct engine_config *config, struct err *err)
 {
 	struct chips_vm *vm = calloc(1, sizeof(*vm));
+	uint32_t tsc_khz = config->tsc_khz != 0 ? config->tsc_khz : TSC_KHZ;
 	struct chips_config chips = { .ncpus = config->ncpus,
-		.tsc_khz = TSC_KHZ,
+		.tsc_khz = tsc_khz,
 		.ops = &ops,
 		.arg = vm };
 	struct engine_config mine = *config;
@@ -323,12 +324,12 @@ vm_new(const struct engine *engine, const struct engine *inner,
 	vm->engine = inner;
 	vm->machine = config->io;
 	vm->start_ns = ec_clock_ns(CLOCK_MONOTONIC);
-	vm->tsc_khz = TSC_KHZ;
+	vm->tsc_khz = tsc_khz;
 	vm->is_virtual = config->virtual_clock;
 	vm->armed_ns = CHIPS_NEVER;
 	init_sync(vm);
-	vm->io = ec_io(vm, TSC_KHZ);
-	clock_kvm_init(&vm->clock, config->memory, TSC_KHZ,
+	vm->io = ec_io(vm, tsc_khz);
+	clock_kvm_init(&vm->clock, config->memory, tsc_khz,
 	    vm->is_virtual ? ENGINE_VIRTUAL_START_S * NS_PER_S
 			   : ec_clock_ns(CLOCK_REALTIME));
 	vm->chips = chips_new(&chips);
