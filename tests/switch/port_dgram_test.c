@@ -225,8 +225,8 @@ udp_takes_from_its_peer_alone(void **state)
 	send_frames_of(o, 64, 60, 0);
 	send_frames_of(o, 64, 60, 0);
 	pump(o);
-	assert_int_equal(o->node.count[DROP_NOT_READY] +
-		o->node.count[REASON_DELIVERED],
+	assert_int_equal(
+	    o->node.count[DROP_NOT_READY] + o->node.count[REASON_DELIVERED],
 	    192);
 	close(stranger);
 }
