@@ -142,6 +142,35 @@ check_disks(struct check_vm *c, const struct lab_vm *vm)
 			check_disk(c, vm, &vm->disks[k]);
 }
 
+const char *
+qemu_refusal(const struct lab_vm *vm, const char **key)
+{
+	if (yaml_get(vm->item.node, "balloon") != NULL) {
+		*key = "balloon";
+		return "engine qemu has no balloon here; remove the key, or "
+		       "take another engine";
+	}
+	if (vm->kernel == NULL && vm->guest == GUEST_DISK &&
+	    vm->cmdline != NULL) {
+		*key = "cmdline";
+		return "engine qemu boots a disk by the disk's own loader, "
+		       "which takes no words from here; remove the key, or "
+		       "take another engine";
+	}
+	return NULL;
+}
+
+static void
+check_engine(struct check_vm *c, const struct lab_vm *vm)
+{
+	const char *key, *why = NULL;
+
+	if (vm->engine == ENGINE_QEMU)
+		why = qemu_refusal(vm, &key);
+	if (why != NULL)
+		problem_add(c->problems, lab_place(&vm->item, key), "%s", why);
+}
+
 static void
 check_vm(struct check_vm *c, const struct lab_vm *vm)
 {
@@ -174,6 +203,7 @@ check_vm(struct check_vm *c, const struct lab_vm *vm)
 		problem_add(c->problems, lab_place(item, "cmdline"),
 		    "cmdline is longer than %d letters; shorten it",
 		    CMDLINE_MAX_BYTES);
+	check_engine(c, vm);
 	check_vm_ports(c, vm);
 	check_balloon(c, vm);
 	check_disks(c, vm);

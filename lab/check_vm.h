@@ -8,4 +8,8 @@
 
 void lab_check_vms(const struct lab *lab, struct problems *problems);
 
+/* What QEMU cannot do of what the VM asks for, as a sentence, of which key of
+ * the file; NULL: nothing. */
+const char *qemu_refusal(const struct lab_vm *vm, const char **key);
+
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lab/nearest.h"
+#include "lab/program.h"
 #include "lab/rundir.h"
 #include "vmm/engine_kvm.h"
 #include "vmm/linux_image.h"
@@ -124,34 +125,15 @@ look_rundir(struct err *err)
 }
 
 static int
-look_program(const char *name, const char *package, struct err *err)
-{
-	const char *path = getenv("PATH");
-	char file[4096];
-
-	for (const char *p = path; p != NULL && *p != '\0';) {
-		size_t len = strcspn(p, ":");
-
-		snprintf(file, sizeof(file), "%.*s/%s",
-		    (int)(len < 4000 ? len : 4000), p, name);
-		if (access(file, X_OK) == 0)
-			return 0;
-		p += len + (p[len] == ':');
-	}
-	return err_set(
-	    err, -ENOENT, "%s is not installed; apt install %s", name, package);
-}
-
-static int
 look_tshark(struct err *err)
 {
-	return look_program("tshark", "tshark", err);
+	return program_find("tshark", "tshark", err);
 }
 
 static int
 look_qemu(struct err *err)
 {
-	return look_program("qemu-system-x86_64", "qemu-system-x86", err);
+	return program_find("qemu-system-x86_64", "qemu-system-x86", err);
 }
 
 static int

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lab/check_vm.h"
+#include "lab/program.h"
+#include "lab/qemu_args.h"
 #include "lab/run.h"
 #include "lab/vm_disks.h"
 #include "vmm/engine.h"
@@ -15,7 +18,7 @@ static const struct option_row options[] = {
 	{ "seed", 0, "NUMBER",
 	    "of everything random; the same seed, the same run (1)" },
 	{ "engine", 0, "ENGINE",
-	    "of all VMs, whatever the file says: auto, kvm or emulate" },
+	    "of all VMs, whatever the file says: auto, kvm, emulate or qemu" },
 	{ "no-sandbox", 0, NULL,
 	    "let the VMs' processes keep all rights, for debugging" },
 	{ "json", 0, NULL, "the results as JSON" },
@@ -71,7 +74,19 @@ engine_of(const char *name, struct err *err)
 		if (strcmp(lab_engines[i], name) == 0)
 			return i;
 	return err_set(err, -EINVAL,
-	    "--engine %.40s is not known; use auto, kvm or emulate", name);
+	    "--engine %.40s is not known; use auto, kvm, emulate or qemu",
+	    name);
+}
+
+static int
+check_qemu(const struct lab_vm *vm, struct err *err)
+{
+	const char *key, *why = qemu_refusal(vm, &key);
+
+	if (why != NULL)
+		return err_set(
+		    err, -EINVAL, "vm %s: %s: %s", vm->item.name, key, why);
+	return program_find(QEMU_PROGRAM, "qemu-system-x86", err);
 }
 
 /* Settles what auto is here, once for all VMs; and, before anything is started,
@@ -93,7 +108,9 @@ prepare_vms(struct lab *lab, int engine, bool no_sandbox, struct err *err)
 			found = engine_find("auto", err);
 		if (vm->engine == ENGINE_AUTO && found != NULL)
 			vm->engine = engine_of(found->name, err);
-		if (vm->guest == GUEST_LINUX && vm->kernel == NULL)
+		if (vm->engine == ENGINE_QEMU)
+			e = check_qemu(vm, err);
+		if (e == 0 && vm->guest == GUEST_LINUX && vm->kernel == NULL)
 			e = linux_image_find(&image, "/proc/self/exe", err);
 	}
 	return e;

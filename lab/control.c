@@ -436,12 +436,27 @@ call_exec(struct client *c, const struct request *r)
 
 /* ---- checkpoints ---- */
 
+/* A VM that has checkpoints; NULL: *err. */
+static struct guest *
+find_own_vm(struct client *c, const char *name, struct err *err)
+{
+	struct guest *g = find_vm(c, name, err);
+
+	if (g == NULL || g->vm->engine != ENGINE_QEMU)
+		return g;
+	err_set(err, -ENOTSUP,
+	    "vm \"%s\": QEMU's machines have no checkpoints; use another "
+	    "engine",
+	    name);
+	return NULL;
+}
+
 /* Where a VM listens: it makes its checkpoints itself. */
 static void
 call_vm(struct client *c, const struct request *r)
 {
 	struct err err = { "" };
-	struct guest *g = find_vm(c, r->node, &err);
+	struct guest *g = find_own_vm(c, r->node, &err);
 	char path[RUNDIR_BYTES];
 
 	if (g == NULL) {
@@ -479,7 +494,7 @@ static void
 call_restore(struct client *c, const struct request *r)
 {
 	struct err err = { "" };
-	struct guest *g = find_vm(c, r->node, &err);
+	struct guest *g = find_own_vm(c, r->node, &err);
 
 	if (g == NULL ||
 	    guest_restore(g, r->checkpoint, vm_restored, c, &err) < 0)

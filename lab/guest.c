@@ -27,12 +27,15 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "lab/qemu_args.h"
 #include "lab/vm_args.h"
+#include "vmm/engine.h"
 #include "vmm/vm_control.h"
 
 #define RETRY_MIN_NS (2 * NS_PER_MS)
 #define RETRY_MAX_NS (50 * NS_PER_MS)
 #define STOP_MS      3000
+#define STOP_STEP_MS 5
 #define READ_BYTES   4096
 #define STACK_BYTES  ((rlim_t)8 << 20)
 
@@ -350,8 +353,18 @@ retry(void *arg)
 
 /* ---- processes ---- */
 
+static bool
+has_qemu(const struct lab *lab)
+{
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		if (lab->vms[i].engine == ENGINE_QEMU)
+			return true;
+	return false;
+}
+
 static void
-child(const struct guest *g, char *const *argv, const char *log, pid_t parent)
+child(const struct guest *g, const struct vm_args *args, const char *log,
+    pid_t parent)
 {
 	struct rlimit stack;
 	sigset_t none;
@@ -379,8 +392,11 @@ child(const struct guest *g, char *const *argv, const char *log, pid_t parent)
 		dup2(fd, 1);
 		dup2(fd, 2);
 	}
-	execv(g->all->program, argv);
-	fprintf(stderr, "cannot execute %s: %s\n", g->all->program,
+	if (args->program != NULL)
+		execvp(args->program, args->line.word);
+	else
+		execv(g->all->program, args->line.word);
+	fprintf(stderr, "cannot execute %s: %s\n", args->line.word[0],
 	    strerror(errno));
 	_exit(127);
 }
@@ -391,7 +407,10 @@ start(struct guest *g, struct err *err)
 	struct vm_args args;
 	char log[256];
 	pid_t parent = getpid();
-	int e = vm_args_make(&args, g->vm, g->all->lab, g->all->dir, err);
+	int e = g->vm->engine == ENGINE_QEMU
+	    ? qemu_args_make(
+		  &args, g->vm, g->all->lab, g->all->dir, g->all->hardware, err)
+	    : vm_args_make(&args, g->vm, g->all->lab, g->all->dir, err);
 
 	if (e < 0)
 		return e;
@@ -403,7 +422,7 @@ start(struct guest *g, struct err *err)
 	fflush(NULL);
 	g->pid = fork();
 	if (g->pid == 0)
-		child(g, args.argv, log, parent);
+		child(g, &args, log, parent);
 	e = g->pid < 0 ? -errno : 0;
 	vm_args_free(&args);
 	if (e < 0)
@@ -566,6 +585,7 @@ guests_start(struct guests *all, struct loop *loop, const struct lab *lab,
 	};
 	if (lab->nvms == 0)
 		return 0;
+	all->hardware = has_qemu(lab) && engine_has_hardware();
 	all->guest = calloc(lab->nvms, sizeof(all->guest[0]));
 	if (all->guest == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -618,26 +638,52 @@ remove_place(const struct lab *lab)
 	arena_free(arena);
 }
 
+static void
+wake_up(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* QEMU asks its back ends to let go of their rings and waits for the answer,
+ * so that the loop has to go on meanwhile; ours does not ask. */
+static void
+wait_for_rest(struct guests *all)
+{
+	const struct timespec nap = { .tv_nsec = STOP_STEP_MS * 1000 * 1000 };
+	struct loop_timer alarm;
+
+	if (!has_qemu(all->lab)) {
+		nanosleep(&nap, NULL);
+		return;
+	}
+	loop_timer_init(&alarm, all->loop, wake_up, all->loop);
+	loop_timer_set(&alarm,
+	    loop_now_ns(all->loop) + STOP_STEP_MS * (uint64_t)NS_PER_MS);
+	(void)loop_run(all->loop);
+	loop_timer_unset(&alarm);
+}
+
 void
 guests_stop(struct guests *all)
 {
-	const struct timespec nap = { .tv_nsec = 5 * 1000 * 1000 };
-
 	if (all->guest == NULL)
 		return;
 	loop_watch_free(all->children);
 	loop_timer_unset(&all->more);
+	for (unsigned int i = 0; i < all->lab->nvms; i++) {
+		loop_timer_unset(&all->guest[i].retry);
+		disconnect(&all->guest[i]);
+	}
 	kill_rest(all, SIGTERM);
-	for (unsigned int ms = 0; reap_rest(all) > 0 && ms < STOP_MS; ms += 5)
-		nanosleep(&nap, NULL);
+	for (unsigned int ms = 0; reap_rest(all) > 0 && ms < STOP_MS;
+	     ms += STOP_STEP_MS)
+		wait_for_rest(all);
 	kill_rest(all, SIGKILL);
 	for (unsigned int i = 0; i < all->lab->nvms; i++) {
 		struct guest *g = &all->guest[i];
 
 		if (g->pid > 0)
 			waitpid(g->pid, &g->status, 0);
-		loop_timer_unset(&g->retry);
-		disconnect(g);
 	}
 	for (unsigned int i = 0; i < all->lab->nvms; i++)
 		free(all->guest[i].restore);

@@ -72,6 +72,7 @@ struct guests {
 	const struct lab *lab;
 	const char *dir; /* the run directory */
 	const char *program;
+	bool hardware;       /* KVM is, for QEMU */
 	struct guest *guest; /* one for each of the lab's VMs, in its order */
 	unsigned int nready;
 	unsigned int next;      /* the first one not started yet */

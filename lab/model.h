@@ -210,9 +210,10 @@ struct lab_router {
 
 /* The last one is not named in a file: neither guest nor kernel, but a disk. */
 enum lab_guest { GUEST_TINY, GUEST_LINUX, GUEST_DISK };
-enum lab_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_EMULATE };
+enum lab_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_EMULATE, ENGINE_QEMU };
 
-/* Their names in the file; NULL at the end.  Engines have them, too. */
+/* Their names in the file; NULL at the end.  Engines have them, too, but for
+ * qemu, which is a program of others. */
 extern const char *const lab_guests[], *const lab_engines[];
 
 struct lab_disk {

@@ -29,6 +29,7 @@ const char *const lab_guests[] = {
 const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
 	[ENGINE_KVM] = "kvm",
 	[ENGINE_EMULATE] = "emulate",
+	[ENGINE_QEMU] = "qemu",
 	NULL };
 static const char *const protocols[] = { "udp", "ping", NULL };
 static const char *const behaviours[] = { "endpoint-independent",
@@ -525,7 +526,8 @@ const struct schema_key schema_keys[] = {
 	    .preset = "auto",
 	    .help = "What executes the machine's instructions: this machine's "
 		    "CPU by KVM, or our own emulator, which needs no hardware "
-		    "and no privileges.  auto takes kvm where the CPU "
+		    "and no privileges, or QEMU, if it is installed.  auto "
+		    "takes kvm where the CPU "
 		    "really virtualizes, else emulate." },
 	{ ARRAY("vms.*.ports", ENTRIES, lab_vm, ports, nports, lab_port),
 	    .required = true, .max = VM_NICS_MAX,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lab/argv.h"
 #include "vmm/linux_image.h"
 #include "vmm/vm.h"
 
@@ -38,54 +39,56 @@ vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
 	return line;
 }
 
-struct builder {
-	struct vm_args *args;
-};
-
-static void
-add_word(struct builder *b, const char *word)
+int
+vm_args_file(struct arena *arena, const struct lab *lab,
+    const struct lab_vm *vm, const char *path, const char **found,
+    struct err *err)
 {
-	struct vm_args *args = b->args;
-
-	if (args->argv != NULL && args->n + 1 < ARGS_MAX)
-		args->argv[args->n++] =
-		    arena_text(args->arena, word, strlen(word));
+	*found = NULL;
+	if (path == NULL)
+		return 0;
+	*found = lab_path(arena, lab, path);
+	if (*found != NULL && access(*found, R_OK) < 0)
+		return err_sys(err, -errno, "correct its path in the lab file",
+		    "vm %s: %s cannot be read", vm->item.name, *found);
+	return 0;
 }
 
-/* --name value; a value NULL is left out. */
-static void
-add(struct builder *b, const char *name, const char *value)
+int
+vm_args_disk(struct arena *arena, const struct lab *lab,
+    const struct lab_vm *vm, const struct lab_disk *disk, const char **found,
+    struct err *err)
 {
-	struct vm_args *args = b->args;
+	int right = disk->read_only ? R_OK : R_OK | W_OK;
 
-	if (value == NULL || args->argv == NULL || args->n + 2 > ARGS_MAX)
-		return;
-	args->argv[args->n++] = arena_text(args->arena, name, strlen(name));
-	args->argv[args->n++] = arena_text(args->arena, value, strlen(value));
+	*found = lab_path(arena, lab, disk->file);
+	if (*found != NULL && access(*found, right) < 0)
+		return err_sys(err, -errno,
+		    disk->read_only
+			? "correct its path in the lab file"
+			: "correct its path in the lab file, or add "
+			  "\"read-only: true\"",
+		    "vm %s: disk %s cannot be used", vm->item.name, *found);
+	return 0;
 }
 
 static int
-add_file(struct builder *b, const char *name, const struct lab *lab,
+add_file(struct argv *b, const char *name, const struct lab *lab,
     const struct lab_vm *vm, const char *path, struct err *err)
 {
-	char *found;
+	const char *found;
+	int e = vm_args_file(b->arena, lab, vm, path, &found, err);
 
-	if (path == NULL)
-		return 0;
-	found = lab_path(b->args->arena, lab, path);
-	if (found != NULL && access(found, R_OK) < 0)
-		return err_sys(err, -errno, "correct its path in the lab file",
-		    "vm %s: %s cannot be read", vm->item.name, found);
-	add(b, name, found);
-	return 0;
+	argv_pair(b, name, found);
+	return e;
 }
 
 /* The kernel's command line, and its files unless it is built in. */
 static int
-add_guest(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
+add_guest(struct argv *b, const struct lab *lab, const struct lab_vm *vm,
     struct err *err)
 {
-	char *cmdline = vm_args_cmdline(b->args->arena, vm);
+	char *cmdline = vm_args_cmdline(b->arena, vm);
 	struct linux_image image;
 	int e;
 
@@ -93,13 +96,13 @@ add_guest(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
 		e = linux_image_find(&image, "/proc/self/exe", err);
 		if (e < 0)
 			return e;
-		add(b, "--kernel", image.kernel);
-		add(b, "--initrd", image.initrd);
+		argv_pair(b, "--kernel", image.kernel);
+		argv_pair(b, "--initrd", image.initrd);
 		if (cmdline != NULL)
 			cmdline = arena_printf(
-			    b->args->arena, "%s %s", image.cmdline, cmdline);
+			    b->arena, "%s %s", image.cmdline, cmdline);
 	}
-	add(b, "--cmdline", cmdline);
+	argv_pair(b, "--cmdline", cmdline);
 	e = add_file(b, "--kernel", lab, vm, vm->kernel, err);
 	if (e == 0)
 		e = add_file(b, "--initrd", lab, vm, vm->initrd, err);
@@ -107,15 +110,15 @@ add_guest(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
 }
 
 static void
-add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
+add_ports(struct argv *b, const struct lab_vm *vm, const char *dir)
 {
-	struct arena *arena = b->args->arena;
+	struct arena *arena = b->arena;
 
 	for (unsigned int k = 0; k < vm->nports; k++) {
 		const struct lab_port *port = &vm->ports[k];
 		char mac[MAC_TEXT_BYTES];
 
-		add(b, "--nic",
+		argv_pair(b, "--nic",
 		    arena_printf(arena,
 			"socket=%s/%s.sock,mac=%s,mtu=%" PRIu64
 			",queues=%" PRIu64,
@@ -125,27 +128,19 @@ add_ports(struct builder *b, const struct lab_vm *vm, const char *dir)
 }
 
 static int
-add_disks(struct builder *b, const struct lab *lab, const struct lab_vm *vm,
+add_disks(struct argv *b, const struct lab *lab, const struct lab_vm *vm,
     struct err *err)
 {
-	struct arena *arena = b->args->arena;
-
 	for (unsigned int k = 0; k < vm->ndisks; k++) {
 		const struct lab_disk *disk = &vm->disks[k];
-		const char *found = lab_path(arena, lab, disk->file);
-		int right = disk->read_only ? R_OK : R_OK | W_OK;
+		const char *found;
+		int e = vm_args_disk(b->arena, lab, vm, disk, &found, err);
 
-		if (found != NULL && access(found, right) < 0)
-			return err_sys(err, -errno,
-			    disk->read_only
-				? "correct its path in the lab file"
-				: "correct its path in the lab file, or add "
-				  "\"read-only: true\"",
-			    "vm %s: disk %s cannot be used", vm->item.name,
-			    found);
-		add(b, "--disk",
+		if (e < 0)
+			return e;
+		argv_pair(b, "--disk",
 		    found == NULL ? NULL
-				  : arena_printf(arena, "%s%s", found,
+				  : arena_printf(b->arena, "%s%s", found,
 					disk->read_only ? ",ro" : ""));
 	}
 	return 0;
@@ -163,7 +158,7 @@ int
 vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err)
 {
-	struct builder b = { .args = args };
+	struct argv *b = &args->line;
 	const char *name = vm->item.name;
 	char number[UNITS_TEXT_BYTES];
 	struct arena *arena = arena_new();
@@ -172,29 +167,29 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	*args = (struct vm_args){ .arena = arena };
 	if (arena == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
-	args->argv = arena_array(arena, ARGS_MAX + 1, sizeof(args->argv[0]));
-	add(&b, "lanyard", "vm");
-	add(&b, "--name", name);
-	add(&b, "--engine", lab_engines[vm->engine]);
-	add(&b, "--memory", size_text(number, vm->memory_bytes));
+	argv_init(b, arena, ARGS_MAX);
+	argv_pair(b, "lanyard", "vm");
+	argv_pair(b, "--name", name);
+	argv_pair(b, "--engine", lab_engines[vm->engine]);
+	argv_pair(b, "--memory", size_text(number, vm->memory_bytes));
 	snprintf(number, sizeof(number), "%" PRIu64, vm->vcpus);
-	add(&b, "--vcpus", number);
-	add_ports(&b, vm, dir);
-	add(&b, "--console", arena_printf(arena, "%s/%s.con", dir, name));
-	add(&b, "--console-log",
+	argv_pair(b, "--vcpus", number);
+	add_ports(b, vm, dir);
+	argv_pair(b, "--console", arena_printf(arena, "%s/%s.con", dir, name));
+	argv_pair(b, "--console-log",
 	    arena_printf(arena, "%s/%s.console", dir, name));
-	add(&b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
-	add(&b, "--control", arena_printf(arena, "%s/%s.ctl", dir, name));
-	add(&b, "--checkpoints", vm_args_checkpoints(arena, lab));
+	argv_pair(b, "--agent", arena_printf(arena, "%s/%s.agent", dir, name));
+	argv_pair(b, "--control", arena_printf(arena, "%s/%s.ctl", dir, name));
+	argv_pair(b, "--checkpoints", vm_args_checkpoints(arena, lab));
 	if (yaml_get(vm->item.node, "balloon") != NULL)
-		add(&b, "--balloon",
+		argv_pair(b, "--balloon",
 		    arena_printf(
 			arena, "%" PRIu64 "K", vm->balloon_bytes >> 10));
 	if (vm->no_sandbox)
-		add_word(&b, "--no-sandbox");
-	e = add_guest(&b, lab, vm, err);
+		argv_add(b, "--no-sandbox");
+	e = add_guest(b, lab, vm, err);
 	if (e == 0)
-		e = add_disks(&b, lab, vm, err);
+		e = add_disks(b, lab, vm, err);
 	if (e == 0 && arena_failed(arena))
 		e = err_set(err, -ENOMEM, "out of memory");
 	if (e < 0)
@@ -205,9 +200,7 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 void
 vm_args_restore(struct vm_args *args, const char *name)
 {
-	struct builder b = { .args = args };
-
-	add(&b, "--restore", name);
+	argv_pair(&args->line, "--restore", name);
 }
 
 void

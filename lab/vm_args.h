@@ -10,11 +10,12 @@
 
 #include "base/err.h"
 #include "lab/arena.h"
+#include "lab/argv.h"
 #include "lab/model.h"
 
 struct vm_args {
-	char **argv; /* ended by NULL */
-	unsigned int n;
+	const char *program; /* to be found in PATH; NULL: this one */
+	struct argv line;
 	struct arena *arena;
 };
 
@@ -29,6 +30,15 @@ void vm_args_free(struct vm_args *args);
 /* The directory of the checkpoints of VMs that write no disk.  In arena; NULL: no
  * memory. */
 char *vm_args_checkpoints(struct arena *arena, const struct lab *lab);
+
+/* A file that the VM reads, a disk that it uses, by its path from here: *found,
+ * in arena; NULL: there is none, or no memory. */
+int vm_args_file(struct arena *arena, const struct lab *lab,
+    const struct lab_vm *vm, const char *path, const char **found,
+    struct err *err);
+int vm_args_disk(struct arena *arena, const struct lab *lab,
+    const struct lab_vm *vm, const struct lab_disk *disk, const char **found,
+    struct err *err);
 
 /* What the guest is told of itself: "lanyard.name=alice lanyard.eth0=dhcp".  In
  * arena; NULL: no memory. */

@@ -15,8 +15,8 @@ const struct engine *const engines[] = { &engine_kvm, &engine_emulate_pc,
 	NULL };
 
 /* Software behind /dev/kvm is slower than ours. */
-static bool
-has_hardware(void)
+bool
+engine_has_hardware(void)
 {
 	uint64_t instruction_ps;
 
@@ -28,7 +28,7 @@ const struct engine *
 engine_find(const char *name, struct err *err)
 {
 	if (name == NULL || strcmp(name, "auto") == 0)
-		return has_hardware() ? &engine_kvm : &engine_emulate_pc;
+		return engine_has_hardware() ? &engine_kvm : &engine_emulate_pc;
 	for (unsigned int i = 0; engines[i] != NULL; i++)
 		if (strcmp(engines[i]->name, name) == 0)
 			return engines[i];

@@ -210,6 +210,9 @@ extern const struct engine *const engines[]; /* NULL at the end */
  * other name: NULL and *err. */
 const struct engine *engine_find(const char *name, struct err *err);
 
+/* Does the CPU execute guests of KVM?  Tried out, too. */
+bool engine_has_hardware(void);
+
 /* One line of registers, for messages.  Returns out. */
 const char *cpu_state_text(
     char *out, size_t len, const struct cpu_state *state);

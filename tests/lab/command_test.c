@@ -68,8 +68,9 @@ wrong_command_lines_are_told_with_a_remedy(void **state)
 		{ "show a b c", "too many" },
 		{ "help frobnicate", "is no command" },
 		{ "doctor kvn", "did you mean \"kvm\"?" },
-		{ "run --engine qemu topologies/nat.yaml",
-		    "--engine qemu is not known; use auto, kvm or emulate" },
+		{ "run --engine bochs topologies/nat.yaml",
+		    "--engine bochs is not known; use auto, kvm, emulate or "
+		    "qemu" },
 		{ "run topologies/nat.yaml --virtual-time",
 		    "run it without --virtual-time" },
 	};

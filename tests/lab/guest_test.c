@@ -22,6 +22,7 @@
 #include "disk/disk.h"
 #include "lab/output.h"
 #include "lab/rundir.h"
+#include "lab/qemu_args.h"
 #include "lab/vm_args.h"
 #include "lab/vm_disks.h"
 #include "tests/lab/load.h"
@@ -354,15 +355,76 @@ a_guest_is_told_who_it_is(void **state)
 	    "gw=10.0.0.1,dns=10.0.0.9 quiet");
 	assert_int_equal(
 	    vm_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", &err), 0);
-	assert_string_equal(option(args.argv, "--kernel"), "/dev/null");
-	assert_string_equal(option(args.argv, "--memory"), "64M");
-	assert_string_equal(option(args.argv, "--engine"), "emulate");
-	assert_string_equal(option(args.argv, "--agent"), "/run/x/v.agent");
+	assert_string_equal(option(args.line.word, "--kernel"), "/dev/null");
+	assert_string_equal(option(args.line.word, "--memory"), "64M");
+	assert_string_equal(option(args.line.word, "--engine"), "emulate");
+	assert_string_equal(
+	    option(args.line.word, "--agent"), "/run/x/v.agent");
 	vm_args_free(&args);
 	assert_int_equal(
 	    vm_args_make(&args, &l.lab->vms[1], l.lab, "/run/x", &err),
 	    -ENOENT);
 	assert_non_null(strstr(err.text, "dir/nowhere cannot be read"));
+	load_free(&l);
+}
+
+/* Is it among QEMU's, and which one? */
+static const char *
+has_value(char **argv, const char *begin)
+{
+	for (unsigned int i = 0; argv[i] != NULL; i++)
+		if (strncmp(argv[i], begin, strlen(begin)) == 0)
+			return argv[i];
+	return "";
+}
+
+static void
+qemu_is_told_the_same(void **state)
+{
+	static const char lab[] =
+	    "lab: t\n"
+	    "switches: {lan: }\n"
+	    "vms:\n"
+	    "  v: {kernel: /dev/null, engine: qemu, cmdline: quiet, vcpus: 2, "
+	    "memory: 64M, disks: [{file: /dev/null, read-only: true}], "
+	    "ports: {eth0: {switch: lan, address: 10.0.0.2/24, queues: 2}}}\n";
+	struct loaded l;
+	struct vm_args args;
+	struct err err = { "" };
+
+	(void)state;
+	load_text(&l, "dir/t.yaml", lab, strlen(lab));
+	assert_non_null(l.lab);
+	assert_int_equal(qemu_args_make(&args, &l.lab->vms[0], l.lab,
+			     "/run/x,y", false, &err),
+	    0);
+	assert_string_equal(args.program, QEMU_PROGRAM);
+	assert_string_equal(option(args.line.word, "-kernel"), "/dev/null");
+	assert_string_equal(option(args.line.word, "-append"),
+	    "lanyard.name=v lanyard.eth0=10.0.0.2/24 quiet");
+	assert_string_equal(option(args.line.word, "-smp"), "2");
+	assert_string_equal(option(args.line.word, "-accel"), "tcg");
+	assert_string_equal(option(args.line.word, "-m"), "size=65536k");
+	/* A comma would begin another setting. */
+	assert_string_equal(has_value(args.line.word, "socket,id=eth0-port"),
+	    "socket,id=eth0-port,path=/run/x,,y/v.eth0.sock");
+	assert_non_null(strstr(has_value(args.line.word, "socket,id=agent"),
+	    "path=/run/x,,y/v.agent,server=on,wait=on"));
+	assert_non_null(
+	    strstr(has_value(args.line.word, "vhost-user,"), ",queues=2"));
+	assert_non_null(strstr(has_value(args.line.word, "if=none"),
+	    "format=raw,file=/dev/null,"
+	    "read-only=on"));
+	assert_non_null(strstr(
+	    has_value(args.line.word, "virtio-net-pci"), ",mq=on,vectors=0"));
+	vm_args_free(&args);
+	assert_int_equal(
+	    qemu_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", true, &err),
+	    0);
+	assert_string_equal(option(args.line.word, "-accel"), "kvm");
+	assert_null(
+	    strstr(has_value(args.line.word, "virtio-net-pci"), "vectors"));
+	vm_args_free(&args);
 	load_free(&l);
 }
 
@@ -388,15 +450,15 @@ a_guest_gets_its_disks_in_order(void **state)
 	assert_non_null(l.lab);
 	assert_int_equal(
 	    vm_args_make(&args, &l.lab->vms[0], l.lab, "/run/x", &err), 0);
-	while (strcmp(args.argv[at], "--disk") != 0)
+	while (strcmp(args.line.word[at], "--disk") != 0)
 		at++;
-	assert_string_equal(args.argv[at + 1], "/dev/null");
-	assert_string_equal(args.argv[at + 2], "--disk");
-	assert_string_equal(args.argv[at + 3], "/dev/null,ro");
+	assert_string_equal(args.line.word[at + 1], "/dev/null");
+	assert_string_equal(args.line.word[at + 2], "--disk");
+	assert_string_equal(args.line.word[at + 3], "/dev/null,ro");
 	/* It is what the guest boots from. */
-	assert_string_equal(option(args.argv, "--kernel"), "");
-	assert_string_equal(option(args.argv, "--memory"), "512M");
-	assert_string_equal(option(args.argv, "--balloon"), "8192K");
+	assert_string_equal(option(args.line.word, "--kernel"), "");
+	assert_string_equal(option(args.line.word, "--memory"), "512M");
+	assert_string_equal(option(args.line.word, "--balloon"), "8192K");
 	vm_args_free(&args);
 	assert_int_equal(
 	    vm_args_make(&args, &l.lab->vms[1], l.lab, "/run/x", &err),
@@ -562,6 +624,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 		    no_process_is_left, setup, teardown),
 		cmocka_unit_test(a_guest_is_told_who_it_is),
+		cmocka_unit_test(qemu_is_told_the_same),
 		cmocka_unit_test(a_guest_gets_its_disks_in_order),
 		cmocka_unit_test(missing_disks_are_made_once),
 		cmocka_unit_test(a_linux_guest_that_was_not_made_is_told),
