@@ -35,4 +35,27 @@ void host_watch_free(struct host_watch *watch); /* NULL is fine */
 bool host_watch_look(
     struct host_watch *watch, const char *name, struct host_link *link);
 
+/* ---- interfaces that we made ---- */
+
+struct host_interface {
+	const char *name;
+	struct ip4_net address; /* addr 0: none */
+	struct mac mac;
+	unsigned int mtu; /* bytes */
+};
+
+/* 0 if there is no interface of that name yet, else -EEXIST.  who begins the
+ * sentence, as in the next. */
+int host_interface_is_free(const char *who, const char *name, struct err *err);
+
+/* Gives an interface its addresses and MTU.  0 or -Exxx. */
+int host_interface_set(
+    const char *who, const struct host_interface *as, struct err *err);
+
+/* Brings an interface up that carries nothing of the host's own (no IPv6), and
+ * has what leaves by it arrive at interface to, as if received there.  0 or
+ * -Exxx. */
+int host_interface_funnel(
+    const char *who, const char *name, int to, struct err *err);
+
 #endif

@@ -27,9 +27,8 @@
 
 #include "base/log.h"
 #include "bridge/raw_socket.h"
+#include "bridge/twin.h"
 #include "switch/locator.h"
-
-#define NIC_PIECES 64 /* of the rest of a frame that a hook sees */
 
 enum nic_state { NIC_GONE, NIC_DOWN, NIC_UP, NIC_NSTATES };
 
@@ -43,11 +42,9 @@ struct nic {
 	enum nic_state state;
 	bool lowered; /* by us */
 	struct nic_hook *hook;
-	struct verdict cause[BURST_MAX]; /* of a burst, by the hook */
-	/* Of a burst with a hook: the first bytes of frames, and the rest of
-	 * those that lie in one piece. */
-	uint8_t head[BURST_MAX][NIC_HEAD_BYTES];
-	struct iovec rest[BURST_MAX][NIC_PIECES];
+	struct verdict cause[BURST_MAX];   /* of a burst, by the hook */
+	struct twin *twin;                 /* to the host, or NULL */
+	struct frame_head head[BURST_MAX]; /* of a burst, for the hook */
 	struct burst burst;
 };
 
@@ -198,47 +195,54 @@ readable(void *arg, unsigned int events)
 
 /* ---- to the interface ---- */
 
-/* A view of frame whose first bytes may be written to, as the ith of a
- * burst. */
-static size_t
-open_head(struct nic *nic, unsigned int i, struct frame *frame)
-{
-	size_t n = frame->len < NIC_HEAD_BYTES ? frame->len : NIC_HEAD_BYTES;
-	size_t skip = n;
-	unsigned int pieces = 0;
-
-	frame_copy(nic->head[i], frame, 0, n);
-	for (unsigned int k = 0; k <= frame->ntail; k++) {
-		const uint8_t *at =
-		    k == 0 ? frame->data : frame->tail[k - 1].iov_base;
-		size_t len = k == 0 ? frame->head : frame->tail[k - 1].iov_len;
-
-		if (len <= skip) {
-			skip -= len;
-			continue;
-		}
-		if (pieces == NIC_PIECES)
-			return 0;
-		nic->rest[i][pieces].iov_base = (void *)(uintptr_t)(at + skip);
-		nic->rest[i][pieces++].iov_len = len - skip;
-		skip = 0;
-	}
-	frame->data = nic->head[i];
-	frame->head = (uint32_t)n;
-	frame->tail = nic->rest[i];
-	frame->ntail = (uint16_t)pieces;
-	return n;
-}
-
 /* The hook sees a copy of the description: the sender's stays as it was. */
 static enum reason
-hook_out(struct nic *nic, unsigned int i, struct frame *frame)
+hook_out(struct nic *nic, struct frame_head *head, struct frame *frame)
 {
-	size_t n = open_head(nic, i, frame);
-
-	if (n == 0)
+	if (!frame_head_take(head, frame))
 		return DROP_TOO_LONG;
-	return nic->hook->out(nic->hook, frame, nic->head[i], n);
+	return nic->hook->out(nic->hook, frame, head->bytes, head->n);
+}
+
+/* Frames that are for the host too, or for it alone; whose bytes a guest may
+ * change meanwhile, which misleads nothing but that frame. */
+static bool
+is_for_host(const struct nic *nic, const struct frame *frame)
+{
+	return frame->len >= 6 &&
+	    ((frame->data[0] & 1) ||
+		memcmp(frame->data, nic->link.mac.b, 6) == 0);
+}
+
+/* Gives the host its part, and closes up the rest: returns how many are left,
+ * with where they stand in the burst. */
+static unsigned int
+serve_host(struct nic *nic, struct burst *burst, const struct frame **out,
+    unsigned int *of, unsigned int n)
+{
+	const struct frame *host[BURST_MAX] = { NULL };
+	enum reason fate[BURST_MAX];
+	unsigned int whose[BURST_MAX], m = 0, left = 0;
+
+	for (unsigned int k = 0; k < n; k++)
+		if (is_for_host(nic, out[k])) {
+			host[m] = out[k];
+			whose[m++] = k;
+		}
+	twin_send(nic->twin, host, m, fate);
+	for (unsigned int k = 0, j = 0; k < n; k++) {
+		bool its = j < m && whose[j] == k;
+
+		if (its && !(out[k]->data[0] & 1)) {
+			node_judge(
+			    nic->port.node, &burst->frame[of[k]], fate[j++]);
+			continue;
+		}
+		j += its;
+		out[left] = out[k];
+		of[left++] = of[k];
+	}
+	return left;
 }
 
 static void
@@ -257,7 +261,7 @@ take(struct port *port, struct burst *burst)
 		if (nic->hook != NULL) {
 			view[i] = burst->frame[i];
 			out[n] = &view[i];
-			reason = hook_out(nic, i, &view[i]);
+			reason = hook_out(nic, &nic->head[i], &view[i]);
 		}
 		said[i] = reason;
 		if (reason_is_drop(reason))
@@ -265,6 +269,8 @@ take(struct port *port, struct burst *burst)
 		else
 			of[n++] = i;
 	}
+	if (nic->twin != NULL)
+		n = serve_host(nic, burst, out, of, n);
 	raw_send(nic->socket, out, n, fate);
 	for (unsigned int k = 0; k < n; k++) {
 		unsigned int i = of[k];
@@ -349,6 +355,7 @@ close_nic(struct port *port)
 		nic->hook->close(nic->hook);
 	host_watch_free(nic->watch);
 	loop_watch_free(nic->readable);
+	twin_free(nic->twin);
 	raw_free(nic->socket);
 	free(nic);
 }
@@ -389,13 +396,28 @@ find(struct nic *nic, struct host_link *link, struct err *err)
 }
 
 static int
+read_host(const struct nic *nic, bool *host, struct err *err)
+{
+	const char *text = locator_get(&nic->at, "host", 0);
+
+	*host = text != NULL && strcmp(text, "yes") == 0;
+	if (text == NULL || *host || strcmp(text, "no") == 0)
+		return 0;
+	return err_set(err, -EINVAL, "%s: host=%.40s: use yes or no",
+	    nic->port.name, text);
+}
+
+static int
 prepare(struct nic *nic, struct loop *loop, const char *rest, struct err *err)
 {
-	static const char *const keys[] = { NULL };
+	static const char *const keys[] = { "host", NULL };
 	struct raw_options options = { .name = nic->port.name };
 	struct host_link link;
+	bool host = false;
 	int e = locator_read(&nic->at, nic->port.name, rest, keys, err);
 
+	if (e == 0)
+		e = read_host(nic, &host, err);
 	if (e < 0)
 		return e;
 	nic->watch = host_watch_new(loop, changed, nic, err);
@@ -404,6 +426,13 @@ prepare(struct nic *nic, struct loop *loop, const char *rest, struct err *err)
 	e = find(nic, &link, err);
 	if (e < 0)
 		return e;
+	if (host) {
+		nic->twin = twin_new(nic->port.name, link.index, err);
+		if (nic->twin == NULL)
+			return -EIO;
+		options.with_outgoing = true;
+		options.without_mark = TWIN_MARK;
+	}
 	nic->socket = raw_new(&options, err);
 	if (nic->socket == NULL)
 		return -EIO;

@@ -1,7 +1,7 @@
 /*
- * port_nic.h - nic:IFACE, an Ethernet interface of the host as a port
- * (switch/port.h): what arrives there enters the LAN, and what the LAN sends
- * there leaves by it.
+ * port_nic.h - nic:IFACE[?host=yes], an Ethernet interface of the host as a
+ * port (switch/port.h): what arrives there enters the LAN, and what the LAN
+ * sends there leaves by it.
  *
  * The interface is promiscuous while the port is open, and as it was as soon as
  * the process ends, however it ends.  Frames that the port sent never come back
@@ -10,10 +10,15 @@
  *
  * Frames of receive offloads, and with unfinished checksums, enter as such:
  * whoever cannot take them gets finished frames of a wire (offload.h).
+ *
+ * What the LAN sends to the host that the interface belongs to does not reach
+ * it, nor the other way round, but with host=yes (twin.h): then the host is a
+ * station of the LAN, by the interface's own addresses.
  */
 #ifndef BRIDGE_PORT_NIC_H
 #define BRIDGE_PORT_NIC_H
 
+#include "bridge/frame_head.h"
 #include "bridge/host_link.h"
 #include "net/addr.h"
 #include "switch/port.h"
@@ -31,14 +36,12 @@ const struct mac *port_nic_mac(const struct port *port);
  * MAC-NAT does.  One per port.
  *
  * head is a frame's first n bytes, to be written to: all of the frame, or at
- * least NIC_HEAD_BYTES.  The frame's description, which shows these bytes, may
+ * least FRAME_HEAD_COPY.  The frame's description, which shows these bytes, may
  * be changed too, its length not.  DROP_NONE lets the frame pass, and so does a
  * reason that is no drop: what was done to the frame, which is then the verdict
  * on one that left, and the cause of one that comes in, with the entry that the
  * hook leaves in the frame's verdict.  Any other reason refuses it.
  */
-#define NIC_HEAD_BYTES 640 /* so that a DHCP message is whole */
-
 struct nic_hook {
 	/* From the interface, before the LAN sees it. */
 	enum reason (*in)(struct nic_hook *hook, struct frame *frame,

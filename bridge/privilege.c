@@ -32,6 +32,16 @@ privilege_remedy(int error)
 }
 
 int
+privilege_need(const char *who, struct err *err)
+{
+	if (capng_get_caps_process() == 0 &&
+	    capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		return 0;
+	return err_sys(err, -EPERM, privilege_remedy(EPERM),
+	    "%s: cannot make an interface of the host", who);
+}
+
+int
 privilege_drop(struct err *err)
 {
 	int held;

@@ -15,6 +15,10 @@
  * to type, good until the next call; NULL for any other. */
 const char *privilege_remedy(int error);
 
+/* 0 if we have CAP_NET_ADMIN; else -EPERM, *err saying who needs it and how to
+ * get it. */
+int privilege_need(const char *who, struct err *err);
+
 /* For ever.  0, also when there was nothing to give; or -Exxx. */
 int privilege_drop(struct err *err);
 

@@ -438,7 +438,11 @@ prepare(
 		ps->fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		(void)setsockopt(
 		    ps->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	return map_ring(ps, err);
+	if (options->mark != 0 &&
+	    setsockopt(ps->fd, SOL_SOCKET, SO_MARK, &options->mark,
+		sizeof(options->mark)) < 0)
+		return failed(ps, "mark frames", err);
+	return options->send_only ? 0 : map_ring(ps, err);
 }
 
 struct raw_socket *
@@ -476,7 +480,7 @@ raw_bind(struct raw_socket *ps, int ifindex, bool promiscuous, struct err *err)
 {
 	const struct sockaddr_ll at = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
+		.sll_protocol = htons(ps->ring != NULL ? ETH_P_ALL : 0),
 		.sll_ifindex = ifindex,
 	};
 	const struct packet_mreq all = {

@@ -21,6 +21,8 @@ struct raw_options {
 	const char *name;      /* for messages: "nic:eth0" */
 	bool with_outgoing;    /* read also what the host itself sends there */
 	uint32_t without_mark; /* do not read frames of this mark; 0: all */
+	uint32_t mark;         /* of what is sent; 0: none */
+	bool send_only;        /* nothing is read */
 };
 
 /* Bound to no interface yet.  NULL: *err says why. */

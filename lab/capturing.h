@@ -4,8 +4,8 @@
  *     gw.inside          a port
  *     gw.inside icmp     the same, only frames that match pcap-filter(7)
  *     gw                 all ports of a node
- *     all                every port of routers, VMs, hosts and plugs, and one
- *                        end of every uplink
+ *     all                every port of routers, VMs, hosts, plugs and bridges,
+ *                        and one end of every uplink
  *     air.radio          what passes the radio of a node that has one
  *     bin                frames that ended anywhere, or met an accident on a
  *                        cable (capture.h), on an interface of that name

@@ -23,6 +23,7 @@
 #include "lab/capturing.h"
 #include "lab/check_tree.h"
 #include "lab/check_vm.h"
+#include "lab/check_bridge.h"
 #include "lab/check_switch.h"
 #include "lab/check_wire.h"
 #include "lab/filter.h"
@@ -81,7 +82,7 @@ no_such_port(struct check *c, struct place at, const char *name)
 		nearest_try(&near, c->lab->ports[i]->full);
 	lab_each_switch_port(c->lab, try_name, &trial);
 	missing(c, at, "port", name, &near,
-	    "name one of a router, VM, host or plug as NODE.PORT, or a "
+	    "name one of a router, VM, host, plug or bridge as NODE.PORT, or a "
 	    "switch's as SWITCH.SWITCH or SWITCH.NODE.PORT");
 }
 
@@ -129,7 +130,7 @@ check_names(struct check *c)
 {
 	const struct lab *lab = c->lab;
 	size_t n = (size_t)lab->nswitches + lab->nrouters + lab->nvms +
-	    lab->nhosts + lab->nplugs;
+	    lab->nhosts + lab->nplugs + lab->nbridges;
 	const struct lab_item **all =
 	    arena_array(lab->arena, n, sizeof(all[0]));
 	size_t k = 0;
@@ -153,6 +154,8 @@ check_names(struct check *c)
 		all[k++] = &lab->hosts[i].item;
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		all[k++] = &lab->plugs[i].item;
+	for (unsigned int i = 0; i < lab->nbridges; i++)
+		all[k++] = &lab->bridges[i].item;
 	qsort(all, n, sizeof(all[0]), by_name);
 	for (size_t i = 1; i < n; i++)
 		if (strcmp(all[i - 1]->name, all[i]->name) == 0)
@@ -437,10 +440,11 @@ some_in_segment(const struct check *c, size_t segment,
 	return false;
 }
 
+/* Is anything there, whose addresses are not in the file? */
 static bool
-is_plug(const struct lab_port *port)
+is_outside(const struct lab_port *port)
 {
-	return port->kind == LAB_PLUG;
+	return port->kind == LAB_PLUG || port->kind == LAB_BRIDGE;
 }
 
 static bool
@@ -448,7 +452,7 @@ gives_addresses(const struct lab_port *port)
 {
 	/* The item is the first member of its VM; a kernel of the user's may
 	 * well serve DHCP. */
-	return port->dhcp.first != 0 || port->kind == LAB_PLUG ||
+	return port->dhcp.first != 0 || is_outside(port) ||
 	    (port->kind == LAB_VM && port->address.addr != 0 &&
 		((const struct lab_vm *)port->owner)->kernel != NULL);
 }
@@ -484,7 +488,7 @@ check_gateway(struct check *c, const struct lab_port *port)
 		    text);
 	else if (segment_of(c, port, &segment) &&
 	    owner_in_segment(c, segment, port->gateway) == NULL &&
-	    !some_in_segment(c, segment, is_plug))
+	    !some_in_segment(c, segment, is_outside))
 		problem_warn(c->problems, at,
 		    "gateway %s belongs to no port that \"%s\" can reach; use "
 		    "a router's address",
@@ -582,7 +586,7 @@ check_unique(struct check *c)
 	if (list == NULL)
 		return;
 	for (unsigned int i = 0; i < lab->nports; i++)
-		if (lab->ports[i]->kind != LAB_PLUG)
+		if (!is_outside(lab->ports[i]))
 			list[n++] = (struct claim){ lab->ports[i], 0 };
 	if (n > 1)
 		qsort(list, n, sizeof(list[0]), by_mac);
@@ -1230,6 +1234,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 			check_host(c, &lab->hosts[i]);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		check_plug(c, &lab->plugs[i]);
+	lab_check_bridges(lab, problems);
 	for (unsigned int i = 0; i < lab->ncaptures; i++)
 		check_capture(c, &lab->captures[i]);
 	for (unsigned int i = 0; i < lab->nevents; i++)

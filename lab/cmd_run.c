@@ -14,7 +14,8 @@
 static const struct option_row options[] = {
 	{ "for", 0, "DURATION", "end after this time, as 10s" },
 	{ "virtual-time", 0, NULL,
-	    "let the lab's clock jump; for labs without VMs and plugs" },
+	    "let the lab's clock jump; for labs without VMs, plugs and "
+	    "bridges" },
 	{ "seed", 0, "NUMBER",
 	    "of everything random; the same seed, the same run (1)" },
 	{ "engine", 0, "ENGINE",

@@ -26,6 +26,7 @@ static const struct table_head ls_head = {
 		{ "ready", "READY" },
 		{ "hosts", "HOSTS" },
 		{ "plugs", "PLUGS" },
+		{ "bridges", "BRIDGES" },
 		{ "file", "FILE" },
 		{ NULL, NULL },
 	},

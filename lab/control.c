@@ -129,15 +129,17 @@ call_info(struct client *c)
 	const struct lab *lab = f->lab;
 
 	reply(c,
-	    json_pack("{s:b,s:s,s:s?,s:i,s:f,s:i,s:i,s:i,s:i,s:i,s:i}", "ok", 1,
-		"lab", lab->name, "file", lab->file, "pid", (int)getpid(),
-		"running_s", (double)(loop_now_ns(f->loop) / NS_PER_MS) / 1000,
-		"switches", (int)lab->nswitches, "routers", (int)lab->nrouters,
-		"vms", (int)lab->nvms, "ready",
+	    json_pack("{s:b,s:s,s:s?,s:i,s:f,s:i,s:i,s:i,s:i,s:i,s:i,s:i}",
+		"ok", 1, "lab", lab->name, "file", lab->file, "pid",
+		(int)getpid(), "running_s",
+		(double)(loop_now_ns(f->loop) / NS_PER_MS) / 1000, "switches",
+		(int)lab->nswitches, "routers", (int)lab->nrouters, "vms",
+		(int)lab->nvms, "ready",
 		c->control->config.guests != NULL
 		    ? (int)c->control->config.guests->nready
 		    : 0,
-		"hosts", (int)lab->nhosts, "plugs", (int)lab->nplugs));
+		"hosts", (int)lab->nhosts, "plugs", (int)lab->nplugs, "bridges",
+		(int)lab->nbridges));
 }
 
 static void

@@ -118,11 +118,24 @@ add_plug(struct draw_lab *draw, struct lab_plug *plug)
 		      : plug->locator + len - 20);
 }
 
+static void
+add_bridge(struct draw_lab *draw, struct lab_bridge *bridge)
+{
+	struct draw_node *node =
+	    add_node(draw, LAB_BRIDGE, &bridge->item, NULL, &bridge->port, 1);
+
+	if (bridge->mode == BRIDGE_HOST_ONLY)
+		add_line(node, "the host, no way out");
+	else
+		add_line(node, "NIC %s%s", bridge->nic,
+		    bridge->host ? ", the host too" : "");
+}
+
 int
 draw_lab_init(struct draw_lab *draw, const struct lab *lab)
 {
-	size_t nnodes =
-	    (size_t)lab->nrouters + lab->nvms + lab->nhosts + lab->nplugs;
+	size_t nnodes = (size_t)lab->nrouters + lab->nvms + lab->nhosts +
+	    lab->nplugs + lab->nbridges;
 
 	*draw = (struct draw_lab){ .lab = lab };
 	draw->nodes = arena_array(lab->arena, nnodes, sizeof(draw->nodes[0]));
@@ -146,6 +159,8 @@ draw_lab_init(struct draw_lab *draw, const struct lab *lab)
 		add_router(draw, &lab->routers[i]);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		add_plug(draw, &lab->plugs[i]);
+	for (unsigned int i = 0; i < lab->nbridges; i++)
+		add_bridge(draw, &lab->bridges[i]);
 	return 0;
 }
 

@@ -89,7 +89,8 @@ box_class(enum lab_kind kind)
 	switch (kind) {
 	case LAB_ROUTER: return "box router";
 	case LAB_VM: return "box vm";
-	case LAB_PLUG: return "box plug";
+	case LAB_PLUG:
+	case LAB_BRIDGE: return "box plug";
 	default: return "box";
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lab/bridging.h"
 #include "lab/cabling.h"
 #include "lab/nearest.h"
 #include "lab/port_kinds.h"
@@ -459,6 +460,21 @@ add_plug(struct fabric *f, unsigned int i, struct err *err)
 	return 0;
 }
 
+static int
+add_bridge(struct fabric *f, unsigned int i, struct err *err)
+{
+	const struct lab_bridge *bridge = &f->lab->bridges[i];
+	struct node *node = &f->outside[f->lab->nvms + f->lab->nplugs + i];
+	struct port *port;
+
+	node_init(node, bridge->item.name);
+	port = bridging_open(f->loop, node, f->lab, bridge, err);
+	if (port == NULL)
+		return -EIO;
+	*slot_of(f, &bridge->port) = port;
+	return 0;
+}
+
 /* ---- all of it ---- */
 
 static int
@@ -476,7 +492,8 @@ alloc_tables(struct fabric *f, struct err *err)
 	f->controls = calloc(lab->nswitches + 1, sizeof(f->controls[0]));
 	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
 	f->hosts = calloc(lab->nhosts + 1, sizeof(f->hosts[0]));
-	f->outside = calloc(lab->nvms + lab->nplugs + 1, sizeof(f->outside[0]));
+	f->outside = calloc(
+	    lab->nvms + lab->nplugs + lab->nbridges + 1, sizeof(f->outside[0]));
 	f->ports = calloc(lab->nports + 1, sizeof(f->ports[0]));
 	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
 	f->cable = calloc(f->max_cables + 1, sizeof(f->cable[0]));
@@ -503,6 +520,8 @@ build(struct fabric *f, uint64_t seed, const char *sockets, struct err *err)
 		e = add_vm(f, i, sockets, err);
 	for (unsigned int i = 0; i < lab->nplugs && e == 0; i++)
 		e = add_plug(f, i, err);
+	for (unsigned int i = 0; i < lab->nbridges && e == 0; i++)
+		e = add_bridge(f, i, err);
 	for (unsigned int i = 0; i < lab->nports && e == 0; i++)
 		e = plug_in(f, i, seed, err);
 	for (unsigned int i = 0; i < lab->nswitches && e == 0; i++)
@@ -553,10 +572,11 @@ fabric_free(struct fabric *f)
 		switch_control_free(&f->controls[i]);
 	for (unsigned int i = 0; i < f->ncables; i++)
 		cable_free(f->cable[i]);
-	/* Ports of VMs and plugs are owned here, all others by their nodes. */
+	/* Ports to the outside are owned here, all others by their nodes. */
 	for (unsigned int i = 0; f->ports != NULL && i < lab->nports; i++)
 		if (lab->ports[i]->kind == LAB_VM ||
-		    lab->ports[i]->kind == LAB_PLUG)
+		    lab->ports[i]->kind == LAB_PLUG ||
+		    lab->ports[i]->kind == LAB_BRIDGE)
 			port_close(f->ports[i]);
 	for (unsigned int i = 0; f->hosts != NULL && i < lab->nhosts; i++)
 		traffic_free(f->hosts[i]);
@@ -629,7 +649,8 @@ fabric_each_node(const struct fabric *f,
 		each(arg, router_node(f->routers[i]));
 	for (unsigned int i = 0; i < lab->nhosts; i++)
 		each(arg, traffic_node(f->hosts[i]));
-	for (unsigned int i = 0; i < lab->nvms + lab->nplugs; i++)
+	for (unsigned int i = 0; i < lab->nvms + lab->nplugs + lab->nbridges;
+	     i++)
 		each(arg, &f->outside[i]);
 	for (unsigned int i = 0; i < f->ncables; i++)
 		for (int side = CABLE_A; side <= CABLE_B; side++)

@@ -2,7 +2,7 @@
  * fabric.h - the nodes and cables of a lab, alive in one loop.
  *
  * Everything but the VMs themselves: switches, routers, built-in hosts, plugs,
- * and the vhost-user ports that VMs connect to.  Loop thread only.
+ * bridges, and the vhost-user ports that VMs connect to.  Loop thread only.
  */
 #ifndef LAB_FABRIC_H
 #define LAB_FABRIC_H
@@ -24,7 +24,7 @@ struct fabric {
 	struct switch_control *controls;
 	struct router **routers;
 	struct traffic **hosts;
-	struct node *outside; /* of each VM, then of each plug */
+	struct node *outside; /* of each VM, plug and bridge */
 	struct port **ports;  /* of each lab_port */
 	/* Both ends of every cable, for tables: a pair each. */
 	struct port *(*cables)[2];
@@ -44,8 +44,8 @@ void fabric_free(struct fabric *fabric); /* NULL is fine */
 /* A port of a node ("gw.inside") or of a switch ("lan.gw.inside"). */
 struct port *fabric_port(const struct fabric *fabric, const char *name);
 
-/* Calls each for every node: switches, routers, hosts, VMs, plugs, and both
- * directions of each cable. */
+/* Calls each for every node: switches, routers, hosts, VMs, plugs, bridges, and
+ * both directions of each cable. */
 void fabric_each_node(const struct fabric *fabric,
     void (*each)(void *arg, struct node *node), void *arg);
 

@@ -28,7 +28,7 @@ add_port(struct lab *lab, enum lab_kind kind, const struct lab_item *owner,
 	lab->ports[lab->nports++] = port;
 }
 
-/* A host or plug is a node with one port, whose keys are the node's. */
+/* A host, plug or bridge is a node with one port, whose keys are the node's. */
 static void
 only_port(struct lab *lab, enum lab_kind kind, const struct lab_item *owner,
     struct lab_port *port)
@@ -40,7 +40,7 @@ only_port(struct lab *lab, enum lab_kind kind, const struct lab_item *owner,
 static void
 collect_ports(struct lab *lab)
 {
-	size_t n = lab->nhosts + lab->nplugs;
+	size_t n = lab->nhosts + lab->nplugs + lab->nbridges;
 
 	for (unsigned int i = 0; i < lab->nrouters; i++)
 		n += lab->routers[i].nports;
@@ -63,6 +63,9 @@ collect_ports(struct lab *lab)
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		only_port(
 		    lab, LAB_PLUG, &lab->plugs[i].item, &lab->plugs[i].port);
+	for (unsigned int i = 0; i < lab->nbridges; i++)
+		only_port(lab, LAB_BRIDGE, &lab->bridges[i].item,
+		    &lab->bridges[i].port);
 }
 
 static int
@@ -469,6 +472,7 @@ lab_kind_name(enum lab_kind kind)
 	case LAB_VM: return "VM";
 	case LAB_HOST: return "host";
 	case LAB_PLUG: return "plug";
+	case LAB_BRIDGE: return "bridge";
 	}
 	return "?";
 }

@@ -28,6 +28,7 @@
 #define LAB_SWITCHES_MAX     128 /* frames pass them by nested calls */
 #define LAB_ROUTER_PORTS_MAX 64
 #define LAB_CABLES_MAX       8 /* side by side, of an uplink */
+#define LAB_BRIDGES_MAX      64
 
 /* The first member of everything that stands in the file on its own. */
 struct lab_item {
@@ -49,7 +50,14 @@ struct lab_range {
 	uint32_t first, last; /* 0: none */
 };
 
-enum lab_kind { LAB_SWITCH, LAB_ROUTER, LAB_VM, LAB_HOST, LAB_PLUG };
+enum lab_kind {
+	LAB_SWITCH,
+	LAB_ROUTER,
+	LAB_VM,
+	LAB_HOST,
+	LAB_PLUG,
+	LAB_BRIDGE
+};
 
 /* An MSTI: what a switch says of it, or a switch's port. */
 struct lab_stp_instance {
@@ -153,7 +161,7 @@ struct lab_reserve {
 	const struct lab_port *of;
 };
 
-/* A port of a router, VM, host or plug. */
+/* A port of a router, VM, host, plug or bridge. */
 struct lab_port {
 	struct lab_item item;       /* "inside" */
 	char full[NODE_NAME_BYTES]; /* "gw.inside" */
@@ -257,6 +265,18 @@ struct lab_plug {
 	const char *locator;
 };
 
+enum lab_bridge_mode { BRIDGE_BRIDGED, BRIDGE_HOST_ONLY };
+
+extern const char *const lab_bridge_modes[]; /* NULL at the end */
+
+struct lab_bridge {
+	struct lab_item item;
+	struct lab_port port;
+	int mode; /* enum lab_bridge_mode */
+	const char *nic, *interface;
+	bool host;
+};
+
 struct lab_capture {
 	struct lab_item item;
 	struct lab_texts at;
@@ -299,11 +319,12 @@ struct lab {
 	struct lab_vm *vms;
 	struct lab_host *hosts;
 	struct lab_plug *plugs;
+	struct lab_bridge *bridges;
 	struct lab_capture *captures;
 	struct lab_event *events;
 	struct lab_expect *expects;
-	unsigned int nswitches, nrouters, nvms, nhosts, nplugs, ncaptures,
-	    nevents, nexpects;
+	unsigned int nswitches, nrouters, nvms, nhosts, nplugs, nbridges,
+	    ncaptures, nevents, nexpects;
 	struct lab_texts show;    /* tables to print at the end */
 	struct lab_port **ports;  /* of all kinds, each in the file's order */
 	struct lab_port **sorted; /* the same, by full name */

@@ -1,5 +1,6 @@
 #include "lab/port_kinds.h"
 
+#include "bridge/port_host.h"
 #include "bridge/port_nic.h"
 #include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
@@ -10,6 +11,7 @@ const struct port_kind *const port_kinds[] = {
 	&port_pcap,
 	&port_wifi,
 	&port_nic,
+	&port_host,
 	&port_qemu,
 	&port_qemu_dgram,
 	&port_vde,

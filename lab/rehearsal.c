@@ -170,7 +170,8 @@ answer_arp(struct port *port, const struct frame *frame)
 	struct eth eth;
 	struct arp arp;
 
-	if (lp == NULL || lp->kind == LAB_PLUG || frame->len < sizeof(bytes))
+	if (lp == NULL || lp->kind == LAB_PLUG || lp->kind == LAB_BRIDGE ||
+	    frame->len < sizeof(bytes))
 		return;
 	frame_copy(bytes, frame, 0, sizeof(bytes));
 	if (eth_parse(&eth, &c) != DROP_NONE || eth.type != ETH_ARP ||
@@ -227,7 +228,8 @@ set_stage(const struct fabric *f)
 		}
 	for (unsigned int i = 0; i < lab->nports; i++)
 		if (lab->ports[i]->kind == LAB_VM ||
-		    lab->ports[i]->kind == LAB_PLUG)
+		    lab->ports[i]->kind == LAB_PLUG ||
+		    lab->ports[i]->kind == LAB_BRIDGE)
 			f->ports[i]->ops = &outside_ops;
 }
 

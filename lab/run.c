@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "bridge/privilege.h"
 #include "lab/cabling.h"
 #include "lab/capturing.h"
 #include "lab/control.h"
@@ -288,6 +289,11 @@ check_virtual(const struct lab *lab, struct err *err)
 		    "lab \"%s\" has VMs (\"%s\"), which know real time only; "
 		    "run it without --virtual-time",
 		    lab->name, lab->vms[0].item.name);
+	if (lab->nbridges > 0)
+		return err_set(err, -EINVAL,
+		    "lab \"%s\" has a bridge (\"%s\") to what knows real time "
+		    "only; run it without --virtual-time",
+		    lab->name, lab->bridges[0].item.name);
 	for (unsigned int i = 0; i < lab->nplugs; i++) {
 		const struct port_kind *kind =
 		    port_kind_of(port_kinds, lab->plugs[i].locator);
@@ -411,6 +417,10 @@ bring_up(struct run *r, struct err *err)
 	    fabric_new(r->loop, lab, r->options->seed, r->dir.path, err);
 	if (r->fabric == NULL)
 		return -EIO;
+	/* All that is of the host is open now. */
+	e = privilege_drop(err);
+	if (e < 0)
+		return e;
 	e = start_captures(r, err);
 	if (e < 0)
 		return e;
@@ -480,12 +490,16 @@ static void
 announce(struct run *r)
 {
 	const struct lab *lab = r->lab;
+	char bridges[32] = "";
 
-	say(r, "%s: %u switch%s, %u router%s, %u VM%s, %u host%s, %u plug%s",
+	if (lab->nbridges > 0)
+		snprintf(bridges, sizeof(bridges), ", %u bridge%s",
+		    lab->nbridges, lab->nbridges == 1 ? "" : "s");
+	say(r, "%s: %u switch%s, %u router%s, %u VM%s, %u host%s, %u plug%s%s",
 	    lab->name, lab->nswitches, lab->nswitches == 1 ? "" : "es",
 	    lab->nrouters, lab->nrouters == 1 ? "" : "s", lab->nvms,
 	    lab->nvms == 1 ? "" : "s", lab->nhosts, lab->nhosts == 1 ? "" : "s",
-	    lab->nplugs, lab->nplugs == 1 ? "" : "s");
+	    lab->nplugs, lab->nplugs == 1 ? "" : "s", bridges);
 }
 
 int

@@ -1,7 +1,7 @@
 /*
  * The table.  Rows stand in the order of the manual; a row's parent comes
- * before it.  Ports of routers, VMs, hosts and plugs share their first rows by
- * PORT_ROWS.  What later versions will read has a SCHEMA_ABSENT row, so that
+ * before it.  Ports of routers, VMs, hosts, plugs and bridges share their first
+ * rows by PORT_ROWS.  What later versions will read has a SCHEMA_ABSENT row, so that
  * it is refused for what it is and not as a slip of the pen.
  */
 #include "lab/schema.h"
@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/loop.h"
+#include "bridge/port_host.h"
 #include "switch/aggregation.h"
 #include "switch/groups.h"
 #include "switch/stp.h"
@@ -31,6 +32,9 @@ const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
 	[ENGINE_EMULATE] = "emulate",
 	[ENGINE_QEMU] = "qemu",
 	NULL };
+const char *const lab_bridge_modes[] = {
+	[BRIDGE_BRIDGED] = "bridged", [BRIDGE_HOST_ONLY] = "host-only", NULL
+};
 static const char *const protocols[] = { "udp", "ping", NULL };
 static const char *const behaviours[] = { "endpoint-independent",
 	"address-dependent", "address-and-port-dependent", NULL };
@@ -593,9 +597,32 @@ const struct schema_key schema_keys[] = {
 	{ KEY("plugs.*.locator", TEXT, lab_plug, locator), .required = true,
 	    .help = "What is plugged in, as tap:lan0 or "
 		    "vhost-user:/run/user/1000/qemu.sock." },
-	{ .path = "bridges",
-	    .type = SCHEMA_ABSENT,
-	    .help = "bridges to a NIC of the host" },
+	{ ARRAY("bridges", ENTRIES, lab, bridges, nbridges, lab_bridge),
+	    .max = LAB_BRIDGES_MAX,
+	    .help = "Ways from a LAN to the host's network, or to the host "
+		    "itself.  A bridge's only port is eth0." },
+	PORT_ROWS("bridges.*", offsetof(struct lab_bridge, port)),
+	{ KEY("bridges.*.mode", CHOICE, lab_bridge, mode),
+	    .choices = lab_bridge_modes, .preset = "bridged",
+	    .help = "bridged: an Ethernet interface of the host is plugged "
+		    "in.  host-only: the host is a station of the LAN, by an "
+		    "interface that is made for that, and forwards nothing." },
+	{ KEY("bridges.*.nic", TEXT, lab_bridge, nic),
+	    .help = "bridged: the interface, as eth0." },
+	{ KEY("bridges.*.host", BOOL, lab_bridge, host), .preset = "false",
+	    .help = "bridged: the host is reached, too, by the interface's "
+		    "own addresses; else the LAN and the host do not see each "
+		    "other." },
+	{ KEY("bridges.*.address", NET, lab_bridge, port.address),
+	    .help = "host-only: the host's address and prefix length." },
+	{ KEY("bridges.*.interface", TEXT, lab_bridge, interface),
+	    .preset = "LAB-BRIDGE, seven letters of each",
+	    .help = "host-only: the name of the host's interface." },
+	{ KEY("bridges.*.mtu", COUNT, lab_bridge, port.mtu),
+	    .min = PORT_HOST_MTU_MIN, .max = PORT_HOST_MTU_MAX,
+	    .preset = "1500",
+	    .help = "host-only: the largest IP packet, in bytes, that the "
+		    "host sends." },
 
 	/* what happens and what is seen */
 	{ ARRAY("captures", ITEMS, lab, captures, ncaptures, lab_capture),

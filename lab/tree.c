@@ -168,6 +168,7 @@ edge_of(const struct lab_port *node)
 		    ? STP_EDGE_YES
 		    : STP_EDGE_AUTO;
 	case LAB_PLUG:
+	case LAB_BRIDGE:
 	case LAB_SWITCH: break;
 	}
 	return STP_EDGE_AUTO;

@@ -1,0 +1,102 @@
+#include "lab/check_bridge.h"
+
+#include <string.h>
+
+#include "lab/bridging.h"
+
+static bool
+is_given(const struct lab_bridge *bridge, const char *key)
+{
+	return yaml_get(bridge->item.node, key) != NULL;
+}
+
+/* Keys that say nothing in the bridge's mode. */
+static void
+check_keys(const struct lab_bridge *bridge, struct problems *problems)
+{
+	static const struct {
+		const char *key;
+		int mode;
+	} keys[] = {
+		{ "nic", BRIDGE_BRIDGED },
+		{ "host", BRIDGE_BRIDGED },
+		{ "address", BRIDGE_HOST_ONLY },
+		{ "interface", BRIDGE_HOST_ONLY },
+		{ "mtu", BRIDGE_HOST_ONLY },
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (is_given(bridge, keys[i].key) &&
+		    bridge->mode != keys[i].mode)
+			problem_add(problems,
+			    lab_place(&bridge->item, keys[i].key),
+			    "%s is for \"mode: %s\"; set that, or remove the "
+			    "key",
+			    keys[i].key, lab_bridge_modes[keys[i].mode]);
+}
+
+/* Whose NIC, or interface, is that already?  Frames would go round. */
+static void
+check_shared(const struct lab *lab, unsigned int i, struct problems *problems)
+{
+	const struct lab_bridge *bridge = &lab->bridges[i];
+	char name[BRIDGING_NAME_BYTES], other[BRIDGING_NAME_BYTES];
+
+	for (unsigned int k = 0; k < i; k++) {
+		const struct lab_bridge *before = &lab->bridges[k];
+
+		if (before->mode != bridge->mode)
+			continue;
+		bridging_interface(name, lab, bridge);
+		bridging_interface(other, lab, before);
+		if (name[0] == '\0' || strcmp(name, other) != 0)
+			continue;
+		if (bridge->mode == BRIDGE_HOST_ONLY)
+			problem_add(problems,
+			    lab_place(&bridge->item, "interface"),
+			    "interface \"%s\" is that of bridge \"%s\" "
+			    "already; "
+			    "name another by \"interface:\"",
+			    name, before->item.name);
+		else
+			problem_add(problems, lab_place(&bridge->item, "nic"),
+			    "NIC \"%s\" is in bridge \"%s\" already; a NIC is "
+			    "in one bridge of a lab",
+			    name, before->item.name);
+	}
+}
+
+static void
+check_name(const struct lab_bridge *bridge, const char *key, const char *name,
+    struct problems *problems)
+{
+	if (name != NULL &&
+	    (name[0] == '\0' || strlen(name) >= BRIDGING_NAME_BYTES ||
+		strpbrk(name, "/: ?&=%") != NULL))
+		problem_add(problems, lab_place(&bridge->item, key),
+		    "%s \"%.40s\" cannot be an interface; use 1 to %d "
+		    "characters other than space, /, :, ?, &, = and %%",
+		    key, name, BRIDGING_NAME_BYTES - 1);
+}
+
+void
+lab_check_bridges(const struct lab *lab, struct problems *problems)
+{
+	for (unsigned int i = 0; i < lab->nbridges; i++) {
+		const struct lab_bridge *bridge = &lab->bridges[i];
+		bool host_only = bridge->mode == BRIDGE_HOST_ONLY;
+		const char *needs = host_only ? "address" : "nic";
+
+		if (bridge->item.node == NULL)
+			continue;
+		check_keys(bridge, problems);
+		if (!is_given(bridge, needs))
+			problem_add(problems, lab_place(&bridge->item, NULL),
+			    "bridge \"%s\" has no %s; add \"%s: %s\"",
+			    bridge->item.name, needs, needs,
+			    host_only ? "192.168.56.1/24" : "eth0");
+		check_name(bridge, "nic", bridge->nic, problems);
+		check_name(bridge, "interface", bridge->interface, problems);
+		check_shared(lab, i, problems);
+	}
+}
