@@ -62,9 +62,12 @@ vm_checkpoint_directory(
 			    "%s: a raw disk cannot be kept; make an image of "
 			    "it, or make it read-only",
 			    disk->path);
-		directory_of(disk->path, n == 0 ? out : other,
-		    n == 0 ? len : sizeof(other));
-		if (n++ > 0 && strcmp(out, other) != 0)
+		if (n++ == 0) {
+			directory_of(disk->path, out, len);
+			continue;
+		}
+		directory_of(disk->path, other, sizeof(other));
+		if (strcmp(out, other) != 0)
 			return err_set(err, -EINVAL,
 			    "%s: not in the directory of the first disk; put "
 			    "all disks into one",
