@@ -17,5 +17,6 @@ const struct port_kind *const port_kinds[] = {
 	&port_vde,
 	&port_vde_listen,
 	&port_udp,
+	&port_vxlan,
 	NULL,
 };

@@ -258,7 +258,7 @@ struct port_kind {
 };
 
 extern const struct port_kind port_tap, port_vhost, port_qemu, port_qemu_dgram,
-    port_vde, port_vde_listen, port_udp;
+    port_vde, port_vde_listen, port_udp, port_vxlan;
 
 /* Opens what locator names, which is of one of kinds, a list that ends in NULL.
  * NULL: *err says why. */
