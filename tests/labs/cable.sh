@@ -126,7 +126,7 @@ for rate in 10 100; do
 	figure "TCP over rate ${rate}Mbit/s: $got Mbit/s"
 done
 got=$(iperf -R)
-between "$got" 90 95.7
+between "$got" 90 97
 is $? "and the other way: $got Mbit/s"
 set_ plain delay=10ms rate=20Mbit/s queue-frames=30
 got=$(iperf)
