@@ -19,8 +19,8 @@ routers:
       outside: {switch: internet, address: 203.0.113.1/24}
     nat: {outside: outside}
 vms:
-  alice:  {guest: linux, engine: emulate, memory: 128M, ports: {eth0: {switch: lan, rate: 20Mbit/s}}}
-  server: {guest: linux, engine: emulate, memory: 128M, ports: {eth0: {switch: internet, address: 203.0.113.10/24}}}
+  alice:  {guest: linux, engine: emulate, memory: 128M, balloon: 0K, disks: [{file: alice.qcow2, size: 64M}], ports: {eth0: {switch: lan, rate: 10Mbit/s}}}
+  server: {guest: linux, engine: emulate, memory: 256M, ports: {eth0: {switch: internet, address: 203.0.113.10/24}}}
 EOF
 "$LANYARD" run "$tmp/moves.yaml" --for 3600s >"$tmp/log" 2>&1 &
 pids="$pids $!"
@@ -30,8 +30,8 @@ import json, sys
 print([r['pid'] for r in json.load(sys.stdin) if r['vm'] == 'alice'][0])"; }
 now() { date +%s%N; }
 
-# Each time as much again as passes in about two seconds, and some more.
-lines=$((600000 * (times + 2)))
+# As much as passes in two seconds, for each time and some more.
+lines=$((300000 * (times + 2)))
 until_true 60 in_lab server -- \
     "mkdir -p /www && seq $lines >/www/file && httpd -h /www && iperf3 -s -D" &&
     until_true 30 in_lab alice -- "ip -4 -o addr show dev eth0 | grep -q 'inet 10'"
@@ -70,7 +70,7 @@ is $? "... and has all of it"
     "$(seq $lines | md5sum | cut -c 1-32)" ]
 is $? "... and no byte is wrong"
 
-in_lab alice -- "(iperf3 -c 203.0.113.10 -n 10M -J >/tmp/iperf; echo \$? >/tmp/iperf.status) >/dev/null 2>&1 &"
+in_lab alice -- "(iperf3 -c 203.0.113.10 -n 5M -J >/tmp/iperf; echo \$? >/tmp/iperf.status) >/dev/null 2>&1 &"
 sleep 1
 in_lab alice -- "[ ! -s /tmp/iperf.status ]" && move iperf
 is $? "alice is stopped while iperf3 sends, and goes on"
@@ -81,9 +81,13 @@ sort -n "$tmp/restored" | awk '{v[NR]=$1} END {print "# figure: going on from it
 
 # ---- what goes on is left behind by what is restored ----
 
-in_lab alice -- "echo then >/tmp/when" && "$LANYARD" checkpoint moves alice then
+# when WORD: into memory and onto the disk, and there past any cache
+when() {
+	in_lab alice -- "echo $1 >/tmp/when && echo $1 | dd of=/dev/vda conv=fsync,notrunc 2>/dev/null && sync"
+}
+when "then" && "$LANYARD" checkpoint moves alice "then"
 is $? "a checkpoint of a guest that goes on"
-in_lab alice -- "echo later >/tmp/when"
+when later
 kill -9 "$(process)"
 until_true 10 eval '! in_lab alice -- true'
 "$LANYARD" restore moves alice "then" 2>"$tmp/out"
@@ -91,6 +95,10 @@ is $? "... brings it back after its process was killed"
 note <"$tmp/out"
 [ "$(in_lab alice -- cat /tmp/when)" = "then" ]
 is $? "... as it was then"
+[ "$(in_lab alice -- "echo 3 >/proc/sys/vm/drop_caches; head -n 1 /dev/vda")" = "then" ]
+is $? "... and so its disk"
+[ ! -e "$tmp/moves.checkpoints/lanyard.disks" ] && [ -e "$tmp/lanyard.disks" ]
+is $? "... beside which its checkpoints are"
 
 # ---- what cannot be ----
 
