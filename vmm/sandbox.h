@@ -63,8 +63,9 @@ void sandbox_enter(const struct sandbox *sandbox, enum sandbox_kind kind,
  * a process that is.  0, or -Exxx with *err: there cannot be a sandbox. */
 int sandbox_probe(char *out, size_t len, struct err *err);
 
-/* What confines process pid, from outside: "seccomp, 5 threads", or "none".
- * "?": it cannot be found out.  Returns out. */
+/* What confines the first thread of process pid, seen from outside: "seccomp, no
+ * new privileges, no capabilities", or what holds of that, or "none".  "?": it
+ * cannot be found out.  Returns out. */
 char *sandbox_seen(char *out, size_t len, int pid);
 
 #endif

@@ -1,4 +1,4 @@
-/* libs: vmm/fw_cfg.c vmm/exit_port.c vmm/bus.c vmm/memory.c vmm/boot.c vmm/boot_bzimage.c vmm/boot_elf.c vmm/boot_flat32.c vmm/boot_linux.c vmm/boot_multiboot.c vmm/boot_pvh.c vmm/boot_unpack.c base */
+/* libs: vmm/fw_cfg.c vmm/archive.c vmm/exit_port.c vmm/bus.c vmm/memory.c vmm/boot.c vmm/boot_bzimage.c vmm/boot_elf.c vmm/boot_flat32.c vmm/boot_linux.c vmm/boot_multiboot.c vmm/boot_pvh.c vmm/boot_unpack.c base */
 /*
  * Firmware configuration and exit port: whatever is read and written there, in
  * whatever widths, each byte is the next one of the item that was chosen last,

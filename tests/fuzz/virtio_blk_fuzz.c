@@ -1,4 +1,4 @@
-/* libs: vmm/virtio_blk.c vmm/sandbox.c vmm/virtq.c vmm/virtio.c vmm/memory.c vmm/machine.c vmm/bus.c base */
+/* libs: vmm/virtio_blk.c vmm/sandbox.c vmm/archive.c vmm/virtq.c vmm/virtio.c vmm/memory.c vmm/machine.c vmm/bus.c base */
 /*
  * A disk whose requests are the input's: the store is asked for sectors that it
  * has, each chain is answered once, and no byte of memory changes that the

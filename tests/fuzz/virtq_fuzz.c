@@ -1,4 +1,4 @@
-/* libs: vmm/virtq.c vmm/virtio.c vmm/memory.c base */
+/* libs: vmm/archive.c vmm/virtq.c vmm/virtio.c vmm/memory.c base */
 /*
  * A queue whose ring is the input's: what comes out of it lies in memory, reads
  * before writes, within the room given, and each chain comes out once.

@@ -79,6 +79,24 @@ stop
 grep -q 'NO SANDBOX' "$tmp/err"
 is $? "and vm does, loudly"
 
+# ---- its limit leaves room for what a machine may be ----
+
+truncate -s 1M "$tmp/small.raw"
+disks=$(for i in 1 2 3 4 5 6 7 8; do echo "--disk $tmp/small.raw,ro"; done)
+for engine in emulate kvm; do
+	if [ $engine = kvm ] && ! [ -w /dev/kvm ]; then
+		skip "engine kvm: needs /dev/kvm, which cannot be opened"
+		continue
+	fi
+	# Most of which is promised only.
+	"$LANYARD" vm --engine $engine --memory 1024G --vcpus 8 \
+	    --control "$tmp/ctl" --checkpoints "$tmp/kept" --balloon 1M \
+	    --kernel "$build/guest/tiny.elf" $disks --until-ready \
+	    </dev/null 2>"$tmp/out" >/dev/null
+	is $? "1024 GiB, 8 CPUs and 8 disks have room in it on $engine"
+	note <"$tmp/out"
+done
+
 # ---- a back end that goes and comes back ----
 
 cat >"$tmp/back.yaml" <<Y
