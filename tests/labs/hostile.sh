@@ -38,7 +38,7 @@ until_true 20 ping_b
 is $? "the lab is up"
 note <"$tmp/lab"
 
-starts=0 unclear=0 lost=0 pings=0 attempts=0
+starts=0 unclear=0 lost=0 pings=0 attempts=0 confined=0 bare=0
 end=$(($(date +%s) + seconds))
 while [ "$(date +%s)" -lt "$end" ]; do
 	"$vmm" vm --engine emulate --boot pvh --memory 16M --kernel "$guest" \
@@ -56,6 +56,11 @@ while [ "$(date +%s)" -lt "$end" ]; do
 		ping_b >"$tmp/ping" 2>&1 || lost=$((lost + 1))
 		sleep 0.2
 	done
+	if grep -q '^Seccomp:.2$' /proc/$vm/status 2>/dev/null; then
+		confined=$((confined + 1))
+	elif kill -0 $vm 2>/dev/null; then
+		bare=$((bare + 1))
+	fi
 	kill $vm 2>/dev/null
 	wait $vm
 	status=$?
@@ -74,6 +79,8 @@ while [ "$(date +%s)" -lt "$end" ]; do
 done
 [ $unclear = 0 ]
 is $? "each VM ends with a sentence, if at all"
+[ $bare = 0 ] && [ $confined -gt 0 ]
+is $? "each is confined"
 [ $lost -le $((pings / 20)) ] && [ $pings -gt 0 ]
 is $? "others in the lab reach each other all the time"
 figure "$seconds s under attack by $starts VMs, \
