@@ -97,12 +97,11 @@ close_hook(struct nic_hook *hook)
 	free(h);
 }
 
-int
-macnat_hook_add(
-    struct port *port, struct loop *loop, uint64_t seed, struct err *err)
+static int
+add_hook(struct port *port, struct loop *loop, struct err *err)
 {
 	const struct macnat_options options = { .nic = *port_nic_mac(port),
-		.seed = seed };
+		.seed = loop_wall_ns(loop) };
 	struct macnat_hook *h = calloc(1, sizeof(*h));
 
 	if (h != NULL)
@@ -136,3 +135,21 @@ macnat_hook_table(const struct port *port)
 	    ? ((struct macnat_hook *)hook)->macnat
 	    : NULL;
 }
+
+static struct port *
+open_macnat(struct loop *loop, struct node *node, const char *name,
+    const char *rest, struct err *err)
+{
+	struct port *port = port_nic.open(loop, node, name, rest, err);
+
+	if (port == NULL || add_hook(port, loop, err) == 0)
+		return port;
+	port_close(port);
+	return NULL;
+}
+
+const struct port_kind port_macnat = {
+	.scheme = "mac-nat",
+	.syntax = "mac-nat:INTERFACE",
+	.open = open_macnat,
+};

@@ -7,14 +7,11 @@
 #ifndef BRIDGE_MACNAT_HOOK_H
 #define BRIDGE_MACNAT_HOOK_H
 
-#include "base/err.h"
-#include "base/loop.h"
 #include "bridge/macnat.h"
 #include "switch/port.h"
 
-/* port is of kind nic: (port_nic.h) and has no hook.  0 or -ENOMEM. */
-int macnat_hook_add(
-    struct port *port, struct loop *loop, uint64_t seed, struct err *err);
+/* mac-nat:INTERFACE is nic:INTERFACE (port_nic.h) with MAC-NAT. */
+extern const struct port_kind port_macnat;
 
 /* Its table; NULL if port, of whatever kind, has no MAC-NAT. */
 struct macnat *macnat_hook_table(const struct port *port);

@@ -34,6 +34,9 @@ bridging_open(struct loop *loop, struct node *node, const struct lab *lab,
 		snprintf(locator, sizeof(locator), "nic:%s%s", name,
 		    bridge->host ? "?host=yes" : "");
 		break;
+	case BRIDGE_MAC_NAT:
+		snprintf(locator, sizeof(locator), "mac-nat:%s", name);
+		break;
 	case BRIDGE_HOST_ONLY:
 		snprintf(locator, sizeof(locator),
 		    "host:%s?address=%s&mtu=%" PRIu64, name,

@@ -14,25 +14,31 @@ is_given(const struct lab_bridge *bridge, const char *key)
 static void
 check_keys(const struct lab_bridge *bridge, struct problems *problems)
 {
+	enum {
+		BRIDGED = 1 << BRIDGE_BRIDGED,
+		MAC_NAT = 1 << BRIDGE_MAC_NAT,
+		HOST_ONLY = 1 << BRIDGE_HOST_ONLY
+	};
 	static const struct {
 		const char *key;
-		int mode;
+		int modes;
+		const char *means;
 	} keys[] = {
-		{ "nic", BRIDGE_BRIDGED },
-		{ "host", BRIDGE_BRIDGED },
-		{ "address", BRIDGE_HOST_ONLY },
-		{ "interface", BRIDGE_HOST_ONLY },
-		{ "mtu", BRIDGE_HOST_ONLY },
+		{ "nic", BRIDGED | MAC_NAT,
+		    "\"mode: bridged\" and \"mode: mac-nat\"" },
+		{ "host", BRIDGED, "\"mode: bridged\"" },
+		{ "address", HOST_ONLY, "\"mode: host-only\"" },
+		{ "interface", HOST_ONLY, "\"mode: host-only\"" },
+		{ "mtu", HOST_ONLY, "\"mode: host-only\"" },
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (is_given(bridge, keys[i].key) &&
-		    bridge->mode != keys[i].mode)
+		    !(keys[i].modes & 1 << bridge->mode))
 			problem_add(problems,
 			    lab_place(&bridge->item, keys[i].key),
-			    "%s is for \"mode: %s\"; set that, or remove the "
-			    "key",
-			    keys[i].key, lab_bridge_modes[keys[i].mode]);
+			    "%s is for %s; set that, or remove the key",
+			    keys[i].key, keys[i].means);
 }
 
 /* Whose NIC, or interface, is that already?  Frames would go round. */
@@ -45,7 +51,8 @@ check_shared(const struct lab *lab, unsigned int i, struct problems *problems)
 	for (unsigned int k = 0; k < i; k++) {
 		const struct lab_bridge *before = &lab->bridges[k];
 
-		if (before->mode != bridge->mode)
+		if ((before->mode == BRIDGE_HOST_ONLY) !=
+		    (bridge->mode == BRIDGE_HOST_ONLY))
 			continue;
 		bridging_interface(name, lab, bridge);
 		bridging_interface(other, lab, before);

@@ -162,7 +162,8 @@ const struct command command_show = {
 		"  bonds     the links of bonds, and what LACP has agreed\n"
 		"  lldp      the neighbours heard of by LLDP\n"
 		"  groups    the ports that want multicast groups\n"
-		"  mrouters  multicast routers and queriers",
+		"  mrouters  multicast routers and queriers\n"
+		"  macnat    which guest has which IP address, behind MAC-NAT",
 	.options = show_options,
 	.min_args = 1,
 	.max_args = 2,

@@ -127,7 +127,8 @@ add_bridge(struct draw_lab *draw, struct lab_bridge *bridge)
 	if (bridge->mode == BRIDGE_HOST_ONLY)
 		add_line(node, "the host, no way out");
 	else
-		add_line(node, "NIC %s%s", bridge->nic,
+		add_line(node, "NIC %s%s%s", bridge->nic,
+		    bridge->mode == BRIDGE_MAC_NAT ? ", MAC-NAT" : "",
 		    bridge->host ? ", the host too" : "");
 }
 

@@ -265,7 +265,7 @@ struct lab_plug {
 	const char *locator;
 };
 
-enum lab_bridge_mode { BRIDGE_BRIDGED, BRIDGE_HOST_ONLY };
+enum lab_bridge_mode { BRIDGE_BRIDGED, BRIDGE_MAC_NAT, BRIDGE_HOST_ONLY };
 
 extern const char *const lab_bridge_modes[]; /* NULL at the end */
 

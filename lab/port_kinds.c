@@ -1,5 +1,6 @@
 #include "lab/port_kinds.h"
 
+#include "bridge/macnat_hook.h"
 #include "bridge/port_host.h"
 #include "bridge/port_nic.h"
 #include "bridge/port_wifi.h"
@@ -11,6 +12,7 @@ const struct port_kind *const port_kinds[] = {
 	&port_pcap,
 	&port_wifi,
 	&port_nic,
+	&port_macnat,
 	&port_host,
 	&port_qemu,
 	&port_qemu_dgram,

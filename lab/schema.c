@@ -32,9 +32,10 @@ const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
 	[ENGINE_EMULATE] = "emulate",
 	[ENGINE_QEMU] = "qemu",
 	NULL };
-const char *const lab_bridge_modes[] = {
-	[BRIDGE_BRIDGED] = "bridged", [BRIDGE_HOST_ONLY] = "host-only", NULL
-};
+const char *const lab_bridge_modes[] = { [BRIDGE_BRIDGED] = "bridged",
+	[BRIDGE_MAC_NAT] = "mac-nat",
+	[BRIDGE_HOST_ONLY] = "host-only",
+	NULL };
 static const char *const protocols[] = { "udp", "ping", NULL };
 static const char *const behaviours[] = { "endpoint-independent",
 	"address-dependent", "address-and-port-dependent", NULL };
@@ -54,7 +55,7 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
 	"nat", "refusals", "arp", "leases", "routes", "vms", "cables", "drops",
-	"bonds", "lldp", "groups", "mrouters", NULL };
+	"bonds", "lldp", "groups", "mrouters", "macnat", NULL };
 
 static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
 	[BOND_PASSIVE] = "passive",
@@ -605,10 +606,12 @@ const struct schema_key schema_keys[] = {
 	{ KEY("bridges.*.mode", CHOICE, lab_bridge, mode),
 	    .choices = lab_bridge_modes, .preset = "bridged",
 	    .help = "bridged: an Ethernet interface of the host is plugged "
-		    "in.  host-only: the host is a station of the LAN, by an "
+		    "in.  mac-nat: the same, and all that is sent there "
+		    "comes from the interface's own MAC address.  "
+		    "host-only: the host is a station of the LAN, by an "
 		    "interface that is made for that, and forwards nothing." },
 	{ KEY("bridges.*.nic", TEXT, lab_bridge, nic),
-	    .help = "bridged: the interface, as eth0." },
+	    .help = "bridged, mac-nat: the interface, as eth0." },
 	{ KEY("bridges.*.host", BOOL, lab_bridge, host), .preset = "false",
 	    .help = "bridged: the host is reached, too, by the interface's "
 		    "own addresses; else the LAN and the host do not see each "

@@ -43,4 +43,8 @@ void show_lldp(struct rows *rows);
 void show_groups(struct rows *rows);
 void show_mrouters(struct rows *rows);
 
+/* show_bridge.c */
+extern const struct table_head macnat_head;
+void show_macnat(struct rows *rows);
+
 #endif
