@@ -28,7 +28,7 @@
 #include "switch/port.h"
 
 #define CAPTURE_DELAY_MS   100
-#define CAPTURE_RING_BYTES (32u << 20)
+#define CAPTURE_RING_BYTES (64u << 20)
 
 struct capture;
 
@@ -40,7 +40,7 @@ struct capture_stats {
 
 struct capture_options {
 	uint32_t snaplen_bytes; /* how much of a frame is kept, 0: all */
-	size_t ring_bytes; /* 0: CAPTURE_RING_BYTES.  A frame can take half */
+	size_t ring_bytes; /* 0: CAPTURE_RING_BYTES (ring.h) */
 	/* A ring of files (file_ring.h): the next one begins with the frame
 	 * that would be beyond so many bytes (before compression, and about),
 	 * or so long after the first one in the file; 0: never.  files is how

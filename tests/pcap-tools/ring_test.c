@@ -11,7 +11,8 @@
 
 #include "pcap-tools/ring.h"
 
-#define RING_BYTES 4096
+#define RING_BYTES  16384
+#define PIECE_BYTES 2048
 
 struct numbered {
 	struct ring_record head;
@@ -77,42 +78,90 @@ nothing_is_seen_before_it_is_published(void **state)
 static void
 room_is_given_back_by_release_alone(void **state)
 {
+	const size_t half = PIECE_BYTES / 2 - sizeof(struct numbered);
+
 	(void)state;
-	for (uint32_t i = 0; i < 4; i++)
-		assert_non_null(reserve(i, 1024 - sizeof(struct numbered)));
-	assert_null(reserve(4, 0));
+	for (uint32_t i = 0; i < 16; i++)
+		assert_non_null(reserve(i, half));
+	assert_null(reserve(16, 0));
 	ring_publish(&ring);
 	check(ring_next(&ring), 0);
-	assert_null(reserve(4, 0));
-	ring_release(&ring);
-	assert_non_null(reserve(4, 1024 - sizeof(struct numbered)));
-	assert_null(reserve(5, 0));
+	check(ring_next(&ring), 1);
+	assert_null(reserve(16, 0));
+	ring_release(&ring); /* a piece */
+	assert_non_null(reserve(16, half));
+	assert_non_null(reserve(17, half));
+	assert_null(reserve(18, 0));
 	ring_publish(&ring);
-	for (uint32_t i = 1; i < 5; i++)
+	for (uint32_t i = 2; i < 18; i++)
 		check(ring_next(&ring), i);
 }
 
+/* While the consumer keeps up, a large ring uses as little memory as a small
+ * one. */
 static void
-half_the_ring_is_the_largest_record(void **state)
+the_piece_used_last_is_used_next(void **state)
+{
+	uint8_t *low = NULL, *high = NULL;
+
+	(void)state;
+	ring_fini(&ring);
+	assert_int_equal(ring_init(&ring, 64 * RING_PIECE_BYTES), 0);
+	for (uint32_t i = 0; i < 100000; i++) {
+		uint8_t *r = (uint8_t *)reserve(i, 1000);
+
+		if (low == NULL || r < low)
+			low = r;
+		if (high == NULL || r > high)
+			high = r;
+		ring_publish(&ring);
+		check(ring_next(&ring), i);
+		ring_release(&ring);
+	}
+	assert_true(high - low < 2 * RING_PIECE_BYTES);
+}
+
+/* A consumer that is stuck is not met again by what it holds. */
+static void
+all_pieces_can_be_full_at_once(void **state)
+{
+	const size_t bytes = RING_PIECE_BYTES - sizeof(struct numbered);
+
+	(void)state;
+	ring_fini(&ring);
+	assert_int_equal(ring_init(&ring, 16 * RING_PIECE_BYTES), 0);
+	for (uint32_t round = 0; round < 5; round++) {
+		for (uint32_t i = 0; i < 16; i++)
+			assert_non_null(reserve(i, bytes));
+		assert_null(reserve(16, 0));
+		ring_publish(&ring);
+		for (uint32_t i = 0; i < 16; i++)
+			check(ring_next(&ring), i);
+		ring_release(&ring);
+	}
+}
+
+static void
+a_piece_is_the_largest_record(void **state)
 {
 	const size_t head = sizeof(struct numbered);
 
 	(void)state;
-	assert_null(reserve(0, RING_BYTES / 2 - head + 1));
-	assert_non_null(reserve(0, RING_BYTES / 2 - head));
-	assert_non_null(reserve(1, RING_BYTES / 2 - head));
+	assert_null(reserve(0, PIECE_BYTES - head + 1));
+	for (uint32_t i = 0; i < RING_BYTES / PIECE_BYTES; i++)
+		assert_non_null(reserve(i, PIECE_BYTES - head));
 	assert_null(reserve(2, 0));
 }
 
 static void
-records_are_whole_across_the_end_of_memory(void **state)
+records_are_whole_across_the_ends_of_pieces(void **state)
 {
 	uint32_t in = 0, out = 0;
 
 	(void)state;
 	while (in < 20000) {
 		for (uint32_t i = 0; i < 1 + in % 5; i++)
-			if (reserve(in, in * 7 % 700) != NULL)
+			if (reserve(in, in * 7 % 1700) != NULL)
 				in++;
 		ring_publish(&ring);
 		for (uint32_t i = 0; i < 1 + in % 3; i++) {
@@ -220,8 +269,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_seen_before_it_is_published),
 		TEST(room_is_given_back_by_release_alone),
-		TEST(half_the_ring_is_the_largest_record),
-		TEST(records_are_whole_across_the_end_of_memory),
+		TEST(the_piece_used_last_is_used_next),
+		TEST(all_pieces_can_be_full_at_once),
+		TEST(a_piece_is_the_largest_record),
+		TEST(records_are_whole_across_the_ends_of_pieces),
 		TEST(tokens_find_records_and_the_ones_after_them),
 		TEST(used_is_never_too_low),
 		TEST(two_threads_pass_everything_in_order),
