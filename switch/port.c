@@ -102,6 +102,18 @@ node_judge_all(struct node *node, struct burst *burst, enum reason reason)
 
 /* ---- cables ---- */
 
+/* To be called when watchers came or went, here or with the other end. */
+static void
+note_watched(struct port *port)
+{
+	struct port *peer = port->peer;
+
+	port->watched =
+	    port->watchers != NULL || (peer != NULL && peer->watchers != NULL);
+	if (peer != NULL)
+		peer->watched = port->watched;
+}
+
 int
 cable_join(struct port *a, struct port *b)
 {
@@ -109,6 +121,7 @@ cable_join(struct port *a, struct port *b)
 		return -EBUSY;
 	a->peer = b;
 	b->peer = a;
+	note_watched(a);
 	if (a->ops->link != NULL)
 		a->ops->link(a, port_is_up(a));
 	if (b->ops->link != NULL)
@@ -127,6 +140,8 @@ cable_cut(struct port *port)
 		cable_pulled(port->cable);
 	port->peer = NULL;
 	peer->peer = NULL;
+	note_watched(port);
+	note_watched(peer);
 	if (peer->ops->link != NULL)
 		peer->ops->link(peer, false);
 	if (port->ops->link != NULL)
@@ -163,6 +178,7 @@ port_watch(struct port *port, struct watcher *watcher)
 {
 	watcher->next = port->watchers;
 	port->watchers = watcher;
+	note_watched(port);
 }
 
 void
@@ -174,6 +190,7 @@ port_unwatch(struct port *port, struct watcher *watcher)
 		at = &(*at)->next;
 	if (*at != NULL)
 		*at = watcher->next;
+	note_watched(port);
 }
 
 void
@@ -346,6 +363,17 @@ deliver_watched(
 			w->end(w, token[i], &p->burst->frame[i]);
 }
 
+static bool
+is_watched(const struct port *first)
+{
+#ifdef PORT_UNWATCHED /* what the question costs is measured against this */
+	(void)first;
+	return false;
+#else
+	return first->watched;
+#endif
+}
+
 static void
 hand_over(const struct passage *p)
 {
@@ -353,8 +381,7 @@ hand_over(const struct passage *p)
 	struct port *first = first_end(p);
 	uint64_t bytes = burst_bytes(p->burst);
 
-	if (first->watchers == NULL &&
-	    (peer == NULL || peer->watchers == NULL)) {
+	if (!is_watched(first)) {
 		deliver(p);
 	} else {
 		number(p->burst);

@@ -161,6 +161,7 @@ struct port {
 	struct cable *cable;   /* what may happen on it, NULL: nothing ever */
 	struct cable_way *way; /* for frames from here, NULL: it is plain */
 	bool down;             /* link down by command */
+	bool watched;          /* there are watchers, here or at peer */
 	uint8_t accepts;       /* FRAME_TODO bits that take() can do itself */
 	uint32_t mtu_bytes;    /* largest frame that take() accepts, 0: any */
 	uint16_t linktype;     /* of its frames, as libpcap's; 0: Ethernet */
