@@ -42,20 +42,23 @@ look_engine(struct err *said)
 static int
 look_kvm(struct err *said)
 {
-	uint64_t instruction_ps;
-	int e = kvm_probe(&instruction_ps, said);
+	struct kvm_probe probe;
+	int e = kvm_probe(&probe, said);
 	double ns;
 
 	if (e < 0)
 		return e;
-	ns = (double)instruction_ps / 1000;
-	if (instruction_ps <= KVM_HARDWARE_PS)
+	ns = (double)probe.instruction_ps / 1000;
+	if (kvm_is_hardware(&probe))
 		return err_set(said, 0, "%.1f ns for an instruction", ns);
 	return err_set(said, -ENOTSUP,
-	    "/dev/kvm is software here (%.0f ns for an instruction) and slower "
-	    "than engine emulate; enable virtualization in the firmware, or in "
-	    "the hypervisor that this machine runs on",
-	    ns);
+	    "/dev/kvm is software here (%.0f ns for an instruction, system "
+	    "calls from ring 3 go %s): tiny runs on it, %s; enable "
+	    "virtualization in the firmware, or in the hypervisor that this "
+	    "machine runs on",
+	    ns, probe.calls_system ? "right" : "wrong",
+	    probe.calls_system ? "slower than on engine emulate"
+			       : "Linux programs do not");
 }
 
 static int

@@ -18,10 +18,9 @@ const struct engine *const engines[] = { &engine_kvm, &engine_emulate_pc,
 bool
 engine_has_hardware(void)
 {
-	uint64_t instruction_ps;
+	struct kvm_probe probe;
 
-	return kvm_probe(&instruction_ps, NULL) == 0 &&
-	    instruction_ps <= KVM_HARDWARE_PS;
+	return kvm_probe(&probe, NULL) == 0 && kvm_is_hardware(&probe);
 }
 
 const struct engine *

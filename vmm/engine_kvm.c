@@ -429,9 +429,9 @@ cpu_want_window(struct engine_cpu *ecpu, bool want)
 static int
 probe(struct err *err)
 {
-	uint64_t instruction_ps;
+	struct kvm_probe found;
 
-	return kvm_probe(&instruction_ps, err);
+	return kvm_probe(&found, err);
 }
 
 const struct engine engine_kvm = {

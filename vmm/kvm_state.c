@@ -336,6 +336,20 @@ tsc_khz_set(struct kvm_cpu *cpu, const struct cpu_state *state)
 	return ioctl(cpu->fd, KVM_SET_TSC_KHZ, want) < 0 ? -ENOTSUP : 0;
 }
 
+/* Software behind /dev/kvm may have the host's own counter only.  That is then
+ * later than what was set, as if the guest had slept, or the host has started
+ * anew since: no guest copes with a counter that went back. */
+static int
+tsc_check(struct kvm_cpu *cpu, const struct cpu_state *state)
+{
+	uint64_t now;
+
+	if (!(state->msr_valid & 1u << CPU_MSR_TSC) ||
+	    !kvm_msr_get(cpu, msr_index[CPU_MSR_TSC], &now))
+		return 0;
+	return (int64_t)(now - state->msr[CPU_MSR_TSC]) < 0 ? -ENOTSUP : 0;
+}
+
 /* ---- the local APIC, pending events, what it waits for ---- */
 
 static int
@@ -512,6 +526,7 @@ kvm_state_set(
 		{ "vector registers", xsave_set },
 		{ "local APIC", apic_set },
 		{ "model-specific registers", msrs_set },
+		{ "TSC, which this host's KVM does not set back,", tsc_check },
 		{ "registers", regs_set },
 		{ "run state", run_set },
 		{ "pending events", events_set },

@@ -17,7 +17,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,22 +27,16 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "disk/live.h"
 #include "vmm/board.h"
 #include "vmm/engine.h"
 #include "vmm/engine_kvm.h"
-#include "vmm/porter.h"
-#include "vmm/virtio_blk.h"
 #include "vmm/vm_checkpoint.h"
+#include "vmm/vm_confine.h"
 #include "vmm/vm_control.h"
 #include "vmm/vm_guest.h"
 #include "vmm/vm_keeper.h"
 
 #define STACK_BYTES (256u << 10)
-
-#define BASE_ROOM_BYTES   (UINT64_C(512) << 20)
-#define THREAD_ROOM_BYTES (UINT64_C(136) << 20) /* as the C library has it */
-#define KERNEL_ROOM_BYTES (UINT64_C(3) << 30)
 
 struct vm;
 
@@ -57,8 +50,7 @@ struct vm_cpu {
 struct vm {
 	const struct vm_config *config;
 	const struct engine *engine;
-	int prepared_fd; /* of the engine; 0: none */
-	struct porter *porter;
+	struct vm_confined confined;
 	struct loop *loop;
 	int doorbell_fd;
 	struct vm_guest guest;
@@ -73,7 +65,7 @@ struct vm {
 	struct vm_control *control;
 	struct vm_keeper *keeper; /* NULL: no checkpoints, because of ... */
 	struct err no_keeper;
-	uint32_t tsc_khz;
+	struct kvm_counter counter; /* of this host's KVM; 0: nobody asks */
 	struct vm_checkpoint *from; /* to begin with; NULL: at the beginning */
 	enum vm_end end;
 	struct err crash; /* under the machine's lock */
@@ -201,6 +193,26 @@ enter(struct vm *vm, const struct boot_entry *entry, struct err *err)
 	return r;
 }
 
+/* So that what KVM may not be able to set is nearly right there. */
+static int
+set_counters(struct vm *vm, struct err *err)
+{
+	struct cpu_state *state = malloc(sizeof(*state));
+	int r = 0;
+
+	if (state == NULL)
+		return err_sys(err, -ENOMEM, NULL, "CPU state");
+	for (unsigned int i = 0; r == 0 && i < vm->ncpus; i++) {
+		r = vm->engine->state_get(vm->cpu[i].cpu, state, err);
+		state->msr_valid = 1u << CPU_MSR_TSC;
+		state->msr[CPU_MSR_TSC] = vm->counter.value;
+		if (r == 0)
+			r = vm->engine->state_set(vm->cpu[i].cpu, state, err);
+	}
+	free(state);
+	return r;
+}
+
 static void
 stop_cpus(struct vm *vm)
 {
@@ -279,8 +291,8 @@ start(struct vm *vm, struct err *err)
 		.chips = true,
 		.virtual_clock = vm->config->virtual_clock,
 		.io = &vm->board.machine.io,
-		.tsc_khz = vm->tsc_khz,
-		.prepared_fd = vm->prepared_fd };
+		.tsc_khz = vm->counter.khz,
+		.prepared_fd = vm->confined.prepared_fd };
 	struct boot_entry entry;
 	int r = 0;
 
@@ -293,6 +305,9 @@ start(struct vm *vm, struct err *err)
 	if (vm->evm == NULL)
 		return -EIO;
 	r = make_cpus(vm, err);
+	if (r == 0 && vm->from == NULL && vm->counter.khz != 0 &&
+	    vm->engine != &engine_kvm)
+		r = set_counters(vm, err);
 	if (r == 0 && vm->from == NULL)
 		r = enter(vm, &entry, err);
 	if (r < 0)
@@ -476,87 +491,6 @@ open_control(struct vm *vm, struct err *err)
 	return vm->control != NULL ? 0 : -EIO;
 }
 
-/* So that a checkpoint can go on with KVM, which may have no other. */
-static int
-find_tsc(struct vm *vm, struct err *err)
-{
-	uint64_t khz = 0;
-	int r = 0;
-
-	if (vm->config->tsc_host)
-		r = kvm_tsc_khz(&khz, err);
-	vm->tsc_khz = (uint32_t)khz;
-	return r;
-}
-
-/* ---- confinement ---- */
-
-/* What the process may map besides what it has: an engine's tables, a stack and
- * a heap for each thread, and a kernel that is read and unpacked at a start. */
-static uint64_t
-room_bytes(const struct vm_config *config)
-{
-	uint64_t threads = 2 + config->vcpus + (config->control != NULL) +
-	    (uint64_t)config->ndisks * (VIRTIO_BLK_THREADS + 1);
-	uint64_t room = BASE_ROOM_BYTES + threads * THREAD_ROOM_BYTES +
-	    config->memory_bytes / 16;
-
-	if (config->kernel != NULL || config->from_disk)
-		room += KERNEL_ROOM_BYTES;
-	return room;
-}
-
-static int
-start_porter(struct vm *vm, struct err *err)
-{
-	const struct vm_config *config = vm->config;
-	const char *const listens[] = { config->console, config->agent,
-		config->virtio_console, config->control };
-	struct porter_errands errands = { .nconnect = config->nnics };
-	char live[VM_DISKS_MAX][PATH_MAX];
-
-	for (unsigned int i = 0; i < config->nnics; i++)
-		errands.connect[i] = config->nic[i].socket;
-	for (unsigned int i = 0; i < sizeof(listens) / sizeof(listens[0]); i++)
-		if (listens[i] != NULL)
-			errands.remove[errands.nremove++] = listens[i];
-	for (unsigned int i = 0; i < config->ndisks; i++)
-		if (config->disk[i].image && !config->disk[i].read_only &&
-		    live_socket(
-			config->disk[i].path, live[i], sizeof(live[i])) == 0)
-			errands.remove[errands.nremove++] = live[i];
-	if (errands.nconnect + errands.nremove == 0)
-		return 0;
-	vm->porter = porter_new(&errands, config->sandbox, err);
-	vm->board.machine.porter = vm->porter;
-	return vm->porter != NULL ? 0 : -EIO;
-}
-
-/* From here on nothing is opened by a name, and whatever the guest brings
- * along, its kernel and its disks' contents too, is read from within. */
-static int
-confine(struct vm *vm, struct err *err)
-{
-	const struct vm_config *config = vm->config;
-	int r;
-
-	if (config->sandbox == NULL)
-		return 0;
-	if (vm->engine->prepare != NULL) {
-		r = vm->engine->prepare(err);
-		if (r < 0)
-			return r;
-		vm->prepared_fd = r;
-	}
-	r = start_porter(vm, err);
-	if (r == 0)
-		r = sandbox_limit(config->sandbox, room_bytes(config), err);
-	if (r < 0)
-		return r;
-	sandbox_enter(config->sandbox, SANDBOX_LOOP, NULL, 0);
-	return 0;
-}
-
 /* ---- the whole ---- */
 
 static int
@@ -622,11 +556,16 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 	vm->has_board = true;
 	r = board_init(
 	    &vm->board, config, &vm->memory, vm->loop, asked, ring, vm, err);
-	if (r == 0)
-		r = find_tsc(vm, err);
+	/* So that a checkpoint can go on with KVM, which may have no other. */
+	if (r == 0 && config->tsc_host)
+		r = kvm_counter(&vm->counter, err);
 	if (r == 0)
 		r = open_control(vm, err);
-	return r < 0 ? r : confine(vm, err);
+	if (r < 0)
+		return r;
+	r = vm_confine(&vm->confined, config, vm->engine, err);
+	vm->board.machine.porter = vm->confined.porter;
+	return r;
 }
 
 static void
@@ -650,9 +589,7 @@ vm_close(struct vm *vm)
 	if (vm->doorbell_fd >= 0)
 		close(vm->doorbell_fd);
 	vm_guest_close(&vm->guest);
-	if (vm->prepared_fd > 0)
-		close(vm->prepared_fd);
-	porter_free(vm->porter);
+	vm_confined_free(&vm->confined);
 	free(vm);
 }
 

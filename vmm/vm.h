@@ -45,7 +45,7 @@ struct vm_config {
 	/* Time by instructions (engine.h); engine emulate with one CPU.  At the
 	 * end a log line tells how many there were, and a hash of the RAM. */
 	bool virtual_clock;
-	bool tsc_host;      /* time-stamp counters run as on this host's KVM */
+	bool tsc_host;      /* time-stamp counters are as on this host's KVM */
 	bool until_ready;   /* ends when the guest's agent says "ready" */
 	uint16_t exit_port; /* exit_port.h; 0: none */
 	uint64_t memory_bytes;

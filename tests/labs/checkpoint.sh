@@ -143,6 +143,15 @@ for from in $engines; do
 		    tests/labs/agent "$tmp/agent" 30 uptime >"$tmp/out" 2>&1
 		is $? "... and goes on on $to"
 		cat "$tmp/out" "$tmp/vm" | note
+		seconds=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
+		[ "${seconds:-99}" -lt 60 ]
+		is $? "... and so its clock"
+		seconds=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
+		[ "${seconds:-99}" -lt 60 ]
+		is $? "... and so its clock"
+		up=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
+		[ "${up:-99}" -lt 60 ]
+		is $? "... and so its clock"
 		kill $vm 2>/dev/null
 		wait $vm
 	done

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "vmm/boot_parts.h"
+#include "vmm/emulate/engine_emulate.h"
+#include "vmm/engine_io.h"
 #include "vmm/engine_kvm.h"
 #include "vmm/le.h"
 
@@ -317,21 +319,82 @@ the_probe_runs_a_guest(void **state)
 static void
 auto_takes_kvm_where_hardware_executes(void **state)
 {
-	uint64_t instruction_ps = 0;
+	struct kvm_probe probe;
 	const struct engine *found = engine_find("auto", NULL);
 
 	(void)state;
 	assert_non_null(found);
-	if (kvm_probe(&instruction_ps, NULL) < 0) {
+	if (kvm_probe(&probe, NULL) < 0) {
 		assert_string_equal(found->name, "emulate");
 		return;
 	}
-	print_message(
-	    "an instruction takes %u ps\n", (unsigned int)instruction_ps);
+	print_message("an instruction takes %u ps, system calls go %s\n",
+	    (unsigned int)probe.instruction_ps,
+	    probe.calls_system ? "right" : "wrong");
 	/* No CPU does ten in a nanosecond, no guest one in a millisecond. */
-	assert_in_range(instruction_ps, 100, 1000000000);
+	assert_in_range(probe.instruction_ps, 100, 1000000000);
 	assert_string_equal(
-	    found->name, instruction_ps <= KVM_HARDWARE_PS ? "kvm" : "emulate");
+	    found->name, kvm_is_hardware(&probe) ? "kvm" : "emulate");
+}
+
+/* The interpreter, made to leave the guest at each port as KVM does. */
+static struct {
+	struct engine_cpu *cpu;
+	struct engine_exit out;
+	uint8_t value;
+} leaver;
+
+static void
+leave(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
+    uint32_t value)
+{
+	(void)arg;
+	(void)cpu;
+	leaver.value = (uint8_t)value;
+	leaver.out = (struct engine_exit){ .kind = EXIT_PORT,
+		.port = { .port = port,
+		    .bytes = (uint8_t)bytes,
+		    .out = true,
+		    .data = &leaver.value } };
+	engine_emulate.kick(leaver.cpu);
+}
+
+static struct engine_vm *
+leaver_new(const struct engine_config *config, struct err *err)
+{
+	static const struct engine_io io = { .port_out = leave };
+	struct engine_config mine = *config;
+
+	mine.io = &io;
+	return engine_emulate.vm_new(&mine, err);
+}
+
+static void
+leaver_run(struct engine_cpu *cpu, struct engine_exit *exit)
+{
+	leaver.cpu = cpu;
+	leaver.out.kind = EXIT_INTERRUPTED;
+	engine_emulate.run(cpu, exit);
+	if (leaver.out.kind == EXIT_PORT)
+		*exit = leaver.out;
+}
+
+static void
+the_probe_tells_when_system_calls_go_right(void **state)
+{
+	struct engine right = engine_emulate;
+	struct kvm_probe probe;
+	struct err err = { "" };
+
+	(void)state;
+	right.vm_new = leaver_new;
+	right.run = leaver_run;
+	assert_int_equal(kvm_probe_on(&right, &probe, &err), 0);
+	assert_true(probe.calls_system);
+	probe.instruction_ps = KVM_HARDWARE_PS;
+	assert_true(kvm_is_hardware(&probe));
+	probe.calls_system = false;
+	assert_false(kvm_is_hardware(&probe));
 }
 
 static void
@@ -881,6 +944,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_probe_runs_a_guest),
 		cmocka_unit_test(auto_takes_kvm_where_hardware_executes),
+		cmocka_unit_test(the_probe_tells_when_system_calls_go_right),
 		cmocka_unit_test(ports_are_written_and_read),
 		cmocka_unit_test(memory_that_is_not_there_exits),
 		cmocka_unit_test(a_triple_fault_is_a_shutdown),
