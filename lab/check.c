@@ -26,6 +26,7 @@
 #include "lab/check_bridge.h"
 #include "lab/check_switch.h"
 #include "lab/check_wire.h"
+#include "lab/serving.h"
 #include "lab/filter.h"
 #include "lab/model.h"
 #include "lab/nearest.h"
@@ -688,16 +689,11 @@ check_dhcp_range(struct check *c, const struct lab_port *port)
 static void
 check_dhcp_server(struct check *c, const struct lab_port *port)
 {
-	static const char *const only_with[] = { "lease", "dns", "domain",
-		"reserve" };
-
-	for (unsigned int i = 0; i < 4; i++)
-		if (yaml_get(port->item.node, "dhcp") == NULL &&
-		    yaml_get(port->item.node, only_with[i]) != NULL)
-			problem_add(c->problems,
-			    lab_place(&port->item, only_with[i]),
-			    "%s without dhcp; add \"dhcp: FIRST-LAST\"",
-			    only_with[i]);
+	if (yaml_get(port->item.node, "dhcp") == NULL &&
+	    yaml_get(port->item.node, "dns") != NULL)
+		problem_add(c->problems, lab_place(&port->item, "dns"),
+		    "dns without dhcp; add \"dhcp: FIRST-LAST\"");
+	serving_check(port, c->problems);
 	check_whole_seconds(c, &port->item, "lease", port->lease_ns);
 	if (port->dhcp.first != 0 && has_address(port))
 		check_dhcp_range(c, port);

@@ -10,6 +10,7 @@
 #include "lab/cabling.h"
 #include "lab/nearest.h"
 #include "lab/port_kinds.h"
+#include "lab/serving.h"
 #include "lab/tree.h"
 #include "switch/protocol.h"
 
@@ -311,30 +312,6 @@ add_switch(struct fabric *f, unsigned int i, struct err *err)
 }
 
 static int
-set_dhcp(struct router *router, struct port *port, const struct lab_port *lp,
-    struct err *err)
-{
-	struct router_dhcp_options options = {
-		.first = lp->dhcp.first,
-		.last = lp->dhcp.last,
-		.lease_s = seconds(lp->lease_ns),
-		.dns = lp->dns,
-	};
-	int e;
-
-	if (lp->dhcp.first == 0)
-		return 0;
-	if (lp->domain != NULL)
-		snprintf(
-		    options.domain, sizeof(options.domain), "%s", lp->domain);
-	e = router_set_dhcp(router, port, &options, err);
-	for (unsigned int i = 0; i < lp->nreserve && e == 0; i++)
-		e = router_add_reservation(router, port,
-		    &lp->reserve[i].of->mac, lp->reserve[i].address, err);
-	return e;
-}
-
-static int
 set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
     struct err *err)
 {
@@ -380,7 +357,7 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 		if (port == NULL)
 			return -EINVAL;
 		*slot_of(f, lp) = port;
-		e = set_dhcp(router, port, lp, err);
+		e = serving_dhcp(router, port, lp, err);
 	}
 	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
 		e = router_add_route(

@@ -161,6 +161,14 @@ struct lab_reserve {
 	const struct lab_port *of;
 };
 
+/* One more option of DHCP; text, hex or addresses is its value. */
+struct lab_dhcp_option {
+	struct lab_item item;
+	uint64_t code;
+	const char *text, *hex;
+	struct lab_texts addresses;
+};
+
 /* A port of a router, VM, host, plug or bridge. */
 struct lab_port {
 	struct lab_item item;       /* "inside" */
@@ -185,8 +193,10 @@ struct lab_port {
 	struct lab_rules rules; /* of the switch's end */
 	/* routers only */
 	struct lab_range dhcp;
-	uint64_t lease_ns;
+	uint64_t lease_ns, probe_ns, per_station;
 	const char *domain;
+	struct lab_dhcp_option *options;
+	unsigned int noptions;
 	struct lab_reserve *reserve;
 	unsigned int nreserve;
 };
@@ -214,6 +224,7 @@ struct lab_router {
 	struct lab_nat nat; /* nat.item.node NULL: no NAT */
 	struct lab_route *routes;
 	unsigned int nroutes;
+	const char *leases; /* the file that keeps them; NULL: none */
 };
 
 /* The last one is not named in a file: neither guest nor kernel, but a disk. */

@@ -34,6 +34,7 @@
 #include "lab/expect.h"
 #include "lab/fabric.h"
 #include "lab/guest.h"
+#include "lab/leases.h"
 #include "lab/port_kinds.h"
 #include "lab/results.h"
 #include "lab/rundir.h"
@@ -50,6 +51,7 @@ struct run {
 	struct loop *loop;
 	struct rundir dir;
 	struct fabric *fabric;
+	struct leases *leases;
 	struct capture **captures;
 	struct guests guests;
 	struct expects expects;
@@ -424,6 +426,9 @@ bring_up(struct run *r, struct err *err)
 	e = start_captures(r, err);
 	if (e < 0)
 		return e;
+	r->leases = leases_new(r->loop, r->fabric, err);
+	if (r->leases == NULL)
+		return -EIO;
 	loop_update_now(r->loop);
 	r->start_ns = loop_now_ns(r->loop);
 	e = guests_start(&r->guests, r->loop, lab, r->dir.path,
@@ -450,7 +455,7 @@ bring_up(struct run *r, struct err *err)
 /* ---- down ---- */
 
 /* In an order in which nothing refers to what has gone.  Returns -Exxx when a
- * capture is not whole. */
+ * capture or a file of leases is not whole. */
 static int
 bring_down(struct run *r, struct err *err)
 {
@@ -468,6 +473,8 @@ bring_down(struct run *r, struct err *err)
 		if (capture_free(r->captures[i], err) < 0)
 			e = -EIO;
 	free(r->captures);
+	if (leases_free(r->leases, err) < 0)
+		e = -EIO;
 	fabric_free(r->fabric);
 	loop_watch_free(r->on_int);
 	loop_watch_free(r->on_term);

@@ -419,8 +419,35 @@ const struct schema_key schema_keys[] = {
 	    .help = "Serve these addresses by DHCP, as "
 		    "10.0.0.100-10.0.0.199." },
 	{ KEY("routers.*.ports.*.lease", DURATION, lab_port, lease_ns),
-	    .min = 60 * NS_PER_S, .max = 365 * 86400 * NS_PER_S, .preset = "1h",
-	    .help = "How long a DHCP lease lasts, in whole seconds." },
+	    .min = 10 * NS_PER_S, .max = 365 * 86400 * NS_PER_S, .preset = "1h",
+	    .help = "How long a DHCP lease lasts, in whole seconds.  Clients "
+		    "renew after half of it, or after 7/8 by broadcast." },
+	{ KEY("routers.*.ports.*.dhcp-probe", DURATION, lab_port, probe_ns),
+	    .max = 10 * NS_PER_S, .preset = "50ms",
+	    .help = "How long hosts are waited for that have an address "
+		    "already, by ARP, before it is offered to a new client; 0s "
+		    "does without." },
+	{ KEY("routers.*.ports.*.dhcp-per-station", COUNT, lab_port,
+	      per_station),
+	    .min = 1, .max = 65536, .preset = "16",
+	    .help = "How many leases the clients at one MAC address may "
+		    "have." },
+	{ ARRAY("routers.*.ports.*.dhcp-options", ITEMS, lab_port, options,
+	      noptions, lab_dhcp_option),
+	    .help = "More that DHCP clients are told when they ask for it." },
+	{ KEY("routers.*.ports.*.dhcp-options[].code", COUNT, lab_dhcp_option,
+	      code),
+	    .required = true, .min = 1, .max = 254,
+	    .help = "The option's number, as 42 for NTP servers." },
+	{ KEY("routers.*.ports.*.dhcp-options[].addresses", TEXTS,
+	      lab_dhcp_option, addresses),
+	    .help = "Its value: one address, or several." },
+	{ KEY("routers.*.ports.*.dhcp-options[].text", TEXT, lab_dhcp_option,
+	      text),
+	    .help = "Its value: text." },
+	{ KEY("routers.*.ports.*.dhcp-options[].hex", TEXT, lab_dhcp_option,
+	      hex),
+	    .help = "Its value: bytes, as \"0a 00 ff\"." },
 	{ KEY("routers.*.ports.*.dns", IP, lab_port, dns),
 	    .help = "The DNS server that DHCP clients are told." },
 	{ KEY("routers.*.ports.*.domain", NAME, lab_port, domain),
@@ -432,6 +459,9 @@ const struct schema_key schema_keys[] = {
 	    .required = true, .help = "The port, as NODE.PORT." },
 	{ KEY("routers.*.ports.*.reserve[].address", IP, lab_reserve, address),
 	    .required = true, .help = "Its address." },
+	{ KEY("routers.*.leases", TEXT, lab_router, leases),
+	    .help = "A file, seen from where the lab file is, that keeps the "
+		    "leases of DHCP when the lab is run again." },
 	{ KEY("routers.*.nat", MAP, lab_router, nat),
 	    .help = "Network address and port translation.  An empty entry "
 		    "is refused, since outside must be said." },

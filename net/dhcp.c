@@ -47,7 +47,9 @@ static const struct row {
 	{ DHCP_OPT_REBINDING, FORM_TIME, offsetof(struct dhcp, rebinding_s) },
 	{ DHCP_OPT_MASK, FORM_MASK, offsetof(struct dhcp, mask) },
 	{ DHCP_OPT_ROUTER, FORM_IP4, offsetof(struct dhcp, router) },
+	{ DHCP_OPT_BROADCAST, FORM_IP4, offsetof(struct dhcp, broadcast) },
 	{ DHCP_OPT_MTU, FORM_MTU, offsetof(struct dhcp, mtu) },
+	{ DHCP_OPT_MAX_BYTES, FORM_MTU, offsetof(struct dhcp, max_bytes) },
 	{ DHCP_OPT_HOSTNAME, FORM_NAME, offsetof(struct dhcp, hostname) },
 	{ DHCP_OPT_DOMAIN, FORM_NAME, offsetof(struct dhcp, domain) },
 };
@@ -174,6 +176,8 @@ read_option(
 	case DHCP_OPT_CLIENT_ID:
 		return borrow(
 		    &d->client_id, &d->client_id_bytes, value, MIN_CLIENT_ID);
+	case DHCP_OPT_RELAY_INFO:
+		return borrow(&d->relay_info, &d->relay_info_bytes, value, 1);
 	case DHCP_OPT_PARAMETERS:
 		return borrow(&d->parameters, &d->nparameters, value, 1);
 	default: break; /* a row, or not for us */
@@ -212,7 +216,7 @@ dhcp_parse(struct dhcp *dhcp, struct cursor *c)
 	struct cursor sname, file;
 	uint32_t magic;
 
-	cur_skip(c, 1); /* hops */
+	d.hops = cur_u8(c);
 	d.xid = cur_be32(c);
 	d.secs = cur_be16(c);
 	d.flags = cur_be16(c);
@@ -309,6 +313,12 @@ write_options(struct writer *w, const struct dhcp *dhcp)
 	    w, DHCP_OPT_CLIENT_ID, dhcp->client_id, dhcp->client_id_bytes);
 	write_bytes(
 	    w, DHCP_OPT_PARAMETERS, dhcp->parameters, dhcp->nparameters);
+	for (uint8_t i = 0; i < dhcp->nextra && i < DHCP_EXTRAS; i++)
+		write_bytes(w, dhcp->extra[i]->code, dhcp->extra[i]->data,
+		    dhcp->extra[i]->len);
+	/* The last one, so that a relay finds it (RFC 3046 2.1). */
+	write_bytes(
+	    w, DHCP_OPT_RELAY_INFO, dhcp->relay_info, dhcp->relay_info_bytes);
 	wr_u8(w, OPT_END);
 }
 
@@ -321,7 +331,7 @@ dhcp_write(struct writer *w, const struct dhcp *dhcp)
 	wr_u8(w, dhcp->op);
 	wr_u8(w, HTYPE_ETHER);
 	wr_u8(w, sizeof(dhcp->chaddr.b));
-	wr_u8(w, 0); /* hops */
+	wr_u8(w, dhcp->hops);
 	wr_be32(w, dhcp->xid);
 	wr_be16(w, dhcp->secs);
 	wr_be16(w, dhcp->flags);

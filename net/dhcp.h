@@ -46,14 +46,23 @@ enum dhcp_type {
 #define DHCP_OPT_RENEWAL    58
 #define DHCP_OPT_REBINDING  59
 #define DHCP_OPT_CLIENT_ID  61
+#define DHCP_OPT_RELAY_INFO 82
 
-#define DHCP_MAX_DNS  4
-#define DHCP_MAX_NAME 64 /* with its end */
+#define DHCP_MAX_DNS     4
+#define DHCP_MAX_NAME    64 /* with its end */
+#define DHCP_EXTRAS      16
+#define DHCP_EXTRA_BYTES 128
+
+/* An option as it stands in a message, for a server to tell. */
+struct dhcp_extra {
+	uint8_t code, len;
+	uint8_t data[DHCP_EXTRA_BYTES];
+};
 
 /* A message in plain values.  An address or time of 0 means that the option is
  * absent, on reading and on writing alike. */
 struct dhcp {
-	uint8_t op;
+	uint8_t op, hops;
 	uint32_t xid;
 	uint16_t secs, flags;
 	uint32_t ciaddr, yiaddr, siaddr, giaddr;
@@ -61,10 +70,10 @@ struct dhcp {
 	enum dhcp_type type;
 	uint32_t server; /* option 54 */
 	uint32_t requested;
-	uint32_t mask, router;
+	uint32_t mask, router, broadcast;
 	uint32_t dns[DHCP_MAX_DNS];
 	uint8_t ndns;
-	uint16_t mtu;
+	uint16_t mtu, max_bytes; /* the latter of IP, at least 576 */
 	uint32_t lease_s, renewal_s, rebinding_s;
 	char hostname[DHCP_MAX_NAME]; /* printable ASCII without spaces */
 	char domain[DHCP_MAX_NAME];
@@ -73,6 +82,10 @@ struct dhcp {
 	uint8_t client_id_bytes;
 	const uint8_t *parameters; /* borrowed: option codes asked for */
 	uint8_t nparameters;
+	const uint8_t *relay_info; /* borrowed (RFC 3046) */
+	uint8_t relay_info_bytes;
+	const struct dhcp_extra *extra[DHCP_EXTRAS]; /* written only */
+	uint8_t nextra;
 };
 
 /* Reads the UDP payload in c, options overloaded into file and sname included.

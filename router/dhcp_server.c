@@ -1,20 +1,9 @@
 /*
- * One lease per address, in one array: those of the range first, then the
- * reserved ones outside it.
+ * Messages in and out; who has which address is in dhcp_leases.c.
  *
- *    FREE --discover--> OFFERED --request--> LEASED --decline--> DECLINED
- *     ^                   | time, other        | release, time     | a day
- *     '-------------------'--------------------'-------------------'
- *
- * A lease that is FREE again keeps its client: who comes back gets the same
- * address while nobody else needed it (4.3.1).  Time is looked at when a lease
- * is looked at; no timers.
- *
- * Addresses are given in the order: never used, in ascending order, and then
- * free for longest.  The second is a search through all leases, which happens
- * only when every address was used once; a flood of invented clients makes it
- * the rule, at 65,536 steps for each message at most.  Finding a client is a
- * hash look-up.
+ * A client that asks for a lease time gets ours: one time for all keeps the
+ * lists of leases in order.  Relays' options (RFC 3046) and client identifiers
+ * (RFC 6842) are sent back as they came.
  */
 #include "router/dhcp_server.h"
 
@@ -24,60 +13,17 @@
 #include <stdlib.h>
 
 #include "base/loop.h"
-
-/* No memory for a hash table's buckets is no reason to end: the entry is then
- * not in the table. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-#define KEY_BYTES 256
-#define TO(state) (1u << LEASE_##state)
-
-enum lease_state {
-	LEASE_FREE,
-	LEASE_OFFERED,
-	LEASE_LEASED,
-	LEASE_DECLINED,
-	LEASE_NSTATES,
-};
-
-static const struct {
-	const char *name;
-	unsigned int next;
-} lease_fsm[] = {
-	[LEASE_FREE] = { "free", TO(OFFERED) | TO(LEASED) | TO(DECLINED) },
-	[LEASE_OFFERED] = { "offered",
-	    TO(FREE) | TO(OFFERED) | TO(LEASED) | TO(DECLINED) },
-	[LEASE_LEASED] = { "leased", TO(FREE) | TO(LEASED) | TO(DECLINED) },
-	[LEASE_DECLINED] = { "declined", TO(FREE) },
-};
-static_assert(sizeof(lease_fsm) / sizeof(lease_fsm[0]) == LEASE_NSTATES,
-    "a state has no row");
-
-struct lease {
-	UT_hash_handle hh;
-	uint32_t addr;
-	uint8_t state; /* enum lease_state */
-	bool reserved; /* for mac */
-	bool listed;   /* in the table by key */
-	uint16_t key_bytes;
-	struct mac mac;
-	uint64_t until_ns;
-	char hostname[DHCP_MAX_NAME];
-	uint8_t key[KEY_BYTES]; /* of the client; key_bytes 0: never used */
-};
+#include "router/dhcp_leases.h"
 
 struct dhcp_server {
 	struct ip4_net own;
-	uint32_t first, nrange;
-	uint32_t lease_s, dns;
+	uint32_t lease_s, dns, per_station;
 	uint16_t mtu_bytes;
 	char domain[DHCP_MAX_NAME];
-	struct lease *leases; /* of the range */
-	uint32_t unused;      /* those from here on were never used */
-	struct lease *extra[DHCP_RESERVATIONS_MAX]; /* beyond the range */
-	uint32_t nextra;
-	struct lease *clients; /* by key */
+	struct dhcp_extra extra[DHCP_EXTRAS];
+	unsigned int nextra;
+	uint64_t changes;
+	struct lease_pool *pool;
 };
 
 /* ---- making it ---- */
@@ -120,6 +66,31 @@ check_range(
 	return 0;
 }
 
+static int
+copy_extra(struct dhcp_server *server, const struct router_dhcp_options *o,
+    struct err *err)
+{
+	size_t bytes = 0;
+
+	if (o->nextra > DHCP_EXTRAS)
+		return err_set(err, -EINVAL,
+		    "dhcp: %u more options are too many; use up to %d",
+		    o->nextra, DHCP_EXTRAS);
+	for (unsigned int i = 0; i < o->nextra; i++) {
+		server->extra[i] = o->extra[i];
+		bytes += 2u + o->extra[i].len;
+		if (o->extra[i].len > DHCP_EXTRA_BYTES ||
+		    bytes > DHCP_EXTRA_BYTES)
+			return err_set(err, -EINVAL,
+			    "dhcp: the options do not fit into the message "
+			    "that each client takes; use up to %d bytes, two "
+			    "more for each option than its value",
+			    DHCP_EXTRA_BYTES);
+	}
+	server->nextra = o->nextra;
+	return 0;
+}
+
 struct dhcp_server *
 dhcp_server_new(struct ip4_net own, const struct router_dhcp_options *options,
     uint16_t mtu_bytes, struct err *err)
@@ -132,15 +103,20 @@ dhcp_server_new(struct ip4_net own, const struct router_dhcp_options *options,
 	if (server == NULL)
 		goto fail;
 	server->own = own;
-	server->first = options->first;
-	server->nrange = options->last - options->first + 1;
 	server->lease_s =
 	    options->lease_s != 0 ? options->lease_s : DHCP_LEASE_S;
+	server->per_station =
+	    options->per_station != 0 ? options->per_station : DHCP_PER_STATION;
 	server->dns = options->dns;
 	server->mtu_bytes = mtu_bytes;
 	snprintf(server->domain, sizeof(server->domain), "%s", options->domain);
-	server->leases = calloc(server->nrange, sizeof(server->leases[0]));
-	if (server->leases == NULL)
+	if (copy_extra(server, options, err) < 0) {
+		free(server);
+		return NULL;
+	}
+	server->pool = lease_pool_new(
+	    own.addr, options->first, options->last - options->first + 1);
+	if (server->pool == NULL)
 		goto fail;
 	return server;
 fail:
@@ -154,62 +130,43 @@ dhcp_server_free(struct dhcp_server *server)
 {
 	if (server == NULL)
 		return;
-	HASH_CLEAR(hh, server->clients);
-	for (uint32_t i = 0; i < server->nextra; i++)
-		free(server->extra[i]);
-	free(server->leases);
+	lease_pool_free(server->pool);
 	free(server);
 }
 
-/* ---- leases ---- */
-
-static uint32_t
-addr_of(const struct dhcp_server *server, const struct lease *lease)
+int
+dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
+    uint32_t addr, struct err *err)
 {
-	if (lease >= server->leases && lease < server->leases + server->nrange)
-		return server->first + (uint32_t)(lease - server->leases);
-	return lease->addr;
-}
+	char text[IP4_TEXT_BYTES], own[NET_TEXT_BYTES], name[MAC_TEXT_BYTES];
+	struct mac twin;
+	int e;
 
-/* The lease of an address, NULL if the server does not give it. */
-static struct lease *
-lease_of_addr(struct dhcp_server *server, uint32_t addr)
-{
-	if (addr - server->first < server->nrange)
-		return &server->leases[addr - server->first];
-	for (uint32_t i = 0; i < server->nextra; i++)
-		if (server->extra[i]->addr == addr)
-			return server->extra[i];
-	return NULL;
+	ip4_text(text, addr);
+	if (!is_host_of(server->own, addr) || addr == server->own.addr)
+		return err_set(err, -EINVAL,
+		    "dhcp: %s cannot be reserved; use a host address within "
+		    "the subnet of %s",
+		    text, ip4_net_text(own, server->own));
+	e = lease_pool_reserve(server->pool, mac, addr, &twin);
+	if (e == -EEXIST)
+		return err_set(err, e,
+		    "dhcp: %s is reserved for %s already; use another address",
+		    text, mac_text(name, &twin));
+	if (e == -ENOSPC)
+		return err_set(err, e,
+		    "dhcp: more than %d reservations; use fewer",
+		    DHCP_RESERVATIONS_MAX);
+	if (e < 0)
+		return err_sys(err, e, NULL, "dhcp: %s", text);
+	return 0;
 }
-
-static void
-lease_set(struct lease *lease, enum lease_state to, uint64_t until_ns)
-{
-	assert(lease_fsm[lease->state].next & 1u << to);
-	lease->state = (uint8_t)to;
-	lease->until_ns = until_ns;
-}
-
-/* Lets time pass for a lease, and tells whether it is free. */
-static bool
-is_free(struct lease *lease, uint64_t now_ns)
-{
-	if (lease->state != LEASE_FREE && lease->until_ns <= now_ns)
-		lease_set(lease, LEASE_FREE, lease->until_ns);
-	return lease->state == LEASE_FREE;
-}
-
-struct key {
-	uint8_t bytes[KEY_BYTES];
-	uint16_t len;
-};
 
 /* Who the client is: 0 and its MAC address, or 1 and its identifier. */
-static struct key
+static struct lease_key
 key_of(const struct dhcp *m)
 {
-	struct key key = { .len = 1 };
+	struct lease_key key = { .len = 1 };
 
 	if (m->client_id != NULL) {
 		key.bytes[0] = 1;
@@ -222,146 +179,19 @@ key_of(const struct dhcp *m)
 	return key;
 }
 
-static bool
-is_of(const struct lease *lease, const struct key *key)
-{
-	return lease->key_bytes == key->len &&
-	    memcmp(lease->key, key->bytes, key->len) == 0;
-}
-
-/* Gives a lease to a client, who thereby loses another. */
 static void
-give(struct dhcp_server *server, struct lease *lease, const struct key *key,
-    const struct dhcp *m)
+give(struct dhcp_server *server, struct lease *lease,
+    const struct lease_key *key, const struct dhcp *m, uint64_t now_ns)
 {
-	struct lease *old;
-
-	if (!is_of(lease, key)) {
-		HASH_FIND(hh, server->clients, key->bytes, key->len, old);
-		if (old != NULL) {
-			HASH_DEL(server->clients, old);
-			old->listed = false;
-			old->key_bytes = 0;
-			if (old->state == LEASE_OFFERED ||
-			    old->state == LEASE_LEASED)
-				lease_set(old, LEASE_FREE, old->until_ns);
-		}
-		if (lease->listed)
-			HASH_DEL(server->clients, lease);
-		memcpy(lease->key, key->bytes, key->len);
-		lease->key_bytes = key->len;
-		HASH_ADD(hh, server->clients, key, key->len, lease);
-		lease->listed = lease->hh.tbl != NULL;
-	}
-	if (!lease->reserved)
-		lease->mac = m->chaddr;
+	lease_give(server->pool, lease, key, &m->chaddr, now_ns);
 	memcpy(lease->hostname, m->hostname, sizeof(lease->hostname));
 }
 
-int
-dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
-    uint32_t addr, struct err *err)
+/* The station that a message counts for. */
+static const struct mac *
+holder_of(const struct dhcp *m, const struct mac *from)
 {
-	struct lease *lease = lease_of_addr(server, addr);
-	char text[IP4_TEXT_BYTES], own[NET_TEXT_BYTES], name[MAC_TEXT_BYTES];
-
-	ip4_text(text, addr);
-	if (!is_host_of(server->own, addr) || addr == server->own.addr)
-		return err_set(err, -EINVAL,
-		    "dhcp: %s cannot be reserved; use a host address within "
-		    "the subnet of %s",
-		    text, ip4_net_text(own, server->own));
-	if (lease != NULL && lease->reserved)
-		return err_set(err, -EEXIST,
-		    "dhcp: %s is reserved for %s already; use another address",
-		    text, mac_text(name, &lease->mac));
-	if (lease == NULL) {
-		if (server->nextra == DHCP_RESERVATIONS_MAX)
-			return err_set(err, -ENOSPC,
-			    "dhcp: more than %d reservations beyond the "
-			    "range; widen the range",
-			    DHCP_RESERVATIONS_MAX);
-		lease = calloc(1, sizeof(*lease));
-		if (lease == NULL)
-			return err_sys(err, -ENOMEM, NULL, "dhcp: %s", text);
-		lease->addr = addr;
-		server->extra[server->nextra++] = lease;
-	}
-	lease->reserved = true;
-	lease->mac = *mac;
-	return 0;
-}
-
-/* ---- choosing one (RFC 2131, 4.3.1) ---- */
-
-static struct lease *
-reserved_for(struct dhcp_server *server, const struct mac *mac)
-{
-	for (uint32_t i = 0; i < server->nextra; i++)
-		if (mac_equal(&server->extra[i]->mac, mac))
-			return server->extra[i];
-	for (uint32_t i = 0; i < server->nrange; i++)
-		if (server->leases[i].reserved &&
-		    mac_equal(&server->leases[i].mac, mac))
-			return &server->leases[i];
-	return NULL;
-}
-
-/* May the client have this one, if it is free? */
-static bool
-is_open(const struct dhcp_server *server, const struct lease *lease,
-    const struct dhcp *m)
-{
-	if (addr_of(server, lease) == server->own.addr)
-		return false;
-	return !lease->reserved || mac_equal(&lease->mac, &m->chaddr);
-}
-
-/* The first that was never used, or else the longest free. */
-static struct lease *
-any_free(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
-{
-	struct lease *best = NULL;
-
-	while (server->unused < server->nrange) {
-		struct lease *lease = &server->leases[server->unused++];
-
-		if (lease->key_bytes == 0 && lease->until_ns == 0 &&
-		    is_open(server, lease, m))
-			return lease;
-	}
-	for (uint32_t i = 0; i < server->nrange; i++) {
-		struct lease *lease = &server->leases[i];
-
-		if (is_open(server, lease, m) && is_free(lease, now_ns) &&
-		    (best == NULL || lease->until_ns < best->until_ns))
-			best = lease;
-	}
-	return best;
-}
-
-static struct lease *
-choose(struct dhcp_server *server, const struct dhcp *m, const struct key *key,
-    uint64_t now_ns)
-{
-	struct lease *lease = reserved_for(server, &m->chaddr);
-
-	if (lease != NULL)
-		return is_free(lease, now_ns) || is_of(lease, key) ? lease
-								   : NULL;
-	HASH_FIND(hh, server->clients, key->bytes, key->len, lease);
-	if (lease != NULL && is_open(server, lease, m)) {
-		is_free(lease, now_ns);
-		if (lease->state != LEASE_DECLINED)
-			return lease;
-	}
-	if (m->requested != 0) {
-		lease = lease_of_addr(server, m->requested);
-		if (lease != NULL && is_open(server, lease, m) &&
-		    is_free(lease, now_ns))
-			return lease;
-	}
-	return any_free(server, m, now_ns);
+	return m->giaddr != 0 ? &m->chaddr : from;
 }
 
 /* ---- answers ---- */
@@ -402,6 +232,10 @@ begin(const struct dhcp_server *server, const struct dhcp *m,
 		.flags = m->flags,
 		.giaddr = m->giaddr,
 		.chaddr = m->chaddr,
+		.client_id = m->client_id, /* RFC 6842 3 */
+		.client_id_bytes = m->client_id_bytes,
+		.relay_info = m->relay_info, /* RFC 3046 2.2 */
+		.relay_info_bytes = m->relay_info_bytes,
 		.type = type,
 		.server = server->own.addr };
 }
@@ -414,6 +248,8 @@ add_parameters(
 		r->mask = ip4_mask(server->own.prefix);
 	if (dhcp_wants(m, DHCP_OPT_ROUTER))
 		r->router = server->own.addr;
+	if (dhcp_wants(m, DHCP_OPT_BROADCAST) && m->parameters != NULL)
+		r->broadcast = ip4_net_broadcast(server->own);
 	if (dhcp_wants(m, DHCP_OPT_DNS) && server->dns != 0) {
 		r->dns[0] = server->dns;
 		r->ndns = 1;
@@ -422,6 +258,9 @@ add_parameters(
 		memcpy(r->domain, server->domain, sizeof(r->domain));
 	if (dhcp_wants(m, DHCP_OPT_MTU) && m->parameters != NULL)
 		r->mtu = server->mtu_bytes;
+	for (unsigned int i = 0; i < server->nextra; i++)
+		if (dhcp_wants(m, server->extra[i].code))
+			r->extra[r->nextra++] = &server->extra[i];
 }
 
 static void
@@ -444,56 +283,55 @@ refuse(const struct dhcp_server *server, const struct dhcp *m, const char *why,
 }
 
 static enum reason
-on_discover(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns,
-    struct dhcp_answer *a)
+on_discover(struct dhcp_server *server, const struct dhcp *m,
+    const struct mac *from, uint64_t now_ns, struct dhcp_answer *a)
 {
-	struct key key = key_of(m);
-	struct lease *lease = choose(server, m, &key, now_ns);
+	struct lease_key key = key_of(m);
+	const struct mac *holder = holder_of(m, from);
+	struct lease *lease = lease_of_client(server->pool, &key);
 
+	lease_pool_expire(server->pool, now_ns);
+	if ((lease == NULL || !lease->held) &&
+	    lease_pool_held(server->pool, holder) >= server->per_station)
+		return DROP_DHCP_LIMIT;
+	lease =
+	    lease_choose(server->pool, &m->chaddr, &key, m->requested, now_ns);
 	if (lease == NULL)
 		return DROP_DHCP_FULL;
-	give(server, lease, &key, m);
+	a->is_new = lease->state == LEASE_FREE;
+	give(server, lease, &key, m, now_ns);
 	/* A client that has one and asks again keeps its time. */
 	if (lease->state != LEASE_LEASED)
-		lease_set(
-		    lease, LEASE_OFFERED, now_ns + DHCP_OFFER_S * NS_PER_S);
+		lease_set(server->pool, lease, LEASE_OFFERED,
+		    now_ns + DHCP_OFFER_S * NS_PER_S, holder);
 	begin(server, m, DHCP_OFFER, a);
-	add_lease(server, addr_of(server, lease), &a->message);
+	add_lease(server, lease->addr, &a->message);
 	add_parameters(server, m, &a->message);
 	address(m, a);
 	return REASON_DELIVERED;
 }
 
-/* The client's lease of an address, or NULL. */
-static struct lease *
-lease_of_client(struct dhcp_server *server, const struct key *key)
-{
-	struct lease *lease;
-
-	HASH_FIND(hh, server->clients, key->bytes, key->len, lease);
-	return lease;
-}
-
 /* Our offer was not taken. */
 static enum reason
-forget_offer(struct dhcp_server *server, const struct key *key, uint64_t now_ns)
+forget_offer(
+    struct dhcp_server *server, const struct lease_key *key, uint64_t now_ns)
 {
-	struct lease *lease = lease_of_client(server, key);
+	struct lease *lease = lease_of_client(server->pool, key);
 
 	if (lease != NULL && lease->state == LEASE_OFFERED)
-		lease_set(lease, LEASE_FREE, now_ns);
+		lease_set(server->pool, lease, LEASE_FREE, now_ns, NULL);
 	return DROP_NOT_OURS;
 }
 
 /* A client in one of the states of 4.3.2: SELECTING names the server,
  * INIT-REBOOT the address by option, RENEWING and REBINDING by ciaddr. */
 static enum reason
-on_request(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns,
-    struct dhcp_answer *a)
+on_request(struct dhcp_server *server, const struct dhcp *m,
+    const struct mac *from, uint64_t now_ns, struct dhcp_answer *a)
 {
-	struct key key = key_of(m);
+	struct lease_key key = key_of(m);
 	uint32_t wanted = m->requested != 0 ? m->requested : m->ciaddr;
-	struct lease *lease = lease_of_addr(server, wanted), *own;
+	struct lease *lease = lease_of_addr(server->pool, wanted), *own;
 	bool selecting = m->server != 0;
 
 	if (selecting && m->server != server->own.addr)
@@ -502,15 +340,17 @@ on_request(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns,
 		return DROP_DHCP;
 	if (!ip4_net_has(server->own, wanted))
 		return refuse(server, m, "wrong network", a);
-	own = lease_of_client(server, &key);
+	own = lease_of_client(server->pool, &key);
 	if (own == NULL && !selecting)
 		return REASON_DELIVERED; /* not known here: silence */
 	if (lease == NULL || lease != own || lease->state == LEASE_DECLINED)
 		return refuse(server, m, "not your address", a);
-	if (!is_open(server, lease, m))
+	if (!lease_is_open(lease, &m->chaddr))
 		return refuse(server, m, "reserved for another", a);
-	give(server, lease, &key, m);
-	lease_set(lease, LEASE_LEASED, now_ns + server->lease_s * NS_PER_S);
+	give(server, lease, &key, m, now_ns);
+	lease_set(server->pool, lease, LEASE_LEASED,
+	    now_ns + server->lease_s * NS_PER_S, holder_of(m, from));
+	server->changes++;
 	begin(server, m, DHCP_ACK, a);
 	a->message.ciaddr = m->ciaddr;
 	add_lease(server, wanted, &a->message);
@@ -519,34 +359,51 @@ on_request(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns,
 	return REASON_DELIVERED;
 }
 
+static void
+avoid(struct dhcp_server *server, struct lease *lease, uint64_t now_ns)
+{
+	lease_take_away(server->pool, lease);
+	lease_set(server->pool, lease, LEASE_DECLINED,
+	    now_ns + DHCP_DECLINED_S * NS_PER_S, NULL);
+	server->changes++;
+}
+
 static enum reason
 on_decline(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
 {
-	struct key key = key_of(m);
-	struct lease *lease = lease_of_addr(server, m->requested);
+	struct lease_key key = key_of(m);
+	struct lease *lease = lease_of_client(server->pool, &key);
 
 	if (m->server != 0 && m->server != server->own.addr)
 		return DROP_NOT_OURS;
-	if (lease == NULL || !is_of(lease, &key) ||
-	    lease->state == LEASE_DECLINED)
-		return REASON_DELIVERED;
-	HASH_DEL(server->clients, lease);
-	lease->listed = false;
-	lease->key_bytes = 0;
-	lease_set(lease, LEASE_DECLINED, now_ns + DHCP_DECLINED_S * NS_PER_S);
+	if (lease != NULL && lease->addr == m->requested &&
+	    lease->state != LEASE_DECLINED)
+		avoid(server, lease, now_ns);
 	return REASON_DELIVERED;
+}
+
+void
+dhcp_server_conflict(struct dhcp_server *server, uint32_t addr, uint64_t now_ns)
+{
+	struct lease *lease = lease_of_addr(server->pool, addr);
+
+	if (lease != NULL && lease->state == LEASE_OFFERED)
+		avoid(server, lease, now_ns);
 }
 
 static enum reason
 on_release(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
 {
-	struct key key = key_of(m);
-	struct lease *lease = lease_of_addr(server, m->ciaddr);
+	struct lease_key key = key_of(m);
+	struct lease *lease = lease_of_client(server->pool, &key);
 
 	if (m->server != 0 && m->server != server->own.addr)
 		return DROP_NOT_OURS;
-	if (lease != NULL && is_of(lease, &key) && lease->state == LEASE_LEASED)
-		lease_set(lease, LEASE_FREE, now_ns);
+	if (lease == NULL || lease->addr != m->ciaddr ||
+	    lease->state != LEASE_LEASED)
+		return REASON_DELIVERED;
+	lease_set(server->pool, lease, LEASE_FREE, now_ns, NULL);
+	server->changes++;
 	return REASON_DELIVERED;
 }
 
@@ -566,9 +423,10 @@ on_inform(const struct dhcp_server *server, const struct dhcp *m,
 
 enum reason
 dhcp_server_take(struct dhcp_server *server, const struct dhcp *m,
-    uint64_t now_ns, struct dhcp_answer *answer)
+    const struct mac *from, uint64_t now_ns, struct dhcp_answer *answer)
 {
 	answer->to = DHCP_TO_NOBODY;
+	answer->is_new = false;
 	if (m->op != DHCP_BOOTREQUEST || mac_is_group(&m->chaddr) ||
 	    mac_is_zero(&m->chaddr))
 		return DROP_DHCP;
@@ -578,8 +436,8 @@ dhcp_server_take(struct dhcp_server *server, const struct dhcp *m,
 	    !is_host_of(server->own, m->ciaddr))
 		return DROP_NOT_OURS;
 	switch (m->type) {
-	case DHCP_DISCOVER: return on_discover(server, m, now_ns, answer);
-	case DHCP_REQUEST: return on_request(server, m, now_ns, answer);
+	case DHCP_DISCOVER: return on_discover(server, m, from, now_ns, answer);
+	case DHCP_REQUEST: return on_request(server, m, from, now_ns, answer);
 	case DHCP_DECLINE: return on_decline(server, m, now_ns);
 	case DHCP_RELEASE: return on_release(server, m, now_ns);
 	case DHCP_INFORM: return on_inform(server, m, answer);
@@ -593,33 +451,116 @@ dhcp_server_take(struct dhcp_server *server, const struct dhcp *m,
 
 /* ---- looking at it ---- */
 
+struct showing {
+	uint64_t now_ns;
+	void (*each)(void *arg, const struct lease_row *row);
+	void *arg;
+};
+
 static void
-show(const struct dhcp_server *server, const struct lease *lease,
-    uint64_t now_ns, void (*each)(void *arg, const struct lease_row *row),
-    void *arg)
+show(void *arg, const struct lease *lease)
 {
-	bool passed = lease->until_ns <= now_ns;
-	struct lease_row row = { .ip = addr_of(server, lease),
+	const struct showing *s = arg;
+	bool passed = lease->until_ns <= s->now_ns;
+	struct lease_row row = { .ip = lease->addr,
 		.mac = lease->mac,
-		.state = lease_fsm[lease->state].name,
-		.left_ns = passed ? 0 : lease->until_ns - now_ns };
+		.state = lease_state_name((enum lease_state)lease->state),
+		.left_ns = passed ? 0 : lease->until_ns - s->now_ns };
 
 	if (lease->state == LEASE_FREE || passed) {
-		if (!lease->reserved && lease->key_bytes == 0)
+		if (!lease->reserved && lease->key.len == 0)
 			return;
 		row.state = lease->reserved ? "reserved" : "expired";
 		row.left_ns = 0;
 	}
 	snprintf(row.hostname, sizeof(row.hostname), "%s", lease->hostname);
-	each(arg, &row);
+	s->each(s->arg, &row);
 }
 
 void
 dhcp_server_each(const struct dhcp_server *server, uint64_t now_ns,
     void (*each)(void *arg, const struct lease_row *row), void *arg)
 {
-	for (uint32_t i = 0; i < server->nrange; i++)
-		show(server, &server->leases[i], now_ns, each, arg);
-	for (uint32_t i = 0; i < server->nextra; i++)
-		show(server, server->extra[i], now_ns, each, arg);
+	struct showing s = { now_ns, each, arg };
+
+	lease_pool_each(server->pool, show, &s);
+}
+
+/* ---- what outlives the server ---- */
+
+struct saving {
+	uint64_t now_ns;
+	void (*each)(void *arg, const struct lease_saved *saved);
+	void *arg;
+};
+
+static void
+save(void *arg, const struct lease *lease)
+{
+	const struct saving *s = arg;
+	struct lease_saved saved = { .ip = lease->addr,
+		.mac = lease->mac,
+		.declined = lease->state == LEASE_DECLINED,
+		.client_bytes = lease->key.len };
+
+	if (lease->state == LEASE_OFFERED ||
+	    (lease->key.len == 0 && !saved.declined))
+		return;
+	if (lease->state != LEASE_FREE && lease->until_ns > s->now_ns)
+		saved.left_ns = lease->until_ns - s->now_ns;
+	if (saved.declined && saved.left_ns == 0)
+		return;
+	memcpy(saved.client, lease->key.bytes, lease->key.len);
+	memcpy(saved.hostname, lease->hostname, sizeof(saved.hostname));
+	s->each(s->arg, &saved);
+}
+
+void
+dhcp_server_save(const struct dhcp_server *server, uint64_t now_ns,
+    void (*each)(void *arg, const struct lease_saved *saved), void *arg)
+{
+	struct saving s = { now_ns, each, arg };
+
+	lease_pool_each(server->pool, save, &s);
+}
+
+uint64_t
+dhcp_server_changes(const struct dhcp_server *server)
+{
+	return server->changes;
+}
+
+int
+dhcp_server_restore(struct dhcp_server *server, const struct lease_saved *saved,
+    uint64_t now_ns)
+{
+	struct lease *lease = lease_of_addr(server->pool, saved->ip);
+	struct lease_key key = { .len = saved->client_bytes };
+	uint64_t left_ns = saved->left_ns;
+
+	if (lease == NULL || lease->state != LEASE_FREE || lease->key.len != 0)
+		return -EINVAL;
+	if (saved->declined) {
+		if (left_ns > DHCP_DECLINED_S * NS_PER_S)
+			left_ns = DHCP_DECLINED_S * NS_PER_S;
+		lease_set(server->pool, lease, LEASE_DECLINED, now_ns + left_ns,
+		    NULL);
+		return 0;
+	}
+	if (key.len == 0 || key.len > sizeof(key.bytes) ||
+	    !lease_is_open(lease, &saved->mac))
+		return -EINVAL;
+	memcpy(key.bytes, saved->client, key.len);
+	if (lease_of_client(server->pool, &key) != NULL)
+		return -EINVAL;
+	if (left_ns > server->lease_s * NS_PER_S)
+		left_ns = server->lease_s * NS_PER_S;
+	lease_give(server->pool, lease, &key, &saved->mac, now_ns);
+	memcpy(lease->hostname, saved->hostname, sizeof(lease->hostname));
+	lease->hostname[sizeof(lease->hostname) - 1] = '\0';
+	lease_set(
+	    server->pool, lease, LEASE_LEASED, now_ns + left_ns, &saved->mac);
+	if (left_ns == 0)
+		lease_set(server->pool, lease, LEASE_FREE, now_ns, NULL);
+	return 0;
 }

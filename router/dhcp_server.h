@@ -6,12 +6,12 @@
  * address of another subnet, or for one that is not the client's, is refused.
  * About a client it knows nothing of, it keeps silent (4.3.2).
  *
- * A client is told apart by its client identifier, else by its MAC address; a
- * reservation is for a MAC address.  A new client gets the address it asks for
- * if that is free, else one that nobody ever had, else the one that has been
- * free for longest.  When all are taken there is no answer, DROP_DHCP_FULL.  An
- * address that a client declines, because another host has it, is shown as
- * "declined" and avoided for a day.
+ * Which address a client gets is in dhcp_leases.h.  When all are taken there is
+ * no answer, DROP_DHCP_FULL; a station that has as many as one may gets no more
+ * of them, DROP_DHCP_LIMIT.  Whose station a message is from is told by the
+ * frame, or by chaddr when a relay sent it.  An address that a client declines,
+ * or that was found to be another host's, is shown as "declined" and avoided
+ * for a day.
  */
 #ifndef ROUTER_DHCP_SERVER_H
 #define ROUTER_DHCP_SERVER_H
@@ -23,6 +23,7 @@
 #define DHCP_LEASE_S          3600  /* default */
 #define DHCP_OFFER_S          10    /* an offer is remembered */
 #define DHCP_DECLINED_S       86400 /* an address in use by others is avoided */
+#define DHCP_PER_STATION      16    /* default */
 #define DHCP_LEASES_MAX       65536
 #define DHCP_RESERVATIONS_MAX 4096
 
@@ -40,6 +41,7 @@ enum dhcp_to {
 struct dhcp_answer {
 	enum dhcp_to to;
 	uint32_t addr; /* its destination */
+	bool is_new;   /* an offer of what was nobody's until now */
 	struct dhcp message;
 };
 
@@ -53,11 +55,32 @@ void dhcp_server_free(struct dhcp_server *server); /* NULL is fine */
 int dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
     uint32_t addr, struct err *err);
 
-/* Takes a message of a client.  REASON_DELIVERED with an answer or none, or
- * DROP_DHCP_FULL, DROP_DHCP for what no client sends, DROP_NOT_OURS for what
- * another server or subnet is meant to answer. */
+/* Takes a message of a client, in a frame of from's.  The answer borrows what
+ * the message does.  REASON_DELIVERED with an answer or none, or
+ * DROP_DHCP_FULL, DROP_DHCP_LIMIT, DROP_DHCP for what no client sends,
+ * DROP_NOT_OURS for what another server or subnet is meant to answer. */
 enum reason dhcp_server_take(struct dhcp_server *server,
-    const struct dhcp *message, uint64_t now_ns, struct dhcp_answer *answer);
+    const struct dhcp *message, const struct mac *from, uint64_t now_ns,
+    struct dhcp_answer *answer);
+
+/* An address that was offered is another host's. */
+void dhcp_server_conflict(
+    struct dhcp_server *server, uint32_t addr, uint64_t now_ns);
+
+/* ---- what outlives the server ---- */
+
+/* Counts what a restored server would not know. */
+uint64_t dhcp_server_changes(const struct dhcp_server *server);
+
+/* Leases, those that ended, and addresses to be avoided.  saved->port is left
+ * NULL. */
+void dhcp_server_save(const struct dhcp_server *server, uint64_t now_ns,
+    void (*each)(void *arg, const struct lease_saved *saved), void *arg);
+
+/* 0; -EINVAL: the server does not have that address, or not for that client, or
+ * gave it away already. */
+int dhcp_server_restore(struct dhcp_server *server,
+    const struct lease_saved *saved, uint64_t now_ns);
 
 /* By address; left_ns counts from now_ns.  row->port is left NULL. */
 void dhcp_server_each(const struct dhcp_server *server, uint64_t now_ns,

@@ -16,27 +16,6 @@
 
 /* ---- ARP (RFC 826, RFC 5227) ---- */
 
-static void
-send_arp(struct router *router, struct iface *out, const struct mac *to,
-    const struct arp *arp)
-{
-	uint8_t *room =
-	    outbox_room(router->outbox, ETH_HEADER_BYTES + ARP_BYTES);
-	struct frame frame = { .data = room,
-		.len = ETH_HEADER_BYTES + ARP_BYTES,
-		.head = ETH_HEADER_BYTES + ARP_BYTES };
-	struct eth eth = { .dst = *to, .src = out->mac, .type = ETH_ARP };
-	struct writer w;
-
-	if (room == NULL)
-		return; /* who asked will ask again */
-	w = writer(room, frame.len);
-	eth_write(&w, &eth);
-	arp_write(&w, arp);
-	if (outbox_add(router->outbox, &out->port, &frame, &router->own))
-		router->node.count[REASON_SENT]++;
-}
-
 /* Another host uses our address: says whose it is, not too often. */
 static void
 defend(struct router *router, struct iface *in, uint64_t now_ns)
@@ -49,7 +28,7 @@ defend(struct router *router, struct iface *in, uint64_t now_ns)
 	if (now_ns < in->defend_again_ns)
 		return;
 	in->defend_again_ns = now_ns + DEFEND_S * NS_PER_S;
-	send_arp(router, in, &mac_broadcast, &arp);
+	output_arp(router, in, &mac_broadcast, &arp);
 }
 
 enum reason
@@ -69,6 +48,8 @@ local_arp(
 		defend(router, in, now_ns);
 		return REASON_DELIVERED;
 	}
+	if (in->dhcp != NULL)
+		dhcp_service_heard(in->dhcp, arp.sender_ip, &arp.sender_mac);
 	if (arp.sender_ip != 0) {
 		if (!ip4_net_has(in->address, arp.sender_ip) ||
 		    arp.sender_ip == ip4_net_broadcast(in->address))
@@ -85,71 +66,8 @@ local_arp(
 		.sender_ip = own,
 		.target_mac = arp.sender_mac,
 		.target_ip = arp.sender_ip };
-	send_arp(router, in, &arp.sender_mac, &reply);
+	output_arp(router, in, &arp.sender_mac, &reply);
 	return REASON_DELIVERED;
-}
-
-/* ---- DHCP ---- */
-
-/* Sends an answer to whom it is for. */
-static void
-send_dhcp(
-    struct router *router, struct iface *out, const struct dhcp_answer *answer)
-{
-	uint8_t message[ICMP_ERROR_BYTES]; /* the size all take (RFC 2131 2) */
-	struct writer w = writer(message, sizeof(message));
-	struct udp udp = { .sport = DHCP_SERVER_PORT,
-		.dport = answer->to == DHCP_TO_RELAY ? DHCP_SERVER_PORT
-						     : DHCP_CLIENT_PORT,
-		.data = message };
-	struct ip4 ip = { .ttl = 64,
-		.protocol = IP_UDP,
-		.src = out->address.addr,
-		.dst = answer->addr };
-	uint8_t *room;
-
-	dhcp_write(&w, &answer->message);
-	if (w.overrun)
-		return;
-	udp.data_bytes = (size_t)(w.at - message);
-	ip.total_bytes =
-	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + udp.data_bytes);
-	ip.id = router->next_id++;
-	room = output_room(router, ip.total_bytes);
-	if (room == NULL)
-		return; /* the client asks again */
-	w = writer(room, ip.total_bytes);
-	ip4_write(&w, &ip);
-	udp_write(&w, &udp, ip.src, ip.dst);
-	switch (answer->to) {
-	case DHCP_TO_NOBODY: break;
-	case DHCP_TO_ALL:
-		output_direct(
-		    router, out, &mac_broadcast, room, ip.total_bytes);
-		break;
-	case DHCP_TO_CLIENT:
-		output_direct(
-		    router, out, &answer->message.chaddr, room, ip.total_bytes);
-		break;
-	case DHCP_TO_ADDRESS:
-	case DHCP_TO_RELAY: output_own(router, room, ip.total_bytes); break;
-	}
-}
-
-static enum reason
-take_dhcp(struct router *router, struct packet *p, const struct udp *udp)
-{
-	struct cursor c = cursor(udp->data, udp->data_bytes);
-	struct dhcp message;
-	struct dhcp_answer answer = { .to = DHCP_TO_NOBODY };
-	enum reason reason = dhcp_parse(&message, &c);
-
-	if (reason == REASON_NONE)
-		reason =
-		    dhcp_server_take(p->in->dhcp, &message, p->now_ns, &answer);
-	if (reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY)
-		send_dhcp(router, p->in, &answer);
-	return reason;
 }
 
 /* ---- transport ---- */
@@ -184,7 +102,7 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 	if (reason != REASON_NONE)
 		return reason;
 	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
-		return take_dhcp(router, p, &udp);
+		return dhcp_service_take(p->in->dhcp, p, &udp);
 	if (!is_group)
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;

@@ -275,6 +275,26 @@ output_direct(struct router *router, struct iface *out, const struct mac *mac,
 	return REASON_NONE;
 }
 
+void
+output_arp(struct router *router, struct iface *out, const struct mac *to,
+    const struct arp *arp)
+{
+	uint8_t *room =
+	    outbox_room(router->outbox, ETH_HEADER_BYTES + ARP_BYTES);
+	struct frame frame = { .data = room,
+		.len = ETH_HEADER_BYTES + ARP_BYTES,
+		.head = ETH_HEADER_BYTES + ARP_BYTES };
+	struct writer w;
+
+	if (room == NULL)
+		return; /* who asks will ask again */
+	write_link(room, out, to, ETH_ARP);
+	w = writer(room + ETH_HEADER_BYTES, ARP_BYTES);
+	arp_write(&w, arp);
+	if (add(router, out, &frame, &router->own))
+		count_own(router, &router->own);
+}
+
 /* ---- errors ---- */
 
 void
@@ -389,25 +409,13 @@ host_unreachable(
 static void
 ask(void *arg, struct iface *iface, uint32_t ip, const struct mac *to)
 {
-	struct router *router = arg;
-	struct arp arp = { .op = ARP_REQUEST,
+	const struct arp arp = { .op = ARP_REQUEST,
 		.sender_mac = iface->mac,
 		.sender_ip = iface->address.addr,
 		.target_ip = ip };
-	uint8_t *room =
-	    outbox_room(router->outbox, ETH_HEADER_BYTES + ARP_BYTES);
-	struct frame frame = { .data = room,
-		.len = ETH_HEADER_BYTES + ARP_BYTES,
-		.head = ETH_HEADER_BYTES + ARP_BYTES };
-	struct writer w;
 
-	if (room == NULL)
-		return; /* it is asked for again in a second */
-	write_link(room, iface, to != NULL ? to : &mac_broadcast, ETH_ARP);
-	w = writer(room + ETH_HEADER_BYTES, ARP_BYTES);
-	arp_write(&w, &arp);
-	if (add(router, iface, &frame, &router->own))
-		count_own(router, &router->own);
+	/* If there is no room, it is asked for again in a second. */
+	output_arp(arg, iface, to != NULL ? to : &mac_broadcast, &arp);
 }
 
 static void

@@ -70,7 +70,7 @@ router_free(struct router *router)
 	router->neighbours = NULL;
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		cable_cut(&router->ifaces[i]->port);
-		dhcp_server_free(router->ifaces[i]->dhcp);
+		dhcp_service_free(router->ifaces[i]->dhcp);
 	}
 	loop_timer_unset(&router->nat_timer);
 	loop_timer_unset(&router->fragment_timer);
@@ -265,8 +265,7 @@ router_set_dhcp(struct router *router, struct port *port,
 		return err_set(err, -EEXIST,
 		    "port \"%s\" serves DHCP already; use one range",
 		    port->name);
-	iface->dhcp = dhcp_server_new(
-	    iface->address, options, (uint16_t)iface->mtu_bytes, err);
+	iface->dhcp = dhcp_service_new(router, iface, options, err);
 	return iface->dhcp != NULL ? 0 : -EINVAL;
 }
 
@@ -282,7 +281,8 @@ router_add_reservation(struct router *router, struct port *port,
 		return err_set(err, -EINVAL,
 		    "port \"%s\" does not serve DHCP; give it a range first",
 		    port->name);
-	return dhcp_server_reserve(iface->dhcp, mac, addr, err);
+	return dhcp_server_reserve(
+	    dhcp_service_server(iface->dhcp), mac, addr, err);
 }
 
 int
@@ -388,9 +388,62 @@ router_each_lease(const struct router *router,
 		struct lease_each l = { &iface->port, each, arg };
 
 		if (iface->dhcp != NULL)
-			dhcp_server_each(iface->dhcp, loop_now_ns(router->loop),
-			    each_lease, &l);
+			dhcp_server_each(dhcp_service_server(iface->dhcp),
+			    loop_now_ns(router->loop), each_lease, &l);
 	}
+}
+
+uint64_t
+router_lease_changes(const struct router *router)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		if (router->ifaces[i]->dhcp != NULL)
+			n += dhcp_server_changes(
+			    dhcp_service_server(router->ifaces[i]->dhcp));
+	return n;
+}
+
+struct saved_each {
+	const struct port *port;
+	void (*each)(void *arg, const struct lease_saved *saved);
+	void *arg;
+};
+
+static void
+each_saved(void *arg, const struct lease_saved *saved)
+{
+	const struct saved_each *s = arg;
+	struct lease_saved of_port = *saved;
+
+	of_port.port = s->port;
+	s->each(s->arg, &of_port);
+}
+
+void
+router_save_leases(const struct router *router,
+    void (*each)(void *arg, const struct lease_saved *saved), void *arg)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		const struct iface *iface = router->ifaces[i];
+		struct saved_each s = { &iface->port, each, arg };
+
+		if (iface->dhcp != NULL)
+			dhcp_server_save(dhcp_service_server(iface->dhcp),
+			    loop_now_ns(router->loop), each_saved, &s);
+	}
+}
+
+int
+router_restore_lease(struct router *router, const struct lease_saved *saved)
+{
+	const struct iface *iface = iface_of(router, saved->port);
+
+	if (iface == NULL || iface->dhcp == NULL)
+		return -EINVAL;
+	return dhcp_server_restore(
+	    dhcp_service_server(iface->dhcp), saved, loop_now_ns(router->loop));
 }
 
 void

@@ -21,6 +21,7 @@
 #include "net/addr.h"
 #include "switch/port.h"
 
+struct dhcp_extra;
 struct router;
 
 struct router *router_new(
@@ -44,12 +45,20 @@ struct port *router_add_port(struct router *router, const char *name,
 int router_add_route(
     struct router *router, struct ip4_net to, uint32_t via, struct err *err);
 
-/* Serves DHCP on port: addresses first to last, which lie in its subnet. */
+/*
+ * Serves DHCP on port: addresses first to last, which lie in its subnet.  Before
+ * an address is offered to a new client, the link is asked for it for probe_ns:
+ * who answers keeps it.
+ */
 struct router_dhcp_options {
 	uint32_t first, last;
-	uint32_t lease_s; /* 0: 3600 */
-	uint32_t dns;     /* 0: none is told */
-	char domain[64];  /* "": none is told */
+	uint32_t lease_s;               /* 0: 3600 */
+	uint32_t dns;                   /* 0: none is told */
+	char domain[64];                /* "": none is told */
+	uint64_t probe_ns;              /* 0: not asked */
+	uint32_t per_station;           /* leases of one; 0: 16 */
+	const struct dhcp_extra *extra; /* copied; told to who asks for them */
+	unsigned int nextra;
 };
 
 int router_set_dhcp(struct router *router, struct port *port,
@@ -132,6 +141,26 @@ struct lease_row {
 
 void router_each_lease(const struct router *router,
     void (*each)(void *arg, const struct lease_row *row), void *arg);
+
+/* What of a lease outlives the router. */
+struct lease_saved {
+	const struct port *port;
+	uint32_t ip;
+	struct mac mac;
+	char hostname[64];
+	bool declined;
+	uint8_t client[256]; /* how the server tells clients apart */
+	uint16_t client_bytes;
+	uint64_t left_ns; /* 0: it has ended */
+};
+
+/* Counts what a restored router would not know. */
+uint64_t router_lease_changes(const struct router *router);
+void router_save_leases(const struct router *router,
+    void (*each)(void *arg, const struct lease_saved *saved), void *arg);
+/* 0; -EINVAL: no port of the router has it to give. */
+int router_restore_lease(
+    struct router *router, const struct lease_saved *saved);
 
 struct route_row {
 	struct ip4_net to;

@@ -4,14 +4,17 @@
  *    router.c     makes it, and answers what is asked about it
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
- *    local.c      what is for the router itself: echo, DHCP, ARP
+ *    local.c      what is for the router itself: echo, ARP, errors
+ *    dhcp_service.c  ... DHCP
  *    output.c     the last steps: fragments, the neighbour, the port
  */
 #ifndef ROUTER_ROUTER_STATE_H
 #define ROUTER_ROUTER_STATE_H
 
+#include "net/arp.h"
 #include "net/eth.h"
 #include "router/dhcp_server.h"
+#include "router/dhcp_service.h"
 #include "router/fragment.h"
 #include "router/icmp_error.h"
 #include "router/nat.h"
@@ -33,8 +36,8 @@ struct iface {
 	struct mac mac;
 	struct ip4_net address;
 	uint32_t mtu_bytes;
-	struct dhcp_server *dhcp; /* NULL: none */
-	uint64_t defend_again_ns; /* its address (RFC 5227 2.4) */
+	struct dhcp_service *dhcp; /* NULL: none */
+	uint64_t defend_again_ns;  /* its address (RFC 5227 2.4) */
 };
 
 struct router {
@@ -175,6 +178,10 @@ enum reason output_own(struct router *router, uint8_t *ip, size_t ip_bytes);
 /* Likewise, on out to mac, without asking for it. */
 enum reason output_direct(struct router *router, struct iface *out,
     const struct mac *mac, uint8_t *ip, size_t ip_bytes);
+
+/* Sends an ARP packet. */
+void output_arp(struct router *router, struct iface *out, const struct mac *to,
+    const struct arp *arp);
 
 /* Tells p's sender what is wrong, if that is allowed. */
 void output_error(struct router *router, const struct packet *p, uint8_t type,

@@ -39,6 +39,11 @@ check_same(const struct dhcp *a, const struct dhcp *b)
 	CHECK(a->router == b->router && a->ndns == b->ndns);
 	CHECK(memcmp(a->dns, b->dns, sizeof(a->dns)) == 0);
 	CHECK(a->mtu == b->mtu && a->lease_s == b->lease_s);
+	CHECK(a->max_bytes == b->max_bytes && a->broadcast == b->broadcast);
+	CHECK(a->hops == b->hops);
+	CHECK(a->relay_info_bytes == b->relay_info_bytes);
+	CHECK(a->relay_info == NULL ||
+	    memcmp(a->relay_info, b->relay_info, a->relay_info_bytes) == 0);
 	CHECK(a->renewal_s == b->renewal_s);
 	CHECK(a->rebinding_s == b->rebinding_s);
 	CHECK(strcmp(a->hostname, b->hostname) == 0);
@@ -71,6 +76,7 @@ check_message(const uint8_t *message, size_t size)
 	check_name(dhcp.domain);
 	check_borrowed(dhcp.client_id, dhcp.client_id_bytes, message, size);
 	check_borrowed(dhcp.parameters, dhcp.nparameters, message, size);
+	check_borrowed(dhcp.relay_info, dhcp.relay_info_bytes, message, size);
 	for (int option = 0; option < 256; option++)
 		(void)dhcp_wants(&dhcp, (uint8_t)option);
 

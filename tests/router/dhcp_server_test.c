@@ -66,7 +66,8 @@ static enum reason
 take(struct bench *b, const struct dhcp *m)
 {
 	memset(&b->answer, 0, sizeof(b->answer));
-	return dhcp_server_take(b->server, m, b->now_ns, &b->answer);
+	return dhcp_server_take(
+	    b->server, m, &m->chaddr, b->now_ns, &b->answer);
 }
 
 /* The address that is offered; 0: none. */
@@ -577,6 +578,229 @@ rows_tell_the_state_of_each_lease(void **state)
 	assert_string_equal(rows.row[0].state, "expired");
 }
 
+/* A message of client number n in a frame of the same station's. */
+static enum reason
+take_of_one_station(struct bench *b, uint8_t n, struct dhcp *m)
+{
+	static const struct mac station = { { 2, 0, 0, 0, 0, 99 } };
+
+	*m = from(n, DHCP_DISCOVER);
+	memset(&b->answer, 0, sizeof(b->answer));
+	return dhcp_server_take(b->server, m, &station, b->now_ns, &b->answer);
+}
+
+static void
+a_station_that_invents_clients_starves_nobody_else(void **state)
+{
+	struct bench *b = *state;
+	struct router_dhcp_options o = {
+		.first = FIRST, .last = FIRST + 99, .per_station = 4
+	};
+	struct dhcp m;
+
+	dhcp_server_free(b->server);
+	b->server =
+	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	for (uint8_t i = 0; i < 4; i++)
+		assert_int_equal(
+		    take_of_one_station(b, i, &m), REASON_DELIVERED);
+	for (uint8_t i = 4; i < 90; i++)
+		assert_int_equal(
+		    take_of_one_station(b, i, &m), DROP_DHCP_LIMIT);
+	/* Who has one may ask again, and others are served. */
+	assert_int_equal(take_of_one_station(b, 2, &m), REASON_DELIVERED);
+	lease(b, 200);
+	/* Its offers ended, so it may have others. */
+	b->now_ns += DHCP_OFFER_S * S;
+	assert_int_equal(take_of_one_station(b, 50, &m), REASON_DELIVERED);
+}
+
+static void
+a_flood_of_questions_pushes_out_its_own_kind(void **state)
+{
+	struct bench *b = *state;
+	uint32_t addr = lease(b, 200);
+
+	for (uint8_t i = 0; i < 3; i++)
+		assert_int_not_equal(discover(b, i, 0), 0);
+	assert_int_equal(discover(b, 9, 0), 0);
+	b->now_ns += 2 * S; /* LEASE_OFFER_MIN_S */
+	assert_int_not_equal(discover(b, 9, 0), 0);
+	assert_int_not_equal(b->answer.message.yiaddr, addr);
+	assert_int_equal(request(b, 9, b->answer.message.yiaddr), DHCP_ACK);
+	/* The one that was pushed out cannot take it any more. */
+	assert_int_equal(request(b, 0, FIRST + 1), DHCP_NAK);
+}
+
+static void
+an_address_in_use_by_another_host_is_not_given(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(discover(b, 1, 0), FIRST);
+	assert_true(b->answer.is_new);
+	dhcp_server_conflict(b->server, FIRST, b->now_ns);
+	assert_int_equal(discover(b, 1, 0), FIRST + 1);
+	assert_true(b->answer.is_new);
+	assert_int_equal(discover(b, 1, 0), FIRST + 1);
+	assert_false(b->answer.is_new);
+	assert_int_equal(request(b, 1, FIRST + 1), DHCP_ACK);
+	/* A lease that is in use stays its client's. */
+	dhcp_server_conflict(b->server, FIRST + 1, b->now_ns);
+	assert_int_equal(discover(b, 1, 0), FIRST + 1);
+	assert_int_not_equal(discover(b, 2, FIRST), FIRST);
+}
+
+static void
+more_options_are_told_to_who_asks_for_them(void **state)
+{
+	struct bench *b = *state;
+	static const uint8_t ntp[] = { DHCP_OPT_MASK, 42 };
+	const struct dhcp_extra extra[] = {
+		{ .code = 42, .len = 4, .data = { 10, 0, 0, 9 } },
+		{ .code = 67, .len = 4, .data = "boot" },
+	};
+	struct router_dhcp_options o = {
+		.first = FIRST, .last = LAST, .extra = extra, .nextra = 2
+	};
+	struct dhcp m = from(1, DHCP_DISCOVER);
+	struct err err = { "" };
+	struct dhcp_extra big[2] = { { .len = 100 }, { .len = 100 } };
+
+	dhcp_server_free(b->server);
+	b->server =
+	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	m.parameters = ntp;
+	m.nparameters = 2;
+	take(b, &m);
+	assert_int_equal(b->answer.message.nextra, 1);
+	assert_int_equal(b->answer.message.extra[0]->code, 42);
+	m.parameters = NULL;
+	take(b, &m);
+	assert_int_equal(b->answer.message.nextra, 2);
+	o.extra = big;
+	assert_null(
+	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, &err));
+	assert_non_null(strstr(err.text, "do not fit"));
+}
+
+static void
+identifier_and_relay_information_come_back(void **state)
+{
+	struct bench *b = *state;
+	static const uint8_t id[] = { 1, 2, 3 }, info[] = { 1, 1, 7 };
+	struct dhcp m = from(1, DHCP_DISCOVER);
+
+	m.client_id = id;
+	m.client_id_bytes = 3;
+	m.relay_info = info;
+	m.relay_info_bytes = 3;
+	m.giaddr = 0x0a000032;
+	take(b, &m);
+	assert_memory_equal(b->answer.message.client_id, id, 3);
+	assert_memory_equal(b->answer.message.relay_info, info, 3);
+	assert_int_equal(b->answer.to, DHCP_TO_RELAY);
+}
+
+struct kept {
+	unsigned int n;
+	struct lease_saved saved[8];
+};
+
+static void
+keep(void *arg, const struct lease_saved *saved)
+{
+	struct kept *kept = arg;
+
+	kept->saved[kept->n++] = *saved;
+}
+
+static void
+leases_outlive_the_server(void **state)
+{
+	struct bench *b = *state;
+	struct router_dhcp_options o = { .first = FIRST, .last = LAST };
+	struct kept kept = { .n = 0 };
+	struct dhcp m = from(3, DHCP_DECLINE);
+	uint64_t changes = dhcp_server_changes(b->server);
+	uint32_t one = lease(b, 1), two = lease(b, 2);
+
+	m.requested = lease(b, 3);
+	assert_true(dhcp_server_changes(b->server) > changes);
+	changes = dhcp_server_changes(b->server);
+	take(b, &m);
+	assert_int_not_equal(dhcp_server_changes(b->server), changes);
+	m = from(2, DHCP_RELEASE);
+	m.ciaddr = two;
+	take(b, &m);
+	discover(b, 4, 0); /* offers are not kept */
+	b->now_ns += 600 * S;
+	dhcp_server_save(b->server, b->now_ns, keep, &kept);
+	assert_int_equal(kept.n, 3);
+	dhcp_server_free(b->server);
+	b->now_ns = 5 * S;
+	b->server =
+	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	for (unsigned int i = 0; i < kept.n; i++) {
+		assert_int_equal(
+		    dhcp_server_restore(b->server, &kept.saved[i], b->now_ns),
+		    0);
+		assert_int_equal(
+		    dhcp_server_restore(b->server, &kept.saved[i], b->now_ns),
+		    -EINVAL);
+	}
+	/* One renews, and two gets its old address back. */
+	m = from(1, DHCP_REQUEST);
+	m.ciaddr = one;
+	take(b, &m);
+	assert_int_equal(b->answer.message.type, DHCP_ACK);
+	assert_int_equal(discover(b, 2, 0), two);
+	assert_int_not_equal(discover(b, 5, FIRST + 2), FIRST + 2);
+	/* None is lost: all but the declined one can be had. */
+	b->now_ns += 2 * DHCP_LEASE_S * S;
+	for (uint8_t i = 10; i < 13; i++)
+		assert_int_not_equal(lease(b, i), FIRST + 2);
+	assert_int_equal(discover(b, 13, 0), 0);
+	b->now_ns += DHCP_DECLINED_S * S;
+	assert_int_not_equal(discover(b, 13, 0), 0);
+}
+
+static void
+a_saved_lease_that_does_not_fit_is_refused(void **state)
+{
+	struct bench *b = *state;
+	const struct lease_saved good = { .ip = FIRST,
+		.mac = { { 2, 0, 0, 0, 0, 1 } },
+		.client = { 0, 2, 0, 0, 0, 0, 1 },
+		.client_bytes = 7,
+		.left_ns = UINT64_MAX };
+	struct mac other = { { 2, 0, 0, 0, 0, 7 } };
+	struct lease_saved bad = good;
+	struct rows rows = { .n = 0 };
+
+	bad.ip = 0xc0a80001;
+	assert_int_equal(
+	    dhcp_server_restore(b->server, &bad, b->now_ns), -EINVAL);
+	bad.ip = SERVER;
+	assert_int_equal(
+	    dhcp_server_restore(b->server, &bad, b->now_ns), -EINVAL);
+	bad = good;
+	bad.client_bytes = 0;
+	assert_int_equal(
+	    dhcp_server_restore(b->server, &bad, b->now_ns), -EINVAL);
+	bad.client_bytes = 257;
+	assert_int_equal(
+	    dhcp_server_restore(b->server, &bad, b->now_ns), -EINVAL);
+	bad = good;
+	bad.ip = LAST;
+	dhcp_server_reserve(b->server, &other, LAST, NULL);
+	assert_int_equal(
+	    dhcp_server_restore(b->server, &bad, b->now_ns), -EINVAL);
+	assert_int_equal(dhcp_server_restore(b->server, &good, b->now_ns), 0);
+	dhcp_server_each(b->server, b->now_ns, each, &rows);
+	assert_int_equal(rows.row[0].left_ns, DHCP_LEASE_S * S);
+}
+
 /* Two clients in turn, over and over, on a server of two addresses. */
 static void
 clients_that_come_and_go_never_share_an_address(void **state)
@@ -643,6 +867,13 @@ main(void)
 		T(what_no_client_sends_is_refused),
 		T(rows_tell_the_state_of_each_lease),
 		T(clients_that_come_and_go_never_share_an_address),
+		T(a_station_that_invents_clients_starves_nobody_else),
+		T(a_flood_of_questions_pushes_out_its_own_kind),
+		T(an_address_in_use_by_another_host_is_not_given),
+		T(more_options_are_told_to_who_asks_for_them),
+		T(identifier_and_relay_information_come_back),
+		T(leases_outlive_the_server),
+		T(a_saved_lease_that_does_not_fit_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,180 @@
+#include "lab/serving.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/loop.h"
+
+/* ---- options of DHCP ---- */
+
+static int
+digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* "0a 00 01", with or without blanks. */
+static bool
+read_hex(struct dhcp_extra *out, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++) {
+		int high, low;
+
+		if (*text == ' ')
+			continue;
+		high = digit(text[0]);
+		low = high < 0 ? -1 : digit(text[1]);
+		if (low < 0 || n == sizeof(out->data))
+			return false;
+		out->data[n++] = (uint8_t)(high << 4 | low);
+		text++;
+	}
+	out->len = (uint8_t)n;
+	return n > 0;
+}
+
+static bool
+read_addresses(struct dhcp_extra *out, const struct lab_texts *texts)
+{
+	for (unsigned int i = 0; i < texts->n; i++) {
+		uint32_t addr;
+
+		if (out->len + 4u > sizeof(out->data) ||
+		    !ip4_read(&addr, texts->list[i].text))
+			return false;
+		put_be32(out->data + out->len, addr);
+		out->len = (uint8_t)(out->len + 4);
+	}
+	return true;
+}
+
+/* Options that follow from other keys, or from the protocol. */
+static bool
+is_taken(uint64_t code)
+{
+	switch (code) {
+	case DHCP_OPT_MASK:
+	case DHCP_OPT_ROUTER:
+	case DHCP_OPT_DNS:
+	case DHCP_OPT_DOMAIN:
+	case DHCP_OPT_MTU:
+	case DHCP_OPT_BROADCAST:
+	case DHCP_OPT_REQUESTED:
+	case DHCP_OPT_LEASE:
+	case DHCP_OPT_OVERLOAD:
+	case DHCP_OPT_TYPE:
+	case DHCP_OPT_SERVER:
+	case DHCP_OPT_PARAMETERS:
+	case DHCP_OPT_MESSAGE:
+	case DHCP_OPT_MAX_BYTES:
+	case DHCP_OPT_RENEWAL:
+	case DHCP_OPT_REBINDING:
+	case DHCP_OPT_CLIENT_ID:
+	case DHCP_OPT_RELAY_INFO: return true;
+	default: return false; /* open: others exist */
+	}
+}
+
+bool
+serving_option(struct dhcp_extra *out, const struct lab_dhcp_option *option,
+    const char **why)
+{
+	int given = (option->text != NULL) + (option->hex != NULL) +
+	    (option->addresses.n > 0);
+
+	*out = (struct dhcp_extra){ .code = (uint8_t)option->code };
+	*why = "is made of other keys, or of the protocol; leave it out";
+	if (is_taken(option->code))
+		return false;
+	*why = "has no value, or more than one; write one of text, "
+	       "addresses, hex";
+	if (given != 1)
+		return false;
+	*why = "is not bytes as \"0a 00 ff\", 128 at most; write two digits "
+	       "for each";
+	if (option->hex != NULL)
+		return read_hex(out, option->hex);
+	*why = "is not addresses as 10.0.0.9, 32 at most; write them so";
+	if (option->text == NULL)
+		return read_addresses(out, &option->addresses);
+	*why = "is longer than 128 bytes, or empty; shorten it";
+	if (option->text[0] == '\0' || strlen(option->text) > DHCP_EXTRA_BYTES)
+		return false;
+	out->len = (uint8_t)strlen(option->text);
+	memcpy(out->data, option->text, out->len);
+	return true;
+}
+
+/* ---- DHCP ---- */
+
+int
+serving_dhcp(struct router *router, struct port *port,
+    const struct lab_port *lp, struct err *err)
+{
+	struct dhcp_extra extra[DHCP_EXTRAS];
+	struct router_dhcp_options options = {
+		.first = lp->dhcp.first,
+		.last = lp->dhcp.last,
+		.lease_s = (uint32_t)(lp->lease_ns / NS_PER_S),
+		.dns = lp->dns,
+		.probe_ns = lp->probe_ns,
+		.per_station = (uint32_t)lp->per_station,
+		.extra = extra,
+	};
+	const char *why;
+	int e;
+
+	if (lp->dhcp.first == 0)
+		return 0;
+	if (lp->domain != NULL)
+		snprintf(
+		    options.domain, sizeof(options.domain), "%s", lp->domain);
+	for (unsigned int i = 0; i < lp->noptions && i < DHCP_EXTRAS; i++)
+		if (serving_option(&extra[i], &lp->options[i], &why))
+			options.nextra++;
+	e = router_set_dhcp(router, port, &options, err);
+	for (unsigned int i = 0; i < lp->nreserve && e == 0; i++)
+		e = router_add_reservation(router, port,
+		    &lp->reserve[i].of->mac, lp->reserve[i].address, err);
+	return e;
+}
+
+/* ---- checks ---- */
+
+void
+serving_check(const struct lab_port *port, struct problems *problems)
+{
+	static const char *const only_with[] = { "lease", "domain", "reserve",
+		"dhcp-probe", "dhcp-per-station", "dhcp-options" };
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(only_with) / sizeof(only_with[0]); i++)
+		if (yaml_get(port->item.node, "dhcp") == NULL &&
+		    yaml_get(port->item.node, only_with[i]) != NULL)
+			problem_add(problems,
+			    lab_place(&port->item, only_with[i]),
+			    "%s without dhcp; add \"dhcp: FIRST-LAST\"",
+			    only_with[i]);
+	for (unsigned int i = 0; i < port->noptions; i++) {
+		const struct lab_dhcp_option *option = &port->options[i];
+		struct dhcp_extra extra;
+		const char *why;
+
+		if (!serving_option(&extra, option, &why))
+			problem_add(problems, lab_place(&option->item, NULL),
+			    "option %u %s", (unsigned int)option->code, why);
+		bytes += 2u + extra.len;
+	}
+	if (port->noptions > DHCP_EXTRAS || bytes > DHCP_EXTRA_BYTES)
+		problem_add(problems, lab_place(&port->item, "dhcp-options"),
+		    "%u options of %zu bytes do not fit into a message; use "
+		    "up to %d with %d bytes, two more for each than its value",
+		    port->noptions, bytes, DHCP_EXTRAS, DHCP_EXTRA_BYTES);
+}

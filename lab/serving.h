@@ -1,0 +1,23 @@
+/*
+ * serving.h - what a router's port serves to its link, as the lab file says.
+ */
+#ifndef LAB_SERVING_H
+#define LAB_SERVING_H
+
+#include "lab/model.h"
+#include "net/dhcp.h"
+#include "router/router.h"
+
+/* Reads the value of an option of DHCP.  False: *why is what is wrong, and what
+ * to do. */
+bool serving_option(struct dhcp_extra *out,
+    const struct lab_dhcp_option *option, const char **why);
+
+/* DHCP, if port has a range.  0 or -Exxx. */
+int serving_dhcp(struct router *router, struct port *port,
+    const struct lab_port *lp, struct err *err);
+
+/* What cannot be of that; adds to problems. */
+void serving_check(const struct lab_port *port, struct problems *problems);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * An offer that waits is the client's message, copied: when nobody answered, the
+ * server is asked again, and makes the same offer.  When somebody did, the
+ * server avoids the address, and asked again it chooses another.  A message that
+ * a client repeats meanwhile is not answered twice.
+ */
+#include "router/dhcp_service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/arp.h"
+#include "router/router_state.h"
+
+struct probe {
+	bool used;
+	uint32_t addr; /* that is asked for */
+	uint64_t due_ns;
+	struct mac from;
+	struct dhcp message;
+	uint8_t bytes[3][UINT8_MAX]; /* that it borrows */
+};
+
+struct dhcp_service {
+	struct router *router;
+	struct iface *iface;
+	struct dhcp_server *server;
+	uint64_t probe_ns;
+	struct loop_timer timer;
+	unsigned int nprobes;
+	struct probe probe[DHCP_PROBES];
+};
+
+/* ---- making it ---- */
+
+static void probes_due(void *arg);
+
+struct dhcp_service *
+dhcp_service_new(struct router *router, struct iface *iface,
+    const struct router_dhcp_options *options, struct err *err)
+{
+	struct dhcp_service *service = calloc(1, sizeof(*service));
+
+	if (service == NULL) {
+		err_sys(err, -ENOMEM, NULL, "dhcp");
+		return NULL;
+	}
+	service->router = router;
+	service->iface = iface;
+	service->probe_ns = options->probe_ns;
+	loop_timer_init(&service->timer, router->loop, probes_due, service);
+	service->server = dhcp_server_new(
+	    iface->address, options, (uint16_t)iface->mtu_bytes, err);
+	if (service->server == NULL) {
+		free(service);
+		return NULL;
+	}
+	return service;
+}
+
+void
+dhcp_service_free(struct dhcp_service *service)
+{
+	if (service == NULL)
+		return;
+	loop_timer_unset(&service->timer);
+	dhcp_server_free(service->server);
+	free(service);
+}
+
+struct dhcp_server *
+dhcp_service_server(struct dhcp_service *service)
+{
+	return service->server;
+}
+
+/* ---- answers ---- */
+
+/* Writes a message that the client is sure to take, leaving out what does not
+ * fit.  Its length, or 0. */
+static size_t
+write_message(uint8_t *out, size_t room, const struct dhcp *message)
+{
+	struct dhcp m = *message;
+	struct writer w = writer(out, room);
+
+	dhcp_write(&w, &m);
+	if (w.overrun) {
+		m.nextra = 0;
+		m.client_id = NULL;
+		m.client_id_bytes = 0;
+		w = writer(out, room);
+		dhcp_write(&w, &m);
+	}
+	return w.overrun ? 0 : (size_t)(w.at - out);
+}
+
+/* Sends an answer to whom it is for. */
+static void
+send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
+{
+	struct router *router = service->router;
+	struct iface *out = service->iface;
+	/* The size that all take (RFC 2131 2). */
+	uint8_t message[ICMP_ERROR_BYTES - IP4_HEADER_BYTES - UDP_HEADER_BYTES];
+	struct udp udp = { .sport = DHCP_SERVER_PORT,
+		.dport = answer->to == DHCP_TO_RELAY ? DHCP_SERVER_PORT
+						     : DHCP_CLIENT_PORT,
+		.data = message };
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = out->address.addr,
+		.dst = answer->addr };
+	struct writer w;
+	uint8_t *room;
+
+	udp.data_bytes =
+	    write_message(message, sizeof(message), &answer->message);
+	if (udp.data_bytes == 0)
+		return;
+	ip.total_bytes =
+	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + udp.data_bytes);
+	ip.id = router->next_id++;
+	room = output_room(router, ip.total_bytes);
+	if (room == NULL)
+		return; /* the client asks again */
+	w = writer(room, ip.total_bytes);
+	ip4_write(&w, &ip);
+	udp_write(&w, &udp, ip.src, ip.dst);
+	switch (answer->to) {
+	case DHCP_TO_NOBODY: break;
+	case DHCP_TO_ALL:
+		output_direct(
+		    router, out, &mac_broadcast, room, ip.total_bytes);
+		break;
+	case DHCP_TO_CLIENT:
+		output_direct(
+		    router, out, &answer->message.chaddr, room, ip.total_bytes);
+		break;
+	case DHCP_TO_ADDRESS:
+	case DHCP_TO_RELAY: output_own(router, room, ip.total_bytes); break;
+	}
+}
+
+/* ---- probes ---- */
+
+static void
+keep_bytes(uint8_t *to, const uint8_t **data, uint8_t bytes)
+{
+	if (*data == NULL)
+		return;
+	memcpy(to, *data, bytes);
+	*data = to;
+}
+
+static void
+arm(struct dhcp_service *service)
+{
+	uint64_t due_ns = UINT64_MAX;
+
+	for (unsigned int i = 0; i < DHCP_PROBES; i++)
+		if (service->probe[i].used && service->probe[i].due_ns < due_ns)
+			due_ns = service->probe[i].due_ns;
+	if (due_ns != UINT64_MAX)
+		loop_timer_set(&service->timer, due_ns);
+}
+
+static void
+ask(struct dhcp_service *service, uint32_t addr)
+{
+	const struct iface *iface = service->iface;
+	const struct arp arp = { .op = ARP_REQUEST,
+		.sender_mac = iface->mac,
+		.sender_ip = iface->address.addr,
+		.target_ip = addr };
+
+	output_arp(service->router, service->iface, &mac_broadcast, &arp);
+}
+
+/* Begins to ask for the address of an answer. */
+static void
+begin(struct dhcp_service *service, struct probe *probe, uint32_t addr)
+{
+	probe->addr = addr;
+	probe->due_ns = loop_now_ns(service->router->loop) + service->probe_ns;
+	ask(service, addr);
+	arm(service);
+}
+
+/* False: there is no room, or no need. */
+static bool
+wait_for(struct dhcp_service *service, const struct dhcp *m,
+    const struct mac *from, const struct dhcp_answer *answer)
+{
+	struct probe *probe = service->probe;
+
+	if (!answer->is_new || m->giaddr != 0 || service->probe_ns == 0 ||
+	    service->nprobes == DHCP_PROBES)
+		return false;
+	while (probe->used)
+		probe++;
+	probe->used = true;
+	service->nprobes++;
+	probe->from = *from;
+	probe->message = *m;
+	keep_bytes(probe->bytes[0], &probe->message.client_id,
+	    probe->message.client_id_bytes);
+	keep_bytes(probe->bytes[1], &probe->message.parameters,
+	    probe->message.nparameters);
+	keep_bytes(probe->bytes[2], &probe->message.relay_info,
+	    probe->message.relay_info_bytes);
+	begin(service, probe, answer->message.yiaddr);
+	return true;
+}
+
+/* Asks the server again, now that the link has been asked. */
+static void
+finish(struct dhcp_service *service, struct probe *probe)
+{
+	struct dhcp_answer answer;
+	enum reason reason = dhcp_server_take(service->server, &probe->message,
+	    &probe->from, loop_now_ns(service->router->loop), &answer);
+	bool answered =
+	    reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY;
+
+	if (answered && answer.message.yiaddr != probe->addr) {
+		begin(service, probe, answer.message.yiaddr);
+		return;
+	}
+	if (answered)
+		send_answer(service, &answer);
+	probe->used = false;
+	service->nprobes--;
+}
+
+static void
+probes_due(void *arg)
+{
+	struct dhcp_service *service = arg;
+	uint64_t now_ns = loop_now_ns(service->router->loop);
+
+	for (unsigned int i = 0; i < DHCP_PROBES; i++)
+		if (service->probe[i].used &&
+		    service->probe[i].due_ns <= now_ns)
+			finish(service, &service->probe[i]);
+	arm(service);
+	outbox_flush(service->router->outbox);
+}
+
+void
+dhcp_service_heard(
+    struct dhcp_service *service, uint32_t ip, const struct mac *mac)
+{
+	uint64_t now_ns = loop_now_ns(service->router->loop);
+
+	for (unsigned int i = 0; i < DHCP_PROBES && service->nprobes > 0; i++) {
+		struct probe *probe = &service->probe[i];
+
+		if (!probe->used || probe->addr != ip ||
+		    mac_equal(&probe->message.chaddr, mac) ||
+		    mac_equal(&probe->from, mac))
+			continue;
+		dhcp_server_conflict(service->server, ip, now_ns);
+		finish(service, probe);
+	}
+}
+
+static bool
+is_asking_for(const struct dhcp_service *service, const struct dhcp *m)
+{
+	for (unsigned int i = 0; i < DHCP_PROBES && service->nprobes > 0; i++)
+		if (service->probe[i].used &&
+		    mac_equal(&service->probe[i].message.chaddr, &m->chaddr) &&
+		    service->probe[i].message.xid == m->xid)
+			return true;
+	return false;
+}
+
+enum reason
+dhcp_service_take(
+    struct dhcp_service *service, struct packet *p, const struct udp *udp)
+{
+	struct cursor c = cursor(udp->data, udp->data_bytes);
+	struct dhcp message;
+	struct dhcp_answer answer = { .to = DHCP_TO_NOBODY };
+	struct mac from;
+	enum reason reason = dhcp_parse(&message, &c);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (message.type == DHCP_DISCOVER && is_asking_for(service, &message))
+		return REASON_DELIVERED;
+	memcpy(from.b, p->bytes + sizeof(from.b), sizeof(from.b));
+	reason = dhcp_server_take(
+	    service->server, &message, &from, p->now_ns, &answer);
+	if (reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY &&
+	    !wait_for(service, &message, &from, &answer))
+		send_answer(service, &answer);
+	return reason;
+}
