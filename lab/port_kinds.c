@@ -3,6 +3,7 @@
 #include "bridge/macnat_hook.h"
 #include "bridge/port_host.h"
 #include "bridge/port_nic.h"
+#include "bridge/port_slirp.h"
 #include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
 
@@ -20,5 +21,6 @@ const struct port_kind *const port_kinds[] = {
 	&port_vde_listen,
 	&port_udp,
 	&port_vxlan,
+	&port_slirp,
 	NULL,
 };

@@ -99,3 +99,17 @@ locator_number(const struct locator *l, const char *key, uint64_t min,
 	*out = v;
 	return true;
 }
+
+bool
+locator_flag(const struct locator *l, const char *key, bool preset, bool *out,
+    struct err *err)
+{
+	const char *value = locator_get(l, key, 0);
+
+	*out = value == NULL ? preset : strcmp(value, "yes") == 0;
+	if (value == NULL || *out || strcmp(value, "no") == 0)
+		return true;
+	err_set(
+	    err, -EINVAL, "%s: %s=%.40s: use yes or no", l->name, key, value);
+	return false;
+}

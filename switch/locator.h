@@ -40,4 +40,9 @@ bool locator_number(const struct locator *locator, const char *key,
     uint64_t min, uint64_t max, uint64_t preset, uint64_t *out,
     struct err *err);
 
+/* The value of key as "yes" or "no", or preset if it is not given.  False: it is
+ * neither; *err says so. */
+bool locator_flag(const struct locator *locator, const char *key, bool preset,
+    bool *out, struct err *err);
+
 #endif

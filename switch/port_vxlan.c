@@ -263,17 +263,6 @@ add_pin(struct plan *plan, const char *name, const char *text, struct err *err)
 }
 
 static int
-read_learn(
-    struct plan *plan, const char *name, const char *text, struct err *err)
-{
-	plan->learn = text == NULL || strcmp(text, "yes") == 0;
-	if (!plan->learn && strcmp(text, "no") != 0)
-		return err_set(
-		    err, -EINVAL, "%s: learn=%s: use yes or no", name, text);
-	return 0;
-}
-
-static int
 read_locator(
     struct plan *plan, const char *name, const char *rest, struct err *err)
 {
@@ -289,7 +278,9 @@ read_locator(
 		return e;
 	if (!locator_number(
 		&l, "vni", 0, VXLAN_VNI_MAX, UINT32_MAX, &vni, err) ||
-	    !locator_number(&l, "port", 1, UINT16_MAX, VXLAN_PORT, &port, err))
+	    !locator_number(
+		&l, "port", 1, UINT16_MAX, VXLAN_PORT, &port, err) ||
+	    !locator_flag(&l, "learn", true, &plan->learn, err))
 		return -EINVAL;
 	if (vni == UINT32_MAX)
 		return err_set(err, -EINVAL,
@@ -309,8 +300,6 @@ read_locator(
 			break;
 		e = add_pin(plan, name, text, err);
 	}
-	if (e == 0)
-		e = read_learn(plan, name, locator_get(&l, "learn", 0), err);
 	if (e == 0)
 		e = read_local(plan, name, locator_get(&l, "local", 0),
 		    (uint16_t)port, err);
