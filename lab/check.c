@@ -316,6 +316,16 @@ segment_of(const struct check *c, const struct lab_port *port, size_t *segment)
 	return true;
 }
 
+static bool
+are_together(
+    const void *check, const struct lab_port *a, const struct lab_port *b)
+{
+	size_t as, bs;
+
+	return segment_of(check, a, &as) && segment_of(check, b, &bs) &&
+	    as == bs;
+}
+
 /* ---- plugs and cables ---- */
 
 static void
@@ -1230,7 +1240,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 			check_host(c, &lab->hosts[i]);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		check_plug(c, &lab->plugs[i]);
-	lab_check_bridges(lab, problems);
+	lab_check_bridges(lab, are_together, c, problems);
 	for (unsigned int i = 0; i < lab->ncaptures; i++)
 		check_capture(c, &lab->captures[i]);
 	for (unsigned int i = 0; i < lab->nevents; i++)

@@ -73,6 +73,32 @@ check_shared(const struct lab *lab, unsigned int i, struct problems *problems)
 	}
 }
 
+/* A loop over two NICs is found by frames that come back as they were sent, and
+ * MAC-NAT lets none pass so. */
+static void
+check_loop(const struct lab *lab, unsigned int i, check_together *together,
+    const void *arg, struct problems *problems)
+{
+	const struct lab_bridge *bridge = &lab->bridges[i];
+
+	for (unsigned int k = 0; k < i; k++) {
+		const struct lab_bridge *before = &lab->bridges[k];
+
+		if (before->mode == BRIDGE_HOST_ONLY ||
+		    bridge->mode == BRIDGE_HOST_ONLY ||
+		    (before->mode != BRIDGE_MAC_NAT &&
+			bridge->mode != BRIDGE_MAC_NAT) ||
+		    !together(arg, &before->port, &bridge->port))
+			continue;
+		problem_add(problems, lab_place(&bridge->item, "switch"),
+		    "the LAN of bridge \"%s\" is behind MAC-NAT, and this "
+		    "second NIC could make a loop that nobody finds; use one "
+		    "NIC, or put a router between two LANs",
+		    before->item.name);
+		return;
+	}
+}
+
 static void
 check_name(const struct lab_bridge *bridge, const char *key, const char *name,
     struct problems *problems)
@@ -87,7 +113,8 @@ check_name(const struct lab_bridge *bridge, const char *key, const char *name,
 }
 
 void
-lab_check_bridges(const struct lab *lab, struct problems *problems)
+lab_check_bridges(const struct lab *lab, check_together *together,
+    const void *arg, struct problems *problems)
 {
 	for (unsigned int i = 0; i < lab->nbridges; i++) {
 		const struct lab_bridge *bridge = &lab->bridges[i];
@@ -105,5 +132,6 @@ lab_check_bridges(const struct lab *lab, struct problems *problems)
 		check_name(bridge, "nic", bridge->nic, problems);
 		check_name(bridge, "interface", bridge->interface, problems);
 		check_shared(lab, i, problems);
+		check_loop(lab, i, together, arg, problems);
 	}
 }

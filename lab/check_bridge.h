@@ -6,6 +6,12 @@
 
 #include "lab/model.h"
 
-void lab_check_bridges(const struct lab *lab, struct problems *problems);
+/* Says, of two ports, whether frames pass from one to the other by switches
+ * alone. */
+typedef bool check_together(
+    const void *arg, const struct lab_port *a, const struct lab_port *b);
+
+void lab_check_bridges(const struct lab *lab, check_together *together,
+    const void *arg, struct problems *problems);
 
 #endif
