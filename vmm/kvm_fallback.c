@@ -321,6 +321,7 @@ take_over(struct cpu_state *to, const struct cpu_state *from)
 	to->cr2 = from->cr2;
 	to->cr3 = from->cr3;
 	to->cr4 = from->cr4;
+	to->xcr0 = from->xcr0;
 	memcpy(to->dr, from->dr, sizeof(to->dr));
 	to->dr6 = from->dr6;
 	to->dr7 = from->dr7;

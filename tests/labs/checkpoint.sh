@@ -146,12 +146,6 @@ for from in $engines; do
 		seconds=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
 		[ "${seconds:-99}" -lt 60 ]
 		is $? "... and so its clock"
-		seconds=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
-		[ "${seconds:-99}" -lt 60 ]
-		is $? "... and so its clock"
-		up=$(sed -n 's/^up \([0-9]*\)\..*/\1/p' "$tmp/out")
-		[ "${up:-99}" -lt 60 ]
-		is $? "... and so its clock"
 		kill $vm 2>/dev/null
 		wait $vm
 	done

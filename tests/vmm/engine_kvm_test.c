@@ -145,6 +145,21 @@ GUEST(bits, 64,
     "movl $0x12345678, %ebx\nxorl %eax, %eax\ncrc32l %ebx, %eax\n" SAY_EAX
     "hlt\n");
 
+/* Registers come back, and what is not in the image becomes initial. */
+GUEST(xsave, 64,
+    "movq %cr4, %rax\norl $0x40600, %eax\nmovq %rax, %cr4\n"
+    "movl $0x110000, %edi\nxorl %ecx, %ecx\nxorl %edx, %edx\n"
+    "movl $3, %eax\nxsetbv\nxgetbv\n" SAY_EAX
+    "movl $42, %eax\nmovd %eax, %xmm9\nfninit\nfld1\nfld1\n"
+    "movl $-1, %eax\nxsave (%rdi)\n" /* asks for all that there is */
+    "movl 512(%rdi), %eax\n" SAY_EAX "movl 304(%rdi), %eax\n" SAY_EAX
+    "pxor %xmm9, %xmm9\nfninit\n"
+    "movl $3, %eax\nxrstor (%rdi)\nmovd %xmm9, %eax\n" SAY_EAX
+    "fnstsw (%rsi)\nmovzwl (%rsi), %eax\n" SAY_EAX
+    "movl $1, 512(%rdi)\nmovl $2, %eax\nxrstor (%rdi)\n"
+    "movd %xmm9, %eax\n" SAY_EAX "fnstsw (%rsi)\nmovzwl (%rsi), %eax\n" SAY_EAX
+    "hlt\n");
+
 /* Interrupts by instruction, on another stack too; the flags survive. */
 GUEST(software, 64,
     "movl $5, %ebx\nstc\nint $0x40\nsetc %al\nmovzbl %al, %eax\n" SAY_EAX
@@ -513,6 +528,8 @@ instructions_that_kvm_cannot_do_are_emulated(void **state)
 		    { 0xaaaaaaab, 0x4002aaaa, 42, 0 }, 4 },
 		{ "bits", guest_bits, guest_bits_end, NULL, { 12, 0xfa745634 },
 		    2 },
+		{ "XSAVE", guest_xsave, guest_xsave_end, NULL,
+		    { 3, 3, 42, 42, 0x3000, 0, 0x3000 }, 7 },
 		{ "INT n", guest_software, guest_software_end,
 		    guest_software_irq, { 1, 6, 7 }, 3 },
 	};

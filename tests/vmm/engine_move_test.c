@@ -512,10 +512,17 @@ impossible_states_are_refused(void **state)
 	assert_non_null(strstr(err.text, "use another checkpoint"));
 	assert_int_equal(rig->engine->chips_set(rig->vm, &good, &err), 0);
 	assert_int_equal(rig->engine->state_get(rig->cpu, cpu, &err), 0);
-	cpu->cr4 |= 1u << 18; /* a guest that uses XSAVE */
+	cpu->cr4 |= 1u << 18; /* a guest that uses XSAVE ... */
+	cpu->xcr0 = 7;        /* ... for AVX */
 	err_clear(&err);
 	assert_int_equal(rig->engine->state_set(rig->cpu, cpu, &err), -ENOTSUP);
-	assert_non_null(strstr(err.text, "CR4 is 0x40000"));
+	assert_non_null(strstr(err.text, "XCR0 is 0x7"));
+	cpu->xcr0 = 3;
+	assert_int_equal(rig->engine->state_set(rig->cpu, cpu, &err), 0);
+	cpu->cr4 = 1u << 20;
+	err_clear(&err);
+	assert_int_equal(rig->engine->state_set(rig->cpu, cpu, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "CR4 is 0x100000"));
 	free(cpu);
 	rig_free(rig);
 }

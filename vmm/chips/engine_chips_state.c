@@ -6,6 +6,11 @@
  */
 #include "vmm/chips/engine_chips_parts.h"
 
+#include <inttypes.h>
+
+#define CR4_OSXSAVE 0x40000u
+#define XCR0_KNOWN  0x3u /* x87 and SSE */
+
 int
 ec_state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 {
@@ -58,6 +63,12 @@ ec_state_set(
 	struct chips_vm *vm = vm_of(ecpu->vm);
 	int r;
 
+	if (state->cr4 & CR4_OSXSAVE && state->xcr0 & ~(uint64_t)XCR0_KNOWN)
+		return err_set(err, -ENOTSUP,
+		    "CPU %u: XCR0 is 0x%" PRIx64
+		    ", which this processor has not all of; go on with the "
+		    "engine that it comes from",
+		    ecpu->id, state->xcr0);
 	ec_enter_still(vm);
 	r = vm->engine->state_set(cpu->inner, state, err);
 	if (r == 0) {

@@ -271,6 +271,20 @@ decode_system(struct maker *m)
 	case ZYDIS_MNEMONIC_FXRSTOR64:
 		decode_by_memory(m, op_fxrstor, false);
 		return true;
+	case ZYDIS_MNEMONIC_XSAVE:
+	case ZYDIS_MNEMONIC_XSAVE64:
+		decode_by_memory(m, op_xsave, false);
+		return true;
+	case ZYDIS_MNEMONIC_XRSTOR:
+	case ZYDIS_MNEMONIC_XRSTOR64:
+		decode_by_memory(m, op_xrstor, false);
+		return true;
+	case ZYDIS_MNEMONIC_XGETBV:
+		decode_plain(m, op_xgetbv, 0, false);
+		return true;
+	case ZYDIS_MNEMONIC_XSETBV:
+		decode_plain(m, op_xsetbv, 0, false);
+		return true;
 	default: break;
 	}
 	return false;

@@ -79,6 +79,7 @@
 #define CR4_PGE        0x00000080u
 #define CR4_OSFXSR     0x00000200u
 #define CR4_OSXMMEXCPT 0x00000400u
+#define CR4_OSXSAVE    0x00040000u /* of a CPU that comes from elsewhere */
 
 #define CR4_KNOWN                                                          \
 	(0x3u | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | \
@@ -278,6 +279,7 @@ struct emu_cpu {
 	struct cpu_seg seg[CPU_SEGMENTS];
 	struct cpu_table gdt, idt;
 	uint64_t cr0, cr2, cr3, cr4, cr8;
+	uint64_t xcr0; /* xsave.c */
 	uint64_t efer;
 	uint64_t dr[4], dr6, dr7;
 	uint8_t armed; /* ARMED_*, by DR7 */
@@ -376,6 +378,11 @@ void emu_tlb_init(struct emu_cpu *cpu);
 void emu_flush(struct emu_cpu *cpu);
 void emu_flush_private(struct emu_cpu *cpu); /* all but global pages */
 void emu_flush_page(struct emu_cpu *cpu, uint64_t addr);
+/* In XCR0 and in masks of XSAVE: what an FXSAVE image has. */
+#define XSAVE_X87   0x1u
+#define XSAVE_SSE   0x2u
+#define XSAVE_KNOWN (XSAVE_X87 | XSAVE_SSE)
+
 /* After a change of CPL, CR0, CR4, EFER or CS. */
 void emu_set_mode(struct emu_cpu *cpu);
 

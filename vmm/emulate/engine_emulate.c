@@ -455,6 +455,7 @@ reset_cpu(struct emu_cpu *cpu)
 		.attributes = CPU_SEG_PRESENT | 0xb };
 	cpu->gdt = cpu->idt = (struct cpu_table){ .limit = 0xffff };
 	cpu->cr0 = CR0_ET | CR0_NW | CR0_CD;
+	cpu->xcr0 = XSAVE_X87;
 	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
 	cpu->dr6 = DR6_ALWAYS;
 	cpu->dr7 = DR7_ALWAYS;
@@ -531,7 +532,7 @@ state_get(struct engine_cpu *ecpu, struct cpu_state *state, struct err *err)
 	memcpy(state->dr, cpu->dr, sizeof(state->dr));
 	state->dr6 = cpu->dr6;
 	state->dr7 = cpu->dr7;
-	state->xcr0 = 3;
+	state->xcr0 = cpu->xcr0;
 	msrs_get(cpu, state);
 	memcpy(state->mtrr_fixed, cpu->mtrr_fixed, sizeof(state->mtrr_fixed));
 	memcpy(state->mtrr_base, cpu->mtrr_base, sizeof(state->mtrr_base));
@@ -564,7 +565,7 @@ state_set(
 		    "CPU %u: run state %u is not known; use another "
 		    "checkpoint",
 		    ecpu->id, (unsigned int)state->run);
-	if (state->cr4 & ~(uint64_t)CR4_KNOWN)
+	if (state->cr4 & ~(uint64_t)(CR4_KNOWN | CR4_OSXSAVE))
 		return err_set(err, -ENOTSUP,
 		    "CPU %u: CR4 is 0x%" PRIx64
 		    ", which this processor has not all of; go on with the "
@@ -580,6 +581,7 @@ state_set(
 	cpu->cr3 = state->cr3;
 	cpu->cr4 = state->cr4;
 	cpu->cr8 = state->cr8;
+	cpu->xcr0 = state->xcr0 | XSAVE_X87;
 	memcpy(cpu->dr, state->dr, sizeof(cpu->dr));
 	cpu->dr6 = state->dr6;
 	cpu->dr7 = state->dr7;

@@ -148,16 +148,8 @@ store128_slow(
 
 /* ---- FXSAVE, FXRSTOR ---- */
 
-/* aux 3: with REX.W, the x87's pointers have 64 bits. */
-static bool
-is_wide(const struct op *op)
-{
-	return op->aux == 3;
-}
-
-/* How much of the image there is: outside 64-bit code, 8 XMM registers. */
-static unsigned int
-image_bytes(const struct emu_cpu *cpu)
+unsigned int
+fpu_image_bytes(const struct emu_cpu *cpu)
 {
 	return (cpu->mode & MODE_SIZE) == MODE_64 ? FX_END : FX_XMM + 8 * 16;
 }
@@ -170,10 +162,13 @@ fxsave_ready(struct emu_cpu *cpu, const struct op *op)
 	need_aligned(cpu, op, effective(cpu, op));
 }
 
-/* 32-bit pointers: the upper halves are the selectors' places. */
-static void
-narrow(uint8_t image[FX_BYTES])
+/* 32-bit pointers: the upper halves are the selectors' places.  aux 3: with
+ * REX.W, they have 64 bits. */
+void
+fpu_image_narrow(const struct op *op, uint8_t *image)
 {
+	if (op->aux == 3)
+		return;
 	memset(image + FX_FIP + 4, 0, 4);
 	memset(image + FX_FDP + 4, 0, 4);
 }
@@ -186,9 +181,8 @@ save(struct emu_cpu *cpu, const struct op *op)
 	uint8_t image[FX_BYTES];
 
 	memcpy(image, cpu->fx, FX_BYTES);
-	if (!is_wide(op))
-		narrow(image);
-	fpu_store(cpu, op, effective(cpu, op), image, image_bytes(cpu));
+	fpu_image_narrow(op, image);
+	fpu_store(cpu, op, effective(cpu, op), image, fpu_image_bytes(cpu));
 }
 
 static __attribute__((noinline)) void
@@ -201,9 +195,8 @@ restore(struct emu_cpu *cpu, const struct op *op)
 	memcpy(&mxcsr, image + FX_MXCSR, sizeof(mxcsr));
 	if (mxcsr & ~MXCSR_BITS)
 		emu_fault_code(cpu, op, EXC_GP, 0);
-	if (!is_wide(op))
-		narrow(image);
-	memcpy(cpu->fx, image, image_bytes(cpu));
+	fpu_image_narrow(op, image);
+	memcpy(cpu->fx, image, fpu_image_bytes(cpu));
 	fpu_canonical(cpu);
 }
 

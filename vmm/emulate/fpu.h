@@ -248,6 +248,10 @@ source16(struct emu_cpu *cpu, const struct op *op)
 
 /* What stands in an image is what FXRSTOR64 makes of it. */
 void fpu_canonical(struct emu_cpu *cpu);
+/* How much of it there is in memory: outside 64-bit code, 8 XMM registers. */
+unsigned int fpu_image_bytes(const struct emu_cpu *cpu);
+/* As the operation, of a handler for such images, has it in memory. */
+void fpu_image_narrow(const struct op *op, uint8_t *image);
 /* FNINIT */
 void fpu_init(struct emu_cpu *cpu);
 

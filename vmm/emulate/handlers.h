@@ -203,6 +203,11 @@ uint32_t sse_features(void);
  * in imm: its bits; from bit 16 on ModRM, from bit 24 on the opcode. */
 const struct op *op_x87(struct emu_cpu *cpu, const struct op *op);
 bool x87_known(unsigned int mnemonic);
+/* XSAVE, XRSTOR, XGETBV, XSETBV. */
+const struct op *op_xsave(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_xrstor(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_xgetbv(struct emu_cpu *cpu, const struct op *op);
+const struct op *op_xsetbv(struct emu_cpu *cpu, const struct op *op);
 /* FXSAVE and FXRSTOR; aux: with REX.W. */
 const struct op *op_fxsave(struct emu_cpu *cpu, const struct op *op);
 const struct op *op_fxrstor(struct emu_cpu *cpu, const struct op *op);

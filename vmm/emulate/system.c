@@ -280,7 +280,7 @@ write_cr0(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 static void
 write_cr4(struct emu_cpu *cpu, const struct op *op, uint64_t v)
 {
-	if ((v & ~(uint64_t)CR4_KNOWN) ||
+	if ((v & ~(CR4_KNOWN | (cpu->cr4 & CR4_OSXSAVE))) ||
 	    ((cpu->efer & EFER_LMA) && !(v & CR4_PAE)))
 		emu_fault_code(cpu, op, EXC_GP, 0);
 	if ((v ^ cpu->cr4) & (CR4_PAE | CR4_PGE | CR4_PSE))
