@@ -1,5 +1,6 @@
 /*
- * Interfaces that we made: they have an end with us, so nothing is undone here.
+ * Interfaces that we made: they have an end with us, so nothing is undone here
+ * unless that failed.
  */
 #include "bridge/host_link.h"
 
@@ -64,6 +65,40 @@ host_interface_is_free(const char *who, const char *name, struct err *err)
 	    "%s: there is an interface %s already, which would be changed; "
 	    "name another one, or remove it: ip link del %s",
 	    who, name, name);
+}
+
+int
+host_interface_promiscuity(const char *name)
+{
+	struct err err;
+	struct nl_sock *sock = connected(name, &err);
+	struct rtnl_link *link = NULL;
+	int count = -1;
+
+	if (sock != NULL && rtnl_link_get_kernel(sock, 0, name, &link) == 0)
+		count = (int)rtnl_link_get_promiscuity(link);
+	rtnl_link_put(link);
+	nl_socket_free(sock);
+	return count;
+}
+
+int
+host_interface_remove(const char *who, const char *name, struct err *err)
+{
+	struct nl_sock *sock = connected(who, err);
+	struct rtnl_link *link = NULL;
+	int e;
+
+	if (sock == NULL)
+		return -EIO;
+	e = rtnl_link_get_kernel(sock, 0, name, &link);
+	if (e == 0)
+		e = rtnl_link_delete(sock, link);
+	if (e < 0)
+		e = refused(who, name, "cannot be removed", e, err);
+	rtnl_link_put(link);
+	nl_socket_free(sock);
+	return e;
 }
 
 /* ---- addresses ---- */

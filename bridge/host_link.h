@@ -48,6 +48,12 @@ struct host_interface {
  * sentence, as in the next. */
 int host_interface_is_free(const char *who, const char *name, struct err *err);
 
+/* For how many the interface is promiscuous; -1: it is not there. */
+int host_interface_promiscuity(const char *name);
+
+/* 0 or -Exxx. */
+int host_interface_remove(const char *who, const char *name, struct err *err);
+
 /* Gives an interface its addresses and MTU.  0 or -Exxx. */
 int host_interface_set(
     const char *who, const struct host_interface *as, struct err *err);

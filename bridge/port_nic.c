@@ -312,6 +312,14 @@ port_nic_interface(const struct port *port)
 	return nic_of(port)->at.place;
 }
 
+const char *
+port_nic_twin(const struct port *port)
+{
+	const struct twin *twin = nic_of(port)->twin;
+
+	return twin != NULL ? twin_interface(twin) : NULL;
+}
+
 const struct mac *
 port_nic_mac(const struct port *port)
 {

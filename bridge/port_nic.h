@@ -28,6 +28,8 @@ extern const struct port_kind port_nic;
 /* Is port of this kind?  All that follows is for such ports. */
 bool port_nic_is(const struct port *port);
 const char *port_nic_interface(const struct port *port); /* "eth0" */
+/* The interface that leads to the host, if there is one; else NULL. */
+const char *port_nic_twin(const struct port *port);
 /* The interface's own address; it changes when the interface does. */
 const struct mac *port_nic_mac(const struct port *port);
 

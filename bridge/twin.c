@@ -32,13 +32,13 @@
 
 struct twin {
 	int tap;
+	char name[IFNAMSIZ];
 	struct raw_socket *socket;
 };
 
 /* The kernel makes up a name. */
 static int
-make_tap(
-    struct twin *twin, const char *who, char name[IFNAMSIZ], struct err *err)
+make_tap(struct twin *twin, const char *who, struct err *err)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI,
 		.ifr_name = "lanyard%d" };
@@ -48,7 +48,7 @@ make_tap(
 		return err_sys(err, -errno, privilege_remedy(errno),
 		    "%s: cannot make a TAP interface that leads to the host",
 		    who);
-	memcpy(name, ifr.ifr_name, IFNAMSIZ);
+	memcpy(twin->name, ifr.ifr_name, IFNAMSIZ);
 	return 0;
 }
 
@@ -59,20 +59,19 @@ twin_new(const char *who, int ifindex, struct err *err)
 		.name = who, .mark = TWIN_MARK, .send_only = true
 	};
 	struct twin *twin = calloc(1, sizeof(*twin));
-	char name[IFNAMSIZ];
 
 	if (twin == NULL) {
 		err_sys(err, -ENOMEM, NULL, "%s", who);
 		return NULL;
 	}
 	twin->tap = -1;
-	if (privilege_need(who, err) < 0 ||
-	    make_tap(twin, who, name, err) < 0 ||
-	    host_interface_funnel(who, name, ifindex, err) < 0)
+	if (privilege_need(who, err) < 0 || make_tap(twin, who, err) < 0 ||
+	    host_interface_funnel(who, twin->name, ifindex, err) < 0)
 		goto fail;
 	twin->socket = raw_new(&options, err);
 	if (twin->socket != NULL &&
-	    raw_bind(twin->socket, (int)if_nametoindex(name), false, err) == 0)
+	    raw_bind(
+		twin->socket, (int)if_nametoindex(twin->name), false, err) == 0)
 		return twin;
 fail:
 	twin_free(twin);
@@ -88,6 +87,12 @@ twin_free(struct twin *twin)
 	if (twin->tap >= 0)
 		close(twin->tap);
 	free(twin);
+}
+
+const char *
+twin_interface(const struct twin *twin)
+{
+	return twin->name;
 }
 
 void

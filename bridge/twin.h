@@ -23,6 +23,9 @@ struct twin;
 struct twin *twin_new(const char *who, int ifindex, struct err *err);
 void twin_free(struct twin *twin); /* NULL is fine */
 
+/* The name of its interface. */
+const char *twin_interface(const struct twin *twin);
+
 /* As raw_send(). */
 void twin_send(struct twin *twin, const struct frame *const *frames,
     unsigned int n, enum reason *reason);

@@ -2,6 +2,8 @@
  * Frames that are sent on a monitor interface come back on it; libpcap is asked
  * for received ones only, and what comes back nevertheless is known by its
  * source (wifi_bss.h).
+ *
+ * Rejected: libpcap's rfmon, which makes an interface that a kill leaves there.
  */
 #include "bridge/wifi_radio.h"
 
@@ -57,7 +59,7 @@ remedy_of(int error)
 	}
 }
 
-/* An interface, switched to monitor mode if libpcap can; NULL: *err. */
+/* An interface, as it is; NULL: *err. */
 static pcap_t *
 activate(const char *name, const char *interface, struct err *err)
 {
@@ -73,8 +75,6 @@ activate(const char *name, const char *interface, struct err *err)
 	pcap_set_promisc(pcap, 1);
 	pcap_set_immediate_mode(pcap, 1);
 	pcap_set_buffer_size(pcap, RING_BYTES);
-	if (pcap_can_set_rfmon(pcap) == 1)
-		pcap_set_rfmon(pcap, 1);
 	e = pcap_activate(pcap);
 	if (e >= 0) /* above 0 are warnings */
 		return pcap;

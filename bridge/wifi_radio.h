@@ -15,9 +15,9 @@
 
 struct wifi_radio;
 
-/* Opens interface as a monitor: as it is, if it is one; by libpcap's rfmon, if
- * that can; else by an interface of its own beside it (nl80211.h).  Tunes it,
- * if channel is not 0.  NULL: *err says why.  name is who asks. */
+/* Opens interface as a monitor: as it is, if it is one; else by an interface of
+ * its own beside it (nl80211.h).  Tunes it, if channel is not 0.  NULL: *err
+ * says why.  name is who asks. */
 struct wifi_radio *wifi_radio_open(const char *name, const char *interface,
     unsigned int channel, struct err *err);
 /* A capture file of libpcap's. */

@@ -6,6 +6,7 @@
 
 #include "lab/model.h"
 #include "lab/nearest.h"
+#include "lab/remains.h"
 
 const struct command *const commands[] = {
 	&command_run,
@@ -198,6 +199,7 @@ command_dispatch(struct call *call, int argc, char **argv)
 		return no_such_command(call, argv[1]);
 	if (c->raw != NULL)
 		return c->raw(argc - 1, argv + 1);
+	remains_clear(call->notes);
 	if (c->parts != NULL)
 		return run_part(call, c, argc - 2, argv + 2);
 	return run_command(call, c, argc - 2, argv + 2);

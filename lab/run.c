@@ -36,6 +36,7 @@
 #include "lab/guest.h"
 #include "lab/leases.h"
 #include "lab/port_kinds.h"
+#include "lab/remains.h"
 #include "lab/results.h"
 #include "lab/rundir.h"
 #include "pcap-tools/capture.h"
@@ -420,7 +421,9 @@ bring_up(struct run *r, struct err *err)
 	if (r->fabric == NULL)
 		return -EIO;
 	/* All that is of the host is open now. */
-	e = privilege_drop(err);
+	e = remains_note(&r->dir, r->fabric, err);
+	if (e == 0)
+		e = privilege_drop(err);
 	if (e < 0)
 		return e;
 	e = start_captures(r, err);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 
 /* The longest name of a socket is "VM.eth0.sock". */
 #define NAME_ROOM (LAB_NAME_MAX + 10)
+
+#define RETRIES  500
+#define RETRY_US 2000
 
 static int
 too_long(const char *path, struct err *err)
@@ -102,11 +106,20 @@ read_pid(int fd)
 	return (pid_t)atol(text);
 }
 
+/* Who looks whether a lab is alive, or cleans up after it, holds the lock for a
+ * moment, and did not write itself into it. */
+static bool
+is_short(pid_t holder)
+{
+	return holder <= 0 || (kill(holder, 0) < 0 && errno == ESRCH);
+}
+
 static int
 take_lock(struct rundir *dir, const char *lab, struct err *err)
 {
 	struct stat here, there;
 	char pid[16];
+	int tries = 0;
 
 	for (;;) {
 		dir->lock = open(dir->lock_path,
@@ -116,6 +129,12 @@ take_lock(struct rundir *dir, const char *lab, struct err *err)
 			    "%s: cannot be opened", dir->lock_path);
 		if (flock(dir->lock, LOCK_EX | LOCK_NB) < 0) {
 			pid_t other = read_pid(dir->lock);
+
+			if (is_short(other) && tries++ < RETRIES) {
+				close(dir->lock);
+				usleep(RETRY_US);
+				continue;
+			}
 
 			close(dir->lock);
 			dir->lock = -1;
@@ -200,8 +219,9 @@ is_held(const char *lock_path, pid_t *pid)
 	return held;
 }
 
-int
-rundir_each(void (*each)(void *arg, const char *lab, pid_t pid), void *arg,
+/* Calls each for every lock file there is, of a lab's name. */
+static int
+each_lock(void (*each)(void *arg, const char *base, const char *lab), void *arg,
     struct err *err)
 {
 	char base[RUNDIR_BYTES];
@@ -216,20 +236,85 @@ rundir_each(void (*each)(void *arg, const char *lab, pid_t pid), void *arg,
 		return 0;
 	while ((entry = readdir(dir)) != NULL) {
 		size_t len = strlen(entry->d_name);
-		char lab[LAB_NAME_MAX + 1], path[RUNDIR_BYTES];
-		pid_t pid;
+		char lab[LAB_NAME_MAX + 1];
 
 		if (len <= 5 || len - 5 > LAB_NAME_MAX ||
 		    strcmp(entry->d_name + len - 5, ".lock") != 0)
 			continue;
 		memcpy(lab, entry->d_name, len - 5);
 		lab[len - 5] = '\0';
-		snprintf(path, sizeof(path), "%.60s/%.20s.lock", base, lab);
-		if (schema_is_name(lab) && is_held(path, &pid))
-			each(arg, lab, pid);
+		if (schema_is_name(lab))
+			each(arg, base, lab);
 	}
 	closedir(dir);
 	return 0;
+}
+
+struct visit {
+	void (*alive)(void *arg, const char *lab, pid_t pid);
+	void (*dead)(void *arg, const char *lab, const char *path, pid_t pid);
+	void *arg;
+};
+
+static void
+visit_alive(void *arg, const char *base, const char *lab)
+{
+	const struct visit *visit = arg;
+	char path[RUNDIR_BYTES];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%.60s/%.20s.lock", base, lab);
+	if (is_held(path, &pid))
+		visit->alive(visit->arg, lab, pid);
+}
+
+int
+rundir_each(void (*each)(void *arg, const char *lab, pid_t pid), void *arg,
+    struct err *err)
+{
+	struct visit visit = { .alive = each, .arg = arg };
+
+	return each_lock(visit_alive, &visit, err);
+}
+
+/* Whoever gets the lock cleans up; another one leaves it to that. */
+static void
+visit_dead(void *arg, const char *base, const char *lab)
+{
+	const struct visit *visit = arg;
+	struct rundir dir = { .lock = -1 };
+	struct stat here, there;
+	struct err err;
+
+	snprintf(dir.lock_path, sizeof(dir.lock_path), "%.60s/%.20s.lock", base,
+	    lab);
+	dir.lock = open(dir.lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (dir.lock < 0)
+		return;
+	if (flock(dir.lock, LOCK_EX | LOCK_NB) < 0 ||
+	    fstat(dir.lock, &here) < 0 || stat(dir.lock_path, &there) < 0 ||
+	    here.st_ino != there.st_ino) {
+		close(dir.lock);
+		return;
+	}
+	snprintf(dir.path, sizeof(dir.path), "%.60s/%.20s", base, lab);
+	if (check_dir(dir.path, &err) == 0)
+		visit->dead(visit->arg, lab, dir.path, read_pid(dir.lock));
+	rundir_close(&dir);
+}
+
+void
+rundir_clear(
+    void (*each)(void *arg, const char *lab, const char *path, pid_t pid),
+    void *arg)
+{
+	struct visit visit = { .dead = each, .arg = arg };
+	char base[RUNDIR_BYTES];
+	struct err err;
+
+	/* In a directory of somebody else's nothing is touched. */
+	if (rundir_base(base, &err) == 0 && check_dir(base, &err) == 0)
+		(void)each_lock(visit_dead, &visit, &err);
 }
 
 struct search {

@@ -7,8 +7,8 @@
  *             alice.eth0.sock ...      of VMs
  *         nat.lock                     locked while the lab runs
  *
- * A lab is alive if its lock is held; whatever a dead one left is cleaned by
- * the next run of the same name.
+ * A lab is alive if its lock is held; whatever a dead one left is cleaned up by
+ * the next command (remains.h).
  */
 #ifndef LAB_RUNDIR_H
 #define LAB_RUNDIR_H
@@ -31,6 +31,12 @@ struct rundir {
 int rundir_open(struct rundir *dir, const char *lab, struct err *err);
 /* Removes all of it.  Fine when it is not open. */
 void rundir_close(struct rundir *dir);
+
+/* Removes what labs left whose processes have gone without.  Calls each before,
+ * for every one; path is its directory, and pid what its process was. */
+void rundir_clear(
+    void (*each)(void *arg, const char *lab, const char *path, pid_t pid),
+    void *arg);
 
 /* Where the labs are.  0 or -Exxx. */
 int rundir_base(char out[RUNDIR_BYTES], struct err *err);

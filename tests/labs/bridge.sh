@@ -145,6 +145,15 @@ until_true 5 as_before
 state | diff "$tmp/before" - >"$tmp/diff"
 is $? "after kill -9 the host's network is as before"
 note <"$tmp/diff"
+ip netns exec "$near" "$LANYARD" ls >/dev/null 2>"$tmp/left"
+grep -q "lab \"bridged\" was killed (process $lab)" "$tmp/left" &&
+    grep -q 'n0 is not promiscuous any more' "$tmp/left" &&
+    grep -q 'its interface ho0 is gone' "$tmp/left"
+is $? "... and the next command says what it cleaned up"
+note <"$tmp/left"
+! ls "$XDG_RUNTIME_DIR/lanyard" | grep -q bridged &&
+    [ -z "$("$LANYARD" ls 2>&1 >/dev/null)" ]
+is $? "... once"
 
 # ---- the host too ----
 lab "host: true"
@@ -169,6 +178,10 @@ until_true 5 as_before
 state | diff "$tmp/before" - >"$tmp/diff"
 is $? "after kill -9 the host's network is as before"
 note <"$tmp/diff"
+"$LANYARD" ls >/dev/null 2>"$tmp/left"
+grep -q 'in another network namespace, ended with it' "$tmp/left"
+is $? "... which cannot be looked at from another namespace"
+note <"$tmp/left"
 
 # ---- without the right ----
 ip netns exec "$near" setpriv --bounding-set=-net_admin,-net_raw \
