@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bridge/twin.h"
 #include "lab/nearest.h"
 #include "lab/program.h"
 #include "lab/rundir.h"
@@ -114,6 +115,21 @@ look_raw(struct err *err)
 	return 0;
 }
 
+/* A way to the host that lasts for a moment; it leads to the loopback, where
+ * nothing is sent by it. */
+static int
+look_host(struct err *said)
+{
+	struct twin *twin = twin_new("host", (int)if_nametoindex("lo"), said);
+
+	if (twin == NULL)
+		return -ENOTSUP;
+	twin_free(twin);
+	return err_set(said, 0,
+	    "what a LAN sends by a NIC does not reach the NIC's own machine, "
+	    "so a bridge with \"host: true\" leads that in by a TAP device");
+}
+
 static int
 look_rundir(struct err *err)
 {
@@ -163,6 +179,8 @@ static const struct check checks[] = {
 	{ "tap", "TAP devices, for plugs to this machine", false, look_tap },
 	{ "raw", "raw sockets, to see frames of real networks", false,
 	    look_raw },
+	{ "host", "bridged LANs that reach this machine too", false,
+	    look_host },
 	{ "tshark", "tshark, to read captures", false, look_tshark },
 	{ "qemu", "QEMU, for guests that our VMM does not run", false,
 	    look_qemu },
@@ -239,8 +257,8 @@ static const struct option_row options[] = {
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.arguments =
-	    "[engine|kvm|sandbox|linux|rundir|files|tap|raw|tshark|qemu]...",
+	.arguments = "[engine|kvm|sandbox|linux|rundir|files|tap|raw|host|"
+		     "tshark|qemu]...",
 	.summary = "says what this machine allows",
 	.help = "Looks at what this machine allows, and says how to get what "
 		"is missing.  Exit\nstatus 1: something that labs need (or "

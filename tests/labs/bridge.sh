@@ -117,14 +117,24 @@ in_lab carol ping -q -c 3 -i 0.2 192.168.56.1 >"$tmp/ping"
 is $? "... and the guest the host"
 note <"$tmp/ping"
 sniff "$near" any "$tmp/any.pcap" "icmp or arp"
+sniff_any=$sniffer
+sniff "$far" f0 "$tmp/out.pcap" "icmp or arp"
 for to in 192.0.2.1 192.0.2.200 198.51.100.1 198.51.100.7 203.0.113.9; do
 	! in_lab carol ping -q -c 1 -W 1 $to >/dev/null
 	is $? "the guest does not reach $to, though the host forwards"
 done
+# That the captures see what there is.
+ip netns exec "$near" ping -q -c 1 -W 2 192.0.2.1 >/dev/null
 stop
-n=$(count "$tmp/any.pcap" "icmp")
-[ "$n" = 0 ] && [ "$(wc -c <"$tmp/any.pcap")" -ge 24 ]
+sniffer=$sniff_any
+stop
+seen="ip.addr==192.0.2.200 && icmp"
+n=$(count "$tmp/any.pcap" "icmp && !($seen)")
+[ "$n" = 0 ] && [ "$(count "$tmp/any.pcap" "$seen")" -ge 2 ]
 is $? "on no interface of the host is there any of it ($n)"
+n=$(count "$tmp/out.pcap" "(icmp || arp) && (eth.addr==$carol || ip.addr==192.168.56.0/24)")
+[ "$n" = 0 ] && [ "$(count "$tmp/out.pcap" "$seen")" -ge 2 ]
+is $? "... nor behind its NIC ($n)"
 tshark -r "$tmp/any.pcap" -Y icmp 2>/dev/null | head -n 5 | note
 "$LANYARD" show bridged drops >"$tmp/show" 2>&1
 grep -q 'host-only' "$tmp/show"
@@ -184,6 +194,16 @@ is $? "... which cannot be looked at from another namespace"
 note <"$tmp/left"
 
 # ---- without the right ----
+state >"$tmp/before"
+ip netns exec "$near" "$LANYARD" doctor host >"$tmp/log" 2>&1
+grep -q '^yes host .*host: true.* TAP device' "$tmp/log" && as_before
+is $? "doctor says what host: true does, and leaves nothing"
+note <"$tmp/log"
+ip netns exec "$near" setpriv --bounding-set=-net_admin --inh-caps=-net_admin \
+    "$LANYARD" doctor host >"$tmp/log" 2>&1
+[ $? = 1 ] && grep -q 'sudo setcap cap_net_admin,cap_net_raw+ep' "$tmp/log"
+is $? "... or how to get it"
+note <"$tmp/log"
 ip netns exec "$near" setpriv --bounding-set=-net_admin,-net_raw \
     --inh-caps=-net_admin,-net_raw "$LANYARD" run "$tmp/run.yaml" --for 1s \
     >"$tmp/log" 2>&1
