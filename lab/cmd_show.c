@@ -158,7 +158,7 @@ const struct command command_show = {
 		"  vms       the virtual machines and their processes\n"
 		"  cables    which port is joined to which, and what happens "
 		"on the way\n"
-		"  drops     frames that ended at a node, and why\n"
+		"  drops     frames that ended or are kept at a node, and why\n"
 		"  bonds     the links of bonds, and what LACP has agreed\n"
 		"  lldp      the neighbours heard of by LLDP\n"
 		"  groups    the ports that want multicast groups\n"

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lab/held.h"
 #include "lab/show.h"
 
 #define NODES_SHOWN 4
@@ -10,7 +11,6 @@
 /* ---- frames that ended on their way ---- */
 
 struct drops {
-	FILE *out;
 	enum reason reason;
 	uint64_t frames;
 	unsigned int nnodes;
@@ -18,17 +18,48 @@ struct drops {
 };
 
 static void
-count_drops(void *arg, struct node *node)
+count(struct drops *d, const struct node *node, uint64_t frames)
 {
-	struct drops *d = arg;
 	size_t used = strlen(d->nodes);
 
-	if (node->count[d->reason] == 0)
+	if (frames == 0)
 		return;
-	d->frames += node->count[d->reason];
+	d->frames += frames;
 	if (d->nnodes++ < NODES_SHOWN)
 		snprintf(d->nodes + used, sizeof(d->nodes) - used, "%s%s",
 		    used > 0 ? ", " : "", node->name);
+}
+
+static void
+count_drops(void *arg, struct node *node)
+{
+	struct drops *d = arg;
+
+	count(d, node, node->count[d->reason]);
+}
+
+static void
+count_held(
+    void *arg, const struct node *node, enum reason reason, uint64_t frames)
+{
+	struct drops *d = arg;
+
+	count(d, node, reason == d->reason ? frames : 0);
+}
+
+static void
+print_drop(const struct drops *d, const char *head, bool *first, FILE *out)
+{
+	if (d->frames == 0)
+		return;
+	if (*first)
+		fprintf(out, "\n%s\n", head);
+	*first = false;
+	fprintf(out, "  %6" PRIu64 "  %-16s %s, at %s", d->frames,
+	    reason_name(d->reason), reason_sentence(d->reason), d->nodes);
+	if (d->nnodes > NODES_SHOWN)
+		fprintf(out, " and %u more", d->nnodes - NODES_SHOWN);
+	fputc('\n', out);
 }
 
 static void
@@ -37,20 +68,25 @@ print_drops(const struct results *r, FILE *out)
 	bool first = true;
 
 	for (int i = REASON_FIRST_DROP; i < REASON_COUNT; i++) {
-		struct drops d = { .out = out, .reason = (enum reason)i };
+		struct drops d = { .reason = (enum reason)i };
 
 		fabric_each_node(r->fabric, count_drops, &d);
-		if (d.frames == 0)
-			continue;
-		if (first)
-			fprintf(
-			    out, "\nframes that ended on their way, and why\n");
-		first = false;
-		fprintf(out, "  %6" PRIu64 "  %-16s %s, at %s", d.frames,
-		    reason_name(d.reason), reason_sentence(d.reason), d.nodes);
-		if (d.nnodes > NODES_SHOWN)
-			fprintf(out, " and %u more", d.nnodes - NODES_SHOWN);
-		fputc('\n', out);
+		print_drop(
+		    &d, "frames that ended on their way, and why", &first, out);
+	}
+}
+
+static void
+print_held(const struct results *r, FILE *out)
+{
+	bool first = true;
+
+	for (int i = 0; i < REASON_FIRST_DROP; i++) {
+		struct drops d = { .reason = (enum reason)i };
+
+		held_each(r->fabric, count_held, &d);
+		print_drop(&d, "frames that are still on their way, and why",
+		    &first, out);
 	}
 }
 
@@ -86,10 +122,9 @@ print_captures(const struct results *r, FILE *out)
 
 		capture_flush(r->captures[i]);
 		stats = capture_stats(r->captures[i]);
-		fprintf(out, "  %s: %" PRIu64 " frames at %u port%s",
-		    r->lab->captures[i].file, stats.frames,
-		    r->lab->captures[i].at.n,
-		    r->lab->captures[i].at.n == 1 ? "" : "s");
+		fprintf(out, "  %s: %" PRIu64 " frames at %u point%s",
+		    r->lab->captures[i].file, stats.frames, stats.points,
+		    stats.points == 1 ? "" : "s");
 		if (stats.lost > 0)
 			fprintf(out,
 			    ", and %" PRIu64 " lost: the disk was too slow",
@@ -112,6 +147,7 @@ results_print(const struct results *r, FILE *out)
 	for (unsigned int i = 0; i < lab->show.n; i++)
 		print_table(r, lab->show.list[i].text, out);
 	print_drops(r, out);
+	print_held(r, out);
 	print_captures(r, out);
 	fprintf(out, "\n%s: ", lab->name);
 	if (lab->nexpects > 0)

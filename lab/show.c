@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lab/guest.h"
+#include "lab/held.h"
 #include "lab/nearest.h"
 #include "lab/show_rows.h"
 #include "net/ip4.h"
@@ -447,7 +448,7 @@ fill_vms(struct rows *rows)
 
 static const struct table_head drops_head = {
 	.name = "drops",
-	.help = "frames that ended at a node, and why",
+	.help = "frames that ended or are kept at a node, and why",
 	.columns = {
 		{ "node", "NODE" },
 		{ "reason", "VERDICT" },
@@ -472,9 +473,20 @@ drop_rows(void *arg, struct node *node)
 }
 
 static void
+held_row(
+    void *arg, const struct node *node, enum reason reason, uint64_t frames)
+{
+	struct rows *rows = arg;
+
+	table_add(rows->table, "[s,s,I,s,s]", node->name, reason_name(reason),
+	    number(frames), reason_sentence(reason), reason_clause(reason));
+}
+
+static void
 fill_drops(struct rows *rows)
 {
 	fabric_each_node(rows->show->fabric, drop_rows, rows);
+	held_each(rows->show->fabric, held_row, rows);
 }
 
 /* ---- all of them ---- */

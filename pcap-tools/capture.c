@@ -320,13 +320,13 @@ bin_end(struct watcher *watcher, uint32_t token, const struct frame *frame)
 }
 
 static void
-bin_lost(
-    struct watcher *watcher, const struct port *port, const struct frame *frame)
+bin_lost(struct watcher *watcher, const struct port *port, enum direction dir,
+    const struct frame *frame)
 {
 	const struct bin_port *b = (const struct bin_port *)watcher;
 
 	(void)port;
-	put_into_bin(b, DIR_OUT, frame);
+	put_into_bin(b, dir, frame);
 }
 
 /* ---- points come and go ---- */
@@ -586,6 +586,7 @@ capture_stats(const struct capture *c)
 		.frames = c->frames,
 		.bytes = c->bytes,
 		.lost = c->lost,
+		.points = c->npoints,
 		.error = capture_writer_error(c->writer),
 	};
 }

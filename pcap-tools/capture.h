@@ -35,12 +35,13 @@ struct capture;
 struct capture_stats {
 	uint64_t frames, bytes; /* taken; of them, whole frames' bytes */
 	uint64_t lost;          /* found no room in the ring */
+	uint32_t points;        /* that it ever had, the bin among them */
 	int error;              /* the writer's -Exxx, or 0 */
 };
 
 struct capture_options {
 	uint32_t snaplen_bytes; /* how much of a frame is kept, 0: all */
-	size_t ring_bytes; /* 0: CAPTURE_RING_BYTES (ring.h) */
+	size_t ring_bytes;      /* 0: CAPTURE_RING_BYTES (ring.h) */
 	/* A ring of files (file_ring.h): the next one begins with the frame
 	 * that would be beyond so many bytes (before compression, and about),
 	 * or so long after the first one in the file; 0: never.  files is how
@@ -70,9 +71,10 @@ int capture_add(struct capture *capture, struct port *port, const char *filter,
  *     sent + duplicated = arrived + dropped
  *
  * What a node had taken and loses later is told at the port that was to send
- * it; only fragments that a router lets go, since others did not come, are not
- * seen here (they are counted).  The first port makes the interface, with its
- * filter.  0, or -Exxx.
+ * it; fragments that a router lets go, since others did not come, at the one
+ * that they came by.  What a node still holds when the capture ends is in its
+ * books (router_held()).  The first port makes the interface, with its filter.
+ * 0, or -Exxx.
  */
 #define CAPTURE_BIN "bin"
 

@@ -242,7 +242,7 @@ write_note(struct ladder_step *step, const struct crossing *c)
 	else if (v->entry != 0)
 		snprintf(step->note, sizeof(step->note), "%s, entry %u",
 		    v->name, v->entry);
-	else if (v->ports > 1)
+	else if (v->ports > 1 && !reason_is_of_cable(reason))
 		snprintf(step->note, sizeof(step->note), "%s, %u ports",
 		    v->name, v->ports);
 	else

@@ -84,7 +84,12 @@ add_sentence(struct text *t, const char *sentence, uint32_t entry)
 static void
 add_ways(struct text *t, const struct verdict_facts *v)
 {
-	if (v->nout > 1)
+	if (v->nout > 1 && reason_is_of_cable(v->reason))
+		add(t, "%s",
+		    v->reason == REASON_CABLE_DUPLICATED
+			? ""
+			: ", and it was sent twice");
+	else if (v->nout > 1)
 		add(t, " -> %u ports", v->nout);
 	else if (v->out != NULL && v->reason == REASON_FORWARDED)
 		add(t, " (%s)", v->out); /* "to the port where ..." */
@@ -143,15 +148,29 @@ frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
 
 /* ---- for programs ---- */
 
+/* A name as one word: that of a cable has blanks. */
+static void
+add_name(struct text *t, const char *whose, const char *key, const char *name)
+{
+	char *at;
+
+	add(t, " %s%s=", whose, key);
+	at = t->at;
+	add(t, "%s", name);
+	for (; at < t->at; at++)
+		if (*at == ' ')
+			*at = '_';
+}
+
 static void
 add_facts(struct text *t, const char *whose, const struct verdict_facts *v)
 {
 	if (v->node == NULL)
 		return;
-	add(t, " %snode=%s %sverdict=%s", whose, v->node, whose,
-	    reason_name(v->reason));
+	add_name(t, whose, "node", v->node);
+	add(t, " %sverdict=%s", whose, reason_name(v->reason));
 	if (v->out != NULL)
-		add(t, " %sout=%s", whose, v->out);
+		add_name(t, whose, "out", v->out);
 	if (v->nout != 0)
 		add(t, " %sports=%u", whose, v->nout);
 	if (v->entry != 0)

@@ -48,7 +48,7 @@ char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
  * node, verdict (a name of reason.def), and where they are known out, the first
  * port that it left by, ports, how many, and entry.  The cause, where the text
  * has one, comes first, with "cause." before each key.
- * In the bin, port says where it was.
+ * In the bin, port says where it was.  A blank in a name is written as '_'.
  */
 char *frame_verdict_facts(char *out, size_t out_bytes, enum direction dir,
     const struct verdict_facts *cause, const struct verdict_facts *verdict);

@@ -28,7 +28,7 @@ TAILQ_HEAD(fragments_list, fragments);
 
 struct fragment_table {
 	struct hold *hold;
-	void (*lost)(void *arg, const struct held *held);
+	fragment_lost *lost;
 	void *arg;
 	uint64_t key;
 	struct fragments *free;
@@ -82,8 +82,7 @@ fragment_set(
 }
 
 struct fragment_table *
-fragment_table_new(
-    uint64_t seed, void (*lost)(void *arg, const struct held *held), void *arg)
+fragment_table_new(uint64_t seed, fragment_lost *lost, void *arg)
 {
 	struct fragment_table *table = calloc(1, sizeof(*table));
 
@@ -184,7 +183,7 @@ fragment_end(struct fragment_table *table, struct fragments *f)
 	struct held *held;
 
 	while ((held = fragment_pop(f)) != NULL) {
-		table->lost(table->arg, held);
+		table->lost(table->arg, f->in, held);
 		hold_drop(table->hold, held);
 	}
 	while (*at != f)
@@ -264,7 +263,7 @@ fragment_refuse(
 	struct held *held;
 
 	while ((held = fragment_pop(f)) != NULL) {
-		table->lost(table->arg, held);
+		table->lost(table->arg, f->in, held);
 		hold_drop(table->hold, held);
 	}
 	f->fate.reason = reason;
@@ -281,6 +280,12 @@ fragment_pop(struct fragments *f)
 	TAILQ_REMOVE(&f->queue, held, link);
 	f->nblocks = (uint16_t)(f->nblocks - held->nblocks);
 	return held;
+}
+
+unsigned int
+fragment_held(const struct fragment_table *table)
+{
+	return hold_frames(table->hold);
 }
 
 void

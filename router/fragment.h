@@ -64,10 +64,13 @@ struct fragments {
 
 struct fragment_table;
 
-/* lost() is told of each kept fragment that will never be sent.  NULL: no
- * memory. */
+/* Is told of each kept fragment, come in by in, that will never be sent. */
+typedef void fragment_lost(
+    void *arg, const struct iface *in, struct held *held);
+
+/* NULL: no memory. */
 struct fragment_table *fragment_table_new(
-    uint64_t seed, void (*lost)(void *arg, const struct held *held), void *arg);
+    uint64_t seed, fragment_lost *lost, void *arg);
 void fragment_table_free(struct fragment_table *table); /* NULL is fine */
 
 /* The packet that a fragment belongs to, made if need be, and told about it.
@@ -95,6 +98,9 @@ void fragment_drop(struct fragment_table *table, struct held *held);
 
 /* Forgets a packet; what is kept of it is lost. */
 void fragment_end(struct fragment_table *table, struct fragments *fragments);
+
+/* How many fragments are kept now. */
+unsigned int fragment_held(const struct fragment_table *table);
 
 /* Forgets what is too old. */
 void fragment_expire(struct fragment_table *table, uint64_t now_ns);

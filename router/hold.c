@@ -25,6 +25,7 @@ static_assert(
 struct hold {
 	struct more *free;
 	unsigned int nfree, fresh, max; /* blocks below fresh were used once */
+	unsigned int frames;
 	uint8_t *blocks;
 };
 
@@ -51,6 +52,12 @@ hold_free(struct hold *hold)
 		return;
 	free(hold->blocks);
 	free(hold);
+}
+
+unsigned int
+hold_frames(const struct hold *hold)
+{
+	return hold->frames;
 }
 
 unsigned int
@@ -87,6 +94,7 @@ hold_keep(
 
 	if (n > hold->nfree || n > HOLD_MAX_BLOCKS)
 		return NULL;
+	hold->frames++;
 	held = take_block(hold);
 	*held = (struct held){ .verdict = *verdict,
 		.len = frame->len,
@@ -128,6 +136,7 @@ hold_drop(struct hold *hold, struct held *held)
 {
 	struct more *more = held->more;
 
+	hold->frames--;
 	while (more != NULL) {
 		struct more *next = more->next;
 

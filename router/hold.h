@@ -45,6 +45,9 @@ struct held *hold_keep(struct hold *hold, const struct frame *frame,
     const struct verdict *verdict);
 void hold_drop(struct hold *hold, struct held *held);
 
+/* How many frames it keeps now. */
+unsigned int hold_frames(const struct hold *hold);
+
 /* How many blocks a frame of len bytes takes. */
 unsigned int hold_blocks(size_t len);
 

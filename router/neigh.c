@@ -73,6 +73,12 @@ static const struct {
 };
 static_assert(NITEMS(neigh_fsm) == NEIGH_NSTATES, "a state has no row");
 
+unsigned int
+neigh_held(const struct neigh_table *table)
+{
+	return hold_frames(table->hold);
+}
+
 const char *
 neigh_state_name(enum neigh_state state)
 {

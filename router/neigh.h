@@ -76,6 +76,9 @@ void neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
 /* Forgets all on iface, whose link went down; what is kept is lost. */
 void neigh_forget(struct neigh_table *table, const struct iface *iface);
 
+/* How many frames wait for an answer now. */
+unsigned int neigh_held(const struct neigh_table *table);
+
 const char *neigh_state_name(enum neigh_state state);
 
 void neigh_each(const struct neigh_table *table,

@@ -448,7 +448,7 @@ lose_kept(void *arg, struct iface *iface, struct held *held, enum reason reason)
 		view.frame.verdict = (struct verdict){ .node = &router->node,
 			.reason = (uint16_t)reason,
 			.journey = held->verdict.journey };
-		port_tell_lost(&iface->port, &view.frame);
+		port_tell_lost(&iface->port, DIR_OUT, &view.frame);
 	}
 	if (reason == DROP_ARP_FAILED)
 		host_unreachable(router, iface, held);

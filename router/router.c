@@ -19,12 +19,19 @@
 
 /* A frame kept for its other fragments is lost. */
 static void
-fragment_lost(void *arg, const struct held *held)
+lose_fragment(void *arg, const struct iface *in, struct held *held)
 {
 	struct router *router = arg;
+	struct held_view view;
 
-	(void)held;
 	router->node.count[DROP_FRAGMENT]++;
+	if (in->port.watchers == NULL)
+		return;
+	hold_view(&view, held);
+	view.frame.verdict = (struct verdict){ .node = &router->node,
+		.reason = DROP_FRAGMENT,
+		.journey = held->verdict.journey };
+	port_tell_lost(&in->port, DIR_IN, &view.frame);
 }
 
 struct router *
@@ -48,7 +55,7 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	router->neighbours = neigh_new(loop, NEIGH_MAX,
 	    nat_random(&router->seed), &output_neigh_calls, router);
 	router->fragments = fragment_table_new(
-	    nat_random(&router->seed), fragment_lost, router);
+	    nat_random(&router->seed), lose_fragment, router);
 	router->whole = malloc(FRAME_MAX_BYTES);
 	if (router->outbox == NULL || router->neighbours == NULL ||
 	    router->fragments == NULL || router->whole == NULL)
@@ -88,6 +95,15 @@ struct node *
 router_node(struct router *router)
 {
 	return &router->node;
+}
+
+struct router_held
+router_held(const struct router *router)
+{
+	return (struct router_held){
+		.neighbours = neigh_held(router->neighbours),
+		.fragments = fragment_held(router->fragments),
+	};
 }
 
 /* ---- ports ---- */

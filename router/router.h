@@ -29,6 +29,13 @@ struct router *router_new(
 void router_free(struct router *router); /* cuts its cables; NULL is fine */
 struct node *router_node(struct router *router);
 
+/* Frames that it has taken, and neither sent nor dropped yet. */
+struct router_held {
+	unsigned int neighbours; /* until the next hop is resolved */
+	unsigned int fragments;  /* until the others have come */
+};
+struct router_held router_held(const struct router *router);
+
 struct router_port_options {
 	struct mac mac;
 	struct ip4_net address;

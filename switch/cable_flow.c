@@ -74,7 +74,7 @@ tell_lost(struct cable_way *way, const struct held *held, enum reason reason)
 
 	frame.verdict.node = &way->node;
 	frame.verdict.reason = (uint16_t)reason;
-	port_tell_lost(way->from, &frame);
+	port_tell_lost(way->from, DIR_OUT, &frame);
 }
 
 /* Drops a frame whose sender was told that it is on its way. */
@@ -440,10 +440,18 @@ hold_again(struct cable_way *way, const struct frame *frame,
 		return;
 	way->node.count[refused]++;
 	way->stats.dropped++;
+	if (way->from->watchers != NULL) {
+		struct frame lost = *frame;
+
+		lost.verdict = (struct verdict){ .node = &way->node,
+			.reason = (uint16_t)refused,
+			.journey = frame->verdict.journey };
+		port_tell_lost(way->from, DIR_OUT, &lost);
+	}
 }
 
-static enum reason
-enter(struct cable_way *way, const struct frame *frame, uint64_t now_ns)
+static void
+enter(struct cable_way *way, struct frame *frame, uint64_t now_ns)
 {
 	struct fate fate =
 	    chance_next(&way->chance, &way->settings, way->table);
@@ -454,13 +462,15 @@ enter(struct cable_way *way, const struct frame *frame, uint64_t now_ns)
 		verdict = hold(way, frame, &fate, verdict_of(&fate), now_ns);
 	if (verdict != DROP_NONE) {
 		way->stats.dropped++;
-		return verdict;
+		node_judge(&way->node, frame, verdict);
+		return;
 	}
 	way->stats.corrupted += fate.corrupt;
 	way->stats.reordered += fate.late;
 	if (fate.duplicate)
 		hold_again(way, frame, &fate, now_ns);
-	return verdict_of(&fate);
+	node_judge(&way->node, frame, verdict_of(&fate));
+	frame->verdict.nout = fate.duplicate ? 2 : 0;
 }
 
 void
@@ -473,8 +483,7 @@ cable_enter(struct cable_way *way, struct burst *burst)
 	now_ns = loop_now_ns(way->loop);
 	advance(way, now_ns);
 	for (unsigned int i = 0; i < burst->n; i++)
-		node_judge(&way->node, &burst->frame[i],
-		    enter(way, &burst->frame[i], now_ns));
+		enter(way, &burst->frame[i], now_ns);
 	look_again(way, now_ns);
 }
 

@@ -194,11 +194,12 @@ port_unwatch(struct port *port, struct watcher *watcher)
 }
 
 void
-port_tell_lost(const struct port *port, const struct frame *frame)
+port_tell_lost(
+    const struct port *port, enum direction dir, const struct frame *frame)
 {
 	for (struct watcher *w = port->watchers; w != NULL; w = w->next)
 		if (w->lost != NULL)
-			w->lost(w, port, frame);
+			w->lost(w, port, dir, frame);
 }
 
 /* ---- the way of a burst ---- */

@@ -132,7 +132,7 @@ struct watcher {
 	    struct watcher *watcher, uint32_t token, const struct frame *frame);
 	/* What port_tell_lost() tells.  May be NULL. */
 	void (*lost)(struct watcher *watcher, const struct port *port,
-	    const struct frame *frame);
+	    enum direction dir, const struct frame *frame);
 	struct watcher *next;
 };
 
@@ -231,9 +231,11 @@ void port_refuse(struct port *port, struct burst *burst, enum reason reason);
  * and start anew after 2^32. */
 uint32_t port_journeys(void);
 
-/* Tells watchers of port that a frame which it sent, or was to send, ended later
- * than its sender could know; frame has its verdict, which is counted already. */
-void port_tell_lost(const struct port *port, const struct frame *frame);
+/* Tells watchers of port that a frame ended later than its verdict said: one that
+ * it sent or was to send (DIR_OUT), or one that came in by it (DIR_IN) and had
+ * not been given a way yet.  frame has its verdict, which is counted already. */
+void port_tell_lost(
+    const struct port *port, enum direction dir, const struct frame *frame);
 
 /* Attaches and detaches a capture point. */
 void port_watch(struct port *port, struct watcher *watcher);

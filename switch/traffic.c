@@ -661,5 +661,8 @@ traffic_port(struct traffic *t)
 struct traffic_stats
 traffic_stats(const struct traffic *t)
 {
-	return t->stats;
+	struct traffic_stats stats = t->stats;
+
+	stats.held = t->holds;
+	return stats;
 }

@@ -34,6 +34,7 @@ struct traffic_options {
 struct traffic_stats {
 	uint64_t sent, received; /* frames of its own stream; answers to it */
 	uint64_t answered;       /* ARP and echo requests of others */
+	unsigned int held;       /* of its own, waiting for the next hop */
 	uint64_t rtt_min_ns, rtt_max_ns, rtt_sum_ns; /* TRAFFIC_PING */
 };
 

@@ -30,8 +30,10 @@ hosts:
           start: 1s}}
 captures:
   - {at: [all, bin], file: bin.pcapng}
+  - {at: [all, lan, wan, bin], file: nodes.pcapng}
 show: [drops, cables, ports]
 EOF
+books=$PWD/tests/labs/books.py
 cd "$tmp" || exit 1
 "$LANYARD" run bin.yaml --virtual-time --for 10s >log 2>&1
 is $? "100,000 frames are offered"
@@ -76,3 +78,85 @@ EOF
 is $? "each drop is in the bin once, with its reason; the cable's books agree"
 grep -q '^bin|.*gw.outside: gw: dropped (nat-unsolicited)' frames
 is $? "and says at which port it was"
+
+# Datagram by datagram, by the words for programs: the same sums.
+"$books" nodes.pcapng >sums 2>&1
+is $? "each datagram and each copy of it is delivered once or in the bin once"
+note <sums
+python3 - <<'EOF'
+import re
+words = open('sums').read().split()
+books = dict(zip(words[:12:2], map(int, words[1:12:2])))
+rows = re.search(r'drops:.*?\n(.*?)\n\n', open('log').read(), re.S).group(1)
+# What a host could not send: its next hop was not known yet.
+unsent = sum(int(re.search(r'arp-\S+ +(\d+)', r).group(1))
+             for r in rows.split('\n') if re.match(r' +[abc] +arp-', r))
+assert books['offered'] + unsent == 100000, (books, unsent)
+assert books['held'] == 0 and books['offered'] + books['twice'] + \
+    books['flooded'] == books['delivered'] + books['binned'], books
+EOF
+is $? "of 100,000 datagrams each is accounted for"
+
+# What is on its way at the end is in the books as held; a fragment whose others
+# do not come is in the bin when its time is over.
+cat >held.yaml <<'EOF'
+#   a, slow, cut ---- lan ---- gw ---- wan ---- b
+lab: held
+switches: {lan: , wan: }
+routers:
+  gw:
+    ports:
+      inside: {switch: lan, address: 10.0.0.1/24}
+      outside: {switch: wan, address: 203.0.113.1/24}
+    nat: {outside: outside}
+hosts:
+  a: {switch: lan, address: 10.0.0.2/24, gateway: 10.0.0.1,
+      send: {to: 203.0.113.99, protocol: udp, port: 9, every: 1ms, count: 2,
+          start: 9s}}
+  slow: {switch: lan, address: 10.0.0.3/24, gateway: 10.0.0.1, delay: 1s,
+      send: {to: 203.0.113.2, protocol: udp, port: 9, every: 1s, count: 12,
+          start: 1500ms}}
+  b: {switch: wan, address: 203.0.113.2/24}
+plugs:
+  cut: {switch: lan, locator: "pcap:fragment.pcap"}
+captures:
+  - {at: [all, lan, wan, bin], file: held.pcapng}
+show: [drops, cables, ports]
+EOF
+fragment() { # the second one of a datagram, to that address
+	python3 - "$1" <<'EOF'
+import struct, sys
+def checksum(b):
+    s = sum(struct.unpack(f'>{len(b) // 2}H', b))
+    return ~((s & 0xffff) + (s >> 16)) & 0xffff
+ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 84, 7, 0x2008, 64, 17, 0,
+                 bytes([10, 0, 0, 9]), bytes([203, 0, 113, 2]))
+ip = ip[:10] + struct.pack('>H', checksum(ip)) + ip[12:]
+frame = bytes.fromhex(sys.argv[1].replace(':', '')) + \
+    bytes.fromhex('0200000000090800') + ip + bytes(64)
+with open('fragment.pcap', 'wb') as f:
+    f.write(struct.pack('<IHHIIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+    f.write(struct.pack('<IIII', 1, 0, len(frame), len(frame)) + frame)
+EOF
+}
+fragment ff:ff:ff:ff:ff:ff
+gw=$("$LANYARD" run held.yaml --virtual-time --for 1s 2>/dev/null |
+    sed -n 's/^ *gw.inside .*10.0.0.1.24, \([0-9a-f:]*\).*/\1/p')
+fragment "$gw"
+"$LANYARD" run held.yaml --virtual-time --for 10500ms >log 2>&1 &&
+    grep -q '^ *gw  *arp-queued  *2 ' log &&
+    grep -q '^ *gw  *fragment-held  *1 ' log &&
+    grep -q '^ *cable slow.eth0 out  *cable-held  *1 ' log &&
+    grep -A4 '^frames that are still on their way' log | grep -q fragment-held
+is $? "frames that are held at the end are told, and for what they wait"
+"$books" held.pcapng >sums 2>&1 &&
+    grep -q '^offered [0-9]* twice 0 flooded .* held 4$' sums
+is $? "delivered, in the bin, and held make what was offered"
+note <sums
+"$LANYARD" run held.yaml --virtual-time --for 60s >log 2>&1
+"$books" held.pcapng >sums 2>&1 &&
+    grep -q ' held 0$' sums &&
+    tshark -r held.pcapng -T fields -e frame.interface_name -e frame.comment \
+	2>/dev/null | grep -q '^bin.*gw.inside: gw: dropped (fragment)'
+is $? "a fragment whose others did not come is in the bin in the end"
+note <sums

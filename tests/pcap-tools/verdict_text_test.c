@@ -170,6 +170,23 @@ facts_are_the_verdicts(void **state)
 	assert_null(verdict_facts(NULL).node);
 }
 
+static void
+words_for_programs_have_no_blanks_within(void **state)
+{
+	const struct verdict_facts cause = { "gw", "gw.inside", REASON_NAT_IN,
+		1, 8 };
+	const struct verdict_facts held = { "cable bob.eth0 in", NULL,
+		REASON_CABLE_HELD, 0, 0 };
+	char out[VERDICT_TEXT_BYTES];
+
+	(void)state;
+	assert_string_equal(
+	    frame_verdict_facts(out, sizeof(out), DIR_OUT, &cause, &held),
+	    " cause.node=gw cause.verdict=nat-in cause.out=gw.inside "
+	    "cause.ports=1 cause.entry=8 node=cable_bob.eth0_in "
+	    "verdict=cable-held");
+}
+
 int
 main(void)
 {
@@ -179,6 +196,7 @@ main(void)
 		cmocka_unit_test(every_text_fits),
 		cmocka_unit_test(short_memory_gets_the_beginning),
 		cmocka_unit_test(facts_are_the_verdicts),
+		cmocka_unit_test(words_for_programs_have_no_blanks_within),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
