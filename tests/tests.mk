@@ -24,6 +24,7 @@ test:
 # ---- a guest of theirs ----
 
 include tests/vmm/multiboot/multiboot.mk
+include tests/bench/bridge/bridge.mk
 include tests/bench/cable/cable.mk
 include tests/bench/capture/capture.mk
 include tests/bench/emulate/emulate.mk
@@ -34,13 +35,14 @@ include tests/labs/hostile/hostile.mk
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
 bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
-    $(BENCH_CAPTURE)
+    $(BENCH_CAPTURE) $(BENCH_BRIDGE)
 	@tests/deps.sh bench
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
 	@echo "== disks beside QEMU"; BUILD=$(BUILD) tests/bench/disk.py
 	@$(MAKE) -s guest
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
+	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"

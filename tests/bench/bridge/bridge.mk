@@ -1,0 +1,8 @@
+# What the bench of bridges sends with.
+
+BENCH_BRIDGE := $(BUILD)/tests/bench/bridge/flood
+
+$(BENCH_BRIDGE): tests/bench/bridge/flood.c
+	@mkdir -p $(@D)
+	$(call say,  CC   ,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $<
