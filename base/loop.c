@@ -9,6 +9,10 @@
  * calls.  A deferred call that wants another round makes that one not sleep.
  * Virtual rounds are the same without the descriptors.
  *
+ * To look at the descriptors takes two or three system calls, as long as the
+ * switch needs for twenty frames.  So while calls follow each other that were
+ * asked for by loop_defer_again(), they are looked at every LOOP_AGAIN_NS only.
+ *
  * A timer set for the past is set for now: otherwise one that keeps setting
  * itself to an early instant would stay before all others, for ever.
  *
@@ -42,6 +46,8 @@ struct loop {
 	uint64_t start_mono_ns; /* CLOCK_MONOTONIC at time 0 */
 	uint64_t start_wall_ns; /* time 0 since 1970 */
 	uint64_t alarm_ns;      /* what alarm is set to, 0: unset */
+	uint64_t looked_ns;     /* when descriptors were looked at */
+	bool must_look;         /* they are to be in this round */
 	uint64_t order;
 	unsigned int nwatches; /* without the loop's own */
 	struct loop_timer **heap;
@@ -188,7 +194,7 @@ loop_defer_init(struct loop_defer *defer, struct loop *loop,
 }
 
 void
-loop_defer_ask(struct loop_defer *defer)
+loop_defer_again(struct loop_defer *defer)
 {
 	struct loop *loop = defer->loop;
 
@@ -198,6 +204,13 @@ loop_defer_ask(struct loop_defer *defer)
 	defer->prev = loop->deferred_end;
 	*loop->deferred_end = defer;
 	loop->deferred_end = &defer->next;
+}
+
+void
+loop_defer_ask(struct loop_defer *defer)
+{
+	defer->loop->must_look = true;
+	loop_defer_again(defer);
 }
 
 void
@@ -222,7 +235,7 @@ run_deferred(struct loop *loop)
 
 	if (loop->deferred == NULL)
 		return;
-	loop_defer_ask(mark);
+	loop_defer_again(mark);
 	while (loop->deferred != mark) {
 		struct loop_defer *defer = loop->deferred;
 
@@ -519,23 +532,39 @@ set_alarm(struct loop *loop)
 	loop->alarm_ns = at_ns;
 }
 
+/* Serves the descriptors that are ready; waits for one, or the earliest timer,
+ * unless deferred calls are to run.  0 or -EIO. */
+static int
+look(struct loop *loop)
+{
+	int flags = EVLOOP_ONCE;
+
+	set_alarm(loop);
+	if (loop->deferred != NULL)
+		flags |= EVLOOP_NONBLOCK;
+	loop->fresh = false;
+	if (event_base_loop(loop->base, flags) < 0)
+		return -EIO;
+	if (!loop->fresh)
+		loop_update_now(loop);
+	loop->looked_ns = loop->now_ns;
+	loop->must_look = false;
+	return 0;
+}
+
 static int
 run_real(struct loop *loop)
 {
 	while (!loop->stop) {
-		int flags = EVLOOP_ONCE;
-
 		if (loop->deferred == NULL && loop->nheap == 0 &&
 		    loop->nwatches == 0)
 			return 0;
-		set_alarm(loop);
 		if (loop->deferred != NULL)
-			flags |= EVLOOP_NONBLOCK;
-		loop->fresh = false;
-		if (event_base_loop(loop->base, flags) < 0)
-			return -EIO;
-		if (!loop->fresh)
 			loop_update_now(loop);
+		if ((loop->deferred == NULL || loop->must_look ||
+			loop->now_ns - loop->looked_ns >= LOOP_AGAIN_NS) &&
+		    look(loop) < 0)
+			return -EIO;
 		run_timers(loop);
 		run_deferred(loop);
 	}

@@ -94,6 +94,10 @@ struct loop_defer {
 void loop_defer_init(struct loop_defer *defer, struct loop *loop,
     void (*call)(void *arg), void *arg);
 void loop_defer_ask(struct loop_defer *defer);
+/* The same for a call that follows itself while it has work: descriptors that
+ * become ready meanwhile may wait LOOP_AGAIN_NS for it. */
+#define LOOP_AGAIN_NS (20 * NS_PER_US)
+void loop_defer_again(struct loop_defer *defer);
 void loop_defer_cancel(struct loop_defer *defer);
 
 /*

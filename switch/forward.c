@@ -289,6 +289,24 @@ decide_first(struct switch_port *wire, struct burst *burst, unsigned int i,
 	return (uint16_t)to;
 }
 
+/* Same addresses, type, and tag: behind a type that is no tag's lie the first
+ * bytes of what is carried, which nobody here asks for. */
+static inline bool
+is_alike(const struct head *a, const struct head *b)
+{
+	uint64_t x[2], y[2];
+	uint16_t type;
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	if (x[0] != y[0] || (uint32_t)x[1] != (uint32_t)y[1])
+		return false;
+	type = get_be16(a->type);
+	if (type != get_be16(b->type))
+		return false;
+	return x[1] == y[1] || (type != ETH_VLAN && type != ETH_QINQ);
+}
+
 /* Frames between the same two stations come in rows, and what was decided for
  * the first holds for all: within a burst, nothing else changes the table.  But
  * storms are counted, sizes differ, and protocols see every frame that is
@@ -306,7 +324,7 @@ find_rows(const struct switch_port *wire, const struct burst *burst,
 
 	for (unsigned int i = 0; i < burst->n; i++) {
 		if (i > 0 && can && (whole >> (i - 1) & 3) == 3 &&
-		    memcmp(&head[i], &head[i - 1], sizeof(head[i])) == 0 &&
+		    is_alike(&head[i], &head[i - 1]) &&
 		    (groups || !mac_is_group(&head[i].dst))) {
 			rows |= UINT64_C(1) << i;
 			continue;

@@ -178,9 +178,9 @@ void port_init(struct port *port, const struct port_ops *ops, struct node *node,
 
 void node_init(struct node *node, const char *name);
 
-/* Writes a verdict into frame and counts it for node. */
+/* Writes a verdict of node into frame, for the caller to count. */
 static inline void
-node_judge(struct node *node, struct frame *frame, enum reason reason)
+frame_judge(struct frame *frame, const struct node *node, enum reason reason)
 {
 	/* Field by field: a whole struct goes by the stack, where wide loads
 	 * wait for narrow stores. */
@@ -189,6 +189,13 @@ node_judge(struct node *node, struct frame *frame, enum reason reason)
 	frame->verdict.reason = (uint16_t)reason;
 	frame->verdict.nout = 0;
 	frame->verdict.entry = 0;
+}
+
+/* The same, counted for node. */
+static inline void
+node_judge(struct node *node, struct frame *frame, enum reason reason)
+{
+	frame_judge(frame, node, reason);
 	node->count[reason]++;
 }
 

@@ -201,6 +201,8 @@ vhost_net_fetch(struct vring *vring, const struct vhost_rules *rules,
 	int offered = vring_poll_for(vring, BURST_MAX);
 	unsigned int n =
 	    offered > BURST_MAX ? BURST_MAX : (unsigned int)offered;
+	unsigned int good = 0, known = 0; /* kept out of memory in the loop */
+	uint8_t flags = 0;
 
 	burst_clear(burst);
 	gather->n = 0;
@@ -213,7 +215,8 @@ vhost_net_fetch(struct vring *vring, const struct vhost_rules *rules,
 	n = find_pieces(vring, gather, chain, n,
 	    (unsigned int)rules->header_bytes + ETH_HEADER_BYTES);
 	for (unsigned int i = 0; i < n; i++) {
-		struct frame *frame = &burst->frame[burst->n];
+		struct frame *frame = &burst->frame[good];
+		uint16_t id = gather->id[i];
 		struct chain *c = &chain[i];
 		enum reason reason;
 
@@ -224,17 +227,20 @@ vhost_net_fetch(struct vring *vring, const struct vhost_rules *rules,
 			reason = c->reason;
 		else
 			reason = view_pieces(frame, &gather->piece[c->first],
-			    c->n, c->bytes, rules, gather->head[burst->n]);
+			    c->n, c->bytes, rules, gather->head[good]);
 		if (reason == DROP_NONE) {
-			burst->n++;
-			burst->flags |= frame->flags;
+			good++;
+			flags |= frame->flags;
 		} else {
 			node->count[reason]++;
 		}
 		/* A head that is not in the table cannot be given back. */
-		if (gather->id[i] <= vring->mask)
-			gather->id[gather->n++] = gather->id[i];
+		if (id <= vring->mask)
+			gather->id[known++] = id;
 	}
+	burst->n = good;
+	burst->flags = flags;
+	gather->n = known;
 	vring_take(vring, n);
 	return (int)n;
 }
@@ -242,8 +248,7 @@ vhost_net_fetch(struct vring *vring, const struct vhost_rules *rules,
 void
 vhost_net_return(struct vring *vring, struct vhost_gather *gather)
 {
-	for (unsigned int i = 0; i < gather->n; i++)
-		vring_put(vring, gather->id[i], 0);
+	vring_put_read(vring, gather->id, gather->n);
 	gather->n = 0;
 	vring_publish(vring);
 }
@@ -419,31 +424,53 @@ write_plain_header(uint8_t *at, unsigned int header_bytes)
 		memcpy(at + 8, &nothing, 2);
 }
 
+/* Copies a frame of one piece.  It may come back to the guest that sent it, into
+ * the buffer that it lies in: so all of a short one is read before any of it is
+ * written, as memmove() does for long ones. */
+static inline void
+write_piece(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	uint64_t first[4], last[4];
+
+	if (len < sizeof(first) || len > 2 * sizeof(first)) {
+		memmove(to, from, len);
+		return;
+	}
+	memcpy(first, from, sizeof(first));
+	memcpy(last, from + len - sizeof(last), sizeof(last));
+	memcpy(to, first, sizeof(first));
+	memcpy(to + len - sizeof(last), last, sizeof(last));
+}
+
 void
 vhost_net_deliver(struct vring *vring, const struct vhost_rules *rules,
     struct vhost_scatter *scatter, struct burst *burst, struct node *node)
 {
 	const unsigned int skip = rules->header_bytes;
 	struct ahead ahead[BURST_MAX];
-	uint16_t from = vring->next;
 	unsigned int n = look_ahead(vring, ahead, burst->n);
+	uint16_t from = vring->next, k = 0;
+	unsigned int delivered = 0;
 
 	for (unsigned int i = 0; i < burst->n; i++) {
 		struct frame *frame = &burst->frame[i];
 		uint32_t need = skip + frame->len;
-		uint16_t k = (uint16_t)(vring->next - from);
 
 		if (k >= n || ahead[k].bytes < need || frame->ntail > 0 ||
 		    frame->flags != 0) {
 			node_judge(node, frame,
 			    vhost_net_put(vring, rules, scatter, frame));
+			k = (uint16_t)(vring->next - from);
 			continue;
 		}
 		write_plain_header(ahead[k].at, skip);
-		memmove(ahead[k].at + skip, frame->data, frame->len);
+		write_piece(ahead[k].at + skip, frame->data, frame->len);
 		vring_put(vring, ahead[k].head, need);
 		vring_take(vring, 1);
-		node_judge(node, frame, REASON_DELIVERED);
+		k++;
+		frame_judge(frame, node, REASON_DELIVERED);
+		delivered++;
 	}
+	node->count[REASON_DELIVERED] += delivered;
 	vring_publish(vring);
 }

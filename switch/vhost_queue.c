@@ -15,11 +15,12 @@
  * A guest that wants calls gets one at the first frames of a round, so that it
  * wakes while the rest are copied, and one at its end.
  *
+ * An empty ring is looked at for a while before its kicks are on again
+ * (patience.h).
+ *
  * A front end that gives no kick descriptor is polled, which keeps the loop
  * from sleeping; a turn then looks several times at a ring that is empty, since
- * a round of the loop costs as much as twenty frames.  Rejected: to go on
- * looking for a while before each sleep, which would take the processor from
- * the guests.
+ * a round of the loop costs more than a look.
  */
 #include "switch/vhost_port.h"
 
@@ -27,6 +28,8 @@
 #include <errno.h>
 #include <linux/virtio_net.h>
 #include <unistd.h>
+
+#include "switch/patience.h"
 
 #define FRAMES_PER_TURN 512 /* about 20 us */
 #define LOOKS_PER_TURN  32  /* at an empty ring that is polled */
@@ -116,7 +119,7 @@ static void
 touched(struct vhost_queue *q)
 {
 	q->vp->dirty |= 1u << q->index;
-	loop_defer_ask(&q->vp->flush);
+	loop_defer_again(&q->vp->flush);
 }
 
 /* ---- queues ---- */
@@ -186,6 +189,7 @@ vhost_queue_reset(struct vhost_queue *q)
 	close_fd(&q->err_fd);
 	vring_init(&q->vring, &q->vp->mem);
 	q->base = 0;
+	q->patience_ns = 0;
 	q->enable_said = false;
 }
 
@@ -227,6 +231,15 @@ send_burst(struct vhost_queue *q)
 	return n;
 }
 
+/* Is an empty ring to be looked at again, rather than slept over? */
+static bool
+lingers(struct vhost_queue *q)
+{
+	uint64_t idle_ns = loop_now_ns(q->vp->loop) - q->last_ns;
+
+	return q->polled || idle_ns < q->patience_ns;
+}
+
 /* A transmit queue's turn. */
 static void
 turn(void *arg)
@@ -245,12 +258,14 @@ turn(void *arg)
 		else if (n == 0)
 			looks++;
 	} while (n >= 0 && frames < FRAMES_PER_TURN &&
-	    looks < (q->polled ? LOOKS_PER_TURN : 1));
+	    looks < (lingers(q) ? LOOKS_PER_TURN : 1));
+	if (frames > 0)
+		q->last_ns = loop_now_ns(q->vp->loop);
 	if (n < 0) {
 		q->vp->port.node->count[DROP_RING_INDEX]++;
 		queue_broke(q);
-	} else if (n > 0 || q->polled || vring_kicks_on(&q->vring)) {
-		loop_defer_ask(&q->turn);
+	} else if (n > 0 || lingers(q) || vring_kicks_on(&q->vring)) {
+		loop_defer_again(&q->turn);
 	}
 	if (guest_mem_torn(&q->vp->mem))
 		loop_defer_ask(&q->vp->flush);
@@ -270,6 +285,8 @@ kicked(void *arg, unsigned int events)
 		return;
 	}
 	q->vp->stats.kicks++;
+	q->patience_ns = patience_after_kick(
+	    q->patience_ns, loop_now_ns(q->vp->loop) - q->last_ns);
 	turn(q);
 }
 

@@ -167,6 +167,18 @@ vring_put(struct vring *vring, uint16_t head, uint32_t bytes)
 	vring->done++;
 }
 
+/* Gives n of them back, with nothing written. */
+static inline void
+vring_put_read(struct vring *vring, const uint16_t *head, unsigned int n)
+{
+	struct vring_used_slot *ring = vring->used_ring;
+	uint16_t done = vring->done, mask = vring->mask;
+
+	for (unsigned int i = 0; i < n; i++, done++)
+		ring[done & mask] = (struct vring_used_slot){ head[i], 0 };
+	vring->done = done;
+}
+
 static inline void
 vring_publish(struct vring *vring)
 {

@@ -794,6 +794,69 @@ a_watch_is_level_triggered(void **state)
 }
 
 static void
+again_until_thrice(struct actor *a)
+{
+	if (++a->times < 3)
+		loop_defer_again(&a->defer);
+}
+
+static void
+ask_until_thrice(struct actor *a)
+{
+	if (++a->times < 3)
+		loop_defer_ask(&a->defer);
+}
+
+static void
+free_if_fourth(struct pipe *p)
+{
+	if (strlen(p->f->log) >= 4) {
+		loop_watch_free(p->watch);
+		p->watch = NULL;
+	}
+}
+
+/* The pipe is ready all the time; who was interrupted for longer than it may be
+ * left alone tries again. */
+static void
+a_call_that_goes_on_comes_before_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct actor d;
+	struct pipe p;
+	unsigned int tries = 0;
+
+	do {
+		f->nlog = 0;
+		f->log[0] = '\0';
+		actor_init(&d, f, 'd', again_until_thrice);
+		pipe_open(&p, f, 'p', LOOP_READ, free_if_fourth);
+		pipe_feed(&p);
+		loop_defer_again(&d.defer);
+		assert_int_equal(loop_run(f->loop), 0);
+		pipe_close(&p);
+	} while (strcmp(f->log, "pdddp") != 0 && strcmp(f->log, "dddp") != 0 &&
+	    ++tries < 1000);
+	assert_true(tries < 1000);
+}
+
+static void
+a_call_that_asks_again_lets_descriptors_pass(void **state)
+{
+	struct fixture *f = *state;
+	struct actor d;
+	struct pipe p;
+
+	actor_init(&d, f, 'd', ask_until_thrice);
+	pipe_open(&p, f, 'p', LOOP_READ, free_if_thrice);
+	pipe_feed(&p);
+	loop_defer_ask(&d.defer);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_string_equal(f->log, "pdpdd");
+	pipe_close(&p);
+}
+
+static void
 free_it(struct pipe *p)
 {
 	loop_watch_free(p->watch);
@@ -1190,6 +1253,8 @@ main(void)
 		ON_REAL(a_sleeping_watch_is_not_called),
 		ON_REAL(a_watch_freed_in_a_callback_of_its_round_is_not_called),
 		ON_REAL(a_watch_put_to_sleep_in_its_round_is_not_called),
+		ON_REAL(a_call_that_goes_on_comes_before_descriptors),
+		ON_REAL(a_call_that_asks_again_lets_descriptors_pass),
 		ON_REAL(time_stands_still_in_a_round),
 		ON_REAL(freeing_no_watch_is_fine),
 		ON_REAL(a_file_cannot_be_watched),
