@@ -126,8 +126,8 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_tests,$(f))))
 
 # What several tests share.
-$(BUILD)/tests/switch/port_vhost_test $(BUILD)/tests/switch/vhost_net_test \
-$(BUILD)/tests/bench/switch_bench: $(BUILD)/obj/tests/switch/vhost_frontend.c.o
+$(BUILD)/tests/switch/port_vhost_test $(BUILD)/tests/switch/vhost_net_test: \
+    $(BUILD)/obj/tests/switch/vhost_frontend.c.o
 $(BUILD)/tests/disk/crash_test $(BUILD)/tests/disk/image_crash_test \
 $(BUILD)/tests/disk/checkpoint_test: $(BUILD)/obj/tests/disk/recorder.c.o
 $(BUILD)/tests/disk/crash_test $(BUILD)/tests/disk/image_crash_test: $(BUILD)/obj/tests/disk/crash_rig.c.o

@@ -27,6 +27,7 @@ include tests/vmm/multiboot/multiboot.mk
 include tests/bench/bridge/bridge.mk
 include tests/bench/cable/cable.mk
 include tests/bench/capture/capture.mk
+include tests/bench/switch/switch.mk
 include tests/bench/emulate/emulate.mk
 include tests/labs/hostile/hostile.mk
 
@@ -35,7 +36,7 @@ include tests/labs/hostile/hostile.mk
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
 bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
-    $(BENCH_CAPTURE) $(BENCH_BRIDGE)
+    $(BENCH_CAPTURE) $(BENCH_BRIDGE) $(BENCH_SWITCH)
 	@tests/deps.sh bench
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
 	@echo "== disks beside QEMU"; BUILD=$(BUILD) tests/bench/disk.py
@@ -44,6 +45,7 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
+	@echo "== the switch"; BUILD=$(BUILD) tests/bench/switch/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
 # names the folders, or single .c files, that it needs, highest first ----
