@@ -52,6 +52,7 @@ UNDER_lab        := router bridge vmm pcap-tools switch disk net base
 NEEDS_base       := -levent_core
 NEEDS_switch     := -lmd -lm
 NEEDS_bridge     := -lnl-route-3 -lnl-genl-3 -lnl-3 -lcap-ng -lpcap -lz -lslirp
+NEEDS_router     := -levent_extra
 NEEDS_disk       := -lzstd -lz
 NEEDS_vmm        := -lseccomp -lext2fs -lcom_err -lZydis -llz4 -llzma -lzstd -lz
 NEEDS_pcap-tools := -lpcap -lzstd -lz -lm

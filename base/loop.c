@@ -477,6 +477,12 @@ loop_clock(const struct loop *loop)
 	return loop->clock;
 }
 
+struct event_base *
+loop_event_base(const struct loop *loop)
+{
+	return loop->base;
+}
+
 uint64_t
 loop_now_ns(const struct loop *loop)
 {

@@ -24,6 +24,7 @@
 
 enum loop_clock { LOOP_REAL, LOOP_VIRTUAL };
 
+struct event_base;
 struct loop;
 
 /* The caller's to free.  NULL: *err says why. */
@@ -31,6 +32,10 @@ struct loop *loop_new(enum loop_clock clock, struct err *err);
 void loop_free(struct loop *loop); /* NULL is fine; timers must be unset */
 
 enum loop_clock loop_clock(const struct loop *loop);
+
+/* For other parts of libevent, whose callbacks are then the loop's, too.  NULL:
+ * a virtual loop. */
+struct event_base *loop_event_base(const struct loop *loop);
 
 /* The time of the present wake-up; it stands still while callbacks run. */
 uint64_t loop_now_ns(const struct loop *loop);

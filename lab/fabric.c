@@ -362,6 +362,8 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
 		e = router_add_route(
 		    router, lr->routes[k].to, lr->routes[k].via, err);
+	if (e == 0)
+		e = serving_dns(&f->serving[i], f, lr, router, err);
 	return e < 0 ? e : set_nat(f, router, &lr->nat, err);
 }
 
@@ -468,6 +470,7 @@ alloc_tables(struct fabric *f, struct err *err)
 	f->trees = calloc(lab->nswitches + 1, sizeof(f->trees[0]));
 	f->controls = calloc(lab->nswitches + 1, sizeof(f->controls[0]));
 	f->routers = calloc(lab->nrouters + 1, sizeof(f->routers[0]));
+	f->serving = calloc(lab->nrouters + 1, sizeof(f->serving[0]));
 	f->hosts = calloc(lab->nhosts + 1, sizeof(f->hosts[0]));
 	f->outside = calloc(
 	    lab->nvms + lab->nplugs + lab->nbridges + 1, sizeof(f->outside[0]));
@@ -475,8 +478,9 @@ alloc_tables(struct fabric *f, struct err *err)
 	f->cables = calloc(f->max_cables + 1, sizeof(f->cables[0]));
 	f->cable = calloc(f->max_cables + 1, sizeof(f->cable[0]));
 	if (f->switches == NULL || f->trees == NULL || f->controls == NULL ||
-	    f->routers == NULL || f->hosts == NULL || f->outside == NULL ||
-	    f->ports == NULL || f->cables == NULL || f->cable == NULL)
+	    f->routers == NULL || f->serving == NULL || f->hosts == NULL ||
+	    f->outside == NULL || f->ports == NULL || f->cables == NULL ||
+	    f->cable == NULL)
 		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -567,6 +571,7 @@ fabric_free(struct fabric *f)
 	free(f->trees);
 	free(f->controls);
 	free(f->routers);
+	free(f->serving);
 	free(f->hosts);
 	free(f->outside);
 	free(f->ports);

@@ -23,6 +23,7 @@ struct fabric {
 	struct stp_switch **trees;    /* of the switches; NULL: none */
 	struct switch_control *controls;
 	struct router **routers;
+	struct serving *serving; /* of the routers */
 	struct traffic **hosts;
 	struct node *outside; /* of each VM, plug and bridge */
 	struct port **ports;  /* of each lab_port */

@@ -217,6 +217,13 @@ struct lab_route {
 	uint32_t via;
 };
 
+struct lab_dns {
+	struct lab_item item;
+	uint32_t upstream;
+	uint64_t port;
+	const char *domain;
+};
+
 struct lab_router {
 	struct lab_item item;
 	struct lab_port *ports;
@@ -224,6 +231,7 @@ struct lab_router {
 	struct lab_nat nat; /* nat.item.node NULL: no NAT */
 	struct lab_route *routes;
 	unsigned int nroutes;
+	struct lab_dns dns; /* item.node NULL: it answers none */
 	const char *leases; /* the file that keeps them; NULL: none */
 };
 

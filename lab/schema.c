@@ -462,6 +462,17 @@ const struct schema_key schema_keys[] = {
 	{ KEY("routers.*.leases", TEXT, lab_router, leases),
 	    .help = "A file, seen from where the lab file is, that keeps the "
 		    "leases of DHCP when the lab is run again." },
+	{ KEY("routers.*.dns", MAP, lab_router, dns),
+	    .help = "Answer DNS at the router's addresses: the names of the "
+		    "lab's nodes, and of who got an address by DHCP.  May be "
+		    "empty.  Clients of DHCP are told so." },
+	{ KEY("routers.*.dns.domain", NAME, lab_dns, domain), .preset = "lab",
+	    .help = "Names are answered with it at the end, and without." },
+	{ KEY("routers.*.dns.upstream", IP, lab_dns, upstream),
+	    .help = "A server in the host's network that is asked for all "
+		    "other names; without one, they do not exist." },
+	{ KEY("routers.*.dns.port", COUNT, lab_dns, port), .min = 1,
+	    .max = 65535, .preset = "53", .help = "That server's port." },
 	{ KEY("routers.*.nat", MAP, lab_router, nat),
 	    .help = "Network address and port translation.  An empty entry "
 		    "is refused, since outside must be said." },

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/loop.h"
 
@@ -114,6 +115,28 @@ serving_option(struct dhcp_extra *out, const struct lab_dhcp_option *option,
 
 /* ---- DHCP ---- */
 
+/* The name server that clients are told. */
+static uint32_t
+name_server(const struct lab_port *lp)
+{
+	/* The item is the first member of its router. */
+	const struct lab_router *router = (const struct lab_router *)lp->owner;
+
+	if (lp->dns != 0 || router->dns.item.node == NULL)
+		return lp->dns;
+	return lp->address.addr;
+}
+
+static const char *
+domain_of(const struct lab_port *lp)
+{
+	const struct lab_router *router = (const struct lab_router *)lp->owner;
+
+	if (lp->domain != NULL || router->dns.item.node == NULL)
+		return lp->domain;
+	return router->dns.domain != NULL ? router->dns.domain : "lab";
+}
+
 int
 serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err)
@@ -123,7 +146,7 @@ serving_dhcp(struct router *router, struct port *port,
 		.first = lp->dhcp.first,
 		.last = lp->dhcp.last,
 		.lease_s = (uint32_t)(lp->lease_ns / NS_PER_S),
-		.dns = lp->dns,
+		.dns = name_server(lp),
 		.probe_ns = lp->probe_ns,
 		.per_station = (uint32_t)lp->per_station,
 		.extra = extra,
@@ -133,9 +156,9 @@ serving_dhcp(struct router *router, struct port *port,
 
 	if (lp->dhcp.first == 0)
 		return 0;
-	if (lp->domain != NULL)
-		snprintf(
-		    options.domain, sizeof(options.domain), "%s", lp->domain);
+	if (domain_of(lp) != NULL)
+		snprintf(options.domain, sizeof(options.domain), "%s",
+		    domain_of(lp));
 	for (unsigned int i = 0; i < lp->noptions && i < DHCP_EXTRAS; i++)
 		if (serving_option(&extra[i], &lp->options[i], &why))
 			options.nextra++;
@@ -144,6 +167,98 @@ serving_dhcp(struct router *router, struct port *port,
 		e = router_add_reservation(router, port,
 		    &lp->reserve[i].of->mac, lp->reserve[i].address, err);
 	return e;
+}
+
+/* ---- DNS ---- */
+
+/* What the look-up of a name knows. */
+struct finding {
+	const struct lab *lab;
+	const char *name; /* without domain */
+	size_t len;
+	uint32_t *addr;
+	unsigned int n, max;
+	bool known; /* the name is one of the lab's */
+};
+
+static void
+found(struct finding *f, uint32_t addr)
+{
+	f->known = true;
+	for (unsigned int i = 0; i < f->n; i++)
+		if (f->addr[i] == addr)
+			return;
+	if (addr != 0 && f->n < f->max)
+		f->addr[f->n++] = addr;
+}
+
+static bool
+is_name(const struct finding *f, const char *name)
+{
+	return strlen(name) == f->len &&
+	    strncasecmp(name, f->name, f->len) == 0;
+}
+
+/* A lease of a host that calls itself so, or of a port of a node so called. */
+static void
+try_lease(void *arg, const struct lease_row *row)
+{
+	struct finding *f = arg;
+
+	if (strcmp(row->state, "leased") != 0)
+		return;
+	for (unsigned int i = 0; i < f->lab->nports; i++) {
+		const struct lab_port *port = f->lab->ports[i];
+
+		if (!mac_equal(&port->mac, &row->mac))
+			continue;
+		/* The lab's names are its own. */
+		if (is_name(f, port->owner->name))
+			found(f, row->ip);
+		return;
+	}
+	if (!f->known && is_name(f, row->hostname))
+		found(f, row->ip);
+}
+
+static int
+look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
+{
+	const struct serving *serving = arg;
+	const struct fabric *fabric = serving->fabric;
+	struct finding f = { .lab = fabric->lab,
+		.name = name,
+		.len = strcspn(name, "."),
+		.addr = addr,
+		.max = max };
+
+	if (name[f.len] == '.' &&
+	    strcasecmp(name + f.len + 1, serving->domain) != 0)
+		return -1;
+	for (unsigned int i = 0; i < f.lab->nports; i++)
+		if (is_name(&f, f.lab->ports[i]->owner->name))
+			found(&f, f.lab->ports[i]->address.addr);
+	for (unsigned int i = 0; i < f.lab->nrouters; i++)
+		router_each_lease(fabric->routers[i], try_lease, &f);
+	if (f.known)
+		return (int)f.n;
+	return name[f.len] == '.' ? -ENOENT : -1;
+}
+
+int
+serving_dns(struct serving *serving, const struct fabric *fabric,
+    const struct lab_router *lr, struct router *router, struct err *err)
+{
+	const struct router_dns_options options = { .lookup = look_up,
+		.arg = serving,
+		.upstream = lr->dns.upstream,
+		.upstream_port = (uint16_t)lr->dns.port };
+
+	serving->fabric = fabric;
+	serving->domain = lr->dns.domain != NULL ? lr->dns.domain : "lab";
+	return lr->dns.item.node == NULL
+	    ? 0
+	    : router_set_dns(router, &options, err);
 }
 
 /* ---- checks ---- */

@@ -4,7 +4,7 @@
 #ifndef LAB_SERVING_H
 #define LAB_SERVING_H
 
-#include "lab/model.h"
+#include "lab/fabric.h"
 #include "net/dhcp.h"
 #include "router/router.h"
 
@@ -16,6 +16,17 @@ bool serving_option(struct dhcp_extra *out,
 /* DHCP, if port has a range.  0 or -Exxx. */
 int serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err);
+
+/* Whose names a router answers. */
+struct serving {
+	const struct fabric *fabric;
+	const char *domain;
+};
+
+/* DNS, if the router has it.  serving and fabric must outlive the router.  0 or
+ * -Exxx. */
+int serving_dns(struct serving *serving, const struct fabric *fabric,
+    const struct lab_router *lr, struct router *router, struct err *err);
 
 /* What cannot be of that; adds to problems. */
 void serving_check(const struct lab_port *port, struct problems *problems);

@@ -103,6 +103,8 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 		return reason;
 	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
 		return dhcp_service_take(p->in->dhcp, p, &udp);
+	if (udp.dport == DNS_PORT && router->dns != NULL && !is_group)
+		return dns_service_take(router->dns, p, &udp);
 	if (!is_group)
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;

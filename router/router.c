@@ -79,6 +79,7 @@ router_free(struct router *router)
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_service_free(router->ifaces[i]->dhcp);
 	}
+	dns_service_free(router->dns);
 	loop_timer_unset(&router->nat_timer);
 	loop_timer_unset(&router->fragment_timer);
 	for (unsigned int i = 0; i < router->nifaces; i++)
@@ -299,6 +300,18 @@ router_add_reservation(struct router *router, struct port *port,
 		    port->name);
 	return dhcp_server_reserve(
 	    dhcp_service_server(iface->dhcp), mac, addr, err);
+}
+
+int
+router_set_dns(struct router *router, const struct router_dns_options *options,
+    struct err *err)
+{
+	if (router->dns != NULL)
+		return err_set(err, -EEXIST,
+		    "router \"%s\" answers DNS already; say it once",
+		    router->node.name);
+	router->dns = dns_service_new(router, options, err);
+	return router->dns != NULL ? 0 : -EINVAL;
 }
 
 int

@@ -75,6 +75,23 @@ int router_set_dhcp(struct router *router, struct port *port,
 int router_add_reservation(struct router *router, struct port *port,
     const struct mac *mac, uint32_t addr, struct err *err);
 
+/*
+ * Answers DNS at the addresses of all ports but a NAT's outside.  lookup gives
+ * the addresses of a name, as "alice" or "alice.lab", and returns how many;
+ * -ENOENT: it would be the lab's, but does not exist; -1: it is asked for
+ * upstream.
+ */
+struct router_dns_options {
+	int (*lookup)(
+	    void *arg, const char *name, uint32_t *addr, unsigned int max);
+	void *arg;
+	uint32_t upstream; /* 0: none, other names do not exist */
+	uint16_t upstream_port;
+};
+
+int router_set_dns(struct router *router,
+    const struct router_dns_options *options, struct err *err);
+
 /* RFC 4787 4.1 and 5: what a mapping and a filter depend on. */
 enum nat_behaviour {
 	NAT_ENDPOINT_INDEPENDENT,

@@ -6,6 +6,7 @@
  *    forward_nat.c   ... when it is translated
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
+ *    dns_service.c   ... DNS
  *    output.c     the last steps: fragments, the neighbour, the port
  */
 #ifndef ROUTER_ROUTER_STATE_H
@@ -15,6 +16,7 @@
 #include "net/eth.h"
 #include "router/dhcp_server.h"
 #include "router/dhcp_service.h"
+#include "router/dns_service.h"
 #include "router/fragment.h"
 #include "router/icmp_error.h"
 #include "router/nat.h"
@@ -50,6 +52,7 @@ struct router {
 	struct neigh_table *neighbours;
 	struct outbox *outbox;
 	struct icmp_limit errors;
+	struct dns_service *dns; /* NULL: none */
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
 	struct verdict own; /* why it sends those */
 

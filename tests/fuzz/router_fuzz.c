@@ -1,6 +1,6 @@
 /* libs: router switch net base */
 /*
- * A router with NAT, hairpin and DHCP between two links, fed frames that are
+ * A router with NAT, hairpin, DHCP and DNS between two links, fed frames that are
  * random, or nearly right: templates of each protocol with random fields and a
  * few random bytes, some in fragments, some with offloads.  Time goes on by
  * random steps; neighbours answer ARP or not.
@@ -15,6 +15,7 @@
 #include "net/arp.h"
 #include "net/checksum.h"
 #include "net/dhcp.h"
+#include "net/dns.h"
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ip4.h"
@@ -385,6 +386,54 @@ dhcp_in(void)
 		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
 }
 
+static int
+look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
+{
+	(void)arg;
+	assert(strlen(name) < DNS_NAME_BYTES && max > 0);
+	addr[0] = IP(10, 0, 0, 10);
+	return name[0] == 'a' ? 1 : -1;
+}
+
+/* A question as a client asks it, with a few bytes of it at random. */
+static void
+dns_in(void)
+{
+	uint8_t message[DNS_MAX_BYTES], out[700];
+	struct writer w = writer(message, sizeof(message));
+	struct dns question = { .id = byte(),
+		.flags = DNS_FLAG_RECURSE,
+		.type = (uint16_t)(byte() % 30),
+		.class = DNS_CLASS_IN };
+	struct udp udp = { .sport = 5353, .dport = 53, .data = message };
+	struct eth eth = { .dst = gw_mac[INSIDE],
+		.src = { { 2, 1, 0, 0, 0, 10 } },
+		.type = ETH_IPV4 };
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = IP(10, 0, 0, 10),
+		.dst = gw_ip[INSIDE] };
+	unsigned int n = byte() % 70u;
+	size_t len;
+
+	memset(question.name, byte() & 1 ? 'a' : 'b', n);
+	dns_write(&w, &question);
+	if (w.overrun)
+		return;
+	udp.data_bytes = (size_t)(w.at - message);
+	for (n = byte(); n >= 240 && n < 255; n++)
+		message[byte() % udp.data_bytes] = byte();
+	ip.total_bytes = (uint16_t)(28 + udp.data_bytes);
+	w = writer(out, sizeof(out));
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	udp_write(&w, &udp, ip.src, ip.dst);
+	len = (size_t)(w.at - out);
+	send_frame(INSIDE,
+	    (struct frame){
+		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
+}
+
 static void
 arp_in(int from)
 {
@@ -431,7 +480,9 @@ start(uint8_t options)
 		.hairpin = options & 0x40 };
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
 		.last = IP(10, 0, 0, 103),
-		.lease_s = 60 };
+		.lease_s = 60,
+		.probe_ns = options & 0x20 ? 50 * NS_PER_MS : 0 };
+	const struct router_dns_options dns = { .lookup = look_up };
 
 	memset(f.tally, 0, sizeof(f.tally));
 	f.last_len = 0;
@@ -459,6 +510,7 @@ start(uint8_t options)
 	router_add_route(
 	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
 	assert(router_set_nat(f.router, &nat, NULL) == 0);
+	assert(router_set_dns(f.router, &dns, NULL) == 0);
 }
 
 /* A kept frame may be lost later, and what the router sends itself may not
@@ -513,6 +565,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 3: wait_ms((uint64_t)byte() * 10); break;
 		case 4: wait_ms((uint64_t)byte() * 2000); break;
 		case 5: f.answer_arp = !f.answer_arp; break;
+		case 7: dns_in(); break;
 		case 6:
 			port_set_down(&f.link[from].port, true);
 			port_set_down(&f.link[from].port, false);

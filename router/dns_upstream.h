@@ -1,0 +1,30 @@
+/*
+ * dns_upstream.h - asks a DNS server of the host's network, by libevent's
+ * resolver: with random ports, ids and letters, and repeated when no answer
+ * comes.
+ */
+#ifndef ROUTER_DNS_UPSTREAM_H
+#define ROUTER_DNS_UPSTREAM_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "router/dns_cache.h"
+
+struct dns_upstream;
+struct dns_request;
+
+/* NULL: *err says why; a virtual loop has no network. */
+struct dns_upstream *dns_upstream_new(
+    struct loop *loop, uint32_t addr, uint16_t port, struct err *err);
+/* All requests must have ended or been cancelled.  NULL is fine. */
+void dns_upstream_free(struct dns_upstream *upstream);
+
+/* Calls done once, later, with NULL when there was no answer.  NULL: no memory,
+ * and done is not called. */
+struct dns_request *dns_upstream_ask(struct dns_upstream *upstream,
+    const char *name, void (*done)(void *arg, const struct dns_answer *answer),
+    void *arg);
+/* done is not called any more. */
+void dns_upstream_cancel(struct dns_request *request);
+
+#endif
