@@ -1,9 +1,11 @@
 #include "lab/command.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lab/client.h"
+#include "vmm/vm_command.h"
 #include "vmm/vm_control.h"
 
 static json_t *
@@ -21,6 +23,29 @@ ask(struct call *call, json_t *request)
 	return reply;
 }
 
+/* Of a VM that is off: this process makes it, as its own would, run by these
+ * words. */
+static int
+save_off(const json_t *words, const char *name)
+{
+	static char program[] = "vm", option[] = "--save";
+	size_t n = json_array_size(words);
+	char **argv = calloc(n + 3, sizeof(*argv));
+	int argc = 0, status;
+
+	if (argv == NULL)
+		return 1;
+	argv[argc++] = program;
+	for (size_t i = 2; i < n; i++) /* "lanyard", "vm" */
+		argv[argc++] = (char *)(uintptr_t)json_string_value(
+		    json_array_get(words, i));
+	argv[argc++] = option;
+	argv[argc++] = (char *)(uintptr_t)name;
+	status = vm_command(argc, argv);
+	free(argv);
+	return status;
+}
+
 /* The VM does it; the lab knows where that listens. */
 static int
 run_checkpoint(struct call *call)
@@ -28,24 +53,24 @@ run_checkpoint(struct call *call)
 	char *const *args = call->options.args;
 	json_t *reply =
 	    ask(call, json_pack("{s:s,s:s}", "call", "vm", "node", args[1]));
-	const char *path, *state;
+	const json_t *words;
+	const char *path;
 	int status = 0;
 
 	if (reply == NULL)
 		return 2;
 	path = json_string_value(json_object_get(reply, "control"));
-	state = json_string_value(json_object_get(reply, "state"));
-	if (path == NULL || state == NULL)
+	words = json_object_get(reply, "words");
+	if (words != NULL) {
+		status = save_off(words, args[2]);
+	} else if (path == NULL) {
 		err_set(&call->err, -EINVAL, "the lab's answer makes no sense");
-	else if (strcmp(state, "off") == 0 || strcmp(state, "died") == 0)
-		err_set(
-		    &call->err, -ESRCH, "VM \"%s\" is not running", args[1]);
-	if (call->err.text[0] != '\0')
 		status = 2;
-	else if (vm_control_ask_save(path, args[2],
-		     option_get(&call->options, "stop") != NULL,
-		     &call->err) < 0)
+	} else if (vm_control_ask_save(path, args[2],
+		       option_get(&call->options, "stop") != NULL,
+		       &call->err) < 0) {
 		status = 1;
+	}
 	json_decref(reply);
 	return status;
 }
@@ -76,9 +101,11 @@ const struct command command_checkpoint = {
 	.help =
 	    "Makes a checkpoint of a VM of a running lab: its memory, CPUs, "
 	    "devices and disks.\nThe VM goes on; \"lanyard restore\" takes it "
-	    "back there.  It is in the directory of\nits disks, or in "
+	    "back there.  That of a VM that is off\nhas its disks, from which "
+	    "it "
+	    "starts.  It is in the directory of its disks, or in\n"
 	    "LAB.checkpoints beside the lab file; \"lanyard disk tree\" lists "
-	    "what\nthere is.",
+	    "what there is.",
 	.options = checkpoint_options,
 	.min_args = 3,
 	.max_args = 3,

@@ -19,6 +19,7 @@
 #include "lab/request.h"
 #include "lab/rundir.h"
 #include "lab/tree_change.h"
+#include "lab/vm_args.h"
 #include "pcap-tools/capture.h"
 
 struct client {
@@ -453,23 +454,27 @@ find_own_vm(struct client *c, const char *name, struct err *err)
 	return NULL;
 }
 
-/* Where a VM listens: it makes its checkpoints itself. */
+/* Where a VM listens, which makes its checkpoints itself; or what it would be
+ * run by. */
 static void
 call_vm(struct client *c, const struct request *r)
 {
 	struct err err = { "" };
 	struct guest *g = find_own_vm(c, r->node, &err);
+	json_t *words = NULL;
 	char path[RUNDIR_BYTES];
 
-	if (g == NULL) {
+	if (g != NULL && g->state == VM_GONE)
+		words = vm_args_json(g->vm, g->all->lab, g->all->dir, &err);
+	if (g == NULL || (g->state == VM_GONE && words == NULL)) {
 		reply_error(c, &err);
 		return;
 	}
 	snprintf(
 	    path, sizeof(path), "%s/%s.ctl", g->all->dir, g->vm->item.name);
 	reply(c,
-	    json_pack("{s:b,s:s,s:s}", "ok", 1, "state", guest_state_name(g),
-		"control", path));
+	    json_pack("{s:b,s:s,s:s,s:o*}", "ok", 1, "state",
+		guest_state_name(g), "control", path, "words", words));
 }
 
 static void

@@ -306,6 +306,10 @@ answered(void *arg, unsigned int events)
 	disconnect(g);
 	if (n <= 0)
 		return;
+	if (byte == VM_CONTROL_ANEW[0]) {
+		free(g->restore);
+		g->restore = NULL;
+	}
 	tell_restored(g, true);
 	loop_timer_set(&g->retry, loop_now_ns(g->all->loop));
 }

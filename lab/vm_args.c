@@ -197,6 +197,27 @@ vm_args_make(struct vm_args *args, const struct lab_vm *vm,
 	return e;
 }
 
+json_t *
+vm_args_json(const struct lab_vm *vm, const struct lab *lab, const char *dir,
+    struct err *err)
+{
+	struct vm_args args;
+	json_t *words;
+
+	if (vm_args_make(&args, vm, lab, dir, err) < 0)
+		return NULL;
+	words = json_array();
+	for (unsigned int i = 0; i < args.line.n; i++)
+		json_array_append_new(words, json_string(args.line.word[i]));
+	if (json_array_size(words) != args.line.n) {
+		err_set(err, -ENOMEM, "out of memory");
+		json_decref(words);
+		words = NULL;
+	}
+	vm_args_free(&args);
+	return words;
+}
+
 void
 vm_args_restore(struct vm_args *args, const char *name)
 {

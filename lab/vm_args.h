@@ -8,6 +8,8 @@
 #ifndef LAB_VM_ARGS_H
 #define LAB_VM_ARGS_H
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "lab/arena.h"
 #include "lab/argv.h"
@@ -23,6 +25,9 @@ struct vm_args {
  * used, or a Linux guest that has not been made. */
 int vm_args_make(struct vm_args *args, const struct lab_vm *vm,
     const struct lab *lab, const char *dir, struct err *err);
+/* The same for other programs, as a list of words: the caller's.  NULL: *err. */
+json_t *vm_args_json(const struct lab_vm *vm, const struct lab *lab,
+    const char *dir, struct err *err);
 /* It is to begin at a checkpoint. */
 void vm_args_restore(struct vm_args *args, const char *name);
 void vm_args_free(struct vm_args *args);

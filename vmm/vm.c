@@ -67,6 +67,7 @@ struct vm {
 	struct err no_keeper;
 	struct kvm_counter counter; /* of this host's KVM; 0: nobody asks */
 	struct vm_checkpoint *from; /* to begin with; NULL: at the beginning */
+	bool anew; /* which was off: it begins at the beginning */
 	enum vm_end end;
 	struct err crash; /* under the machine's lock */
 	int result;       /* of a restart that failed */
@@ -475,6 +476,7 @@ open_control(struct vm *vm, struct err *err)
 {
 	const struct vm_control_config config = { .path = vm->config->control,
 		.loop = vm->loop,
+		.anew = vm->anew,
 		.save = save,
 		.arg = vm };
 
@@ -552,6 +554,11 @@ vm_open(struct vm *vm, const struct vm_config *config, struct err *err)
 		vm->from = vm_checkpoint_open(config, config->restore, err);
 		if (vm->from == NULL)
 			return -EINVAL;
+		vm->anew = vm_checkpoint_is_off(vm->from);
+		if (vm->anew) {
+			vm_checkpoint_close(vm->from);
+			vm->from = NULL;
+		}
 	}
 	vm->has_board = true;
 	r = board_init(
@@ -618,6 +625,10 @@ vm_run(const struct vm_config *config, enum vm_end *end, struct err *err)
 	int r;
 
 	*end = VM_STOPPED;
+	if (config->save != NULL) {
+		free(vm);
+		return vm_checkpoint_make_off(config, config->save, err);
+	}
 	if (vm == NULL)
 		return err_sys(err, -ENOMEM, NULL, "virtual machine");
 	vm->doorbell_fd = vm->memory.fd = -1;

@@ -66,6 +66,7 @@ struct vm_config {
 	    *control; /* socket to listen on for questions: vm_control.h */
 	const char *checkpoints; /* where those of a VM without disks are */
 	const char *restore;     /* begin where this one was made, or NULL */
+	const char *save; /* only make this one of it, as it is off; or NULL */
 	const char
 	    *console_log; /* file that COM1 is also written to, or NULL */
 	/* Confines the process from before the guest is loaded; NULL: not. */

@@ -85,12 +85,50 @@ vm_checkpoint_directory(
 	return made_for_it(config->checkpoints, err);
 }
 
+/* ---- a machine that is off ---- */
+
+int
+vm_checkpoint_make_off(
+    const struct vm_config *config, const char *name, struct err *err)
+{
+	char directory[PATH_MAX];
+	struct checkpoint_plan plan = {
+		.directory = directory, .vm = config->name, .name = name
+	};
+	const char *disks[VM_DISKS_MAX];
+	struct checkpoint_rest rest = { .disks = disks };
+	struct checkpoint *cp = NULL;
+	struct archive head;
+	int r =
+	    vm_checkpoint_directory(config, directory, sizeof(directory), err);
+
+	if (r < 0)
+		return r;
+	archive_save(&head);
+	vm_state_head(&head, config);
+	if (head.failed)
+		r = err_set(err, -ENOMEM, "%s", head.err.text);
+	else
+		cp = checkpoint_begin(&plan, &r, err);
+	for (unsigned int i = 0; i < config->ndisks; i++)
+		if (vm_checkpoint_keeps(&config->disk[i]))
+			disks[rest.n++] = config->disk[i].path;
+	rest.config = head.bytes;
+	rest.config_bytes = head.at;
+	if (r == 0)
+		r = checkpoint_commit(cp, &rest, err);
+	checkpoint_free(cp);
+	archive_free(&head);
+	return r;
+}
+
 /* ---- going back ---- */
 
 struct vm_checkpoint {
 	char directory[PATH_MAX], name[NAME_BYTES];
 	struct checkpoint_view *view;
 	struct archive a;
+	bool off;
 	struct disk_set *set;
 	struct disk *ram;
 };
@@ -110,16 +148,22 @@ static int
 read_head(
     struct vm_checkpoint *from, const struct vm_config *config, struct err *err)
 {
-	if (ram_path(from) == NULL || from->view->config == NULL)
+	if (from->view->config == NULL)
 		return err_set(err, -EINVAL,
-		    "%s%s: has no memory or no state, and is no machine",
-		    from->directory, from->name);
+		    "%s%s: has no state, and is no machine", from->directory,
+		    from->name);
 	archive_load(&from->a, from->view->config, from->view->config_bytes);
 	vm_state_head(&from->a, config);
-	if (!from->a.failed)
-		return 0;
-	return err_set(
-	    err, -EINVAL, "%.100s: %s", from->name, from->a.err.text);
+	if (from->a.failed)
+		return err_set(
+		    err, -EINVAL, "%.100s: %s", from->name, from->a.err.text);
+	from->off = from->a.at == from->a.whole;
+	if (from->off != (ram_path(from) == NULL))
+		return err_set(err, -EINVAL, "%s%s: has %s; use another one",
+		    from->directory, from->name,
+		    from->off ? "memory, but no state that it had"
+			      : "a state, but no memory");
+	return 0;
 }
 
 static int
@@ -161,7 +205,7 @@ vm_checkpoint_open(
 		    checkpoint_open(from->directory, from->name, &r, err);
 	if (r == 0)
 		r = read_head(from, config, err);
-	if (r == 0)
+	if (r == 0 && !from->off)
 		r = open_memory(from, config->memory_bytes, err);
 	if (r == 0)
 		r = checkpoint_rollback(from->directory, from->name, err);
@@ -169,6 +213,12 @@ vm_checkpoint_open(
 		return from;
 	vm_checkpoint_close(from);
 	return NULL;
+}
+
+bool
+vm_checkpoint_is_off(const struct vm_checkpoint *from)
+{
+	return from->off;
 }
 
 void

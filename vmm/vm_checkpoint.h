@@ -1,6 +1,6 @@
 /*
- * vm_checkpoint.h - a machine's checkpoint: its state and its memory, with its
- * disks, as one record of the directory that they are in (disk/checkpoint.h).
+ * vm_checkpoint.h - a machine's checkpoint: its state and its memory, unless it
+ * was off, with its disks, as one record of the directory that they are in (disk/checkpoint.h).
  *
  * Disks that the guest can write have to be images, all in that directory; those
  * it can only read are not part of it.  A machine without such disks has its
@@ -21,6 +21,11 @@ int vm_checkpoint_directory(
 /* Is the disk a part of them? */
 bool vm_checkpoint_keeps(const struct vm_disk *disk);
 
+/* Makes the checkpoint NAME of a machine that is off: what it is made of, and its
+ * disks.  0, or -Exxx with *err; somebody who runs it has its disks locked. */
+int vm_checkpoint_make_off(
+    const struct vm_config *config, const char *name, struct err *err);
+
 /*
  * Going back.  Opening checks that it is of such a machine, and takes the disks
  * back: what was written since is lost.  It comes before they are opened by the
@@ -31,6 +36,8 @@ struct vm_checkpoint;
 
 struct vm_checkpoint *vm_checkpoint_open(
     const struct vm_config *config, const char *name, struct err *err);
+/* It was off: there is nothing to load, and it starts from its disks. */
+bool vm_checkpoint_is_off(const struct vm_checkpoint *from);
 int vm_checkpoint_load(
     struct vm_checkpoint *from, const struct vm_parts *parts, struct err *err);
 void vm_checkpoint_close(struct vm_checkpoint *from); /* NULL is fine */

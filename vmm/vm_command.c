@@ -29,6 +29,7 @@
 static const char usage[] =
     "usage: lanyard vm [OPTION]...\n"
     "       lanyard vm save [--stop] SOCKET NAME\n"
+    "       lanyard vm restore NAME [OPTION]...\n"
     "\n"
     "Runs one virtual machine until it powers off or is told to stop.\n"
     "\n"
@@ -80,6 +81,9 @@ static const char usage[] =
     "                      checkpoints; those with disks are beside them\n"
     "  --restore NAME      begins at that checkpoint; the VM's name, memory,\n"
     "                      CPUs and devices have to be what they were\n"
+    "  --save NAME         runs nothing: makes that checkpoint of the VM as it "
+    "is,\n"
+    "                      off, which is of its disks; from there it starts\n"
     "  --no-sandbox        keeps all rights that the process has, for "
     "debugging\n"
     "  --die-with-parent   ends when the process that started it does\n"
@@ -114,6 +118,7 @@ enum {
 	O_CONTROL,
 	O_CHECKPOINTS,
 	O_RESTORE,
+	O_SAVE,
 	O_NO_SANDBOX,
 	O_DIE_WITH_PARENT,
 	O_VERBOSE,
@@ -145,6 +150,7 @@ static const struct option options[] = {
 	{ "control", required_argument, NULL, O_CONTROL },
 	{ "checkpoints", required_argument, NULL, O_CHECKPOINTS },
 	{ "restore", required_argument, NULL, O_RESTORE },
+	{ "save", required_argument, NULL, O_SAVE },
 	{ "no-sandbox", no_argument, NULL, O_NO_SANDBOX },
 	{ "die-with-parent", no_argument, NULL, O_DIE_WITH_PARENT },
 	{ "verbose", no_argument, NULL, O_VERBOSE },
@@ -371,6 +377,7 @@ read_option(int option, struct vm_config *config, struct wishes *wishes,
 	case O_CONTROL: config->control = optarg; break;
 	case O_CHECKPOINTS: config->checkpoints = optarg; break;
 	case O_RESTORE: config->restore = optarg; break;
+	case O_SAVE: config->save = optarg; break;
 	case O_DIE_WITH_PARENT: prctl(PR_SET_PDEATHSIG, SIGTERM); break;
 	case O_VERBOSE: log_set_level(LOG_INFO); break;
 	default: /* getopt has said what is wrong */
@@ -467,6 +474,16 @@ vm_command(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "save") == 0)
 		return vm_save_command(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "restore") == 0) {
+		if (argc < 3 || argv[2][0] == '-') {
+			log_error("vm restore needs the name of a checkpoint; "
+				  "try lanyard vm --help");
+			return EXIT_BAD_USE;
+		}
+		config.restore = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
 	r = read_options(argc, argv, &config, &wishes, &err);
 	if (r > 0)
 		return 0;

@@ -62,10 +62,11 @@ obey(struct client *c)
 {
 	const struct vm_control_config *config = &c->control->config;
 	bool stop = strncmp(c->line, STOP, WORD_BYTES) == 0;
+	const char *good = "ok";
 	struct err err = { "" };
 
 	if (strcmp(c->line, VM_CONTROL_HERE) == 0)
-		err_clear(&err);
+		good = config->anew ? VM_CONTROL_ANEW : "ok";
 	else if (!stop && strncmp(c->line, SAVE, WORD_BYTES) != 0)
 		err_set(&err, -EINVAL,
 		    "not understood; send \"" SAVE "NAME\" or \"" STOP
@@ -75,7 +76,7 @@ obey(struct client *c)
 		err_clear(&err);
 	/* One who does not read is not waited for. */
 	ask_line_send(
-	    c->fd, err.text[0] != '\0' ? err.text : "ok", MSG_DONTWAIT);
+	    c->fd, err.text[0] != '\0' ? err.text : good, MSG_DONTWAIT);
 	hang_up(c);
 }
 

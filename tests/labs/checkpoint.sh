@@ -107,6 +107,25 @@ is $? "... and so its disk"
 [ ! -e "$tmp/moves.checkpoints/lanyard.disks" ] && [ -e "$tmp/lanyard.disks" ]
 is $? "... beside which its checkpoints are"
 
+# ---- one that is off ----
+
+state() { "$LANYARD" show moves vms --json | python3 -c "
+import json, sys
+print([r['state'] for r in json.load(sys.stdin) if r['vm'] == 'alice'][0])"; }
+when before
+in_lab alice -- poweroff
+until_true 20 eval '[ "$(state)" = off ]' &&
+    "$LANYARD" checkpoint moves alice asleep 2>"$tmp/out"
+is $? "a checkpoint of a guest that is off"
+note <"$tmp/out"
+"$LANYARD" restore moves alice "then" &&
+    [ "$(in_lab alice -- "head -n 1 /dev/vda")" = "then" ] && when after
+is $? "... which goes on from an earlier one"
+"$LANYARD" restore moves alice asleep &&
+    until_true 60 in_lab alice -- true &&
+    [ "$(in_lab alice -- "ls /tmp/when 2>/dev/null; head -n 1 /dev/vda")" = "before" ]
+is $? "... and starts anew from this one, with its disk as it was"
+
 # ---- what cannot be ----
 
 "$LANYARD" checkpoint moves alice "then" 2>"$tmp/out"
@@ -121,7 +140,9 @@ is $? "a VM that is not there is not restored"
 
 vm() {
 	rm -f "$tmp/agent" "$tmp/con" "$tmp/ctl"
-	"$LANYARD" vm --name mover --agent "$tmp/agent" --console "$tmp/con" \
+	back=
+	[ "$1" != restore ] || { back="restore $2"; shift 2; }
+	"$LANYARD" vm $back --name mover --agent "$tmp/agent" --console "$tmp/con" \
 	    --control "$tmp/ctl" --checkpoints "$tmp/kept" "$@" \
 	    </dev/null >"$tmp/vm" 2>&1 &
 	vm=$!
@@ -138,7 +159,7 @@ for from in $engines; do
 	note <"$tmp/out"
 	wait $vm
 	for to in $engines; do
-		vm --engine "$to" --restore "$from"
+		vm restore "$from" --engine "$to"
 		until_true 10 test -S "$tmp/ctl" -o ! -d "/proc/$vm" &&
 		    tests/labs/agent "$tmp/agent" 30 uptime >"$tmp/out" 2>&1
 		is $? "... and goes on on $to"
