@@ -111,7 +111,7 @@ put_port(
 	struct draw_line line = draw_line_of(&d->at, box, port);
 	unsigned int bus_x = d->at.bus_x[line.column], y = line.y;
 	unsigned int x = line.left ? bus_x + 2 : box->x + box->width + 1;
-	char address[DRAW_TEXT_BYTES];
+	char text[DRAW_TEXT_BYTES];
 
 	if (line.left) {
 		put_line(d, bus_x + 1, box->x, y);
@@ -121,8 +121,8 @@ put_port(
 		set(d, box->x + box->width - 1, y, "├");
 	}
 	put_joint(d, line.column, y, line.left);
-	put_text(d, x, y - 1, port->item.name);
-	put_text(d, x, y + 1, draw_address(address, port));
+	put_text(d, x, y - 1, draw_port_label(text, port));
+	put_text(d, x, y + 1, draw_address(text, port));
 }
 
 static void
@@ -136,7 +136,11 @@ put_box(struct diagram *d, const struct draw_box *box)
 static void
 put_uplink(struct diagram *d, const struct draw_uplink *up)
 {
+	char text[DRAW_TEXT_BYTES];
+
 	put_line(d, d->at.bus_x[up->low] + 1, d->at.bus_x[up->high], up->y);
+	put_text(d, d->at.bus_x[up->low] + 2, up->y - 1,
+	    draw_uplink_label(text, up->uplink));
 	put_joint(d, up->low, up->y, true);
 	put_joint(d, up->high, up->y, false);
 }

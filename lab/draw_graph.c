@@ -17,7 +17,7 @@ dot_text(const char *text, FILE *out)
 void
 draw_dot(const struct draw_lab *draw, FILE *out)
 {
-	char address[DRAW_TEXT_BYTES];
+	char address[DRAW_TEXT_BYTES], label[DRAW_TEXT_BYTES];
 
 	fprintf(out, "graph \"%s\" {\n\tnode [fontname=\"sans-serif\"]\n",
 	    draw->lab->name);
@@ -39,15 +39,17 @@ draw_dot(const struct draw_lab *draw, FILE *out)
 		for (unsigned int k = 0; k < node->nports; k++)
 			fprintf(out, "\tn%u -- b%u [label=\"%s\\n%s\"]\n", i,
 			    draw_bus_of(draw, &node->ports[k]),
-			    node->ports[k].item.name,
+			    draw_port_label(label, &node->ports[k]),
 			    draw_address(address, &node->ports[k]));
 	}
 	for (unsigned int i = 0; i < draw->lab->nswitches; i++) {
 		const struct lab_switch *sw = &draw->lab->switches[i];
 
 		for (unsigned int k = 0; k < sw->nuplinks; k++)
-			fprintf(out, "\tb%u -- b%u [style=bold]\n", i,
-			    draw_bus_of_switch(draw, sw->uplinks[k].up));
+			fprintf(out,
+			    "\tb%u -- b%u [style=bold, label=\"%s\"]\n", i,
+			    draw_bus_of_switch(draw, sw->uplinks[k].up),
+			    draw_uplink_label(label, &sw->uplinks[k]));
 	}
 	fprintf(out, "}\n");
 }
@@ -65,10 +67,22 @@ mermaid_text(const char *text, FILE *out)
 	}
 }
 
+static void
+mermaid_uplink(const struct draw_lab *draw, unsigned int bus,
+    const struct lab_uplink *up, FILE *out)
+{
+	char label[DRAW_TEXT_BYTES];
+
+	fprintf(out, "    b%u ===", bus);
+	if (draw_uplink_label(label, up)[0] != '\0')
+		fprintf(out, "|\"%s\"|", label);
+	fprintf(out, " b%u\n", draw_bus_of_switch(draw, up->up));
+}
+
 void
 draw_mermaid(const struct draw_lab *draw, FILE *out)
 {
-	char address[DRAW_TEXT_BYTES];
+	char address[DRAW_TEXT_BYTES], label[DRAW_TEXT_BYTES];
 
 	fprintf(out, "graph LR\n");
 	for (unsigned int b = 0; b < draw->nbuses; b++)
@@ -86,7 +100,7 @@ draw_mermaid(const struct draw_lab *draw, FILE *out)
 		fprintf(out, "\"%s\n", node->kind == LAB_ROUTER ? "}}" : ")");
 		for (unsigned int k = 0; k < node->nports; k++)
 			fprintf(out, "    n%u ---|\"%s %s\"| b%u\n", i,
-			    node->ports[k].item.name,
+			    draw_port_label(label, &node->ports[k]),
 			    draw_address(address, &node->ports[k]),
 			    draw_bus_of(draw, &node->ports[k]));
 	}
@@ -94,7 +108,6 @@ draw_mermaid(const struct draw_lab *draw, FILE *out)
 		const struct lab_switch *sw = &draw->lab->switches[i];
 
 		for (unsigned int k = 0; k < sw->nuplinks; k++)
-			fprintf(out, "    b%u === b%u\n", i,
-			    draw_bus_of_switch(draw, sw->uplinks[k].up));
+			mermaid_uplink(draw, i, &sw->uplinks[k], out);
 	}
 }

@@ -88,9 +88,9 @@ link_width(const struct lab_port *port)
 {
 	char text[DRAW_TEXT_BYTES];
 
-	return (unsigned int)most((unsigned int)strlen(port->item.name),
-		   (unsigned int)strlen(draw_address(text, port))) +
-	    2;
+	unsigned int name = (unsigned int)strlen(draw_port_label(text, port));
+
+	return most(name, (unsigned int)strlen(draw_address(text, port))) + 2;
 }
 
 bool
@@ -161,6 +161,19 @@ stack_box(struct draw_layout *d, struct draw_box *box)
 	d->height = most(d->height, box->y + box->height);
 }
 
+/* What is written at an uplink stands in the first region that it crosses. */
+static void
+size_uplink(struct draw_layout *d, const struct draw_uplink *up)
+{
+	char text[DRAW_TEXT_BYTES];
+	unsigned int n =
+	    (unsigned int)strlen(draw_uplink_label(text, up->uplink));
+
+	if (n > 0)
+		d->region_width[up->low + 1] =
+		    most(d->region_width[up->low + 1], n + 3);
+}
+
 static void
 lay_out(struct draw_layout *d)
 {
@@ -170,6 +183,8 @@ lay_out(struct draw_layout *d)
 		place_box(d, &d->boxes[i], i);
 		size_box(d, &d->boxes[i]);
 	}
+	for (unsigned int i = 0; i < d->nuplinks; i++)
+		size_uplink(d, &d->uplinks[i]);
 	for (unsigned int r = 0; r <= d->nbuses; r++) {
 		if (r > 0 && r < d->nbuses)
 			d->region_width[r] = most(d->region_width[r],
@@ -212,38 +227,53 @@ shift_box(const struct draw_layout *d, struct draw_box *box)
 		    box->right_link - box->width;
 }
 
-/* Uplinks, each in a row of its own below the boxes it would cross. */
+/* ---- uplinks ---- */
+
 static int
-stack_uplinks(struct draw_layout *d)
+find_uplinks(struct draw_layout *d)
 {
+	const struct draw_lab *draw = d->draw;
 	unsigned int n = 0;
 
-	for (unsigned int b = 0; b < d->draw->nbuses; b++)
-		if (d->draw->buses[b].sw != NULL)
-			n += d->draw->buses[b].sw->nuplinks;
-	d->uplinks = arena_array(d->draw->lab->arena, n, sizeof(d->uplinks[0]));
+	for (unsigned int b = 0; b < draw->nbuses; b++)
+		if (draw->buses[b].sw != NULL)
+			n += draw->buses[b].sw->nuplinks;
+	d->uplinks = arena_array(draw->lab->arena, n, sizeof(d->uplinks[0]));
 	if (d->uplinks == NULL)
 		return -ENOMEM;
-	for (unsigned int b = 0; b < d->draw->nbuses; b++) {
-		const struct lab_switch *sw = d->draw->buses[b].sw;
+	for (unsigned int b = 0; b < draw->nbuses; b++) {
+		const struct lab_switch *sw = draw->buses[b].sw;
 
 		for (unsigned int i = 0; sw != NULL && i < sw->nuplinks; i++) {
+			const struct lab_uplink *to = &sw->uplinks[i];
 			unsigned int c = d->column[b];
-			unsigned int to = d->column[draw_bus_of_switch(
-			    d->draw, sw->uplinks[i].up)];
-			struct draw_uplink *up = &d->uplinks[d->nuplinks++];
+			unsigned int far =
+			    d->column[draw_bus_of_switch(draw, to->up)];
 
-			up->low = c < to ? c : to;
-			up->high = most(c, to);
-			up->y = 1;
-			for (unsigned int r = up->low + 1; r <= up->high; r++)
-				up->y = most(up->y, d->used[r]);
-			for (unsigned int r = up->low + 1; r <= up->high; r++)
-				d->used[r] = up->y + 2;
-			d->height = most(d->height, up->y + 2);
+			d->uplinks[d->nuplinks++] = (struct draw_uplink){
+				.uplink = to,
+				.low = c < far ? c : far,
+				.high = most(c, far),
+			};
 		}
 	}
 	return 0;
+}
+
+/* Each in a row of its own below the boxes it would cross, and the text above
+ * it. */
+static void
+stack_uplink(struct draw_layout *d, struct draw_uplink *up)
+{
+	char text[DRAW_TEXT_BYTES];
+	bool says = draw_uplink_label(text, up->uplink)[0] != '\0';
+
+	up->y = 1;
+	for (unsigned int r = up->low + 1; r <= up->high; r++)
+		up->y = most(up->y, d->used[r] + says);
+	for (unsigned int r = up->low + 1; r <= up->high; r++)
+		d->used[r] = up->y + 2;
+	d->height = most(d->height, up->y + 2);
 }
 
 int
@@ -260,10 +290,14 @@ draw_layout(struct draw_layout *d, const struct draw_lab *draw)
 	for (unsigned int i = 0; i < draw->nnodes; i++)
 		d->boxes[i].node = &draw->nodes[i];
 	order_buses(d);
+	if (find_uplinks(d) < 0)
+		return -ENOMEM;
 	lay_out(d);
 	for (unsigned int i = 0; i < d->nboxes; i++)
 		shift_box(d, &d->boxes[i]);
-	return stack_uplinks(d);
+	for (unsigned int i = 0; i < d->nuplinks; i++)
+		stack_uplink(d, &d->uplinks[i]);
+	return 0;
 }
 
 struct draw_line

@@ -24,6 +24,7 @@ struct draw_box {
 
 /* A line from switch to switch. */
 struct draw_uplink {
+	const struct lab_uplink *uplink;
 	unsigned int low, high; /* columns of buses */
 	unsigned int y;
 };

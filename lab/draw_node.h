@@ -49,6 +49,15 @@ const char *draw_bus_name(const struct draw_bus *bus);
 /* "10.0.0.1/24", "by DHCP" or "".  Returns out. */
 char *draw_address(char out[DRAW_TEXT_BYTES], const struct lab_port *port);
 
+/* "eth0", "eth0 in b0: delay 5ms, loss 1%": a port, its bond, and what happens
+ * on its cable if that is said there.  Returns out. */
+char *draw_port_label(char out[DRAW_TEXT_BYTES], const struct lab_port *port);
+/* The same without its name, or "".  Returns out. */
+char *draw_cable_label(char out[DRAW_TEXT_BYTES], const struct lab_port *port);
+/* The same of an uplink: "2 cables in b0: delay 5ms", or "".  Returns out. */
+char *draw_uplink_label(
+    char out[DRAW_TEXT_BYTES], const struct lab_uplink *uplink);
+
 /* The drawings, each in a file of its own.  draw_diagram() returns -E2BIG if
  * it is wider than width, draw_svg() if it has too many parts; nothing is
  * written then. */

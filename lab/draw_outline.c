@@ -29,6 +29,7 @@ port_row(const struct outline *o, const struct draw_node *node,
     const struct lab_port *port, unsigned int depth, bool last)
 {
 	char name[DRAW_TEXT_BYTES], address[DRAW_TEXT_BYTES];
+	char label[DRAW_TEXT_BYTES];
 
 	indent(o, depth, last);
 	snprintf(name, sizeof(name), "%.40s.%s", node->name, port->item.name);
@@ -37,6 +38,8 @@ port_row(const struct outline *o, const struct draw_node *node,
 		fprintf(o->out, "%u × ", node->count);
 	for (unsigned int i = 0; i < node->nlines; i++)
 		fprintf(o->out, "%s%s", i > 0 ? ", " : "", node->line[i]);
+	if (draw_cable_label(label, port)[0] != '\0')
+		fprintf(o->out, " (%s)", label);
 	fputc('\n', o->out);
 }
 
@@ -64,13 +67,21 @@ count_children(const struct outline *o, unsigned int bus)
 	return n;
 }
 
-/* The uplinks but the one by which it hangs. */
+/* The uplinks but the one by which it hangs, of which there is a word if it is
+ * no plain cable. */
 static void
 other_uplinks(
     const struct outline *o, const struct lab_switch *sw, unsigned int depth)
 {
-	for (unsigned int i = depth > 0; i < sw->nuplinks; i++)
-		fprintf(o->out, " and to %s", sw->uplinks[i].up->item.name);
+	char label[DRAW_TEXT_BYTES];
+
+	for (unsigned int i = 0; i < sw->nuplinks; i++) {
+		if (i > 0 || depth == 0)
+			fprintf(
+			    o->out, " and to %s", sw->uplinks[i].up->item.name);
+		if (draw_uplink_label(label, &sw->uplinks[i])[0] != '\0')
+			fprintf(o->out, " (%s)", label);
+	}
 }
 
 static void

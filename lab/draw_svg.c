@@ -104,14 +104,25 @@ put_port(const struct draw_layout *d, const struct draw_box *box,
 	unsigned int edge =
 	    line.left ? mid_x(box->x) : mid_x(box->x + box->width - 1);
 	unsigned int text = line.left ? bus + 10 : edge + 10;
-	char address[DRAW_TEXT_BYTES];
+	char label[DRAW_TEXT_BYTES];
 
 	if (line.left)
 		put_level(d, "line", bus, edge, y, out);
 	else
 		put_level(d, "line", edge, bus, y, out);
-	svg_text(out, text, y - 5, "dim", port->item.name);
-	svg_text(out, text, y + 14, NULL, draw_address(address, port));
+	svg_text(out, text, y - 5, "dim", draw_port_label(label, port));
+	svg_text(out, text, y + 14, NULL, draw_address(label, port));
+}
+
+static void
+put_uplink(const struct draw_layout *d, const struct draw_uplink *up, FILE *out)
+{
+	unsigned int low = mid_x(d->bus_x[up->low]), y = mid_y(up->y);
+	char label[DRAW_TEXT_BYTES];
+
+	put_level(d, "uplink", low, mid_x(d->bus_x[up->high]), y, out);
+	if (draw_uplink_label(label, up->uplink)[0] != '\0')
+		svg_text(out, low + 10, y - 5, "dim", label);
 }
 
 static void
@@ -152,9 +163,7 @@ draw_svg(const struct draw_lab *draw, FILE *out)
 	svg_begin(out, width, height, title, style);
 	put_buses(d, out);
 	for (unsigned int i = 0; i < d->nuplinks; i++)
-		put_level(d, "uplink", mid_x(d->bus_x[d->uplinks[i].low]),
-		    mid_x(d->bus_x[d->uplinks[i].high]), mid_y(d->uplinks[i].y),
-		    out);
+		put_uplink(d, &d->uplinks[i], out);
 	for (unsigned int i = 0; i < d->nboxes; i++)
 		put_box(d, &d->boxes[i], out);
 	svg_end(out);

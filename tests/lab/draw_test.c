@@ -48,6 +48,14 @@ drawings_are_as_they_were_approved(void **state)
 		{ "tests/lab/drawings/mesh.yaml", "mesh.txt", DRAW_TEXT, 200 },
 		{ "topologies/ring.yaml", "ring.txt", DRAW_TEXT, 100 },
 		{ "tests/lab/drawings/loop.yaml", "loop.txt", DRAW_TEXT, 40 },
+		{ "tests/lab/drawings/cables.yaml", "cables.txt", DRAW_TEXT,
+		    200 },
+		{ "tests/lab/drawings/cables.yaml", "cables-narrow.txt",
+		    DRAW_TEXT, 40 },
+		{ "tests/lab/drawings/cables.yaml", "cables.svg", DRAW_SVG, 0 },
+		{ "tests/lab/drawings/cables.yaml", "cables.dot", DRAW_DOT, 0 },
+		{ "tests/lab/drawings/cables.yaml", "cables.mermaid",
+		    DRAW_MERMAID, 0 },
 	};
 	unsigned int wrong = 0;
 
