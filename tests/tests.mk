@@ -123,8 +123,19 @@ $(BUILD)/man/lanyard.lab.5: man/lanyard.lab.5.in $(BUILD)/lanyard
 
 all: $(BUILD)/man/lanyard.lab.5
 
-install: $(BUILD)/lanyard $(MANPAGES)
+# The verdicts as Wireshark's fields, of the same table too.
+$(BUILD)/lanyard.lua: pcap-tools/lanyard.lua.in $(BUILD)/lanyard
+	$(Q)$(BUILD)/lanyard reasons --json | sed -n \
+	    -e 's/.*"name": \(".*"\),$$/\t{ \1,/p' \
+	    -e 's/.*"sentence": \(".*"\),$$/\t    \1 },/p' >$@.verdicts
+	$(Q)sed -e '/^@VERDICTS@$$/{r $@.verdicts' -e 'd}' $< >$@
+
+all: $(BUILD)/lanyard.lua
+
+install: $(BUILD)/lanyard $(BUILD)/lanyard.lua $(MANPAGES)
 	install -D -m 755 $(BUILD)/lanyard $(DESTDIR)$(PREFIX)/bin/lanyard
+	install -D -m 644 $(BUILD)/lanyard.lua \
+	    $(DESTDIR)$(PREFIX)/share/lanyard/lanyard.lua
 	for p in $(MANPAGES); do \
 	    install -D -m 644 $$p \
 		$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; \

@@ -34,6 +34,7 @@ captures:
 show: [drops, cables, ports]
 EOF
 books=$PWD/tests/labs/books.py
+make -s BUILD="$BUILD" "$BUILD/lanyard.lua" && cp "$BUILD/lanyard.lua" "$tmp"
 cd "$tmp" || exit 1
 "$LANYARD" run bin.yaml --virtual-time --for 10s >log 2>&1
 is $? "100,000 frames are offered"
@@ -96,6 +97,41 @@ assert books['held'] == 0 and books['offered'] + books['twice'] + \
     books['flooded'] == books['delivered'] + books['binned'], books
 EOF
 is $? "of 100,000 datagrams each is accounted for"
+
+# lanyard.lua, which has only the comments, says what the words for programs say.
+lua_agrees() {
+	tshark -X lua_script:lanyard.lua -r "$1" -c 20000 -T fields \
+	    -E separator='|' -e lanyard.node -e lanyard.verdict \
+	    -e lanyard.entry -e lanyard.cause.verdict 2>/dev/null >lua
+	python3 - "$1" "${books%/*}" <<'EOF'
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[2])
+import books
+seen = set()
+for line, (name, out, _, words) in zip(open('lua'), books.frames(sys.argv[1])):
+    node, verdict, entry, cause = line.rstrip('\n').split('|')
+    said = [node.replace(' ', '_'), verdict, entry, cause]
+    want = [words.get(k, '') for k in
+            ('node', 'verdict', 'entry', 'cause.verdict')]
+    assert said == want or not words.get('verdict'), (line, words)
+    seen.add(verdict)
+print(len(seen), 'verdicts')
+assert len(seen) > 5
+EOF
+}
+if tshark -v 2>/dev/null | tr '\n' ' ' | grep -q 'with Lua'; then
+	lua_agrees nodes.pcapng >agrees 2>&1
+	is $? "lanyard.lua gives tshark the verdicts as fields"
+	note <agrees
+	n=$(tshark -X lua_script:lanyard.lua -r nodes.pcapng -c 20000 -Y \
+	    'lanyard.verdict == "nat-unsolicited" && lanyard.port == "gw.outside"' \
+	    2>/dev/null | wc -l)
+	[ "$n" -gt 1000 ]
+	is $? "by which one can filter: $n refused by the NAT of 20000"
+else
+	skip "lanyard.lua: this tshark has no Lua"
+fi
 
 # What is on its way at the end is in the books as held; a fragment whose others
 # do not come is in the bin when its time is over.

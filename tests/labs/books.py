@@ -81,4 +81,5 @@ def main():
     print(*(f"{k} {n}" for k, n in sorted(binned.items())))
 
 
-main()
+if __name__ == "__main__":
+    main()

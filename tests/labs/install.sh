@@ -7,6 +7,8 @@ is $? "make install"
 note <"$tmp/log"
 "$tmp/root/opt/lanyard/bin/lanyard" --version >/dev/null
 is $? "the installed program runs"
+[ -f "$tmp/root/opt/lanyard/share/lanyard/lanyard.lua" ]
+is $? "and Wireshark's fields"
 for page in man/*.[1-9] "$BUILD"/man/*.[1-9]; do
 	[ -f "$tmp/root/opt/lanyard/share/man/man${page##*.}/${page##*/}" ]
 	is $? "${page##*/} is installed"
