@@ -29,6 +29,7 @@
 #include "lab/serving.h"
 #include "lab/filter.h"
 #include "lab/model.h"
+#include "lab/nat_keys.h"
 #include "lab/nearest.h"
 #include "lab/port_kinds.h"
 #include "lab/schema.h"
@@ -774,15 +775,14 @@ static void
 check_nat(struct check *c, const struct lab_router *router)
 {
 	const struct lab_nat *nat = &router->nat;
+	struct nat_rules rules = nat_rules_default;
+	struct err err = { "" };
 	struct nearest near;
 
 	if (nat->item.node == NULL)
 		return;
-	check_whole_seconds(c, &nat->item, "udp-idle", nat->udp_idle_ns);
-	check_whole_seconds(c, &nat->item, "tcp-idle", nat->tcp_idle_ns);
-	check_whole_seconds(
-	    c, &nat->item, "tcp-transitory", nat->tcp_transitory_ns);
-	check_whole_seconds(c, &nat->item, "icmp-idle", nat->icmp_idle_ns);
+	if (nat_keys_apply(&nat->rules, &rules, &err) < 0)
+		problem_add(c->problems, nat->item.node->at, "%s", err.text);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
 	nearest_init(&near, nat->outside);

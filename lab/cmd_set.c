@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lab/client.h"
+#include "lab/nat_keys.h"
 #include "lab/nearest.h"
 #include "lab/rules.h"
 #include "lab/schema.h"
@@ -37,11 +38,12 @@ value_of(const char *key, const char *text)
 static int
 no_such_key(const char *key, struct err *err)
 {
-	static const struct keyset *const sets[] = { &wire_keys, &rules_keys };
+	static const struct keyset *const sets[] = { &wire_keys, &rules_keys,
+		&nat_keys };
 	struct nearest near;
 
 	nearest_init(&near, key);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		for (const struct schema_key *row = sets[i]->rows;
 		     row->path != NULL; row++)
 			nearest_try(&near, row->path);
@@ -60,6 +62,7 @@ read_pair(json_t *request, const char *way, const char *word, struct err *err)
 	const char *equals = strchr(word, '=');
 	struct lab_wire wire = { .given = 0 };
 	struct lab_rules rules = { .given = 0 };
+	struct lab_nat_rules nat = { .given = 0 };
 	json_t *value, *pairs;
 	char key[40];
 	int e = 0;
@@ -67,6 +70,11 @@ read_pair(json_t *request, const char *way, const char *word, struct err *err)
 	snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
 	if (strncmp(key, TREE_KEY_PREFIX, strlen(TREE_KEY_PREFIX)) == 0) {
 		way = "stp";
+	} else if (strncmp(key, NAT_KEY_PREFIX, strlen(NAT_KEY_PREFIX)) == 0) {
+		way = "nat";
+		memmove(key, key + strlen(NAT_KEY_PREFIX),
+		    strlen(key + strlen(NAT_KEY_PREFIX)) + 1);
+		e = keyset_read(&nat_keys, &nat, key, equals + 1, err);
 	} else if (keyset_row(&wire_keys, key) != NULL) {
 		e = keyset_read(&wire_keys, &wire, key, equals + 1, err);
 	} else if (keyset_row(&rules_keys, key) != NULL) {
@@ -174,7 +182,11 @@ const struct command command_set = {
 	    "a switch or of\none of its ports, as\n"
 	    "  lanyard set nat lan stp-priority=4096\n"
 	    "  lanyard set nat lan.core stp-cost=100 stp-cost/1=20000\n"
-	    "where /1 is for instance 1.",
+	    "where /1 is for instance 1.\n"
+	    "Keys that begin with nat. are those of NAT in lanyard.lab(5), of "
+	    "a router, as\n"
+	    "  lanyard set nat gw nat.preset=symmetric nat.udp-idle=60s\n"
+	    "Entries that live go on as they are, but for their timers.",
 	.min_args = 3,
 	.max_args = -1,
 	.run = run_set,

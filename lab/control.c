@@ -14,6 +14,7 @@
 #include "lab/capturing.h"
 #include "lab/explain.h"
 #include "lab/guest.h"
+#include "lab/nat_keys.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
 #include "lab/request.h"
@@ -242,6 +243,34 @@ read_tree(struct tree_change *change, const struct fabric *f,
 	return 0;
 }
 
+/* How a router's NAT behaves from now on. */
+static int
+set_nat(const struct fabric *f, const struct request *r, struct err *err)
+{
+	struct router *router = fabric_router(f, r->port);
+	struct lab_nat_rules said = { .given = 0 };
+	struct nat_rules rules;
+
+	if (router == NULL)
+		return err_set(err, -ENOENT,
+		    "\"%.40s\" is no router of this lab; what begins with nat. "
+		    "is set at a router",
+		    r->port);
+	if (r->both != NULL || r->in != NULL || r->out != NULL ||
+	    r->rules != NULL || r->stp != NULL || r->link != NULL || r->plain)
+		return err_set(err, -EINVAL,
+		    "\"%.40s\" is a router; what is set of a cable or switch "
+		    "is "
+		    "set at a port",
+		    r->port);
+	rules = router_nat_rules(router) != NULL ? *router_nat_rules(router)
+						 : nat_rules_default;
+	if (read_keys(&nat_keys, &said, r->nat, err) < 0 ||
+	    nat_keys_apply(&said, &rules, err) < 0)
+		return -EINVAL;
+	return router_change_nat(router, &rules, err);
+}
+
 /* Nothing is done before all of it is known to be right. */
 static int
 set(const struct fabric *f, struct port *port, const struct request *r,
@@ -250,8 +279,11 @@ set(const struct fabric *f, struct port *port, const struct request *r,
 	struct cabling_change cabling;
 	struct tree_change tree;
 	bool says;
-	int e = read_cabling(&cabling, &says, r, err);
+	int e;
 
+	if (r->nat != NULL)
+		return set_nat(f, r, err);
+	e = read_cabling(&cabling, &says, r, err);
 	if (e == 0 && r->stp != NULL)
 		e = read_tree(&tree, f, r, err);
 	if (e < 0)

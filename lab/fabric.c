@@ -8,6 +8,7 @@
 
 #include "lab/bridging.h"
 #include "lab/cabling.h"
+#include "lab/nat_keys.h"
 #include "lab/nearest.h"
 #include "lab/port_kinds.h"
 #include "lab/serving.h"
@@ -316,21 +317,17 @@ set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
     struct err *err)
 {
 	struct router_nat_options options;
+	int e;
 
 	if (nat->item.node == NULL)
 		return 0;
 	options = (struct router_nat_options){
 		.outside = *slot_of(f, nat->out),
-		.mapping = (enum nat_behaviour)nat->mapping,
-		.filtering = (enum nat_behaviour)nat->filtering,
 		.max_entries = (uint32_t)nat->limit,
-		.udp_idle_s = seconds(nat->udp_idle_ns),
-		.tcp_idle_s = seconds(nat->tcp_idle_ns),
-		.tcp_transitory_s = seconds(nat->tcp_transitory_ns),
-		.icmp_idle_s = seconds(nat->icmp_idle_ns),
-		.hairpin = nat->hairpin,
+		.rules = nat_rules_default,
 	};
-	return router_set_nat(router, &options, err);
+	e = nat_keys_apply(&nat->rules, &options.rules, err);
+	return e < 0 ? e : router_set_nat(router, &options, err);
 }
 
 static int

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lab/arena.h"
+#include "lab/nat_keys.h"
 #include "lab/problem.h"
 #include "lab/rules.h"
 #include "lab/units.h"
@@ -204,10 +205,8 @@ struct lab_port {
 struct lab_nat {
 	struct lab_item item;
 	const char *outside;
-	int mapping, filtering; /* enum nat_behaviour */
-	bool hairpin;
-	uint64_t limit, udp_idle_ns, tcp_idle_ns, tcp_transitory_ns,
-	    icmp_idle_ns;
+	uint64_t limit;
+	struct lab_nat_rules rules;
 	struct lab_port *out; /* outside, resolved */
 };
 

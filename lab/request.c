@@ -24,7 +24,7 @@ struct field {
 		.name = (n), .kind = (k), .into = offsetof(struct request, m), \
 		.optional = true                                               \
 	}
-#define FIELDS_MAX 8
+#define FIELDS_MAX 9
 
 static const struct {
 	const char *name;
@@ -39,7 +39,7 @@ static const struct {
 	    { FIELD("port", TEXT, port), OPTIONAL("down", FLAG, down),
 		OPTIONAL("plain", FLAG, plain), OPTIONAL("both", PAIRS, both),
 		OPTIONAL("out", PAIRS, out), OPTIONAL("in", PAIRS, in),
-		OPTIONAL("stp", PAIRS, stp),
+		OPTIONAL("stp", PAIRS, stp), OPTIONAL("nat", PAIRS, nat),
 		OPTIONAL("switch", PAIRS, rules) } },
 	{ "vm", REQUEST_VM, { FIELD("node", TEXT, node) } },
 	{ "restore", REQUEST_RESTORE,

@@ -7,6 +7,7 @@
  *     {"call": "set", "port": "alice.eth0", "both": {"delay": "20ms"}}
  *     {"call": "set", "port": "lan.core", "stp": {"stp-cost": "100"}}
  *     {"call": "set", "port": "alice.eth0", "switch": {"vlan": "10"}}
+ *     {"call": "set", "port": "gw", "nat": {"mapping": "address-dependent"}}
  *     {"call": "vm", "node": "alice"}
  *     {"call": "restore", "node": "alice", "checkpoint": "monday"}
  *     {"call": "capture", "at": ["gw.inside"], "file": "/tmp/a.pcapng"}
@@ -47,7 +48,7 @@ struct request {
 	bool down, plain;
 	const json_t *link; /* set: down, or NULL */
 	/* set: {KEY: VALUE}, or NULL */
-	json_t *both, *in, *out, *rules, *stp;
+	json_t *both, *in, *out, *rules, *stp, *nat;
 	const char *at[REQUEST_MAX_PORTS];
 	unsigned int nports;
 };

@@ -313,4 +313,9 @@ schema_manual(FILE *out)
 	    ".Ic lanyard set .\n"
 	    "A value of\n.Ql none\ntakes back what was said.\n");
 	print_rows(rules_keys.rows, out);
+	fprintf(out,
+	    ".Ss NAT\n"
+	    "These keys stand at\n.Ic nat\nof a router, and behind\n"
+	    ".Ic lanyard set\nwith\n.Ql nat.\nbefore them.\n");
+	print_rows(nat_keys.rows, out);
 }

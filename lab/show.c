@@ -182,6 +182,7 @@ static const struct table_head nat_head = {
 		{ "out_bytes", "BYTES" },
 		{ "in_frames", "IN" },
 		{ "in_bytes", "BYTES" },
+		{ "why", "WHY" },
 		{ NULL, NULL },
 	},
 };
@@ -192,14 +193,14 @@ nat_row(void *arg, const struct nat_row *row)
 	struct rows *rows = arg;
 	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
 
-	table_add(rows->table, "[s,I,s,s,s,s,s,f,I,I,I,I]", rows->node,
+	table_add(rows->table, "[s,I,s,s,s,s,s,f,I,I,I,I,s]", rows->node,
 	    number(row->id), protocol_name(row->protocol),
 	    endpoint(in, row->protocol, row->inside_ip, row->inside_port),
 	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
 	    endpoint(remote, row->protocol, row->remote_ip, row->remote_port),
 	    row->state, in_seconds(row->left_ns), number(row->out_frames),
 	    number(row->out_bytes), number(row->in_frames),
-	    number(row->in_bytes));
+	    number(row->in_bytes), row->why);
 }
 
 static const struct table_head refusals_head = {

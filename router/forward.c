@@ -282,7 +282,8 @@ own_packet(struct router *router, struct packet *p, const struct iface *owner)
 		router_note_refusal(router, p, DROP_NAT_UNSOLICITED);
 		return DROP_NAT_UNSOLICITED;
 	}
-	if (router->nat != NULL && router->hairpin && owner == router->outside)
+	if (router->nat != NULL && owner == router->outside &&
+	    nat_rules(router->nat)->hairpin)
 		return nat_path_hairpin(router, p);
 	if (ip4_is_fragment(&p->ip))
 		return fragment_path_local(router, p);

@@ -92,7 +92,8 @@ segment_of(const struct decision *d)
 static enum reason
 refuse_out(struct router *router, const struct packet *p, enum reason reason)
 {
-	if (reason == DROP_NAT_FULL || reason == DROP_NAT_NO_PORT)
+	if (reason == DROP_NAT_FULL || reason == DROP_NAT_NO_PORT ||
+	    reason == DROP_NAT_HOST_LIMIT)
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_HOST, 0);
 	else if (reason == DROP_NAT_PROTOCOL)
 		output_error(
@@ -198,6 +199,10 @@ decide_hairpin(
 	d->ends = (struct nat_ends){
 		.src = out.ip, .sport = out.port, .dst = in.ip, .dport = in.port
 	};
+	if (nat_rules(router->nat)->hairpin_internal) {
+		d->ends.src = p->ip.src;
+		d->ends.sport = d->packet.sport;
+	}
 	d->reason = REASON_NAT_HAIRPIN;
 	d->entry = out.id;
 	return forward_check(router, p, d->way.out);
@@ -222,6 +227,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 		case DROP_NAT_STATE:
 		case DROP_NAT_PROTOCOL:
 		case DROP_NAT_FULL:
+		case DROP_NAT_HOST_LIMIT:
 			router_note_refusal(router, p, reason);
 			break;
 		default: break; /* open: refused by others than NAT */

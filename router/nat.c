@@ -14,128 +14,80 @@
  *
  * Timers.  Each class of timeout has a list.  A packet writes the session's
  * deadline, exact to the nanosecond; the session moves to the end of its list
- * at most once in a tick of 2^30 ns.  So a list is in order of deadlines but
+ * when the deadline comes to another tick of 2^30 ns.  So a list is in order of deadlines but
  * for a tick: the first one that has not expired ends the search, what expired
  * behind it is found a tick later, and a look-up in between takes it for what
  * it is, gone.  Only its mapping may live for that tick more.  No heap, no
  * wheel, no scan.
  *
- * Address-dependent filtering asks whether a mapping has any session with a
- * remote address; that is counted in records of their own, because walking a
- * mapping's sessions would cost as many steps as a guest likes to make.
+ * Rules may change while there are sessions.  What only some rules ask for,
+ * peers and hosts, is counted only while they do, and anew, by one walk over
+ * the sessions, when they begin to.  The same walk cuts deadlines to timers that
+ * have become shorter, since lists are in order of deadlines.
  *
  * With mappings that depend on the remote end and filters that do not, a packet
  * from outside may name a pair of inside and remote ends that another mapping
  * serves already.  It is refused as filtered: a session belongs to one mapping.
  *
  * The hash is keyed with the seed: who does not know it cannot make ends that
- * collide.  Sessions are 88 bytes, and 32 in the index; a mapping of its own is
- * 24, and 16 in its index.
+ * collide.  An entry takes at most 128 bytes, all in (nat_state.h).
  *
  * Rejected: one level, with the outside port in the session (as most kernels
  * do).  It looks endpoint-independent until the first collision of ports.
  */
 #include "router/nat.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/loop.h"
-#include "net/ip4.h"
-#include "router/nat_index.h"
-#include "router/nat_ports.h"
-#include "router/nat_tcp.h"
+#include "router/nat_state.h"
 
 #define TICK_SHIFT 30
-#define NONE       0 /* ids count from 1 */
-
-enum timer_class {
-	TIMER_UDP,
-	TIMER_TCP,
-	TIMER_TCP_TRANSITORY,
-	TIMER_ICMP,
-	TIMER_CLASSES,
-};
-
-enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
-
-struct session {
-	uint32_t in_ip, remote_ip;
-	uint16_t in_port, remote_port, out_port;
-	uint8_t protocol;
-	uint8_t state; /* enum nat_tcp_state */
-	uint32_t mapping;
-	uint32_t next, prev;          /* in its timer list, or next free one */
-	uint32_t tick;                /* when it came to the end of the list */
-	uint64_t expires_ns;          /* 0: not in use */
-	uint64_t frames[2], bytes[2]; /* by enum nat_direction */
-	struct nat_window window;
-};
-static_assert(sizeof(struct session) == 88, "a session has grown");
-
-struct mapping {
-	uint32_t in_ip;
-	uint32_t remote_ip; /* what the mapping depends on, or 0 */
-	uint16_t in_port, remote_port, out_port;
-	uint8_t protocol;
-	uint32_t sessions;
-	uint32_t next; /* free one */
-};
-
-/* How many sessions a mapping has with one remote address. */
-struct peer {
-	uint32_t mapping, remote_ip;
-	uint32_t sessions;
-	uint32_t next; /* free one */
-};
-
-struct pool {
-	uint32_t free;  /* first of the free ones, by id */
-	uint32_t fresh; /* those above were never used */
-	uint32_t used, max;
-};
-
-struct nat {
-	uint64_t key[2];
-	struct nat_index index; /* of sessions, twice */
-	struct session *sessions;
-	struct pool session_pool;
-	struct {
-		uint32_t first, last;
-		uint64_t idle_ns;
-	} timers[TIMER_CLASSES];
-	uint64_t due_ns;
-	struct nat_index mapping_index;
-	struct mapping *mappings;
-	struct pool mapping_pool;
-	struct nat_index peer_index; /* address-dependent filtering only */
-	struct peer *peers;
-	struct pool peer_pool;
-	uint32_t (*by_port)[65536]; /* by enum protocol_number */
-	struct nat_ports ports[PROTOCOLS];
-	uint64_t random;
-	uint32_t outside_ip;
-	enum nat_behaviour mapping, filtering;
-};
 
 /* ---- making it ---- */
 
-static uint64_t
-seconds(uint32_t value, uint32_t otherwise)
+static void
+start_rules(struct nat *nat, const struct nat_rules *rules)
 {
-	return (value != 0 ? value : otherwise) * NS_PER_S;
+	nat->rules = *rules;
+	for (int t = 0; t < NAT_TIMERS; t++)
+		nat->timers[t].idle_ns = nat_idle_ns(rules, (enum nat_timer)t);
 }
 
-/* Memory for a pool of max things of size bytes, and an index of its keys. */
-static void *
-pool_new(struct pool *pool, uint32_t max, size_t size, struct nat_index *index,
-    unsigned int keys)
+/* What rules ask for beyond sessions and mappings, empty.  False: no memory. */
+static bool
+make_extras(const struct nat_rules *rules, uint32_t max,
+    struct nat_peers *peers, struct nat_hosts *hosts)
 {
-	pool->max = max;
-	if (nat_index_init(index, (size_t)max * keys) < 0)
-		return NULL;
-	return calloc((size_t)max + 1, size); /* id 0 is none */
+	if (rules->filtering == NAT_ADDRESS_DEPENDENT &&
+	    nat_peers_init(peers, max) < 0)
+		return false;
+	if ((rules->host_sessions != 0 || rules->ports == NAT_PORTS_BLOCKS) &&
+	    nat_hosts_init(hosts, max,
+		rules->block_ports != 0 ? rules->block_ports
+					: NAT_BLOCK_PORTS) < 0) {
+		nat_peers_clear(peers);
+		return false;
+	}
+	return true;
+}
+
+/* Ports remember who shares them from the first time that rules let them. */
+static bool
+make_sharers(struct nat *nat, const struct nat_rules *rules)
+{
+	if (rules->ports != NAT_PORTS_OVERLOAD)
+		return true;
+	for (int p = 0; p < PROTOCOLS; p++) {
+		uint16_t **sharers = &nat->ports[p].sharers;
+
+		if (*sharers == NULL)
+			*sharers = calloc(65536, sizeof(**sharers));
+		if (*sharers == NULL)
+			return false;
+	}
+	return true;
 }
 
 struct nat *
@@ -151,6 +103,8 @@ nat_new(const struct nat_options *options, struct err *err)
 		    NAT_MAX_ENTRIES_LIMIT);
 		return NULL;
 	}
+	if (nat_rules_check(&options->rules, err) < 0)
+		return NULL;
 	nat = calloc(1, sizeof(*nat));
 	if (nat == NULL)
 		goto fail;
@@ -158,31 +112,18 @@ nat_new(const struct nat_options *options, struct err *err)
 	nat->key[0] = nat_random(&nat->random);
 	nat->key[1] = nat_random(&nat->random);
 	nat->outside_ip = options->outside_ip;
-	nat->mapping = options->mapping;
-	nat->filtering = options->filtering;
 	nat->due_ns = UINT64_MAX;
-	nat->timers[TIMER_UDP].idle_ns =
-	    seconds(options->udp_idle_s, NAT_UDP_IDLE_S);
-	nat->timers[TIMER_TCP].idle_ns =
-	    seconds(options->tcp_idle_s, NAT_TCP_IDLE_S);
-	nat->timers[TIMER_TCP_TRANSITORY].idle_ns =
-	    seconds(options->tcp_transitory_s, NAT_TCP_TRANSITORY_S);
-	nat->timers[TIMER_ICMP].idle_ns =
-	    seconds(options->icmp_idle_s, NAT_ICMP_IDLE_S);
 	nat->ports[TCP].has_classes = nat->ports[UDP].has_classes = true;
-	nat->sessions = pool_new(
+	nat->sessions = nat_pool_new(
 	    &nat->session_pool, max, sizeof(nat->sessions[0]), &nat->index, 2);
-	if (nat->sessions == NULL)
+	if (nat->sessions == NULL ||
+	    !make_extras(&options->rules, max, &nat->peers, &nat->hosts) ||
+	    !make_sharers(nat, &options->rules))
 		goto fail;
-	if (nat->filtering == NAT_ADDRESS_DEPENDENT) {
-		nat->peers = pool_new(&nat->peer_pool, max,
-		    sizeof(nat->peers[0]), &nat->peer_index, 1);
-		if (nat->peers == NULL)
-			goto fail;
-	}
+	start_rules(nat, &options->rules);
 	if (max > PROTOCOLS * 65536)
 		max = PROTOCOLS * 65536;
-	nat->mappings = pool_new(&nat->mapping_pool, max,
+	nat->mappings = nat_pool_new(&nat->mapping_pool, max,
 	    sizeof(nat->mappings[0]), &nat->mapping_index, 1);
 	nat->by_port = calloc(PROTOCOLS, sizeof(nat->by_port[0]));
 	if (nat->mappings == NULL || nat->by_port == NULL)
@@ -202,10 +143,12 @@ nat_free(struct nat *nat)
 		return;
 	nat_index_clear(&nat->index);
 	nat_index_clear(&nat->mapping_index);
-	nat_index_clear(&nat->peer_index);
+	nat_peers_clear(&nat->peers);
+	nat_hosts_clear(&nat->hosts);
+	for (int p = 0; p < PROTOCOLS; p++)
+		free(nat->ports[p].sharers);
 	free(nat->sessions);
 	free(nat->mappings);
-	free(nat->peers);
 	free(nat->by_port);
 	free(nat);
 }
@@ -216,101 +159,16 @@ nat_outside_ip(const struct nat *nat)
 	return nat->outside_ip;
 }
 
+const struct nat_rules *
+nat_rules(const struct nat *nat)
+{
+	return &nat->rules;
+}
+
 uint64_t
 nat_due_ns(const struct nat *nat)
 {
 	return nat->due_ns;
-}
-
-/* ---- pools: ids from 1 on ---- */
-
-/* The id of a free one; next is where a free one keeps the next.  NONE: all
- * are in use. */
-#define POOL_TAKE(pool, items)                                                \
-	((pool)->free != NONE ? pool_pop((pool), &(items)[(pool)->free].next) \
-			      : pool_fresh(pool))
-
-static uint32_t
-pool_pop(struct pool *pool, const uint32_t *next)
-{
-	uint32_t id = pool->free;
-
-	pool->free = *next;
-	pool->used++;
-	return id;
-}
-
-static uint32_t
-pool_fresh(struct pool *pool)
-{
-	if (pool->fresh == pool->max)
-		return NONE;
-	pool->used++;
-	return ++pool->fresh;
-}
-
-static void
-pool_give(struct pool *pool, uint32_t id, uint32_t *next)
-{
-	*next = pool->free;
-	pool->free = id;
-	pool->used--;
-}
-
-/* ---- keys ---- */
-
-static inline uint32_t
-hash(const struct nat *nat, uint64_t a, uint64_t b)
-{
-	unsigned __int128 product =
-	    (unsigned __int128)(a ^ nat->key[0]) * (b ^ nat->key[1]);
-	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
-
-	return (uint32_t)(h ^ h >> 32);
-}
-
-static inline uint64_t
-ports_key(uint16_t port, uint16_t remote_port, uint8_t protocol, uint8_t kind)
-{
-	return (uint64_t)port << 32 | (uint64_t)remote_port << 16 |
-	    (uint64_t)protocol << 8 | kind;
-}
-
-enum key_kind { KEY_OUT, KEY_IN, KEY_MAPPING, KEY_PEER };
-
-static inline uint32_t
-hash_out(const struct nat *nat, const struct nat_flow *flow)
-{
-	return hash(nat, (uint64_t)flow->ip << 32 | flow->remote_ip,
-	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_OUT));
-}
-
-static inline uint32_t
-hash_in(const struct nat *nat, const struct nat_flow *flow)
-{
-	return hash(nat, flow->remote_ip,
-	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_IN));
-}
-
-static uint32_t
-hash_mapping(const struct nat *nat, const struct mapping *m)
-{
-	return hash(nat, (uint64_t)m->in_ip << 32 | m->remote_ip,
-	    ports_key(m->in_port, m->remote_port, m->protocol, KEY_MAPPING));
-}
-
-static uint32_t
-hash_peer(const struct nat *nat, uint32_t mapping, uint32_t remote_ip)
-{
-	return hash(nat, (uint64_t)mapping << 32 | remote_ip, KEY_PEER);
-}
-
-static enum protocol_number
-number_of(uint8_t protocol)
-{
-	if (protocol == IP_TCP)
-		return TCP;
-	return protocol == IP_UDP ? UDP : ICMP;
 }
 
 /* ---- looking up sessions ---- */
@@ -331,7 +189,7 @@ find_out(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 		    s->protocol == flow->protocol)
 			return slots[at].id;
 	}
-	return NONE;
+	return NAT_NONE;
 }
 
 static inline uint32_t
@@ -349,7 +207,7 @@ find_in(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 		    s->protocol == flow->protocol)
 			return slots[at].id;
 	}
-	return NONE;
+	return NAT_NONE;
 }
 
 uint32_t
@@ -380,49 +238,53 @@ nat_prefetch(const struct nat *nat, uint32_t hint)
 	}
 }
 
+uint32_t
+nat_session_in(const struct nat *nat, const struct nat_flow *flow)
+{
+	return find_in(nat, flow, hash_in(nat, flow));
+}
+
 /* ---- timers ---- */
 
-static enum timer_class
-class_of(const struct session *s)
+static enum nat_timer
+timer_of(const struct session *s)
 {
 	if (s->protocol == IP_UDP)
-		return TIMER_UDP;
+		return s->state == TALK_TWO_WAY ? NAT_TIMER_UDP
+						: NAT_TIMER_UDP_ONE_WAY;
 	if (s->protocol == IP_ICMP)
-		return TIMER_ICMP;
-	return nat_tcp_is_long((enum nat_tcp_state)s->state)
-	    ? TIMER_TCP
-	    : TIMER_TCP_TRANSITORY;
+		return NAT_TIMER_ICMP;
+	return nat_tcp_timer((enum nat_tcp_state)s->state);
 }
 
 static void
 list_remove(struct nat *nat, struct session *s)
 {
-	enum timer_class class = class_of(s);
+	enum nat_timer timer = timer_of(s);
 
-	if (s->prev != NONE)
+	if (s->prev != NAT_NONE)
 		nat->sessions[s->prev].next = s->next;
 	else
-		nat->timers[class].first = s->next;
-	if (s->next != NONE)
+		nat->timers[timer].first = s->next;
+	if (s->next != NAT_NONE)
 		nat->sessions[s->next].prev = s->prev;
 	else
-		nat->timers[class].last = s->prev;
+		nat->timers[timer].last = s->prev;
 }
 
 static void
-list_append(struct nat *nat, struct session *s, uint64_t now_ns)
+list_append(struct nat *nat, struct session *s)
 {
-	enum timer_class class = class_of(s);
+	enum nat_timer timer = timer_of(s);
 	uint32_t id = (uint32_t)(s - nat->sessions);
 
-	s->prev = nat->timers[class].last;
-	s->next = NONE;
-	s->tick = (uint32_t)(now_ns >> TICK_SHIFT);
-	if (s->prev != NONE)
+	s->prev = nat->timers[timer].last;
+	s->next = NAT_NONE;
+	if (s->prev != NAT_NONE)
 		nat->sessions[s->prev].next = id;
 	else
-		nat->timers[class].first = id;
-	nat->timers[class].last = id;
+		nat->timers[timer].first = id;
+	nat->timers[timer].last = id;
 	if (s->expires_ns < nat->due_ns)
 		nat->due_ns = s->expires_ns;
 }
@@ -431,156 +293,58 @@ list_append(struct nat *nat, struct session *s, uint64_t now_ns)
 static inline void
 refresh(struct nat *nat, struct session *s, uint64_t now_ns)
 {
-	s->expires_ns = now_ns + nat->timers[class_of(s)].idle_ns;
-	if (s->tick != (uint32_t)(now_ns >> TICK_SHIFT)) {
+	uint64_t at_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	bool same_tick = (at_ns ^ s->expires_ns) >> TICK_SHIFT == 0;
+
+	s->expires_ns = at_ns;
+	if (!same_tick) {
 		list_remove(nat, s);
-		list_append(nat, s, now_ns);
+		list_append(nat, s);
 	}
 }
 
-/* ---- mappings ---- */
-
-/* What an outgoing flow's mapping is found by. */
-static struct mapping
-mapping_key(const struct nat *nat, const struct nat_flow *flow)
-{
-	struct mapping m = { .in_ip = flow->ip,
-		.in_port = flow->port,
-		.protocol = flow->protocol };
-
-	switch (nat->mapping) {
-	case NAT_ENDPOINT_INDEPENDENT: break;
-	case NAT_ADDRESS_AND_PORT_DEPENDENT:
-		m.remote_port = flow->remote_port;
-		/* fallthrough */
-	case NAT_ADDRESS_DEPENDENT: m.remote_ip = flow->remote_ip; break;
-	}
-	return m;
-}
-
-static uint32_t
-mapping_find(const struct nat *nat, const struct mapping *key, uint32_t h)
-{
-	const struct nat_slot *slots = nat->mapping_index.slots;
-	uint32_t mask = nat->mapping_index.mask;
-
-	for (uint32_t at = h & mask; slots[at].id != 0; at = (at + 1) & mask) {
-		const struct mapping *m = &nat->mappings[slots[at].id];
-
-		if (slots[at].hash == h && m->in_ip == key->in_ip &&
-		    m->in_port == key->in_port &&
-		    m->protocol == key->protocol &&
-		    m->remote_ip == key->remote_ip &&
-		    m->remote_port == key->remote_port)
-			return slots[at].id;
-	}
-	return NONE;
-}
-
-/* Finds or makes the mapping of an outgoing flow. */
-static enum reason
-mapping_for(struct nat *nat, const struct nat_flow *flow, uint32_t *id)
-{
-	struct mapping m = mapping_key(nat, flow);
-	uint32_t h = hash_mapping(nat, &m);
-	enum protocol_number p = number_of(flow->protocol);
-	int32_t port;
-
-	*id = mapping_find(nat, &m, h);
-	if (*id != NONE)
-		return REASON_NONE;
-	port = nat_ports_take(&nat->ports[p], flow->port, &nat->random);
-	if (port < 0)
-		return DROP_NAT_NO_PORT;
-	/* There is one: at most as many mappings as sessions or ports. */
-	*id = POOL_TAKE(&nat->mapping_pool, nat->mappings);
-	assert(*id != NONE);
-	m.out_port = (uint16_t)port;
-	nat->mappings[*id] = m;
-	nat_index_add(&nat->mapping_index, h, *id);
-	nat->by_port[p][port] = *id;
-	return REASON_NONE;
-}
-
-static void
-mapping_end(struct nat *nat, uint32_t id)
-{
-	struct mapping *m = &nat->mappings[id];
-	enum protocol_number p = number_of(m->protocol);
-
-	nat_index_remove(&nat->mapping_index, hash_mapping(nat, m), id);
-	nat->by_port[p][m->out_port] = NONE;
-	nat_ports_give(&nat->ports[p], m->out_port);
-	pool_give(&nat->mapping_pool, id, &m->next);
-}
-
-bool
-nat_has_port(const struct nat *nat, uint8_t protocol, uint16_t port)
-{
-	return nat->by_port[number_of(protocol)][port] != NONE;
-}
-
-/* ---- peers ---- */
-
-static uint32_t
-peer_find(
-    const struct nat *nat, uint32_t mapping, uint32_t remote_ip, uint32_t h)
-{
-	const struct nat_slot *slots = nat->peer_index.slots;
-	uint32_t mask = nat->peer_index.mask;
-
-	for (uint32_t at = h & mask; slots[at].id != 0; at = (at + 1) & mask) {
-		const struct peer *peer = &nat->peers[slots[at].id];
-
-		if (slots[at].hash == h && peer->mapping == mapping &&
-		    peer->remote_ip == remote_ip)
-			return slots[at].id;
-	}
-	return NONE;
-}
-
-static void
-peer_join(struct nat *nat, uint32_t mapping, uint32_t remote_ip)
-{
-	uint32_t h = hash_peer(nat, mapping, remote_ip);
-	uint32_t id = peer_find(nat, mapping, remote_ip, h);
-
-	if (id == NONE) {
-		id = POOL_TAKE(&nat->peer_pool, nat->peers);
-		assert(id != NONE); /* at most as many as sessions */
-		nat->peers[id] =
-		    (struct peer){ .mapping = mapping, .remote_ip = remote_ip };
-		nat_index_add(&nat->peer_index, h, id);
-	}
-	nat->peers[id].sessions++;
-}
-
-static void
-peer_leave(struct nat *nat, uint32_t mapping, uint32_t remote_ip)
-{
-	uint32_t h = hash_peer(nat, mapping, remote_ip);
-	uint32_t id = peer_find(nat, mapping, remote_ip, h);
-	struct peer *peer = &nat->peers[id];
-
-	assert(id != NONE);
-	if (--peer->sessions > 0)
-		return;
-	nat_index_remove(&nat->peer_index, h, id);
-	pool_give(&nat->peer_pool, id, &peer->next);
-}
+/* ---- peers and hosts ---- */
 
 /* Does the mapping admit a sender it has no session with (RFC 4787 5)? */
 static bool
 filter_admits(const struct nat *nat, uint32_t mapping, uint32_t remote_ip)
 {
-	switch (nat->filtering) {
+	switch (nat->rules.filtering) {
 	case NAT_ENDPOINT_INDEPENDENT: return true;
 	case NAT_ADDRESS_DEPENDENT:
-		return peer_find(nat, mapping, remote_ip,
-			   hash_peer(nat, mapping, remote_ip)) != NONE;
+		return nat_peers_has(&nat->peers,
+		    hash_peer(nat, mapping, remote_ip), mapping, remote_ip);
 	case NAT_ADDRESS_AND_PORT_DEPENDENT: return false;
 	}
 	return false;
+}
+
+/* May the host have one more session? */
+static bool
+host_has_room(const struct nat *nat, uint32_t ip)
+{
+	return nat->rules.host_sessions == 0 ||
+	    nat_hosts_sessions(&nat->hosts, hash_host(nat, ip), ip) <
+	    nat->rules.host_sessions;
+}
+
+/* Counts one more session of the host, if it may have one. */
+static enum reason
+host_join(struct nat *nat, uint32_t ip)
+{
+	if (nat->hosts.items == NULL)
+		return REASON_NONE;
+	if (!host_has_room(nat, ip))
+		return DROP_NAT_HOST_LIMIT;
+	nat_hosts_join(&nat->hosts, hash_host(nat, ip), ip);
+	return REASON_NONE;
+}
+
+static void
+host_leave(struct nat *nat, uint32_t ip)
+{
+	if (nat->hosts.items != NULL)
+		nat_hosts_leave(&nat->hosts, hash_host(nat, ip), ip);
 }
 
 /* ---- sessions ---- */
@@ -613,12 +377,15 @@ session_end(struct nat *nat, uint32_t id)
 	nat_index_remove(&nat->index, hash_out(nat, &out), id);
 	nat_index_remove(&nat->index, hash_in(nat, &in), id);
 	list_remove(nat, s);
-	if (nat->filtering == NAT_ADDRESS_DEPENDENT)
-		peer_leave(nat, s->mapping, s->remote_ip);
+	if (nat->peers.items != NULL)
+		nat_peers_leave(&nat->peers,
+		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
+		    s->remote_ip);
+	host_leave(nat, s->in_ip);
 	if (--nat->mappings[s->mapping].sessions == 0)
-		mapping_end(nat, s->mapping);
+		nat_mapping_end(nat, s->mapping);
 	s->expires_ns = 0;
-	pool_give(&nat->session_pool, id, &s->next);
+	nat_pool_give(&nat->session_pool, id, &s->next);
 }
 
 /* Is there room for another session, once the expired are gone?  They take
@@ -633,13 +400,13 @@ has_room(struct nat *nat, uint64_t now_ns)
 	return nat->session_pool.used < nat->session_pool.max;
 }
 
-/* Makes the session of a mapping with a remote end; there is room.  The caller
- * sets its state and then starts it. */
+/* Makes the session of a mapping with a remote end; there is room, and its host
+ * has joined.  The caller sets its state and then starts it. */
 static struct session *
 session_new(
     struct nat *nat, uint32_t mapping, uint32_t remote_ip, uint16_t remote_port)
 {
-	uint32_t id = POOL_TAKE(&nat->session_pool, nat->sessions);
+	uint32_t id = NAT_POOL_TAKE(&nat->session_pool, nat->sessions);
 	struct session *s = &nat->sessions[id];
 	struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow out, in;
@@ -656,36 +423,68 @@ session_new(
 	in = flow_in(s);
 	nat_index_add(&nat->index, hash_out(nat, &out), id);
 	nat_index_add(&nat->index, hash_in(nat, &in), id);
-	if (nat->filtering == NAT_ADDRESS_DEPENDENT)
-		peer_join(nat, mapping, remote_ip);
+	if (nat->peers.items != NULL)
+		nat_peers_join(&nat->peers, hash_peer(nat, mapping, remote_ip),
+		    mapping, remote_ip);
 	return s;
 }
 
-/* Counts a packet of a session, moves its TCP state and its timer. */
+static inline void
+count(struct session *s, enum nat_direction direction, uint32_t bytes)
+{
+	if (++s->frames_low[direction] == 0)
+		s->frames_high[direction]++;
+	s->bytes[direction] += bytes;
+}
+
+/* Moves to a state, which may have another timer. */
+static void
+set_state(
+    struct nat *nat, struct session *s, unsigned int state, uint64_t now_ns)
+{
+	list_remove(nat, s);
+	s->state = state & 0x7f;
+	s->expires_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	list_append(nat, s);
+}
+
+/* Do packets of UDP and ICMP in this direction keep a session alive? */
+static inline bool
+rules_refresh(const struct nat *nat, enum nat_direction direction)
+{
+	switch (nat->rules.refresh) {
+	case NAT_REFRESH_BOTH: return true;
+	case NAT_REFRESH_OUTBOUND: return direction == NAT_OUTWARDS;
+	case NAT_REFRESH_INBOUND: return direction == NAT_INWARDS;
+	case NAT_REFRESHES: break;
+	}
+	return false;
+}
+
+/* Counts a packet of a session, moves its state and its timer. */
 static inline void
 session_pass(struct nat *nat, struct session *s, enum nat_direction direction,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns)
 {
-	s->frames[direction]++;
-	s->bytes[direction] += bytes;
+	count(s, direction, bytes);
 	if (segment != NULL) {
 		enum nat_tcp_state to =
 		    nat_tcp_next((enum nat_tcp_state)s->state, segment,
 			direction, &s->window);
 
 		nat_window_note(&s->window, segment, direction);
-		if (to != s->state) {
-			list_remove(nat, s);
-			s->state = (uint8_t)to;
-			s->expires_ns =
-			    now_ns + nat->timers[class_of(s)].idle_ns;
-			list_append(nat, s, now_ns);
-			return;
-		}
-		if (!nat_tcp_refreshes(to, segment))
-			return;
+		if (to != s->state)
+			set_state(nat, s, to, now_ns);
+		else if (nat_tcp_refreshes(to, segment))
+			refresh(nat, s, now_ns);
+		return;
 	}
-	refresh(nat, s, now_ns);
+	if (!rules_refresh(nat, direction))
+		return;
+	if (s->state == TALK_ONE_WAY && direction != s->origin)
+		set_state(nat, s, TALK_TWO_WAY, now_ns);
+	else
+		refresh(nat, s, now_ns);
 }
 
 /* The first packet of a session. */
@@ -693,15 +492,16 @@ static void
 session_start(struct nat *nat, struct session *s, enum nat_direction direction,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns)
 {
-	s->frames[direction] = 1;
-	s->bytes[direction] = bytes;
+	count(s, direction, bytes);
+	s->origin = direction & 1;
 	if (segment != NULL) {
-		s->state = (uint8_t)nat_tcp_next(
-		    NAT_TCP_CLOSED, segment, direction, &s->window);
+		s->state = nat_tcp_next(
+			       NAT_TCP_CLOSED, segment, direction, &s->window) &
+		    0x7f;
 		nat_window_note(&s->window, segment, direction);
 	}
-	s->expires_ns = now_ns + nat->timers[class_of(s)].idle_ns;
-	list_append(nat, s, now_ns);
+	s->expires_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	list_append(nat, s);
 }
 
 /* ---- packets ---- */
@@ -719,9 +519,16 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		return DROP_NAT_STATE;
 	if (!has_room(nat, now_ns))
 		return DROP_NAT_FULL;
-	reason = mapping_for(nat, flow, &mapping);
+	if (!host_has_room(nat, flow->ip))
+		nat_expire(nat, now_ns); /* it may have had some */
+	reason = host_join(nat, flow->ip);
 	if (reason != REASON_NONE)
 		return reason;
+	reason = nat_mapping_for(nat, flow, &mapping);
+	if (reason != REASON_NONE) {
+		host_leave(nat, flow->ip);
+		return reason;
+	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = nat->outside_ip,
@@ -738,11 +545,11 @@ nat_out(struct nat *nat, const struct nat_flow *flow,
 	uint32_t id = find_out(nat, flow, hash_out(nat, flow));
 	struct session *s = &nat->sessions[id];
 
-	if (id != NONE && s->expires_ns <= now_ns) {
+	if (id != NAT_NONE && s->expires_ns <= now_ns) {
 		session_end(nat, id);
-		id = NONE;
+		id = NAT_NONE;
 	}
-	if (id == NONE)
+	if (id == NAT_NONE)
 		return new_out(nat, flow, segment, bytes, now_ns, hit);
 	session_pass(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){
@@ -761,9 +568,10 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	const struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow out = *flow;
 	struct session *s;
+	enum reason reason;
 	uint32_t other;
 
-	if (mapping == NONE)
+	if (mapping == NAT_NONE)
 		return DROP_NAT_UNSOLICITED;
 	if (!filter_admits(nat, mapping, flow->remote_ip))
 		return DROP_NAT_FILTERED;
@@ -772,14 +580,17 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	out.ip = m->in_ip;
 	out.port = m->in_port;
 	other = find_out(nat, &out, hash_out(nat, &out));
-	if (other != NONE && nat->sessions[other].expires_ns > now_ns)
+	if (other != NAT_NONE && nat->sessions[other].expires_ns > now_ns)
 		return DROP_NAT_FILTERED;
-	if (other != NONE) {
+	if (other != NAT_NONE) {
 		session_end(nat, other); /* another mapping's */
 		room = true;
 	}
 	if (!room)
 		return DROP_NAT_FULL;
+	reason = host_join(nat, m->in_ip);
+	if (reason != REASON_NONE)
+		return reason;
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	session_start(nat, s, NAT_INWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = s->in_ip,
@@ -796,11 +607,11 @@ nat_in(struct nat *nat, const struct nat_flow *flow,
 	uint32_t id = find_in(nat, flow, hash_in(nat, flow));
 	struct session *s = &nat->sessions[id];
 
-	if (id != NONE && s->expires_ns <= now_ns) {
+	if (id != NAT_NONE && s->expires_ns <= now_ns) {
 		session_end(nat, id);
-		id = NONE;
+		id = NAT_NONE;
 	}
-	if (id == NONE)
+	if (id == NAT_NONE)
 		return new_in(nat, flow, segment, bytes, now_ns, hit);
 	session_pass(nat, s, NAT_INWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = s->in_ip, .port = s->in_port, .id = id };
@@ -814,7 +625,7 @@ nat_find_out(const struct nat *nat, const struct nat_flow *flow,
 	uint32_t id = find_out(nat, flow, hash_out(nat, flow));
 	const struct session *s = &nat->sessions[id];
 
-	if (id == NONE || s->expires_ns <= now_ns)
+	if (id == NAT_NONE || s->expires_ns <= now_ns)
 		return false;
 	*hit = (struct nat_hit){
 		.ip = nat->outside_ip, .port = s->out_port, .id = id
@@ -830,7 +641,7 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 	const struct session *s = &nat->sessions[id];
 	const struct mapping *m;
 
-	if (id != NONE && s->expires_ns > now_ns) {
+	if (id != NAT_NONE && s->expires_ns > now_ns) {
 		*hit = (struct nat_hit){
 			.ip = s->in_ip, .port = s->in_port, .id = id
 		};
@@ -845,77 +656,74 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 	return true;
 }
 
-/* ---- time, and looking at it ---- */
+/* ---- time ---- */
 
 uint64_t
 nat_expire(struct nat *nat, uint64_t now_ns)
 {
 	uint64_t due = UINT64_MAX;
 
-	for (int class = 0; class < TIMER_CLASSES; class ++) {
-		uint32_t id = nat->timers[class].first;
+	for (int timer = 0; timer < NAT_TIMERS; timer++) {
+		uint32_t id = nat->timers[timer].first;
 
-		while (id != NONE && nat->sessions[id].expires_ns <= now_ns) {
+		while (
+		    id != NAT_NONE && nat->sessions[id].expires_ns <= now_ns) {
 			session_end(nat, id);
-			id = nat->timers[class].first;
+			id = nat->timers[timer].first;
 		}
-		if (id != NONE && nat->sessions[id].expires_ns < due)
+		if (id != NAT_NONE && nat->sessions[id].expires_ns < due)
 			due = nat->sessions[id].expires_ns;
 	}
 	nat->due_ns = due;
 	return due;
 }
 
-struct nat_stats
-nat_stats(const struct nat *nat)
-{
-	struct nat_stats stats = { .sessions = nat->session_pool.used,
-		.mappings = nat->mapping_pool.used,
-		.max_sessions = nat->session_pool.max };
+/* ---- new rules ---- */
 
-	stats.bytes = sizeof(*nat) + nat_index_bytes(&nat->index) +
-	    nat_index_bytes(&nat->mapping_index) +
-	    sizeof(nat->sessions[0]) * nat->session_pool.max +
-	    sizeof(nat->mappings[0]) * nat->mapping_pool.max +
-	    PROTOCOLS * sizeof(nat->by_port[0]);
-	if (nat->peers != NULL)
-		stats.bytes += nat_index_bytes(&nat->peer_index) +
-		    sizeof(nat->peers[0]) * nat->peer_pool.max;
-	return stats;
-}
-
-static const char *
-state_name(const struct session *s)
-{
-	if (s->protocol == IP_TCP)
-		return nat_tcp_name((enum nat_tcp_state)s->state);
-	return s->frames[NAT_OUTWARDS] > 0 && s->frames[NAT_INWARDS] > 0
-	    ? "two-way"
-	    : "one-way";
-}
-
-void
-nat_each(const struct nat *nat, uint64_t now_ns,
-    void (*each)(void *arg, const struct nat_row *row), void *arg)
+/* Counts what only some rules ask for, and cuts deadlines to timers. */
+static void
+walk(struct nat *nat, uint64_t now_ns)
 {
 	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
-		const struct session *s = &nat->sessions[id];
-		struct nat_row row = { .id = id,
-			.protocol = s->protocol,
-			.state = state_name(s),
-			.inside_ip = s->in_ip,
-			.inside_port = s->in_port,
-			.outside_ip = nat->outside_ip,
-			.outside_port = s->out_port,
-			.remote_ip = s->remote_ip,
-			.remote_port = s->remote_port,
-			.left_ns = s->expires_ns - now_ns,
-			.out_frames = s->frames[NAT_OUTWARDS],
-			.out_bytes = s->bytes[NAT_OUTWARDS],
-			.in_frames = s->frames[NAT_INWARDS],
-			.in_bytes = s->bytes[NAT_INWARDS] };
+		struct session *s = &nat->sessions[id];
+		uint64_t last_ns;
 
-		if (s->expires_ns > now_ns)
-			each(arg, &row);
+		if (s->expires_ns == 0)
+			continue;
+		last_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+		if (s->expires_ns > last_ns)
+			s->expires_ns = last_ns;
+		if (nat->peers.items != NULL)
+			nat_peers_join(&nat->peers,
+			    hash_peer(nat, s->mapping, s->remote_ip),
+			    s->mapping, s->remote_ip);
+		if (nat->hosts.items != NULL)
+			nat_hosts_join(
+			    &nat->hosts, hash_host(nat, s->in_ip), s->in_ip);
 	}
+}
+
+int
+nat_set_rules(struct nat *nat, const struct nat_rules *rules, uint64_t now_ns,
+    struct err *err)
+{
+	struct nat_peers peers = { .items = NULL };
+	struct nat_hosts hosts = { .items = NULL };
+
+	if (nat_rules_check(rules, err) < 0)
+		return -EINVAL;
+	if (!make_extras(rules, nat->session_pool.max, &peers, &hosts) ||
+	    !make_sharers(nat, rules)) {
+		nat_peers_clear(&peers);
+		nat_hosts_clear(&hosts);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	nat_peers_clear(&nat->peers);
+	nat_hosts_clear(&nat->hosts);
+	nat->peers = peers;
+	nat->hosts = hosts;
+	start_rules(nat, rules);
+	walk(nat, now_ns);
+	nat_expire(nat, now_ns);
+	return 0;
 }

@@ -9,11 +9,13 @@
  *
  *  - A full table refuses new sessions and never takes a live one away
  *    (RFC 6888 REQ-11).
- *  - The outside port is the inside one if that is free; else a random one of
- *    its class (below 1024 or not), of its parity if possible (RFC 4787 REQ-3,
- *    REQ-4; RFC 6056 algorithm 1).  No port is used twice.
- *  - Packets of both directions refresh a session (REQ-6); those that make no
- *    session and ICMP errors refresh and end nothing (REQ-12).
+ *  - An inside host has at most as many sessions as the rules say, and is
+ *    refused more, whoever speaks first (RFC 6888 REQ-4, REQ-5).
+ *  - The rules say what mappings, filters and outside ports depend on
+ *    (nat_rules.h).  A port stays in its class, below 1024 or not, but in
+ *    blocks (RFC 4787 REQ-3).  No port is used twice, but by overloading.
+ *  - Packets that make no session and ICMP errors refresh and end nothing
+ *    (REQ-12).
  *
  * All costs are independent of the number of sessions.  Time is an argument
  * that never goes back.
@@ -26,19 +28,14 @@
 
 #define NAT_MAX_ENTRIES       65536   /* default */
 #define NAT_MAX_ENTRIES_LIMIT 4194304 /* what max_entries may ask for */
-#define NAT_UDP_IDLE_S        300
-#define NAT_TCP_IDLE_S        7440
-#define NAT_TCP_TRANSITORY_S  240
-#define NAT_ICMP_IDLE_S       60
 
 struct nat;
 
 struct nat_options {
 	uint32_t outside_ip;
-	enum nat_behaviour mapping, filtering;
-	uint32_t max_entries; /* 0 here and below: the default */
-	uint32_t udp_idle_s, tcp_idle_s, tcp_transitory_s, icmp_idle_s;
-	uint64_t seed; /* of the choice of ports */
+	uint32_t max_entries; /* 0: the default */
+	uint64_t seed;        /* of the choice of ports */
+	struct nat_rules rules;
 };
 
 /* NULL: *err says why. */
@@ -46,6 +43,13 @@ struct nat *nat_new(const struct nat_options *options, struct err *err);
 void nat_free(struct nat *nat); /* NULL is fine */
 
 uint32_t nat_outside_ip(const struct nat *nat);
+const struct nat_rules *nat_rules(const struct nat *nat);
+
+/* New rules for new sessions; timers are for all, and a shorter one ends those
+ * that it would have ended.  Takes time for each session once.  0, or -EINVAL,
+ * -ENOMEM with *err, and nothing is changed. */
+int nat_set_rules(struct nat *nat, const struct nat_rules *rules,
+    uint64_t now_ns, struct err *err);
 
 /* One end of a packet at the NAT: who is behind it, and with whom it speaks.
  * Going out, ip:port is the inside source; coming in, port is the outside one
@@ -72,13 +76,15 @@ struct nat_hit {
 };
 
 /* An outgoing packet of bytes, with segment if it is TCP.  REASON_NAT_OUT,
- * REASON_NAT_NEW, or DROP_NAT_STATE, DROP_NAT_FULL, DROP_NAT_NO_PORT. */
+ * REASON_NAT_NEW, or DROP_NAT_STATE, DROP_NAT_FULL, DROP_NAT_HOST_LIMIT,
+ * DROP_NAT_NO_PORT. */
 enum reason nat_out(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit);
 
 /* An incoming one.  REASON_NAT_IN, or DROP_NAT_UNSOLICITED (no mapping),
- * DROP_NAT_FILTERED (not for this sender), DROP_NAT_STATE, DROP_NAT_FULL. */
+ * DROP_NAT_FILTERED (not for this sender), DROP_NAT_STATE, DROP_NAT_FULL,
+ * DROP_NAT_HOST_LIMIT. */
 enum reason nat_in(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit);

@@ -6,10 +6,11 @@
  */
 #include "router/nat_ports.h"
 
-#define GUESSES   8
-#define CLASS_END 1024
-#define EVEN      UINT64_C(0x5555555555555555)
-#define ALL       UINT64_MAX
+#include <stddef.h>
+
+#define GUESSES 8
+#define EVEN    UINT64_C(0x5555555555555555)
+#define ALL     UINT64_MAX
 
 static void
 take(struct nat_ports *ports, uint32_t port)
@@ -54,25 +55,23 @@ search(const struct nat_ports *ports, uint32_t from, uint64_t mask,
 }
 
 int32_t
-nat_ports_take(struct nat_ports *ports, uint16_t want, uint64_t *random)
+nat_ports_take(
+    struct nat_ports *ports, const struct nat_port_wish *wish, uint64_t *random)
 {
-	uint32_t first = 0, last = 65535, guess = 0;
-	uint64_t parity = want & 1 ? ~EVEN : EVEN;
+	uint32_t first = wish->first, last = wish->last, guess = first;
+	uint64_t parity = wish->want & 1 ? ~EVEN : EVEN;
 	int32_t port;
 
-	if (ports->has_classes) {
-		first = want < CLASS_END ? 1 : CLASS_END;
-		last = want < CLASS_END ? CLASS_END - 1 : 65535;
-	}
-	if (want >= first && !nat_port_is_taken(ports, want)) {
-		take(ports, want);
-		return want;
+	if (wish->exact && wish->want >= first && wish->want <= last &&
+	    !nat_port_is_taken(ports, wish->want)) {
+		take(ports, wish->want);
+		return wish->want;
 	}
 	for (int i = 0; i < GUESSES; i++) {
 		uint64_t r = nat_random(random) >> 32;
 
 		guess = first + (uint32_t)(r * (last - first + 1) >> 32);
-		if ((guess & 1) != (want & 1u))
+		if (wish->parity && (guess & 1) != (wish->want & 1u))
 			guess ^= 1;
 		if (guess < first || guess > last)
 			continue;
@@ -83,16 +82,30 @@ nat_ports_take(struct nat_ports *ports, uint16_t want, uint64_t *random)
 	}
 	if (guess < first || guess > last)
 		guess = last;
-	port = search(ports, guess, parity, first, last);
+	port = -1;
+	if (wish->parity)
+		port = search(ports, guess, parity, first, last);
 	if (port < 0)
-		port = search(ports, guess, ~parity, first, last);
+		port = search(ports, guess, ALL, first, last);
 	if (port >= 0)
 		take(ports, (uint32_t)port);
 	return port;
 }
 
+bool
+nat_ports_share(struct nat_ports *ports, uint16_t port)
+{
+	if (ports->sharers == NULL || ports->sharers[port] == UINT16_MAX)
+		return false;
+	ports->sharers[port]++;
+	return true;
+}
+
 void
 nat_ports_give(struct nat_ports *ports, uint16_t port)
 {
-	ports->taken[port / 64] &= ~(UINT64_C(1) << port % 64);
+	if (ports->sharers != NULL && ports->sharers[port] > 0)
+		ports->sharers[port]--;
+	else
+		ports->taken[port / 64] &= ~(UINT64_C(1) << port % 64);
 }

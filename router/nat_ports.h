@@ -8,9 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define NAT_PORT_CLASS_END 1024
+
 struct nat_ports {
 	uint64_t taken[65536 / 64];
-	bool has_classes; /* TCP and UDP: below 1024 and the rest; 0 is none */
+	uint16_t *sharers; /* of each port but its first user; NULL: none */
+	bool has_classes;  /* TCP and UDP: below 1024 and the rest; 0 is none */
 };
 
 static inline bool
@@ -19,10 +22,36 @@ nat_port_is_taken(const struct nat_ports *ports, uint16_t port)
 	return ports->taken[port / 64] >> port % 64 & 1;
 }
 
-/* Takes want if it is free, else another port of its class, of the same parity
- * if there is one.  Returns it, or -1: the class is used up. */
-int32_t nat_ports_take(
-    struct nat_ports *ports, uint16_t want, uint64_t *random);
+/* Which port is wanted, and which else will do. */
+struct nat_port_wish {
+	uint16_t want;
+	bool exact;           /* want itself, if it is free */
+	bool parity;          /* else one as even or odd, if there is one */
+	uint16_t first, last; /* of those that will do */
+};
+
+/* The wish for want, or another port of its class and parity. */
+static inline struct nat_port_wish
+nat_port_wish(const struct nat_ports *ports, uint16_t want)
+{
+	struct nat_port_wish wish = { want, true, true, 0, 65535 };
+
+	if (ports->has_classes && want < NAT_PORT_CLASS_END) {
+		wish.first = 1;
+		wish.last = NAT_PORT_CLASS_END - 1;
+	} else if (ports->has_classes) {
+		wish.first = NAT_PORT_CLASS_END;
+	}
+	return wish;
+}
+
+/* Takes a port as wished.  Returns it, or -1: all that will do are taken. */
+int32_t nat_ports_take(struct nat_ports *ports,
+    const struct nat_port_wish *wish, uint64_t *random);
+/* One more user of a port that is taken.  False: it has too many, or ports has
+ * no memory of them. */
+bool nat_ports_share(struct nat_ports *ports, uint16_t port);
+/* The port is free when its last user has given it back. */
 void nat_ports_give(struct nat_ports *ports, uint16_t port);
 
 /* The next number of a generator whose state is *random (splitmix64). */

@@ -12,8 +12,8 @@
  *                                       | FIN in  | FIN out
  *                                       '-> BOTH_FIN <-'
  *
- * The long timer runs in ESTABLISHED, OUT_FIN and IN_FIN, the transitory one
- * elsewhere.  A SYN alone in BOTH_FIN or TRANS opens the same addresses and
+ * The long timer runs in ESTABLISHED, OUT_FIN and IN_FIN, the one of opening
+ * connections before, the one of closing connections behind (RFC 7857, 2.1).  A SYN alone in BOTH_FIN or TRANS opens the same addresses and
  * ports anew (RFC 9293, 3.6.1 lets a client do so after TIME-WAIT): without
  * that edge the new connection would die with the old one's timer.
  *
@@ -44,32 +44,32 @@ enum event {
 
 static const struct {
 	const char *name;
-	bool is_long;
+	enum nat_timer timer;
 	uint8_t next[NEVENTS]; /* enum nat_tcp_state, by enum event */
 } nat_tcp_fsm[] = {
 	/* SYN out, SYN in, FIN out, FIN in, RST, anything else */
-	[NAT_TCP_CLOSED] = { "closed", false,
+	[NAT_TCP_CLOSED] = { "closed", NAT_TIMER_TCP_OPENING,
 	    { TO(OUT_INIT), TO(IN_INIT), TO(CLOSED), TO(CLOSED), TO(CLOSED),
 		TO(CLOSED) } },
-	[NAT_TCP_OUT_INIT] = { "opening", false,
+	[NAT_TCP_OUT_INIT] = { "opening", NAT_TIMER_TCP_OPENING,
 	    { TO(OUT_INIT), TO(ESTABLISHED), TO(OUT_INIT), TO(OUT_INIT),
 		TO(OUT_INIT), TO(OUT_INIT) } },
-	[NAT_TCP_IN_INIT] = { "opening-in", false,
+	[NAT_TCP_IN_INIT] = { "opening-in", NAT_TIMER_TCP_OPENING,
 	    { TO(ESTABLISHED), TO(IN_INIT), TO(IN_INIT), TO(IN_INIT),
 		TO(IN_INIT), TO(IN_INIT) } },
-	[NAT_TCP_ESTABLISHED] = { "established", true,
+	[NAT_TCP_ESTABLISHED] = { "established", NAT_TIMER_TCP,
 	    { TO(ESTABLISHED), TO(ESTABLISHED), TO(OUT_FIN), TO(IN_FIN),
 		TO(TRANS), TO(ESTABLISHED) } },
-	[NAT_TCP_OUT_FIN] = { "closing", true,
+	[NAT_TCP_OUT_FIN] = { "closing", NAT_TIMER_TCP,
 	    { TO(OUT_FIN), TO(OUT_FIN), TO(OUT_FIN), TO(BOTH_FIN), TO(TRANS),
 		TO(OUT_FIN) } },
-	[NAT_TCP_IN_FIN] = { "closing-in", true,
+	[NAT_TCP_IN_FIN] = { "closing-in", NAT_TIMER_TCP,
 	    { TO(IN_FIN), TO(IN_FIN), TO(BOTH_FIN), TO(IN_FIN), TO(TRANS),
 		TO(IN_FIN) } },
-	[NAT_TCP_BOTH_FIN] = { "finished", false,
+	[NAT_TCP_BOTH_FIN] = { "finished", NAT_TIMER_TCP_CLOSING,
 	    { TO(OUT_INIT), TO(IN_INIT), TO(BOTH_FIN), TO(BOTH_FIN),
 		TO(BOTH_FIN), TO(BOTH_FIN) } },
-	[NAT_TCP_TRANS] = { "reset", false,
+	[NAT_TCP_TRANS] = { "reset", NAT_TIMER_TCP_CLOSING,
 	    { TO(OUT_INIT), TO(IN_INIT), TO(ESTABLISHED), TO(ESTABLISHED),
 		TO(TRANS), TO(ESTABLISHED) } },
 };
@@ -82,10 +82,10 @@ nat_tcp_name(enum nat_tcp_state state)
 	return nat_tcp_fsm[state].name;
 }
 
-bool
-nat_tcp_is_long(enum nat_tcp_state state)
+enum nat_timer
+nat_tcp_timer(enum nat_tcp_state state)
 {
-	return nat_tcp_fsm[state].is_long;
+	return nat_tcp_fsm[state].timer;
 }
 
 bool

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "router/nat_rules.h"
+
 enum nat_tcp_state {
 	NAT_TCP_CLOSED,      /* before its first segment */
 	NAT_TCP_OUT_INIT,    /* SYN from inside */
@@ -44,8 +46,8 @@ void nat_window_note(struct nat_window *window,
 bool nat_tcp_refreshes(
     enum nat_tcp_state state, const struct nat_segment *segment);
 
-/* Does state have the long timer? */
-bool nat_tcp_is_long(enum nat_tcp_state state);
+/* The timer that runs in state. */
+enum nat_timer nat_tcp_timer(enum nat_tcp_state state);
 
 /* May this segment be a connection's first? */
 bool nat_tcp_opens(const struct nat_segment *segment);

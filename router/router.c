@@ -319,13 +319,8 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
     struct err *err)
 {
 	struct iface *outside = iface_of(router, options->outside);
-	struct nat_options o = { .mapping = options->mapping,
-		.filtering = options->filtering,
-		.max_entries = options->max_entries,
-		.udp_idle_s = options->udp_idle_s,
-		.tcp_idle_s = options->tcp_idle_s,
-		.tcp_transitory_s = options->tcp_transitory_s,
-		.icmp_idle_s = options->icmp_idle_s };
+	struct nat_options o = { .max_entries = options->max_entries,
+		.rules = options->rules };
 
 	if (outside == NULL)
 		return not_ours(router, options->outside, err);
@@ -339,8 +334,29 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 	if (router->nat == NULL)
 		return -EINVAL;
 	router->outside = outside;
-	router->hairpin = options->hairpin;
 	return 0;
+}
+
+const struct nat_rules *
+router_nat_rules(const struct router *router)
+{
+	return router->nat == NULL ? NULL : nat_rules(router->nat);
+}
+
+int
+router_change_nat(
+    struct router *router, const struct nat_rules *rules, struct err *err)
+{
+	int e;
+
+	if (router->nat == NULL)
+		return err_set(err, -EINVAL,
+		    "router \"%s\" has no NAT; add \"nat:\" to it in the lab "
+		    "file",
+		    router->node.name);
+	e = nat_set_rules(router->nat, rules, loop_now_ns(router->loop), err);
+	router_arm_timers(router);
+	return e;
 }
 
 /* ---- what is asked about it ---- */

@@ -19,6 +19,7 @@
 #define ROUTER_ROUTER_H
 
 #include "net/addr.h"
+#include "router/nat_rules.h"
 #include "switch/port.h"
 
 struct dhcp_extra;
@@ -92,26 +93,23 @@ struct router_dns_options {
 int router_set_dns(struct router *router,
     const struct router_dns_options *options, struct err *err);
 
-/* RFC 4787 4.1 and 5: what a mapping and a filter depend on. */
-enum nat_behaviour {
-	NAT_ENDPOINT_INDEPENDENT,
-	NAT_ADDRESS_DEPENDENT,
-	NAT_ADDRESS_AND_PORT_DEPENDENT,
-};
-
 struct router_nat_options {
 	struct port *outside;
-	enum nat_behaviour mapping, filtering;
-	uint32_t max_entries;      /* 0: 65536 */
-	uint32_t udp_idle_s;       /* 0: 300 (RFC 4787 REQ-5) */
-	uint32_t tcp_idle_s;       /* 0: 7440 (RFC 5382 REQ-5) */
-	uint32_t tcp_transitory_s; /* 0: 240 */
-	uint32_t icmp_idle_s;      /* 0: 60 (RFC 5508 REQ-2) */
-	bool hairpin;
+	uint32_t max_entries; /* 0: 65536 */
+	struct nat_rules rules;
 };
 
 int router_set_nat(struct router *router,
     const struct router_nat_options *options, struct err *err);
+
+/* The rules of a router's NAT; NULL: it has none. */
+const struct nat_rules *router_nat_rules(const struct router *router);
+
+/* Changes them.  Sessions that live go on as they are, but for timers, which
+ * hold for all; new ones follow the new rules.  0 or -Exxx with *err, and
+ * nothing is changed. */
+int router_change_nat(
+    struct router *router, const struct nat_rules *rules, struct err *err);
 
 /* ---- what `show` prints; each calls each() for every row ---- */
 
@@ -121,6 +119,7 @@ struct nat_row {
 	/* TCP: "opening", "opening-in", "established", "closing",
 	 * "closing-in", "finished", "reset"; else "one-way", "two-way". */
 	const char *state;
+	const char *why; /* it exists: a sentence of its first packet */
 	uint32_t inside_ip, outside_ip, remote_ip;
 	uint16_t inside_port, outside_port, remote_port; /* ICMP: id, id, 0 */
 	uint64_t left_ns;                                /* until it expires */

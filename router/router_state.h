@@ -58,7 +58,6 @@ struct router {
 
 	struct nat *nat; /* NULL: none */
 	struct iface *outside;
-	bool hairpin;
 	struct loop_timer nat_timer;
 	struct refusal_row refusals[ROUTER_REFUSALS];
 	uint64_t nrefusals; /* ever; the next place is its remainder */

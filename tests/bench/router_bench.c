@@ -104,7 +104,7 @@ static struct nat *
 make_table(uint32_t max)
 {
 	struct nat_options o = { .outside_ip = OUTSIDE,
-		.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT,
+		.rules.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT,
 		.max_entries = max,
 		.seed = 1 };
 	struct nat *nat = nat_new(&o, NULL);
@@ -253,9 +253,9 @@ bench_open(struct bench *b, uint32_t max)
 		.address = { INSIDE, 8 } };
 	struct router_port_options out = { .mac = gw_mac,
 		.address = { OUTSIDE, 24 } };
-	struct router_nat_options nat = {
-		.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT, .max_entries = max
-	};
+	struct router_nat_options nat = { .rules.filtering =
+					      NAT_ADDRESS_AND_PORT_DEPENDENT,
+		.max_entries = max };
 	struct port *inside;
 
 	b->loop = loop_new(LOOP_VIRTUAL, NULL);

@@ -131,8 +131,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.in = cursor(data, size);
 	f.now_ns = 0;
 	kind = cur_u8(&f.in);
-	o.mapping = kind % 3;
-	o.filtering = kind / 3 % 3;
+	o.rules.mapping = kind % 3;
+	o.rules.filtering = kind / 3 % 3;
 	f.nat = nat_new(&o, NULL);
 	assert(f.nat != NULL);
 	while (cur_left(&f.in) > 0) {

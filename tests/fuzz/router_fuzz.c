@@ -474,10 +474,10 @@ wait_ms(uint64_t ms)
 static void
 start(uint8_t options)
 {
-	struct router_nat_options nat = { .mapping = options % 3,
-		.filtering = options / 3 % 3,
+	struct router_nat_options nat = { .rules.mapping = options % 3,
+		.rules.filtering = options / 3 % 3,
 		.max_entries = 20,
-		.hairpin = options & 0x40 };
+		.rules.hairpin = options & 0x40 };
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
 		.last = IP(10, 0, 0, 103),
 		.lease_s = 60,

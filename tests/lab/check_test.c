@@ -198,9 +198,7 @@ presets_are_what_the_schema_says(void **state)
 	assert_true(l.lab->switches[0].ageing_ns == 300000000000);
 	assert_int_equal(l.lab->switches[0].macs, 100000);
 	assert_int_equal(l.lab->routers[0].nat.limit, 65536);
-	assert_int_equal(l.lab->routers[0].nat.mapping, 0);
-	assert_int_equal(l.lab->routers[0].nat.filtering, 2);
-	assert_true(l.lab->routers[0].nat.hairpin);
+	assert_true(l.lab->routers[0].nat.rules.given == 0);
 	assert_ptr_equal(
 	    l.lab->routers[0].nat.out, &l.lab->routers[0].ports[0]);
 	assert_int_equal(l.lab->vms[0].memory_bytes, 16 << 20);

@@ -26,6 +26,14 @@
 
 /* ---- ports ---- */
 
+static int32_t
+take_port(struct nat_ports *ports, uint16_t want, uint64_t *random)
+{
+	struct nat_port_wish wish = nat_port_wish(ports, want);
+
+	return nat_ports_take(ports, &wish, random);
+}
+
 static void
 every_port_of_a_class_is_given_once(void **state)
 {
@@ -36,26 +44,26 @@ every_port_of_a_class_is_given_once(void **state)
 	(void)state;
 	ports.has_classes = true;
 	for (int i = 0; i < 65536 - 1024; i++) {
-		int32_t port = nat_ports_take(&ports, 5000, &random);
+		int32_t port = take_port(&ports, 5000, &random);
 
 		assert_in_range(port, 1024, 65535);
 		assert_false(seen[port]);
 		seen[port] = true;
 	}
-	assert_int_equal(nat_ports_take(&ports, 5000, &random), -1);
-	assert_int_equal(nat_ports_take(&ports, 1024, &random), -1);
+	assert_int_equal(take_port(&ports, 5000, &random), -1);
+	assert_int_equal(take_port(&ports, 1024, &random), -1);
 	for (int i = 1; i < 1024; i++) {
-		int32_t port = nat_ports_take(&ports, 80, &random);
+		int32_t port = take_port(&ports, 80, &random);
 
 		assert_in_range(port, 1, 1023);
 		assert_false(seen[port]);
 		seen[port] = true;
 	}
-	assert_int_equal(nat_ports_take(&ports, 0, &random), -1);
+	assert_int_equal(take_port(&ports, 0, &random), -1);
 	nat_ports_give(&ports, 40001);
-	assert_int_equal(nat_ports_take(&ports, 5000, &random), 40001);
+	assert_int_equal(take_port(&ports, 5000, &random), 40001);
 	nat_ports_give(&ports, 1);
-	assert_int_equal(nat_ports_take(&ports, 0, &random), 1);
+	assert_int_equal(take_port(&ports, 0, &random), 1);
 }
 
 static void
@@ -65,10 +73,10 @@ echo_ids_have_no_classes(void **state)
 	uint64_t random = 1;
 
 	(void)state;
-	assert_int_equal(nat_ports_take(&ids, 0, &random), 0);
+	assert_int_equal(take_port(&ids, 0, &random), 0);
 	for (int i = 1; i < 65536; i++)
-		assert_true(nat_ports_take(&ids, 7, &random) >= 0);
-	assert_int_equal(nat_ports_take(&ids, 7, &random), -1);
+		assert_true(take_port(&ids, 7, &random) >= 0);
+	assert_int_equal(take_port(&ids, 7, &random), -1);
 }
 
 static void
@@ -80,8 +88,8 @@ parity_is_kept_while_there_is_one(void **state)
 	(void)state;
 	ports.has_classes = true;
 	for (int i = 0; i < 512; i++)
-		assert_int_equal(nat_ports_take(&ports, 81, &random) & 1, 1);
-	assert_int_equal(nat_ports_take(&ports, 81, &random) & 1, 0);
+		assert_int_equal(take_port(&ports, 81, &random) & 1, 1);
+	assert_int_equal(take_port(&ports, 81, &random) & 1, 0);
 }
 
 /* ---- index ---- */
@@ -377,8 +385,8 @@ static void
 run_model(enum nat_behaviour mapping, enum nat_behaviour filtering)
 {
 	struct nat_options o = { .outside_ip = OUTSIDE,
-		.mapping = mapping,
-		.filtering = filtering,
+		.rules.mapping = mapping,
+		.rules.filtering = filtering,
 		.max_entries = MODEL_MAX,
 		.seed = 3 };
 	struct nat *nat = nat_new(&o, NULL);
@@ -439,7 +447,7 @@ static void
 expiry_is_exact_for_who_looks_and_a_tick_late_for_memory(void **state)
 {
 	struct nat_options o = { .outside_ip = OUTSIDE,
-		.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT };
+		.rules.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT };
 	struct nat *nat = nat_new(&o, NULL);
 	struct nat_flow f = { .ip = 1,
 		.port = 5000,
@@ -496,7 +504,7 @@ a_mapping_that_ends_to_make_room_admits_nobody(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct nat *nat;
 
-		o.filtering = filters[i];
+		o.rules.filtering = filters[i];
 		nat = nat_new(&o, NULL);
 		assert_non_null(nat);
 		nat_out(nat, &flow, NULL, 60, 0, &hit);

@@ -176,7 +176,7 @@ rfc4787_req5b_the_timer_is_an_option(void **state)
 {
 	struct rig *rig = rig_new(0);
 	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.udp_idle_s = 150 };
+		.rules.idle_s[NAT_TIMER_UDP] = 150 };
 	struct err err = { "" };
 
 	*state = rig;

@@ -227,10 +227,10 @@ rig_nat(struct rig *rig, enum nat_behaviour mapping,
     enum nat_behaviour filtering, uint32_t max)
 {
 	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.mapping = mapping,
-		.filtering = filtering,
+		.rules.mapping = mapping,
+		.rules.filtering = filtering,
 		.max_entries = max,
-		.hairpin = true };
+		.rules.hairpin = true };
 	struct err err = { "" };
 
 	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);

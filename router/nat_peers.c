@@ -1,0 +1,91 @@
+#include "router/nat_peers.h"
+
+#include <assert.h>
+
+struct nat_peer {
+	uint32_t mapping, remote_ip;
+	uint32_t sessions;
+	uint32_t next; /* free one */
+};
+
+int
+nat_peers_init(struct nat_peers *peers, uint32_t max)
+{
+	peers->items = nat_pool_new(
+	    &peers->pool, max, sizeof(peers->items[0]), &peers->index, 1);
+	if (peers->items != NULL)
+		return 0;
+	nat_peers_clear(peers);
+	return -1;
+}
+
+void
+nat_peers_clear(struct nat_peers *peers)
+{
+	nat_index_clear(&peers->index);
+	free(peers->items);
+	peers->items = NULL;
+}
+
+size_t
+nat_peers_bytes(const struct nat_peers *peers)
+{
+	return peers->items == NULL ? 0
+				    : nat_index_bytes(&peers->index) +
+		sizeof(peers->items[0]) * peers->pool.max;
+}
+
+static uint32_t
+find(const struct nat_peers *peers, uint32_t hash, uint32_t mapping,
+    uint32_t remote_ip)
+{
+	const struct nat_slot *slots = peers->index.slots;
+	uint32_t mask = peers->index.mask;
+
+	for (uint32_t at = hash & mask; slots[at].id != 0;
+	     at = (at + 1) & mask) {
+		const struct nat_peer *peer = &peers->items[slots[at].id];
+
+		if (slots[at].hash == hash && peer->mapping == mapping &&
+		    peer->remote_ip == remote_ip)
+			return slots[at].id;
+	}
+	return NAT_NONE;
+}
+
+bool
+nat_peers_has(const struct nat_peers *peers, uint32_t hash, uint32_t mapping,
+    uint32_t remote_ip)
+{
+	return find(peers, hash, mapping, remote_ip) != NAT_NONE;
+}
+
+void
+nat_peers_join(struct nat_peers *peers, uint32_t hash, uint32_t mapping,
+    uint32_t remote_ip)
+{
+	uint32_t id = find(peers, hash, mapping, remote_ip);
+
+	if (id == NAT_NONE) {
+		id = NAT_POOL_TAKE(&peers->pool, peers->items);
+		assert(id != NAT_NONE); /* at most as many as sessions */
+		peers->items[id] = (struct nat_peer){ .mapping = mapping,
+			.remote_ip = remote_ip };
+		nat_index_add(&peers->index, hash, id);
+	}
+	peers->items[id].sessions++;
+}
+
+void
+nat_peers_leave(struct nat_peers *peers, uint32_t hash, uint32_t mapping,
+    uint32_t remote_ip)
+{
+	uint32_t id = find(peers, hash, mapping, remote_ip);
+	struct nat_peer *peer = &peers->items[id];
+
+	assert(id != NAT_NONE);
+	if (--peer->sessions > 0)
+		return;
+	nat_index_remove(&peers->index, hash, id);
+	nat_pool_give(&peers->pool, id, &peer->next);
+}

@@ -1,0 +1,66 @@
+/*
+ * nat_pool.h - which items of an array are in use: by ids from 1 on, 0 is none.
+ */
+#ifndef ROUTER_NAT_POOL_H
+#define ROUTER_NAT_POOL_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "router/nat_index.h"
+
+#define NAT_NONE 0
+
+struct nat_pool {
+	uint32_t free;  /* first of the free ones, by id */
+	uint32_t fresh; /* those above were never used */
+	uint32_t used, max;
+};
+
+/* Memory for max things of size bytes and id 0, and an index of keys for each.
+ * NULL: there is none. */
+static inline void *
+nat_pool_new(struct nat_pool *pool, uint32_t max, size_t size,
+    struct nat_index *index, unsigned int keys)
+{
+	*pool = (struct nat_pool){ .max = max };
+	if (nat_index_init(index, (size_t)max * keys) < 0)
+		return NULL;
+	return calloc((size_t)max + 1, size);
+}
+
+/* The id of a free one; next is where a free one keeps the next.  NAT_NONE: all
+ * are in use. */
+#define NAT_POOL_TAKE(pool, items)                                  \
+	((pool)->free != NAT_NONE                                   \
+		? nat_pool_pop((pool), &(items)[(pool)->free].next) \
+		: nat_pool_fresh(pool))
+
+static inline uint32_t
+nat_pool_pop(struct nat_pool *pool, const uint32_t *next)
+{
+	uint32_t id = pool->free;
+
+	pool->free = *next;
+	pool->used++;
+	return id;
+}
+
+static inline uint32_t
+nat_pool_fresh(struct nat_pool *pool)
+{
+	if (pool->fresh == pool->max)
+		return NAT_NONE;
+	pool->used++;
+	return ++pool->fresh;
+}
+
+static inline void
+nat_pool_give(struct nat_pool *pool, uint32_t id, uint32_t *next)
+{
+	*next = pool->free;
+	pool->free = id;
+	pool->used--;
+}
+
+#endif

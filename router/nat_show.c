@@ -1,0 +1,66 @@
+#include "router/nat_state.h"
+
+struct nat_stats
+nat_stats(const struct nat *nat)
+{
+	struct nat_stats stats = { .sessions = nat->session_pool.used,
+		.mappings = nat->mapping_pool.used,
+		.max_sessions = nat->session_pool.max };
+
+	stats.bytes = sizeof(*nat) + nat_index_bytes(&nat->index) +
+	    nat_index_bytes(&nat->mapping_index) +
+	    sizeof(nat->sessions[0]) * nat->session_pool.max +
+	    sizeof(nat->mappings[0]) * nat->mapping_pool.max +
+	    PROTOCOLS * sizeof(nat->by_port[0]) + nat_peers_bytes(&nat->peers) +
+	    nat_hosts_bytes(&nat->hosts);
+	if (nat->ports[0].sharers != NULL)
+		stats.bytes +=
+		    PROTOCOLS * 65536 * sizeof(nat->ports[0].sharers[0]);
+	return stats;
+}
+
+static uint64_t
+frames(const struct session *s, enum nat_direction direction)
+{
+	return (uint64_t)s->frames_high[direction] << 32 |
+	    s->frames_low[direction];
+}
+
+static const char *
+state_name(const struct session *s)
+{
+	if (s->protocol == IP_TCP)
+		return nat_tcp_name((enum nat_tcp_state)s->state);
+	return frames(s, NAT_OUTWARDS) > 0 && frames(s, NAT_INWARDS) > 0
+	    ? "two-way"
+	    : "one-way";
+}
+
+void
+nat_each(const struct nat *nat, uint64_t now_ns,
+    void (*each)(void *arg, const struct nat_row *row), void *arg)
+{
+	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
+		const struct session *s = &nat->sessions[id];
+		struct nat_row row = { .id = id,
+			.protocol = s->protocol,
+			.state = state_name(s),
+			.why = s->origin == NAT_OUTWARDS
+			    ? "a host inside began"
+			    : "a host outside began, and was admitted",
+			.inside_ip = s->in_ip,
+			.inside_port = s->in_port,
+			.outside_ip = nat->outside_ip,
+			.outside_port = s->out_port,
+			.remote_ip = s->remote_ip,
+			.remote_port = s->remote_port,
+			.left_ns = s->expires_ns - now_ns,
+			.out_frames = frames(s, NAT_OUTWARDS),
+			.out_bytes = s->bytes[NAT_OUTWARDS],
+			.in_frames = frames(s, NAT_INWARDS),
+			.in_bytes = s->bytes[NAT_INWARDS] };
+
+		if (s->expires_ns > now_ns)
+			each(arg, &row);
+	}
+}

@@ -1,0 +1,158 @@
+/*
+ * nat_state.h - the table of a NAT, for its own files alone.
+ *
+ *    nat.c          makes it; sessions, timers, packets
+ *    nat_mapping.c  mappings and their outside ports
+ *    nat_show.c     what is asked about it
+ */
+#ifndef ROUTER_NAT_STATE_H
+#define ROUTER_NAT_STATE_H
+
+#include <assert.h>
+
+#include "net/ip4.h"
+#include "router/nat.h"
+#include "router/nat_hosts.h"
+#include "router/nat_peers.h"
+#include "router/nat_pool.h"
+#include "router/nat_ports.h"
+#include "router/nat_tcp.h"
+
+enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
+
+/* Of UDP and ICMP. */
+enum talk_state { TALK_ONE_WAY, TALK_TWO_WAY };
+
+struct session {
+	uint32_t in_ip, remote_ip;
+	uint16_t in_port, remote_port, out_port;
+	uint8_t protocol;
+	uint8_t state : 7;  /* enum nat_tcp_state or talk_state */
+	uint8_t origin : 1; /* enum nat_direction of its first packet */
+	uint32_t mapping;
+	uint32_t next, prev; /* in its timer list, or next free one */
+	struct nat_window window;
+	uint32_t frames_low[2]; /* by enum nat_direction */
+	uint16_t frames_high[2];
+	uint64_t bytes[2];
+	uint64_t expires_ns; /* 0: not in use */
+};
+
+struct mapping {
+	uint32_t in_ip;
+	uint32_t remote_ip; /* what the mapping depends on, or 0 */
+	uint16_t in_port, remote_port, out_port;
+	uint8_t protocol;
+	uint32_t sessions;
+	uint32_t next; /* free one */
+};
+
+/* What one entry takes in a table of a million, all in: the session with its
+ * two slots in an index at least half full, and its share of the mappings, with
+ * their slots, and of the outside ports.  Filters that depend on the address
+ * take a struct nat_peer and its slot more. */
+#define NAT_SLOT_BYTES (2 * sizeof(struct nat_slot))
+#define NAT_ENTRY_BYTES                                                     \
+	(sizeof(struct session) + 2 * NAT_SLOT_BYTES +                      \
+	    PROTOCOLS * 65536 *                                             \
+		(sizeof(struct mapping) + NAT_SLOT_BYTES + NAT_SLOT_BYTES + \
+		    sizeof(uint32_t)) /                                     \
+		1000000)
+static_assert(sizeof(struct session) == 80, "a session has grown");
+static_assert(NAT_ENTRY_BYTES <= 128, "an entry has grown");
+
+struct nat {
+	uint64_t key[2];
+	struct nat_index index; /* of sessions, twice */
+	struct session *sessions;
+	struct nat_pool session_pool;
+	struct {
+		uint32_t first, last;
+		uint64_t idle_ns;
+	} timers[NAT_TIMERS];
+	uint64_t due_ns;
+	struct nat_index mapping_index;
+	struct mapping *mappings;
+	struct nat_pool mapping_pool;
+	struct nat_peers peers;     /* address-dependent filtering only */
+	struct nat_hosts hosts;     /* limits and blocks only */
+	uint32_t (*by_port)[65536]; /* by enum protocol_number */
+	struct nat_ports ports[PROTOCOLS];
+	uint64_t random;
+	uint32_t outside_ip;
+	struct nat_rules rules;
+};
+
+static inline uint32_t
+hash(const struct nat *nat, uint64_t a, uint64_t b)
+{
+	unsigned __int128 product =
+	    (unsigned __int128)(a ^ nat->key[0]) * (b ^ nat->key[1]);
+	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
+
+	return (uint32_t)(h ^ h >> 32);
+}
+
+static inline uint64_t
+ports_key(uint16_t port, uint16_t remote_port, uint8_t protocol, uint8_t kind)
+{
+	return (uint64_t)port << 32 | (uint64_t)remote_port << 16 |
+	    (uint64_t)protocol << 8 | kind;
+}
+
+enum key_kind { KEY_OUT, KEY_IN, KEY_MAPPING, KEY_PEER, KEY_HOST };
+
+static inline uint32_t
+hash_out(const struct nat *nat, const struct nat_flow *flow)
+{
+	return hash(nat, (uint64_t)flow->ip << 32 | flow->remote_ip,
+	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_OUT));
+}
+
+static inline uint32_t
+hash_in(const struct nat *nat, const struct nat_flow *flow)
+{
+	return hash(nat, flow->remote_ip,
+	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_IN));
+}
+
+static inline uint32_t
+hash_mapping(const struct nat *nat, const struct mapping *m)
+{
+	return hash(nat, (uint64_t)m->in_ip << 32 | m->remote_ip,
+	    ports_key(m->in_port, m->remote_port, m->protocol, KEY_MAPPING));
+}
+
+static inline uint32_t
+hash_host(const struct nat *nat, uint32_t ip)
+{
+	return hash(nat, ip, KEY_HOST);
+}
+
+static inline uint32_t
+hash_peer(const struct nat *nat, uint32_t mapping, uint32_t remote_ip)
+{
+	return hash(nat, (uint64_t)mapping << 32 | remote_ip, KEY_PEER);
+}
+
+static inline enum protocol_number
+number_of(uint8_t protocol)
+{
+	if (protocol == IP_TCP)
+		return TCP;
+	return protocol == IP_UDP ? UDP : ICMP;
+}
+
+/* Whose session has the pair of outside and remote ends, or NAT_NONE. */
+uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
+
+/* ---- nat_mapping.c ---- */
+
+/* Finds or makes the mapping of an outgoing flow.  DROP_NAT_NO_PORT,
+ * DROP_NAT_FULL. */
+enum reason nat_mapping_for(
+    struct nat *nat, const struct nat_flow *flow, uint32_t *id);
+/* Its last session has ended. */
+void nat_mapping_end(struct nat *nat, uint32_t id);
+
+#endif
