@@ -26,12 +26,6 @@ seed_of(uint64_t seed, const char *name)
 	return h;
 }
 
-static uint32_t
-seconds(uint64_t ns)
-{
-	return (uint32_t)(ns / NS_PER_S);
-}
-
 /* ---- cables ---- */
 
 /* The cable is named after a; its seed follows from that. */

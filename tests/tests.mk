@@ -9,7 +9,7 @@ deps:
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
 WAITING := $(filter $(addprefix tests/labs/,bin.sh dhcp.sh extcap.sh groups.sh \
-	   idle.sh lacp.sh lldp.sh macnat.sh nat-peers.sh ports.sh stp.sh vlan-peers.sh wifi.sh), \
+	   idle.sh lacp.sh lldp.sh macnat.sh nat-course.sh nat-peers.sh ports.sh stp.sh vlan-peers.sh wifi.sh), \
 	   $(LABS))
 
 test:

@@ -1,0 +1,28 @@
+#!/bin/bash
+# The course about NAT: each lab meets its own expectations, and can be drawn.
+# They mostly wait, so some run at a time.
+. "$(dirname "$0")/tap.sh"
+at_a_time=6
+
+run() {
+	mkdir "$tmp/$1"
+	(cd "$tmp/$1" && "$LANYARD" run "$OLDPWD/topologies/nat/$1.yaml") \
+	    >"$tmp/$1/log" 2>&1
+	echo $? >"$tmp/$1/status"
+}
+
+names=$(cd topologies/nat && ls -- *.yaml | sed 's/\.yaml$//')
+for name in $names; do
+	"$LANYARD" check "topologies/nat/$name.yaml" >"$tmp/check" 2>&1
+	is $? "$name: check finds nothing wrong"
+	note <"$tmp/check"
+	"$LANYARD" draw "topologies/nat/$name.yaml" >"$tmp/draw" 2>&1
+	is $? "$name: draw"
+	while [ "$(jobs -pr | wc -l)" -ge $at_a_time ]; do sleep 0.1; done
+	run "$name" &
+done
+wait
+for name in $names; do
+	is "$(cat "$tmp/$name/status")" "$name: meets its expectations"
+	[ "$(cat "$tmp/$name/status")" = 0 ] || note <"$tmp/$name/log"
+done
