@@ -771,6 +771,26 @@ check_route(struct check *c, const struct lab_router *router,
 	    text, router->item.name);
 }
 
+/* False: with a problem. */
+static bool
+check_nat_timers(struct check *c, const struct lab_nat *nat)
+{
+	bool whole = true;
+
+	for (const struct schema_key *row = nat_keys.rows; row->path != NULL;
+	     row++) {
+		uint64_t ns;
+
+		if (row->type != SCHEMA_DURATION)
+			continue;
+		memcpy(&ns, (const unsigned char *)&nat->rules + row->into,
+		    sizeof(ns));
+		check_whole_seconds(c, &nat->item, row->path, ns);
+		whole &= ns % NS_PER_S == 0;
+	}
+	return whole;
+}
+
 static void
 check_nat(struct check *c, const struct lab_router *router)
 {
@@ -781,7 +801,8 @@ check_nat(struct check *c, const struct lab_router *router)
 
 	if (nat->item.node == NULL)
 		return;
-	if (nat_keys_apply(&nat->rules, &rules, &err) < 0)
+	if (check_nat_timers(c, nat) &&
+	    nat_keys_apply(&nat->rules, &rules, &err) < 0)
 		problem_add(c->problems, nat->item.node->at, "%s", err.text);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
