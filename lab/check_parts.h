@@ -1,0 +1,55 @@
+/*
+ * check_parts.h - what the files of lab_check() share: check.c has names, segments
+ * and the order, check_address.c, check_router.c and check_expect.c one chapter
+ * of a lab file each.
+ *
+ * Each says what is wrong to check->problems, and goes on.
+ */
+#ifndef LAB_CHECK_PARTS_H
+#define LAB_CHECK_PARTS_H
+
+#include "lab/model.h"
+#include "lab/nearest.h"
+
+struct check {
+	const struct lab *lab;
+	struct problems *problems;
+	unsigned int segment[LAB_SWITCHES_MAX]; /* of each switch, its root */
+};
+
+/* What the file names at a place and is not in the lab; near is what it may have
+ * meant. */
+void check_missing(struct check *c, struct place at, const char *what,
+    const char *name, const struct nearest *near, const char *remedy);
+void check_no_such_port(struct check *c, struct place at, const char *name);
+void check_no_such_vm(struct check *c, struct place at, const char *name);
+
+/* Which segment the port is in: the same number for all that reach each other by
+ * switches alone.  False: none. */
+bool check_segment_of(
+    const struct check *c, const struct lab_port *port, size_t *segment);
+
+/* ---- check_address.c ---- */
+
+/* An address that a host can have, with a prefix of a network. */
+bool check_has_address(const struct lab_port *port);
+void check_address(struct check *c, const struct lab_port *port);
+void check_gateway(struct check *c, const struct lab_port *port);
+/* What a guest without an address hopes for. */
+void check_dhcp_client(struct check *c, const struct lab_port *port);
+/* Addresses, of both kinds, of all ports. */
+void check_unique(struct check *c);
+
+/* ---- check_router.c ---- */
+
+void check_routers(struct check *c);
+void check_host(struct check *c, const struct lab_host *host);
+void check_plug(struct check *c, const struct lab_plug *plug);
+
+/* ---- check_expect.c ---- */
+
+void check_capture(struct check *c, const struct lab_capture *capture);
+void check_event(struct check *c, const struct lab_event *event);
+void check_expect(struct check *c, const struct lab_expect *e);
+
+#endif

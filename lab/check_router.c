@@ -1,0 +1,288 @@
+/*
+ * Routers, with what they give to others, hosts and plugs.
+ */
+#include "lab/check_parts.h"
+
+#include <string.h>
+
+#include "base/loop.h"
+#include "lab/nat_keys.h"
+#include "lab/port_kinds.h"
+#include "lab/schema.h"
+#include "lab/serving.h"
+
+#define DHCP_MAX 65536
+
+/* ---- routers ---- */
+
+static void
+check_whole_seconds(
+    struct check *c, const struct lab_item *item, const char *key, uint64_t ns)
+{
+	if (ns % NS_PER_S != 0)
+		problem_add(c->problems, lab_place(item, key),
+		    "%s is counted in whole seconds; write it as 60s", key);
+}
+
+static void
+check_reserve(
+    struct check *c, const struct lab_port *port, const struct lab_reserve *res)
+{
+	char text[IP4_TEXT_BYTES], net[NET_TEXT_BYTES];
+
+	if (res->port != NULL && res->of == NULL)
+		check_no_such_port(c, lab_place(&res->item, "port"), res->port);
+	if (res->address == 0 || !check_has_address(port))
+		return;
+	ip4_text(text, res->address);
+	ip4_net_text(net, port->address);
+	if (!ip4_net_has(port->address, res->address))
+		problem_add(c->problems, lab_place(&res->item, "address"),
+		    "address %s is not in the subnet of %s; use one in it",
+		    text, net);
+	for (unsigned int i = 0; i < port->nreserve; i++) {
+		const struct lab_reserve *other = &port->reserve[i];
+
+		if (other == res)
+			break;
+		if (other->address == res->address ||
+		    (other->of == res->of && res->of != NULL))
+			problem_add(c->problems, lab_place(&res->item, "port"),
+			    "\"%s\" or its address %s is reserved in line %u "
+			    "already; keep one",
+			    res->port != NULL ? res->port : "?", text,
+			    other->item.node->at.line);
+	}
+}
+
+static void
+check_dhcp_range(struct check *c, const struct lab_port *port)
+{
+	struct place at = lab_place(&port->item, "dhcp");
+	char first[IP4_TEXT_BYTES], last[IP4_TEXT_BYTES], net[NET_TEXT_BYTES];
+	struct lab_range range = port->dhcp;
+
+	ip4_text(first, range.first);
+	ip4_text(last, range.last);
+	ip4_net_text(net, port->address);
+	if (range.first > range.last)
+		problem_add(c->problems, at,
+		    "dhcp: %s comes after %s; write the lower address first",
+		    first, last);
+	else if (!ip4_net_has(port->address, range.first) ||
+	    !ip4_net_has(port->address, range.last))
+		problem_add(c->problems, at,
+		    "dhcp: %s-%s is not in the subnet of %s; use addresses in "
+		    "it",
+		    first, last, net);
+	else if (range.first <= port->address.addr &&
+	    port->address.addr <= range.last)
+		problem_add(c->problems, at,
+		    "dhcp: %s-%s contains the router's own address %s; leave "
+		    "it out",
+		    first, last, net);
+	else if (port->address.prefix < 31 &&
+	    (range.first ==
+		    (port->address.addr & ip4_mask(port->address.prefix)) ||
+		range.last == ip4_net_broadcast(port->address)))
+		problem_add(c->problems, at,
+		    "dhcp: %s-%s contains the network or broadcast address; "
+		    "leave it out",
+		    first, last);
+	else if (range.last - range.first >= DHCP_MAX)
+		problem_add(c->problems, at,
+		    "dhcp: %s-%s are more than %d addresses; use fewer", first,
+		    last, DHCP_MAX);
+}
+
+static void
+check_dhcp_server(struct check *c, const struct lab_port *port)
+{
+	if (yaml_get(port->item.node, "dhcp") == NULL &&
+	    yaml_get(port->item.node, "dns") != NULL)
+		problem_add(c->problems, lab_place(&port->item, "dns"),
+		    "dns without dhcp; add \"dhcp: FIRST-LAST\"");
+	serving_check(port, c->problems);
+	check_whole_seconds(c, &port->item, "lease", port->lease_ns);
+	if (port->dhcp.first != 0 && check_has_address(port))
+		check_dhcp_range(c, port);
+	for (unsigned int i = 0; i < port->nreserve; i++)
+		check_reserve(c, port, &port->reserve[i]);
+}
+
+static void
+check_subnets(struct check *c, const struct lab_router *router)
+{
+	for (unsigned int i = 1; i < router->nports; i++)
+		for (unsigned int k = 0; k < i; k++) {
+			const struct lab_port *a = &router->ports[k];
+			const struct lab_port *b = &router->ports[i];
+			char text[NET_TEXT_BYTES];
+
+			if (!check_has_address(a) || !check_has_address(b) ||
+			    (!ip4_net_has(a->address, b->address.addr) &&
+				!ip4_net_has(b->address, a->address.addr)))
+				continue;
+			problem_add(c->problems, lab_place(&b->item, "address"),
+			    "port \"%s\": its subnet overlaps with that of "
+			    "\"%s\", %s; each port of a router needs its own",
+			    b->full, a->full, ip4_net_text(text, a->address));
+		}
+}
+
+static void
+check_route(struct check *c, const struct lab_router *router,
+    const struct lab_route *route)
+{
+	char text[NET_TEXT_BYTES];
+	uint32_t bits = route->to.addr & ~ip4_mask(route->to.prefix);
+
+	if (bits != 0) {
+		struct ip4_net net = { route->to.addr & ~bits,
+			route->to.prefix };
+
+		problem_add(c->problems, lab_place(&route->item, "to"),
+		    "to: the address has bits behind the prefix; write %s",
+		    ip4_net_text(text, net));
+	}
+	if (route->via == 0)
+		return;
+	ip4_text(text, route->via);
+	for (unsigned int k = 0; k < router->nports; k++) {
+		const struct lab_port *port = &router->ports[k];
+
+		if (!check_has_address(port))
+			return; /* told already; it might have been this one */
+		if (port->address.addr == route->via) {
+			problem_add(c->problems, lab_place(&route->item, "via"),
+			    "via %s is the router's own address; name the next "
+			    "router's",
+			    text);
+			return;
+		}
+		if (ip4_net_has(port->address, route->via))
+			return;
+	}
+	problem_add(c->problems, lab_place(&route->item, "via"),
+	    "via %s is on no subnet of router \"%s\"; use a neighbour's "
+	    "address",
+	    text, router->item.name);
+}
+
+/* False: with a problem. */
+static bool
+check_nat_timers(struct check *c, const struct lab_nat *nat)
+{
+	bool whole = true;
+
+	for (const struct schema_key *row = nat_keys.rows; row->path != NULL;
+	     row++) {
+		uint64_t ns;
+
+		if (row->type != SCHEMA_DURATION)
+			continue;
+		memcpy(&ns, (const unsigned char *)&nat->rules + row->into,
+		    sizeof(ns));
+		check_whole_seconds(c, &nat->item, row->path, ns);
+		whole &= ns % NS_PER_S == 0;
+	}
+	return whole;
+}
+
+static void
+check_nat(struct check *c, const struct lab_router *router)
+{
+	const struct lab_nat *nat = &router->nat;
+	struct nat_rules rules = nat_rules_default;
+	struct err err = { "" };
+	struct nearest near;
+
+	if (nat->item.node == NULL)
+		return;
+	if (check_nat_timers(c, nat) &&
+	    nat_keys_apply(&nat->rules, &rules, &err) < 0)
+		problem_add(c->problems, nat->item.node->at, "%s", err.text);
+	if (nat->outside == NULL || nat->out != NULL)
+		return;
+	nearest_init(&near, nat->outside);
+	for (unsigned int k = 0; k < router->nports; k++)
+		nearest_try(&near, router->ports[k].item.name);
+	if (near.best == NULL && router->nports == 1)
+		near.best = router->ports[0].item.name;
+	problem_add(c->problems, lab_place(&nat->item, "outside"),
+	    "outside \"%.40s\" is no port of router \"%s\"; %s%s%s",
+	    nat->outside, router->item.name,
+	    near.best != NULL ? "did you mean \"" : "name one of its ports",
+	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
+}
+
+void
+check_routers(struct check *c)
+{
+	for (unsigned int i = 0; i < c->lab->nrouters; i++) {
+		const struct lab_router *router = &c->lab->routers[i];
+
+		for (unsigned int k = 0; k < router->nports; k++)
+			check_dhcp_server(c, &router->ports[k]);
+		check_subnets(c, router);
+		for (unsigned int k = 0; k < router->nroutes; k++)
+			check_route(c, router, &router->routes[k]);
+		check_nat(c, router);
+	}
+}
+
+/* ---- hosts and plugs ---- */
+
+void
+check_host(struct check *c, const struct lab_host *host)
+{
+	const struct lab_send *send = &host->send;
+	static const char *const udp[] = { "port", "source-port" };
+	char text[IP4_TEXT_BYTES];
+
+	if (send->item.node == NULL)
+		return;
+	for (unsigned int i = 0; i < 2; i++)
+		if (send->protocol != 0 &&
+		    yaml_get(send->item.node, udp[i]) != NULL)
+			problem_add(c->problems, lab_place(&send->item, udp[i]),
+			    "%s is for \"protocol: udp\"; add that, or remove "
+			    "the key",
+			    udp[i]);
+	if (send->to == 0 || !check_has_address(&host->port))
+		return;
+	ip4_text(text, send->to);
+	if (!ip4_net_has(host->port.address, send->to) &&
+	    host->port.gateway == 0)
+		problem_add(c->problems, lab_place(&send->item, "to"),
+		    "to: %s is not on the host's subnet and it has no gateway; "
+		    "add \"gateway:\"",
+		    text);
+	else if (send->to == host->port.address.addr)
+		problem_add(c->problems, lab_place(&send->item, "to"),
+		    "to: %s is the host's own address; name another", text);
+}
+
+void
+check_plug(struct check *c, const struct lab_plug *plug)
+{
+	struct place at = lab_place(&plug->item, "locator");
+	struct err err = { "" };
+
+	if (plug->locator == NULL)
+		return;
+	for (unsigned int i = 0; i < c->lab->nplugs; i++) {
+		const struct lab_plug *other = &c->lab->plugs[i];
+
+		if (other == plug)
+			break;
+		if (other->locator != NULL &&
+		    strcmp(other->locator, plug->locator) == 0)
+			problem_add(c->problems, at,
+			    "locator \"%.100s\" is that of plug \"%s\" "
+			    "already; name another",
+			    plug->locator, other->item.name);
+	}
+	if (port_check(port_kinds, "locator", plug->locator, &err) < 0)
+		problem_add(c->problems, at, "%s", err.text);
+}
