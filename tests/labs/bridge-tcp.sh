@@ -75,8 +75,15 @@ has_address() {
 	esac | grep -q 192.0.2.
 }
 end() { kill "$lab"; wait "$lab" 2>/dev/null; }
+# Frames that went to the server, and that came from it: by the interface's count
+# there, then by the lab's.
+counts() {
+	stats=/sys/class/net/f0/statistics
+	ip netns exec "$far" cat $stats/rx_packets $stats/tx_packets
+	"$LANYARD" show tcp ports | awk '$1 == "out.eth0" { print $4; print $6 }'
+}
 drops() { "$LANYARD" show tcp drops | grep '^\(out\|debian\) '; }
-# transfer WAY MEGABYTES: prints retransmissions, Gbit/s
+# transfer WAY MEGABYTES: prints retransmissions, Gbit/s, bytes sent and received
 transfer() {
 	in_lab debian iperf3 -c 192.0.2.1 -n "${2}M" -J $1 >"$tmp/iperf" 2>&1 &&
 	    python3 -c '
@@ -84,7 +91,7 @@ import json, sys
 end = json.load(open(sys.argv[1]))["end"]
 print(end["sum_sent"]["retransmits"],
       "%.2f" % (end["sum_received"]["bits_per_second"] / 1e9),
-      end["sum_received"]["bytes"])' "$tmp/iperf"
+      end["sum_sent"]["bytes"], end["sum_received"]["bytes"])' "$tmp/iperf"
 }
 
 lab
@@ -102,23 +109,37 @@ for who in alice bob debian; do
 	is $? "$who reaches the server"
 done
 drops >"$tmp/early" # before a guest was ready, it could take none
+counts >"$tmp/before"
 for way in "" -R; do
 	name=${way:+in}
-	read -r again gbits bytes < <(transfer "$way" "$megabytes")
-	[ "${bytes:-0}" -ge $((megabytes * 1000000)) ]
+	read -r again gbits sent received < <(transfer "$way" "$megabytes")
+	# The sender's clock stops before the last of it is read.
+	[ "${sent:-0}" -ge $((megabytes * 1000000)) ] &&
+	    [ "$received" -ge $((megabytes * 500000)) ]
 	is $? "TCP ${name:-out}: $megabytes MB go through"
-	[ "${again:-1}" = 0 ]
-	is $? "... with ${again:-unknown} retransmissions"
-	[ "${again:-1}" = 0 ] || tail -n 20 "$tmp/iperf" | note
+	[ "${sent:-0}" != 0 ] || tail -n 20 "$tmp/iperf" | note
 	figure "bridged, Debian guest, TCP ${name:-out}: $megabytes MB at" \
 	    "${gbits:-no} Gbit/s, ${again:-?} retransmissions"
 done
+# On a machine that is busy a sender may send again what is only late; that is
+# not for want of a frame, of which none is lost.
 "$LANYARD" show tcp ports >"$tmp/ports"
 ! grep -q 'came too fast' "$tmp/ports"
 is $? "the NIC lost no frame"
 drops >"$tmp/drops"
 diff "$tmp/early" "$tmp/drops" >"$tmp/diff"
 is $? "... nor did the lab, to the guest or from it"
+same() {
+	counts | paste "$tmp/before" - | awk '
+	    { n[NR] = $2 - $1 }
+	    END { print n[1], n[3], n[2], n[4]
+		exit !(n[1] == n[3] && n[2] == n[4] && n[1] > 100 && n[2] > 100) }' \
+	    >"$tmp/same"
+}
+until_true 5 same
+is $? "the server's interface and the lab counted the same frames"
+figure "frames to the server, by its interface and by the lab, and from it:" \
+    "$(cat "$tmp/same")"
 cat "$tmp/ports" "$tmp/diff" | note
 sleep 0.5
 kill "$sniffer"
