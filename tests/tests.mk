@@ -8,9 +8,9 @@ deps:
 # Unit tests run under ASan and UBSan, the labs with the program as shipped.
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
-WAITING := $(filter $(addprefix tests/labs/,bin.sh dhcp.sh extcap.sh groups.sh \
-	   idle.sh lacp.sh lldp.sh macnat.sh nat-course.sh nat-peers.sh ports.sh stp.sh vlan-peers.sh wifi.sh), \
-	   $(LABS))
+WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin dhcp extcap groups idle \
+	   lacp lldp macnat nat-course nat-peers ports sockets stp vlan-peers \
+	   wifi),$(LABS))
 
 test:
 	@tests/deps.sh build test
