@@ -45,6 +45,7 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
+	@echo "== guests"; BUILD=$(BUILD) tests/bench/guests/run
 	@echo "== the switch"; BUILD=$(BUILD) tests/bench/switch/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"
