@@ -12,8 +12,10 @@
  * one busy guest does not keep the others waiting.  Receive rings never want
  * kicks: a frame for which there is no buffer is refused, not kept.
  *
- * A guest that wants calls gets one at the first frames of a round, so that it
- * wakes while the rest are copied, and one at its end.
+ * A guest that wants calls gets one at the end of a round, and, if it had none
+ * for a while, one at the first frames already, so that it wakes while the rest
+ * are copied.  A guest that is awake most of the time would only fall asleep
+ * between the two: each call costs as much as a hundred frames.
  *
  * An empty ring is looked at for a while before its kicks are on again
  * (patience.h).
@@ -31,8 +33,9 @@
 
 #include "switch/patience.h"
 
-#define FRAMES_PER_TURN 512 /* about 20 us */
-#define LOOKS_PER_TURN  32  /* at an empty ring that is polled */
+#define FRAMES_PER_TURN 512              /* about 20 us */
+#define LOOKS_PER_TURN  32               /* at an empty ring that is polled */
+#define EARLY_CALL_NS   (50 * NS_PER_US) /* no sooner after another */
 
 static_assert(VHOST_QUEUES_MAX <= 32, "dirty has a bit for each queue");
 
@@ -87,6 +90,7 @@ publish_queue(struct vhost_queue *q)
 	vring_publish(&q->vring);
 	if (vring_wants_call(&q->vring) && q->call_fd >= 0) {
 		q->vp->stats.calls++;
+		q->called_ns = loop_now_ns(q->vp->loop);
 		signal_fd(q->call_fd);
 	}
 }
@@ -98,7 +102,6 @@ vhost_publish(struct vhost_port *vp)
 		struct vhost_queue *q = &vp->queue[__builtin_ctz(vp->dirty)];
 
 		vp->dirty &= vp->dirty - 1;
-		q->called = false;
 		if (runs(q))
 			publish_queue(q);
 	}
@@ -175,7 +178,7 @@ vhost_queue_stop(struct vhost_queue *q)
 	loop_defer_cancel(&q->turn);
 	loop_watch_free(q->kick);
 	q->kick = NULL;
-	q->started = q->polled = q->called = false;
+	q->started = q->polled = false;
 	close_fd(&q->kick_fd);
 	vring_unmap(&q->vring);
 	vhost_find_receivers(q->vp);
@@ -372,8 +375,7 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 	return vp->receiver[(hash >> 32) % vp->nreceivers];
 }
 
-/* Frames were put into a receive queue.  The first of a round are announced at
- * once, so that the guest wakes while the rest are on their way. */
+/* Frames were put into a receive queue. */
 static void
 received(struct vhost_queue *q)
 {
@@ -381,10 +383,8 @@ received(struct vhost_queue *q)
 		queue_broke(q);
 		return;
 	}
-	if (!q->called) {
-		q->called = true;
+	if (loop_now_ns(q->vp->loop) - q->called_ns >= EARLY_CALL_NS)
 		publish_queue(q);
-	}
 	touched(q);
 }
 
