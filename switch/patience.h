@@ -13,7 +13,7 @@
 #include "base/loop.h"
 
 #define PATIENCE_MIN_NS (8 * NS_PER_US)
-#define PATIENCE_MAX_NS (50 * NS_PER_US) /* about two wakes of a processor */
+#define PATIENCE_MAX_NS (100 * NS_PER_US) /* a few wakes of a processor */
 
 /* The patience after a kick that came idle_ns after the last frame. */
 static inline uint64_t

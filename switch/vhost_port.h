@@ -30,7 +30,6 @@ struct vhost_queue {
 	bool enable_said; /* by SET_VRING_ENABLE */
 	bool polled;
 	uint64_t patience_ns;         /* it is looked at before the sleep */
-	uint64_t called_ns;           /* when the guest was last called */
 	uint64_t last_ns;             /* when frames were last in it */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	struct loop_watch *kick;

@@ -12,10 +12,9 @@
  * one busy guest does not keep the others waiting.  Receive rings never want
  * kicks: a frame for which there is no buffer is refused, not kept.
  *
- * A guest that wants calls gets one at the end of a round, and, if it had none
- * for a while, one at the first frames already, so that it wakes while the rest
- * are copied.  A guest that is awake most of the time would only fall asleep
- * between the two: each call costs as much as a hundred frames.
+ * A guest that wants calls gets one for each burst, so that it wakes while the
+ * rest is copied; one that is awake wants none.  Rejected: one call a round, for
+ * which a guest and the fabric waited in turns, however few calls it made.
  *
  * An empty ring is looked at for a while before its kicks are on again
  * (patience.h).
@@ -33,9 +32,8 @@
 
 #include "switch/patience.h"
 
-#define FRAMES_PER_TURN 512              /* about 20 us */
-#define LOOKS_PER_TURN  32               /* at an empty ring that is polled */
-#define EARLY_CALL_NS   (50 * NS_PER_US) /* no sooner after another */
+#define FRAMES_PER_TURN 512 /* about 20 us */
+#define LOOKS_PER_TURN  32  /* at an empty ring that is polled */
 
 static_assert(VHOST_QUEUES_MAX <= 32, "dirty has a bit for each queue");
 
@@ -90,7 +88,6 @@ publish_queue(struct vhost_queue *q)
 	vring_publish(&q->vring);
 	if (vring_wants_call(&q->vring) && q->call_fd >= 0) {
 		q->vp->stats.calls++;
-		q->called_ns = loop_now_ns(q->vp->loop);
 		signal_fd(q->call_fd);
 	}
 }
@@ -379,13 +376,10 @@ pick_receiver(const struct vhost_port *vp, const struct frame *frame)
 static void
 received(struct vhost_queue *q)
 {
-	if (q->vring.broken) {
+	if (q->vring.broken)
 		queue_broke(q);
-		return;
-	}
-	if (loop_now_ns(q->vp->loop) - q->called_ns >= EARLY_CALL_NS)
-		publish_queue(q);
-	touched(q);
+	else
+		touched(q);
 }
 
 /* One frame at a time, by several queues. */
@@ -406,7 +400,7 @@ take_apart(struct vhost_port *vp, struct burst *burst)
 		received(q);
 	}
 	for (unsigned int i = 0; i < vp->nreceivers; i++)
-		vring_publish(&vp->receiver[i]->vring);
+		publish_queue(vp->receiver[i]);
 }
 
 void
@@ -420,6 +414,8 @@ vhost_take(struct port *port, struct burst *burst)
 		vhost_net_deliver(&vp->receiver[0]->vring, &vp->rules,
 		    &vp->scatter, burst, port->node);
 		received(vp->receiver[0]);
+		if (vp->nreceivers == 1)
+			publish_queue(vp->receiver[0]);
 	} else {
 		take_apart(vp, burst);
 	}

@@ -238,7 +238,6 @@ one_kick_moves_a_whole_ring(void **state)
 		n++;
 	assert_int_equal(n, 512);
 	assert_true(port_vhost_stats(w->a.port).kicks - kicks == 1);
-	/* Without event index the guest is called once per round. */
 	assert_true(port_vhost_stats(w->b.port).calls - calls <= 4);
 }
 
