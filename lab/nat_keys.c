@@ -35,6 +35,7 @@ static const char *const refreshes[] = { [NAT_REFRESH_BOTH] = "both",
 	[NAT_REFRESH_OUTBOUND] = "outbound",
 	[NAT_REFRESH_INBOUND] = "inbound",
 	NULL };
+static const char *const answers[] = { "silent", "refused", NULL };
 static const char *const sources[] = { "external", "internal", NULL };
 
 static const struct schema_key keys[] = {
@@ -79,6 +80,12 @@ static const struct schema_key keys[] = {
 	    .preset = "both",
 	    .help = "Packets of which direction keep a UDP or ICMP entry "
 		    "alive (RFC 4787, REQ-6)." },
+	{ KEY("unsolicited-syn", CHOICE, unsolicited_syn), .choices = answers,
+	    .preset = "silent",
+	    .help = "Whether who opens a connection from outside, and is not "
+		    "admitted, is told so: by port unreachable, after 6 s in "
+		    "which the host inside may open it as well (RFC 5382, "
+		    "REQ-4)." },
 	{ KEY("udp-idle", DURATION, udp_idle_ns), .min = NS_PER_S,
 	    .max = DAY_NS, .preset = "300s",
 	    .help = "How long a UDP entry lives without packets, in whole "
@@ -173,6 +180,8 @@ nat_keys_apply(
 		r.hairpin = said->hairpin;
 	if (says(said, "hairpin-source"))
 		r.hairpin_internal = said->hairpin_source == 1;
+	if (says(said, "unsolicited-syn"))
+		r.refuse_syn = said->unsolicited_syn == 1;
 	if (says(said, "refresh"))
 		r.refresh = (enum nat_refresh)said->refresh;
 	if (apply_timers(said, &r, err) < 0 || nat_rules_check(&r, err) < 0)

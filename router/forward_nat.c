@@ -14,7 +14,10 @@
  */
 #include "router/router_state.h"
 
+#include <string.h>
+
 #include "net/checksum.h"
+#include "net/tcp.h"
 
 /* Where a packet meets the NAT. */
 enum path {
@@ -66,6 +69,69 @@ router_note_refusal(
 		cur_skip(&c, ICMP_OFF_ID);
 		row->dst_port = cur_be16(&c);
 	}
+}
+
+/* ---- SYNs from outside (RFC 5382 REQ-4) ---- */
+
+static bool
+is_syn(const struct nat_packet *packet)
+{
+	return packet->is_tcp &&
+	    (packet->segment.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+/* Has a refused SYN answered later, if the rules say so. */
+static void
+hold_syn(struct router *router, const struct packet *p,
+    const struct nat_packet *packet)
+{
+	const struct nat_syn ends = { .remote_ip = p->ip.src,
+		.remote_port = packet->sport,
+		.port = packet->dport };
+
+	if (nat_rules(router->nat)->refuse_syn && is_syn(packet) &&
+	    nat_syn_keep(&router->syns, &ends, packet->bytes,
+		(uint32_t)packet->head_bytes, p->now_ns) &&
+	    !loop_timer_is_set(&router->syn_timer))
+		loop_timer_set(
+		    &router->syn_timer, nat_syn_due_ns(&router->syns));
+}
+
+static void
+answer_syn(struct router *router, struct nat_syn *syn)
+{
+	uint8_t bytes[ETH_HEADER_BYTES + NAT_SYN_BYTES];
+	struct frame frame = { .data = bytes,
+		.len = ETH_HEADER_BYTES + (uint32_t)syn->len,
+		.head = ETH_HEADER_BYTES + (uint32_t)syn->len };
+	struct packet p = { .in = router->outside,
+		.frame = &frame,
+		.bytes = bytes,
+		.head = frame.len,
+		.now_ns = loop_now_ns(router->loop) };
+	struct cursor c = cursor(syn->bytes, syn->len);
+
+	if (ip4_parse_quoted(&p.ip, &c) != REASON_NONE)
+		return;
+	memset(bytes, 0, ETH_HEADER_BYTES);
+	memcpy(bytes + ETH_HEADER_BYTES, syn->bytes, syn->len);
+	if (p.ip.total_bytes > syn->len)
+		p.ip.total_bytes = syn->len; /* what is quoted of it */
+	output_error(router, &p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
+}
+
+void
+router_answer_syns(void *arg)
+{
+	struct router *router = arg;
+	struct nat_syn syn;
+
+	while (nat_syn_pop(&router->syns, loop_now_ns(router->loop), &syn))
+		answer_syn(router, &syn);
+	if (nat_syn_due_ns(&router->syns) != UINT64_MAX)
+		loop_timer_set(
+		    &router->syn_timer, nat_syn_due_ns(&router->syns));
+	outbox_flush(router->outbox);
 }
 
 /* ---- deciding ---- */
@@ -123,6 +189,10 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &hit);
 	if (reason_is_drop(d->reason))
 		return refuse_out(router, p, d->reason);
+	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW &&
+	    d->packet.is_tcp)
+		nat_syn_forget(
+		    &router->syns, hit.port, flow.remote_ip, flow.remote_port);
 	d->ends = nat_ends(&d->packet);
 	d->ends.src = hit.ip;
 	d->ends.sport = hit.port;
@@ -229,6 +299,9 @@ decide(struct router *router, const struct packet *p, enum path path,
 		case DROP_NAT_FULL:
 		case DROP_NAT_HOST_LIMIT:
 			router_note_refusal(router, p, reason);
+			if (reason == DROP_NAT_UNSOLICITED ||
+			    reason == DROP_NAT_FILTERED)
+				hold_syn(router, p, &d->packet);
 			break;
 		default: break; /* open: refused by others than NAT */
 		}

@@ -62,9 +62,10 @@ struct nat_rules {
 	enum nat_behaviour mapping, filtering;
 	enum nat_port_rule ports;
 	bool any_parity; /* another port need not be as even as the inside's */
-	enum nat_refresh refresh;    /* of UDP and ICMP sessions */
-	bool hairpin;                /* RFC 4787 REQ-9 */
-	bool hairpin_internal;       /* ... from the sender's inside end */
+	enum nat_refresh refresh; /* of UDP and ICMP sessions */
+	bool hairpin;             /* RFC 4787 REQ-9 */
+	bool hairpin_internal;    /* ... from the sender's inside end */
+	bool refuse_syn; /* tell who sent one from outside (RFC 5382 REQ-4) */
 	uint32_t idle_s[NAT_TIMERS]; /* 0: the default */
 	uint32_t host_sessions;      /* of one inside host; 0: any number */
 	uint32_t block_ports;        /* of one inside host; 0: 512 */

@@ -49,6 +49,7 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	router->next_id = (uint16_t)nat_random(&router->seed);
 	route_init(&router->routes);
 	loop_timer_init(&router->nat_timer, loop, router_nat_expire, router);
+	loop_timer_init(&router->syn_timer, loop, router_answer_syns, router);
 	loop_timer_init(
 	    &router->fragment_timer, loop, router_fragments_expire, router);
 	router->outbox = outbox_new();
@@ -81,6 +82,7 @@ router_free(struct router *router)
 	}
 	dns_service_free(router->dns);
 	loop_timer_unset(&router->nat_timer);
+	loop_timer_unset(&router->syn_timer);
 	loop_timer_unset(&router->fragment_timer);
 	for (unsigned int i = 0; i < router->nifaces; i++)
 		free(router->ifaces[i]);

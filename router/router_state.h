@@ -20,6 +20,7 @@
 #include "router/fragment.h"
 #include "router/icmp_error.h"
 #include "router/nat.h"
+#include "router/nat_syn.h"
 #include "router/nat_translate.h"
 #include "router/neigh.h"
 #include "router/outbox.h"
@@ -59,6 +60,8 @@ struct router {
 	struct nat *nat; /* NULL: none */
 	struct iface *outside;
 	struct loop_timer nat_timer;
+	struct nat_syns syns; /* refused from outside, to be told so */
+	struct loop_timer syn_timer;
 	struct refusal_row refusals[ROUTER_REFUSALS];
 	uint64_t nrefusals; /* ever; the next place is its remainder */
 
@@ -144,6 +147,7 @@ void router_note_refusal(
 /* Timers' callbacks; arg is the router. */
 void router_nat_expire(void *arg);
 void router_fragments_expire(void *arg);
+void router_answer_syns(void *arg);
 
 /* Sees to it that the timers are set for what the last packets did. */
 void router_arm_timers(struct router *router);

@@ -31,6 +31,12 @@ include tests/bench/switch/switch.mk
 include tests/bench/emulate/emulate.mk
 include tests/labs/hostile/hostile.mk
 
+# ---- what RFCs ask of a NAT, and the tests that say so ----
+
+.PHONY: nat-requirements
+nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c))
+	@BUILD=$(BUILD) tests/nat-requirements
+
 # ---- benches: tests/bench/FOLDER_bench.c ----
 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))

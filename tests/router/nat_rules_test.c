@@ -133,7 +133,7 @@ random_ports_are_not_the_inside_ones(void **state)
 }
 
 static void
-parity_may_be_off(void **state)
+rfc7857_s8_parity_may_be_off(void **state)
 {
 	struct nat_rules rules = { .ports = NAT_PORTS_RANDOM,
 		.any_parity = true };
@@ -214,7 +214,7 @@ overloading_wants_mappings_by_the_remote_end(void **state)
 }
 
 static void
-one_address_serves_more_flows_than_it_has_ports(void **state)
+rfc7857_s3_one_address_serves_more_flows_than_it_has_ports(void **state)
 {
 	struct nat_options o = { .outside_ip = OUTSIDE,
 		.max_entries = 80000,
@@ -234,7 +234,7 @@ one_address_serves_more_flows_than_it_has_ports(void **state)
 }
 
 static void
-blocks_are_one_host_each(void **state)
+rfc6888_req14_blocks_are_one_host_each(void **state)
 {
 	struct nat_rules rules = { .ports = NAT_PORTS_BLOCKS,
 		.block_ports = 64 };
@@ -436,7 +436,7 @@ live_sessions_outlive_their_rules(void **state)
 }
 
 static void
-new_sessions_follow_new_rules(void **state)
+rfc4787_req8a_filtering_may_be_chosen_while_it_runs(void **state)
 {
 	struct nat_rules rules = nat_rules_default;
 	struct nat *nat = table(&rules);
@@ -509,20 +509,112 @@ an_entry_of_a_million_takes_128_bytes_at_most(void **state)
 	nat_free(nat);
 }
 
+/* ---- more that RFCs ask for ---- */
+
+static uint16_t
+tcp_port(struct nat *nat, uint32_t ip, uint16_t port, uint32_t remote_ip)
+{
+	struct nat_segment segment = { .flags = TCP_SYN, .window = 1000 };
+	struct nat_flow flow = udp(ip, port, remote_ip, 80);
+	struct nat_hit hit;
+
+	flow.protocol = IP_TCP;
+	assert_int_equal(
+	    nat_out(nat, &flow, &segment, 60, 0, &hit), REASON_NAT_NEW);
+	return hit.port;
+}
+
+static void
+rfc5382_req7_no_port_is_shared(void **state)
+{
+	static bool seen[65536];
+	struct nat *nat = table(&nat_rules_default);
+
+	(void)state;
+	for (uint32_t i = 0; i < 4000; i++) {
+		uint16_t port = tcp_port(nat, ALICE + i, 5000, SERVER);
+
+		assert_false(seen[port]);
+		seen[port] = true;
+	}
+	nat_free(nat);
+}
+
+static void
+rfc7857_s6_a_tcp_mapping_does_not_admit_udp(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat = table(&rules);
+	uint16_t port = tcp_port(nat, ALICE, 5000, SERVER);
+
+	(void)state;
+	assert_int_equal(in(nat, port, SERVER, 80, 0), DROP_NAT_UNSOLICITED);
+	nat_free(nat);
+}
+
+static void
+rfc6888_req7_a_carriers_filters_are_endpoint_independent(void **state)
+{
+	struct nat *nat = table(nat_preset(NAT_PRESET_CGN));
+	uint16_t port = out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+
+	(void)state;
+	assert_int_equal(out(nat, udp(ALICE, 5000, OTHER, 1), 0, NULL), port);
+	assert_int_equal(in(nat, port, OTHER + 1, 9, 0), REASON_NAT_IN);
+	nat_free(nat);
+}
+
+static void
+rfc6888_req5_peers_of_one_mapping_are_limited_as_well(void **state)
+{
+	struct nat_rules rules = { .host_sessions = 10 };
+	struct nat *nat = table(&rules);
+	enum reason why;
+
+	(void)state;
+	for (uint16_t i = 0; i < 10; i++)
+		assert_int_not_equal(
+		    out(nat, udp(ALICE, 5000, SERVER, (uint16_t)(1 + i)), 0,
+			NULL),
+		    0);
+	assert_int_equal(out(nat, udp(ALICE, 5000, OTHER, 1), 0, &why), 0);
+	assert_int_equal(why, DROP_NAT_HOST_LIMIT);
+	nat_free(nat);
+}
+
+static void
+rfc7857_s11_an_icmp_mapping_goes_with_its_last_session(void **state)
+{
+	struct nat *nat = table(&nat_rules_default);
+	struct nat_flow flow = udp(ALICE, 77, SERVER, 0);
+	struct nat_hit hit;
+
+	(void)state;
+	flow.protocol = IP_ICMP;
+	nat_out(nat, &flow, NULL, 98, 0, &hit);
+	flow.remote_ip = OTHER;
+	nat_out(nat, &flow, NULL, 98, 30 * S, &hit);
+	nat_expire(nat, 62 * S);
+	assert_true(nat_has_port(nat, IP_ICMP, 77));
+	nat_expire(nat, 92 * S);
+	assert_false(nat_has_port(nat, IP_ICMP, 77));
+	nat_free(nat);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mapping_and_filtering_are_nine_kinds),
 		cmocka_unit_test(random_ports_are_not_the_inside_ones),
-		cmocka_unit_test(parity_may_be_off),
+		cmocka_unit_test(rfc7857_s8_parity_may_be_off),
 		cmocka_unit_test(contiguous_ports_stay_pairs),
 		cmocka_unit_test(
 		    overloaded_ports_are_told_apart_by_the_remote_end),
 		cmocka_unit_test(overloading_wants_mappings_by_the_remote_end),
 		cmocka_unit_test(
-		    one_address_serves_more_flows_than_it_has_ports),
-		cmocka_unit_test(blocks_are_one_host_each),
+		    rfc7857_s3_one_address_serves_more_flows_than_it_has_ports),
+		cmocka_unit_test(rfc6888_req14_blocks_are_one_host_each),
 		cmocka_unit_test(a_block_is_free_when_its_host_is_silent),
 		cmocka_unit_test(
 		    rfc6888_req4_a_host_at_its_limit_is_refused_and_others_are_not),
@@ -531,8 +623,17 @@ main(void)
 		    a_session_without_an_answer_may_have_its_own_timer),
 		cmocka_unit_test(
 		    rfc7857_s2_1_opening_and_closing_have_their_own_timers),
+		cmocka_unit_test(rfc5382_req7_no_port_is_shared),
+		cmocka_unit_test(rfc7857_s6_a_tcp_mapping_does_not_admit_udp),
+		cmocka_unit_test(
+		    rfc6888_req7_a_carriers_filters_are_endpoint_independent),
+		cmocka_unit_test(
+		    rfc6888_req5_peers_of_one_mapping_are_limited_as_well),
+		cmocka_unit_test(
+		    rfc7857_s11_an_icmp_mapping_goes_with_its_last_session),
 		cmocka_unit_test(live_sessions_outlive_their_rules),
-		cmocka_unit_test(new_sessions_follow_new_rules),
+		cmocka_unit_test(
+		    rfc4787_req8a_filtering_may_be_chosen_while_it_runs),
 		cmocka_unit_test(a_shorter_timer_holds_for_all),
 		cmocka_unit_test(rules_that_cannot_be_change_nothing),
 		cmocka_unit_test(an_entry_of_a_million_takes_128_bytes_at_most),
