@@ -50,6 +50,7 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
+	@echo "== ways out"; BUILD=$(BUILD) tests/bench/way-out/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 	@echo "== guests"; BUILD=$(BUILD) tests/bench/guests/run
 	@echo "== the switch"; BUILD=$(BUILD) tests/bench/switch/run
