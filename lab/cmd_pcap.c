@@ -53,7 +53,7 @@ open_all(struct merged *m)
 	m->n = m->call->options.nargs;
 	for (int i = 0; i < m->n; i++) {
 		m->readers[i] =
-		    reader_open(m->call->options.args[i], &m->call->err);
+		    reader_open_any(m->call->options.args[i], &m->call->err);
 		if (m->readers[i] == NULL)
 			return false;
 		m->state[i] =
@@ -534,7 +534,7 @@ run_stats(struct call *call)
 		    "format \"%.40s\" is not known; use text or svg", format);
 		return 2;
 	}
-	reader = reader_open(call->options.args[0], &call->err);
+	reader = reader_open_any(call->options.args[0], &call->err);
 	if (reader == NULL)
 		return 2;
 	stats = stats_new();

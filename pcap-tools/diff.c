@@ -128,8 +128,8 @@ capture_diff(const char *a, const char *b, const struct diff_options *options,
 	struct side sa = { .path = a }, sb = { .path = b };
 	int e = -EINVAL;
 
-	sa.reader = reader_open(a, err);
-	sb.reader = sa.reader != NULL ? reader_open(b, err) : NULL;
+	sa.reader = reader_open_any(a, err);
+	sb.reader = sa.reader != NULL ? reader_open_any(b, err) : NULL;
 	if (sb.reader != NULL)
 		e = compare(&sa, &sb, options, out, err);
 	reader_free(sa.reader);

@@ -172,25 +172,17 @@ recognise(struct input *in, struct err *err)
 }
 
 struct input *
-input_open(const char *path, struct err *err)
+input_of(int fd, const char *name, struct err *err)
 {
-	bool standard = strcmp(path, "-") == 0;
 	struct input *in = calloc(1, sizeof(*in));
-	int fd = -1;
 
 	if (in == NULL)
 		goto memory;
-	in->path = strdup(standard ? "standard input" : path);
+	in->path = strdup(name);
 	in->data = malloc(CHUNK_BYTES);
 	if (in->path == NULL || in->data == NULL)
 		goto memory;
 	in->max = CHUNK_BYTES;
-	fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-		      : open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err_sys(err, -errno, NULL, "%s: cannot open it", in->path);
-		goto fail;
-	}
 	in->gz = gzdopen(fd, "rb");
 	if (in->gz == NULL)
 		goto memory;
@@ -199,12 +191,28 @@ input_open(const char *path, struct err *err)
 		goto fail;
 	return in;
 memory:
-	err_set(err, -ENOMEM, "%s: out of memory", path);
+	err_set(err, -ENOMEM, "%s: out of memory", name);
 fail:
 	if (fd >= 0)
 		close(fd);
 	input_free(in);
 	return NULL;
+}
+
+struct input *
+input_open(const char *path, struct err *err)
+{
+	bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+			  : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (standard)
+		path = "standard input";
+	if (fd < 0) {
+		err_sys(err, -errno, NULL, "%s: cannot open it", path);
+		return NULL;
+	}
+	return input_of(fd, path, err);
 }
 
 void

@@ -19,6 +19,8 @@ struct input;
 
 /* "-" is standard input.  NULL: *err says why. */
 struct input *input_open(const char *path, struct err *err);
+/* The same of what can be read from fd, which it takes; name is for messages. */
+struct input *input_of(int fd, const char *name, struct err *err);
 void input_free(struct input *input); /* NULL is fine */
 
 /*

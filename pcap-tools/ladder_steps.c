@@ -105,7 +105,7 @@ note_journeys(struct building *b, const char *path, struct err *err)
 	b->wanted = calloc(1, BITS / 8);
 	if (b->wanted == NULL)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
-	reader = reader_open(path, err);
+	reader = reader_open_any(path, err);
 	if (reader == NULL)
 		return -EINVAL;
 	while ((e = crossing_next(reader, &c, err)) == 1) {
@@ -340,7 +340,7 @@ read_steps(
 	struct crossing c;
 	int e;
 
-	b->reader = reader_open(path, err);
+	b->reader = reader_open_any(path, err);
 	if (b->reader == NULL)
 		return -EINVAL;
 	while ((e = crossing_next(b->reader, &c, err)) == 1) {

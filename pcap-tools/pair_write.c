@@ -64,7 +64,7 @@ note(struct links *l, const struct paired *from, const struct paired *to)
 static int
 find_links(struct links *l, const char *path, struct err *err)
 {
-	struct reader *reader = reader_open(path, err);
+	struct reader *reader = reader_open_any(path, err);
 	struct pairing *pairing = pairing_new();
 	struct paired from, to;
 	struct crossing c;
@@ -228,7 +228,7 @@ write_all(struct copy *c, const char *from, const char *to,
 	struct writer w;
 	int e;
 
-	c->reader = reader_open(from, err);
+	c->reader = reader_open_any(from, err);
 	c->block = malloc(BLOCK_BYTES);
 	if (c->reader == NULL)
 		return -EINVAL;

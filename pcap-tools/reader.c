@@ -12,8 +12,9 @@
 
 #include "pcap-tools/reader_parts.h"
 
-#define START_BYTES 12 /* tell the formats apart */
-#define SKIP_BYTES  (64u * 1024)
+#define START_BYTES   12 /* tell the formats apart */
+#define SKIP_BYTES    (64u * 1024)
+#define EDITCAP_BYTES 4096 /* more than what it writes before frames */
 
 static const struct reader_format *const formats[] = { &reader_pcapng,
 	&reader_pcap };
@@ -111,28 +112,80 @@ reader_stamp(const struct reader_source *source, uint64_t units)
 	return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
-struct reader *
-reader_open(const char *path, struct err *err)
+static const struct reader_format *
+format_of(const uint8_t *start, size_t n)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (formats[i]->is(start, n))
+			return formats[i];
+	return NULL;
+}
+
+/* Looks at the first bytes.  0, with or without a format; or -Exxx. */
+static int
+recognise(struct reader *reader, size_t *n, struct err *err)
+{
+	const uint8_t *start = input_want(reader->input, START_BYTES, n, err);
+
+	if (start == NULL)
+		return -EIO;
+	reader->format = format_of(start, *n);
+	return 0;
+}
+
+static int
+start_editcap(struct reader *reader, bool ethernet, struct err *err)
+{
+	int fd = foreign_start(&reader->editcap, reader->path, ethernet, err);
+
+	input_free(reader->input);
+	reader->input = fd >= 0 ? input_of(fd, reader->path, err) : NULL;
+	return reader->input != NULL ? 0 : -EIO;
+}
+
+/* Has editcap read the file again.  When it ends at once, and not well, it may
+ * be for want of a type of frames. */
+static int
+go_by_editcap(struct reader *reader, struct err *err)
+{
+	char said[FOREIGN_SAID_BYTES] = "";
+	size_t n;
+	int e = start_editcap(reader, false, err);
+
+	if (e == 0 && input_want(reader->input, EDITCAP_BYTES, &n, err) == NULL)
+		e = -EIO;
+	if (e == 0 && n < EDITCAP_BYTES &&
+	    foreign_end(&reader->editcap, said) < 0)
+		e = start_editcap(reader, true, err);
+	if (e == 0)
+		e = recognise(reader, &n, err);
+	if (e == 0 && reader->format == NULL)
+		e = err_set(err, -EINVAL,
+		    "%s: not a capture: neither pcapng nor pcap, and editcap "
+		    "says: %s",
+		    reader->path, said);
+	return e;
+}
+
+static struct reader *
+open_reader(const char *path, bool any, struct err *err)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
-	const uint8_t *start;
+	bool standard = strcmp(path, "-") == 0;
 	size_t n;
 
 	if (reader == NULL ||
-	    (reader->path = strdup(
-		 strcmp(path, "-") == 0 ? "standard input" : path)) == NULL) {
+	    (reader->path = strdup(standard ? "standard input" : path)) ==
+		NULL) {
 		err_set(err, -ENOMEM, "%s: out of memory", path);
 		goto fail;
 	}
 	reader->input = input_open(path, err);
-	if (reader->input == NULL)
+	if (reader->input == NULL || recognise(reader, &n, err) < 0)
 		goto fail;
-	start = input_want(reader->input, START_BYTES, &n, err);
-	if (start == NULL)
+	if (reader->format == NULL && any && n > 0 && !standard &&
+	    go_by_editcap(reader, err) < 0)
 		goto fail;
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-		if (formats[i]->is(start, n))
-			reader->format = formats[i];
 	if (reader->format == NULL) {
 		err_set(err, -EINVAL,
 		    n == 0 ? "%s: the file is empty"
@@ -148,9 +201,23 @@ fail:
 	return NULL;
 }
 
+struct reader *
+reader_open(const char *path, struct err *err)
+{
+	return open_reader(path, false, err);
+}
+
+struct reader *
+reader_open_any(const char *path, struct err *err)
+{
+	return open_reader(path, true, err);
+}
+
 void
 reader_free(struct reader *reader)
 {
+	char said[FOREIGN_SAID_BYTES];
+
 	if (reader == NULL)
 		return;
 	for (uint32_t i = 0; i < reader->nsources; i++) {
@@ -160,6 +227,7 @@ reader_free(struct reader *reader)
 	}
 	free(reader->sources);
 	input_free(reader->input);
+	(void)foreign_end(&reader->editcap, said);
 	free(reader->path);
 	free(reader);
 }
@@ -168,9 +236,14 @@ int
 reader_next(struct reader *reader, struct reader_frame *frame, struct err *err)
 {
 	int e = reader->format->next(reader, frame, err);
+	char said[FOREIGN_SAID_BYTES];
 
 	if (e == 1)
 		frame->number = ++reader->frames;
+	if (e == 0 && foreign_end(&reader->editcap, said) < 0)
+		return err_set(err, -EINVAL,
+		    "%s: editcap says after %llu frames: %s", reader->path,
+		    (unsigned long long)reader->frames, said);
 	return e;
 }
 

@@ -7,6 +7,8 @@
  * microseconds and nanoseconds, and the old variants with longer records),
  * compressed or not (input.h).  Memory does not grow with the file.
  *
+ * reader_open_any() also reads what Wireshark's editcap does.
+ *
  * A file that ends in the middle of a block, or contradicts itself, gives all
  * whole frames before that, then an error.  One thread at a time.
  */
@@ -54,6 +56,8 @@ struct reader_frame {
 
 /* "-" is standard input.  NULL: *err says why. */
 struct reader *reader_open(const char *path, struct err *err);
+/* The same, and a file of another format by editcap (foreign.h). */
+struct reader *reader_open_any(const char *path, struct err *err);
 void reader_free(struct reader *reader); /* NULL is fine */
 
 /* The next frame.  1; 0 at the end; or -Exxx with *err saying why, after which

@@ -4,6 +4,7 @@
 #ifndef PCAP_TOOLS_READER_PARTS_H
 #define PCAP_TOOLS_READER_PARTS_H
 
+#include "pcap-tools/foreign.h"
 #include "pcap-tools/input.h"
 #include "pcap-tools/reader.h"
 
@@ -20,6 +21,7 @@ struct reader_source {
 struct reader {
 	const struct reader_format *format;
 	struct input *input;
+	struct foreign editcap; /* what input is read from, if any */
 	char *path;
 	uint64_t frames;
 	struct reader_source *sources;
