@@ -228,6 +228,7 @@ check_routers(struct check *c)
 		for (unsigned int k = 0; k < router->nroutes; k++)
 			check_route(c, router, &router->routes[k]);
 		check_nat(c, router);
+		serving_check_filter(router, c->problems);
 	}
 }
 

@@ -341,6 +341,9 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 			.mac = lp->mac,
 			.address = lp->address,
 			.mtu_bytes = (uint32_t)lp->mtu,
+			.mss_clamp = lp->mss_clamp,
+			.proxy_arp = lp->proxy_arp,
+			.no_redirects = !lp->redirects,
 		};
 		struct port *port =
 		    router_add_port(router, lp->full, &options, err);
@@ -353,6 +356,8 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
 		e = router_add_route(
 		    router, lr->routes[k].to, lr->routes[k].via, err);
+	if (e == 0)
+		e = serving_filter(f, lr, router, err);
 	if (e == 0)
 		e = serving_dns(&f->serving[i], f, lr, router, err);
 	return e < 0 ? e : set_nat(f, router, &lr->nat, err);

@@ -186,8 +186,9 @@ struct lab_port {
 	struct mac mac;              /* as given, or derived from the name */
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
 	uint32_t gateway, dns;
-	uint64_t mtu;    /* IP, bytes; 0: the default */
-	uint64_t queues; /* VMs: pairs of them */
+	uint64_t mtu;                         /* IP, bytes; 0: the default */
+	bool mss_clamp, proxy_arp, redirects; /* routers only */
+	uint64_t queues;                      /* VMs: pairs of them */
 	/* By enum lab_direction, as in the file; and what follows for each
 	 * direction of the cable (WIRE_OUT, WIRE_IN). */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
@@ -216,6 +217,13 @@ struct lab_route {
 	uint32_t via;
 };
 
+/* A rule for packets through a router. */
+struct lab_filter {
+	struct lab_item item;
+	const char *in, *out, *match;
+	int what; /* enum router_filter_do */
+};
+
 struct lab_dns {
 	struct lab_item item;
 	uint32_t upstream;
@@ -231,6 +239,8 @@ struct lab_router {
 	struct lab_route *routes;
 	unsigned int nroutes;
 	struct lab_dns dns; /* item.node NULL: it answers none */
+	struct lab_filter *filter;
+	unsigned int nfilter;
 	const char *leases; /* the file that keeps them; NULL: none */
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "bridge/port_host.h"
+#include "router/router.h"
 #include "switch/aggregation.h"
 #include "switch/groups.h"
 #include "switch/stp.h"
@@ -37,6 +38,10 @@ const char *const lab_bridge_modes[] = { [BRIDGE_BRIDGED] = "bridged",
 	[BRIDGE_HOST_ONLY] = "host-only",
 	NULL };
 static const char *const protocols[] = { "udp", "ping", NULL };
+static const char *const filter_does[] = { [ROUTER_FILTER_PASS] = "pass",
+	[ROUTER_FILTER_DROP] = "drop",
+	[ROUTER_FILTER_REJECT] = "reject",
+	NULL };
 static const char *const stp_modes[] = { [STP_MODE_STP] = "stp",
 	[STP_MODE_RSTP] = "rstp",
 	[STP_MODE_MSTP] = "mstp",
@@ -413,6 +418,19 @@ const struct schema_key schema_keys[] = {
 	{ KEY("routers.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
 	    .max = 65521, .preset = "1500",
 	    .help = "The largest IP packet, in bytes." },
+	{ KEY("routers.*.ports.*.mss-clamp", BOOL, lab_port, mss_clamp),
+	    .preset = "false",
+	    .help = "Lower what TCP ends ask each other to send at most to "
+		    "what fits the port's mtu, for paths on which ICMP errors "
+		    "are lost." },
+	{ KEY("routers.*.ports.*.proxy-arp", BOOL, lab_port, proxy_arp),
+	    .preset = "false",
+	    .help = "Answer ARP on the link for addresses that are reached by "
+		    "another port (RFC 1027)." },
+	{ KEY("routers.*.ports.*.redirects", BOOL, lab_port, redirects),
+	    .preset = "true",
+	    .help = "Tell hosts by ICMP when another router of their own link "
+		    "is the better way." },
 	{ KEY("routers.*.ports.*.dhcp", RANGE, lab_port, dhcp),
 	    .help = "Serve these addresses by DHCP, as "
 		    "10.0.0.100-10.0.0.199." },
@@ -460,6 +478,27 @@ const struct schema_key schema_keys[] = {
 	{ KEY("routers.*.leases", TEXT, lab_router, leases),
 	    .help = "A file, seen from where the lab file is, that keeps the "
 		    "leases of DHCP when the lab is run again." },
+	{ ARRAY("routers.*.filter", ITEMS, lab_router, filter, nfilter,
+	      lab_filter),
+	    .help = "Rules for IPv4 packets to one host, tried in their order: "
+		    "the first "
+		    "that matches decides, and what none matches passes.  "
+		    "They know no connections: what NAT admits they can "
+		    "refuse." },
+	{ KEY("routers.*.filter[].match", TEXT, lab_filter, match),
+	    .required = true,
+	    .help = "Which packets: an expression of pcap-filter(7)." },
+	{ KEY("routers.*.filter[].in", NAME, lab_filter, in),
+	    .help = "Only those that come in by this port of the router, "
+		    "before they are translated." },
+	{ KEY("routers.*.filter[].out", NAME, lab_filter, out),
+	    .help = "Only those that are forwarded by this port, after they "
+		    "were translated.  Without in and out: those that come in "
+		    "by any port." },
+	{ KEY("routers.*.filter[].do", CHOICE, lab_filter, what),
+	    .required = true, .choices = filter_does,
+	    .help = "Let them pass, drop them, or drop them and tell the "
+		    "sender." },
 	{ KEY("routers.*.dns", MAP, lab_router, dns),
 	    .help = "Answer DNS at the router's addresses: the names of the "
 		    "lab's nodes, and of who got an address by DHCP.  May be "

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/loop.h"
+#include "lab/filter.h"
 
 /* ---- options of DHCP ---- */
 
@@ -259,6 +260,76 @@ serving_dns(struct serving *serving, const struct fabric *fabric,
 	return lr->dns.item.node == NULL
 	    ? 0
 	    : router_set_dns(router, &options, err);
+}
+
+/* ---- filter ---- */
+
+static const struct lab_port *
+port_of(const struct lab_router *router, const char *name)
+{
+	for (unsigned int i = 0; i < router->nports; i++)
+		if (strcmp(router->ports[i].item.name, name) == 0)
+			return &router->ports[i];
+	return NULL;
+}
+
+static const struct port *
+made_port(const struct fabric *fabric, const struct lab_router *router,
+    const char *name)
+{
+	const struct lab_port *port =
+	    name == NULL ? NULL : port_of(router, name);
+
+	for (unsigned int i = 0; port != NULL && i < fabric->lab->nports; i++)
+		if (fabric->lab->ports[i] == port)
+			return fabric->ports[i];
+	return NULL;
+}
+
+int
+serving_filter(const struct fabric *fabric, const struct lab_router *lr,
+    struct router *router, struct err *err)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; i < lr->nfilter && e == 0; i++) {
+		const struct lab_filter *rule = &lr->filter[i];
+
+		e = router_add_filter(router, made_port(fabric, lr, rule->in),
+		    made_port(fabric, lr, rule->out), rule->match,
+		    (enum router_filter_do)rule->what, err);
+	}
+	return e;
+}
+
+void
+serving_check_filter(const struct lab_router *router, struct problems *problems)
+{
+	for (unsigned int i = 0; i < router->nfilter; i++) {
+		const struct lab_filter *rule = &router->filter[i];
+		const char *const ports[] = { rule->in, rule->out };
+		struct err err = { "" };
+
+		if (rule->in != NULL && rule->out != NULL)
+			problem_add(problems, lab_place(&rule->item, "out"),
+			    "a rule has in or out; write two rules for both");
+		for (int k = 0; k < 2; k++)
+			if (ports[k] != NULL &&
+			    port_of(router, ports[k]) == NULL)
+				problem_add(problems,
+				    lab_place(&rule->item, k ? "out" : "in"),
+				    "\"%s\" is no port of router \"%s\"; use "
+				    "one of its ports",
+				    ports[k], router->item.name);
+		if (rule->match != NULL &&
+		    filter_check(rule->match, FILTER_ETHERNET, &err) < 0)
+			problem_add(problems, lab_place(&rule->item, "match"),
+			    "%s", err.text);
+	}
+	if (router->nfilter > 256)
+		problem_add(problems, lab_place(&router->item, "filter"),
+		    "filter: %u rules are more than 256; join some by \"or\"",
+		    router->nfilter);
 }
 
 /* ---- checks ---- */

@@ -28,6 +28,12 @@ struct serving {
 int serving_dns(struct serving *serving, const struct fabric *fabric,
     const struct lab_router *lr, struct router *router, struct err *err);
 
+/* The rules for packets.  0 or -Exxx. */
+int serving_filter(const struct fabric *fabric, const struct lab_router *lr,
+    struct router *router, struct err *err);
+void serving_check_filter(
+    const struct lab_router *router, struct problems *problems);
+
 /* What cannot be of that; adds to problems. */
 void serving_check(const struct lab_port *port, struct problems *problems);
 

@@ -28,8 +28,10 @@
 #include "net/checksum.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/mss.h"
 
-#define OUTBOX_SPARE (256 * 1024) /* what one frame may cause, and then some */
+#define REDIRECT_HOST 1            /* the code */
+#define OUTBOX_SPARE  (256 * 1024) /* what one frame may cause, and then some */
 
 /* ---- where to ---- */
 
@@ -208,6 +210,41 @@ forward_check(
 	return REASON_NONE;
 }
 
+/* What the rules for packets from in, or to out, say of one. */
+static enum reason
+filter_packet(struct router *router, const struct packet *p,
+    const struct iface *in, const struct iface *out)
+{
+	enum router_filter_do what = router->filter == NULL
+	    ? ROUTER_FILTER_PASS
+	    : packet_filter_decide(
+		  router->filter, in, out, p->bytes, p->head, p->frame->len);
+
+	switch (what) {
+	case ROUTER_FILTER_PASS: return REASON_NONE;
+	case ROUTER_FILTER_REJECT:
+		/* What was translated is not its sender's packet any more. */
+		if (out == NULL || router->nat == NULL)
+			output_error(router, p, ICMP_UNREACHABLE,
+			    ICMP_UNREACH_PROHIBITED, 0);
+		return DROP_FILTERED;
+	case ROUTER_FILTER_DROP: return DROP_FILTERED;
+	}
+	return REASON_NONE;
+}
+
+static void
+clamp(struct packet *p, const struct iface *out)
+{
+	bool sum = !(p->frame->flags & FRAME_CSUM);
+	size_t bytes = p->head - ETH_HEADER_BYTES;
+
+	if (out->mss_clamp)
+		mss_clamp(packet_ip(p), bytes, &p->ip, out->mtu_bytes, sum);
+	if (p->in->mss_clamp)
+		mss_clamp(packet_ip(p), bytes, &p->ip, p->in->mtu_bytes, sum);
+}
+
 enum reason
 forward_send(struct router *router, struct packet *p, const struct way *way)
 {
@@ -219,6 +256,14 @@ forward_send(struct router *router, struct packet *p, const struct way *way)
 
 	verdict->out = &way->out->port;
 	verdict->nout = 1;
+	reason = filter_packet(router, p, NULL, way->out);
+	if (reason != REASON_NONE) {
+		verdict->out = NULL;
+		verdict->nout = 0;
+		return reason;
+	}
+	ip = packet_ip(p);
+	clamp(p, way->out);
 	if (!borrow_rest(router, p, &view))
 		return DROP_PORT_FULL;
 	ip = packet_ip(p);
@@ -244,6 +289,13 @@ plain_path(struct router *router, struct packet *p, const struct way *way)
 
 	if (reason != REASON_NONE)
 		return reason;
+	/* There is a better way, on the sender's own link (RFC 1812 5.2.7.2). */
+	if (way->out == p->in && p->in->redirects &&
+	    p->ip.header_bytes == IP4_HEADER_BYTES &&
+	    ip4_net_has(p->in->address, p->ip.src) &&
+	    way->next_hop != p->ip.src)
+		output_error(
+		    router, p, ICMP_REDIRECT, REDIRECT_HOST, way->next_hop);
 	p->frame->verdict.reason = REASON_ROUTED;
 	return forward_send(router, p, way);
 }
@@ -319,6 +371,9 @@ take_ip(struct router *router, struct packet *p)
 	if (p->ip.fragment & IP4_MF &&
 	    (p->ip.total_bytes - p->ip.header_bytes) % 8 != 0)
 		return DROP_FRAGMENT;
+	reason = filter_packet(router, p, p->in, NULL);
+	if (reason != REASON_NONE)
+		return reason;
 	owner = router_owner(router, p->ip.dst);
 	if (owner != NULL)
 		return own_packet(router, p, owner);

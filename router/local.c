@@ -31,6 +31,18 @@ defend(struct router *router, struct iface *in, uint64_t now_ns)
 	output_arp(router, in, &mac_broadcast, &arp);
 }
 
+/* Is it asked, on a port that answers for others, for an address that is reached
+ * by another port (RFC 1027 2)? */
+static bool
+answers_for(
+    const struct router *router, const struct iface *in, const struct arp *arp)
+{
+	struct way way;
+
+	return in->proxy_arp && arp->op == ARP_REQUEST && arp->sender_ip != 0 &&
+	    way_find(router, arp->target_ip, &way) && way.out != in;
+}
+
 enum reason
 local_arp(
     struct router *router, struct iface *in, struct cursor c, uint64_t now_ns)
@@ -57,13 +69,13 @@ local_arp(
 		neigh_heard(router->neighbours, in, arp.sender_ip,
 		    &arp.sender_mac, arp.target_ip == own);
 	}
-	if (arp.target_ip != own)
+	if (arp.target_ip != own && !answers_for(router, in, &arp))
 		return DROP_NOT_OURS;
 	if (arp.op != ARP_REQUEST)
 		return REASON_DELIVERED;
 	reply = (struct arp){ .op = ARP_REPLY,
 		.sender_mac = in->mac,
-		.sender_ip = own,
+		.sender_ip = arp.target_ip,
 		.target_mac = arp.sender_mac,
 		.target_ip = arp.sender_ip };
 	output_arp(router, in, &arp.sender_mac, &reply);

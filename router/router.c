@@ -89,6 +89,7 @@ router_free(struct router *router)
 	fragment_table_free(router->fragments);
 	outbox_free(router->outbox);
 	route_clear(&router->routes);
+	packet_filter_free(router->filter);
 	nat_free(router->nat);
 	free(router->whole);
 	free(router);
@@ -213,6 +214,9 @@ router_add_port(struct router *router, const char *name,
 	iface->router = router;
 	iface->mac = options->mac;
 	iface->address = options->address;
+	iface->mss_clamp = options->mss_clamp;
+	iface->proxy_arp = options->proxy_arp;
+	iface->redirects = !options->no_redirects;
 	iface->mtu_bytes =
 	    options->mtu_bytes != 0 ? options->mtu_bytes : ETH_MTU;
 	route.out = iface;
@@ -262,7 +266,7 @@ router_add_route(
 	return route_add(&router->routes, &route, err);
 }
 
-/* ---- DHCP and NAT ---- */
+/* ---- what a router does besides ---- */
 
 static int
 not_ours(const struct router *router, const struct port *port, struct err *err)
@@ -270,6 +274,26 @@ not_ours(const struct router *router, const struct port *port, struct err *err)
 	return err_set(err, -EINVAL,
 	    "port \"%s\" does not belong to router \"%s\"; use one that does",
 	    port != NULL ? port->name : "", router->node.name);
+}
+
+int
+router_add_filter(struct router *router, const struct port *in,
+    const struct port *out, const char *expression, enum router_filter_do what,
+    struct err *err)
+{
+	const struct iface *from = iface_of(router, in);
+	const struct iface *to = iface_of(router, out);
+
+	if (in != NULL && from == NULL)
+		return not_ours(router, in, err);
+	if (out != NULL && to == NULL)
+		return not_ours(router, out, err);
+	if (router->filter == NULL)
+		router->filter = packet_filter_new();
+	if (router->filter == NULL)
+		return err_sys(err, -ENOMEM, NULL, "filter");
+	return packet_filter_add(
+	    router->filter, from, to, expression, what, err);
 }
 
 int

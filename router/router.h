@@ -41,12 +41,29 @@ struct router_port_options {
 	struct mac mac;
 	struct ip4_net address;
 	uint32_t mtu_bytes; /* IP MTU; 0: 1500 */
+	bool mss_clamp;     /* TCP ends ask for no more than fits it */
+	bool proxy_arp; /* answers for what it reaches elsewhere (RFC 1027) */
+	bool no_redirects; /* does not tell of better ways (RFC 792) */
 };
 
 /* A new interface named "gw.inside", the router's own, up to 64.  NULL: *err
  * says why (an address that is no host address, a subnet another port has). */
 struct port *router_add_port(struct router *router, const char *name,
     const struct router_port_options *options, struct err *err);
+
+enum router_filter_do {
+	ROUTER_FILTER_PASS,
+	ROUTER_FILTER_DROP,
+	ROUTER_FILTER_REJECT, /* and tell the sender */
+};
+
+/* A rule for IPv4 packets that come in by in, or are forwarded by out; both NULL:
+ * that come in by any.  Rules are tried in their order, the first that matches
+ * expression (pcap-filter(7)) decides, and what none matches passes.  At most
+ * 256.  0 or -Exxx. */
+int router_add_filter(struct router *router, const struct port *in,
+    const struct port *out, const char *expression, enum router_filter_do what,
+    struct err *err);
 
 /* A static route; 0.0.0.0/0 is the default route.  The next hop must be on a
  * connected subnet.  Up to 4096 with the connected ones.  0 or -Exxx. */

@@ -24,6 +24,7 @@
 #include "router/nat_translate.h"
 #include "router/neigh.h"
 #include "router/outbox.h"
+#include "router/packet_filter.h"
 #include "router/route.h"
 #include "router/router.h"
 
@@ -40,7 +41,8 @@ struct iface {
 	struct ip4_net address;
 	uint32_t mtu_bytes;
 	struct dhcp_service *dhcp; /* NULL: none */
-	uint64_t defend_again_ns;  /* its address (RFC 5227 2.4) */
+	bool mss_clamp, proxy_arp, redirects;
+	uint64_t defend_again_ns; /* its address (RFC 5227 2.4) */
 };
 
 struct router {
@@ -53,7 +55,8 @@ struct router {
 	struct neigh_table *neighbours;
 	struct outbox *outbox;
 	struct icmp_limit errors;
-	struct dns_service *dns; /* NULL: none */
+	struct dns_service *dns;      /* NULL: none */
+	struct packet_filter *filter; /* NULL: all passes */
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
 	struct verdict own; /* why it sends those */
 

@@ -1,9 +1,9 @@
 /* libs: router switch net base */
 /*
- * A router with NAT, hairpin, DHCP and DNS between two links, fed frames that are
- * random, or nearly right: templates of each protocol with random fields and a
- * few random bytes, some in fragments, some with offloads.  Time goes on by
- * random steps; neighbours answer ARP or not.
+ * A router with NAT, hairpin, DHCP, DNS, filter and MSS clamping between two
+ * links, fed frames that are random, or nearly right: templates of each protocol
+ * with random fields and a few random bytes, some in fragments, some with
+ * offloads.  Time goes on by random steps; neighbours answer ARP or not.
  *
  * What must hold: each frame gets one verdict, which is counted; whatever
  * leaves is whole and its network checksum right; nothing leaves by the outer
@@ -494,7 +494,9 @@ start(uint8_t options)
 	for (int i = 0; i < NLINKS; i++) {
 		struct router_port_options o = { .mac = gw_mac[i],
 			.address = { gw_ip[i], 24 },
-			.mtu_bytes = i == OUTSIDE && options & 0x80 ? 300 : 0 };
+			.mtu_bytes = i == OUTSIDE && options & 0x80 ? 300 : 0,
+			.mss_clamp = options & 0x80,
+			.proxy_arp = options & 0x20 };
 		struct port *port = router_add_port(
 		    f.router, i == INSIDE ? "gw.in" : "gw.out", &o, NULL);
 
@@ -511,6 +513,9 @@ start(uint8_t options)
 	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
 	assert(router_set_nat(f.router, &nat, NULL) == 0);
 	assert(router_set_dns(f.router, &dns, NULL) == 0);
+	if (options & 0x20)
+		assert(router_add_filter(f.router, NULL, nat.outside,
+			   "dst port 9", ROUTER_FILTER_REJECT, NULL) == 0);
 }
 
 /* A kept frame may be lost later, and what the router sends itself may not
