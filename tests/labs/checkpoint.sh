@@ -19,7 +19,7 @@ routers:
       outside: {switch: internet, address: 203.0.113.1/24}
     nat: {outside: outside}
 vms:
-  alice:  {guest: linux, engine: emulate, memory: 128M, balloon: 0K, disks: [{file: alice.qcow2, size: 64M}], ports: {eth0: {switch: lan, rate: 10Mbit/s}}}
+  alice:  {guest: linux, engine: emulate, memory: 128M, balloon: 0K, disks: [{file: alice.qcow2, size: 64M}], ports: {eth0: {switch: lan, rate: 4Mbit/s}}}
   server: {guest: linux, engine: emulate, memory: 256M, ports: {eth0: {switch: internet, address: 203.0.113.10/24}}}
 EOF
 "$LANYARD" run "$tmp/moves.yaml" --for 3600s >"$tmp/log" 2>&1 &
@@ -30,9 +30,10 @@ import json, sys
 print([r['pid'] for r in json.load(sys.stdin) if r['vm'] == 'alice'][0])"; }
 now() { date +%s%N; }
 
-# As much as passes in two seconds, for each time and some more, each way.
-down=$((300000 * (times + 2)))
-up=$((100000 * (times + 2)))
+# As much as passes in four seconds, for each time and some more, each way; what
+# is left goes without a limit.
+down=$((260000 * (times + 2)))
+up=$down
 until_true 60 in_lab server -- \
     "mkdir -p /www && seq $down >/www/file && httpd -h /www && iperf3 -s -D -F /got" &&
     until_true 30 in_lab alice -- "ip -4 -o addr show dev eth0 | grep -q 'inet 10'" &&
@@ -56,7 +57,7 @@ move() {
 
 # iperf3's own writes of 128 KiB would lose bytes if cut short.
 in_lab alice -- "(wget -q -O - http://203.0.113.10/file | md5sum >/tmp/sum; echo done >>/tmp/sum) >/dev/null 2>&1 &"
-in_lab alice -- "(iperf3 -c 203.0.113.10 -F /mnt/file -l 1448 -b 3M -t 3600 >/tmp/iperf 2>&1; echo \$? >/tmp/iperf.status) >/dev/null 2>&1 &"
+in_lab alice -- "(iperf3 -c 203.0.113.10 -F /mnt/file -l 1448 -t 3600 >/tmp/iperf 2>&1; echo \$? >/tmp/iperf.status) >/dev/null 2>&1 &"
 is $? "alice fetches a file, and iperf3 sends another one from her disk"
 moved=0
 for i in $(seq "$times"); do
@@ -68,6 +69,7 @@ for i in $(seq "$times"); do
 done
 [ $moved = "$times" ]
 is $? "... is stopped $times times meanwhile, and goes on ($moved)"
+"$LANYARD" set moves alice.eth0 rate=none
 until_true $((30 * (times + 2))) in_lab alice -- "grep -q done /tmp/sum"
 is $? "... and has all of it"
 [ "$(in_lab alice -- "head -n 1 /tmp/sum" | cut -c 1-32)" = \

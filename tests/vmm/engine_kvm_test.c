@@ -97,6 +97,14 @@ GUEST(starter, 64,
 
 GUEST(ap, 16, "movb $'A', %al\noutb %al, $0x10\nhlt\n");
 
+/* From real to protected mode, with the table that is at 0x7000. */
+GUEST(modes, 16,
+    "lgdtl 0x7020\nmovl %cr0, %eax\norl $1, %eax\nmovl %eax, %cr0\n"
+    "ljmpl $8, $0x8020\n.fill 0x20 - (. - guest_modes), 1, 0xf4\n"
+    ".code32\nmovw $0x10, %ax\nmovw %ax, %ds\nmovl $0x110000, %edi\n"
+    "movl $0x12345678, (%edi)\nmovl (%edi), %eax\noutl %eax, $0x14\n"
+    "movl %cr0, %eax\nandl $0x80000001, %eax\noutl %eax, $0x14\nhlt\n");
+
 GUEST(registers, 64,
     "movq $0x1111, %rax\nmovq $0x2222, %rbx\nmovq $-3, %rcx\n"
     "movabs $0x123456789abcdef0, %r8\nmovq $0x1515, %r15\n"
@@ -780,6 +788,34 @@ a_kick_takes_a_spinning_guest_out(void **state)
 	rig_free(&rig);
 }
 
+static void
+real_mode_leads_to_protected_mode(void **state)
+{
+	static const uint64_t gdt[] = { 0, 0x00cf9b000000ffff,
+		0x00cf93000000ffff };
+	struct rig rig = { 0 };
+	struct cpu_state *s = malloc(sizeof(*s));
+	struct err err = { "" };
+
+	(void)state;
+	rig_make(&rig, 1, false);
+	memcpy(rig.memory.base + AP_AT, guest_modes,
+	    (size_t)(guest_modes_end - guest_modes));
+	memcpy(rig.memory.base + 0x7000, gdt, sizeof(gdt));
+	put_le16(rig.memory.base + 0x7020, sizeof(gdt) - 1);
+	put_le32(rig.memory.base + 0x7022, 0x7000);
+	assert_int_equal(kvm->state_get(rig.cpu[0], s, &err), 0);
+	s->seg[CPU_CS].base = 0;
+	s->seg[CPU_CS].selector = 0;
+	s->rip = AP_AT;
+	s->msr_valid = 0;
+	assert_int_equal(kvm->state_set(rig.cpu[0], s, &err), 0);
+	assert_int_equal(out_long(rig.cpu[0]), 0x12345678);
+	assert_int_equal(out_long(rig.cpu[0]), 1);
+	free(s);
+	rig_free(&rig);
+}
+
 static void *
 run_ap(void *arg)
 {
@@ -975,6 +1011,7 @@ main(void)
 		cmocka_unit_test(
 		    a_notify_address_wakes_an_eventfd_without_an_exit),
 		cmocka_unit_test(a_kick_takes_a_spinning_guest_out),
+		cmocka_unit_test(real_mode_leads_to_protected_mode),
 		cmocka_unit_test(a_second_cpu_starts_by_init_and_sipi),
 		cmocka_unit_test(a_cpu_that_was_never_started_can_be_kicked),
 		cmocka_unit_test(a_state_moves_into_another_machine),
