@@ -27,6 +27,7 @@ struct building {
 	struct reader *reader;
 	struct filter *filter;
 	uint8_t *wanted; /* BITS, or NULL: everything */
+	uint8_t *told;   /* BITS: verdicts that ports have told */
 	struct pairing *pairing;
 	/* By frame number: the step that it is part of; those in the file's
 	 * last RECENT frames. */
@@ -71,6 +72,21 @@ static size_t
 bit_of(uint32_t journey)
 {
 	return journey * 2654435761u % BITS;
+}
+
+/* Whether this comes from the bin and tells what a port has told already. */
+static bool
+is_told_again(struct building *b, const struct crossing *c)
+{
+	const struct reader_interface *i =
+	    reader_interface(b->reader, c->frame.interface);
+	size_t bit = bit_of(
+	    c->journey ^ ((uint32_t)reason_of_name(c->verdict.name) << 24));
+	uint8_t mask = (uint8_t)(1u << bit % 8);
+	bool told = b->told[bit / 8] & mask;
+
+	b->told[bit / 8] |= mask;
+	return told && c->journey != 0 && strcmp(i->name, CAPTURE_BIN) == 0;
 }
 
 static bool
@@ -344,7 +360,8 @@ read_steps(
 	if (b->reader == NULL)
 		return -EINVAL;
 	while ((e = crossing_next(b->reader, &c, err)) == 1) {
-		if (is_wanted(b, &c) && add_step(b, &c, most) < 0)
+		if (is_wanted(b, &c) && !is_told_again(b, &c) &&
+		    add_step(b, &c, most) < 0)
 			return err_set(err, -ENOMEM, "%s: out of memory", path);
 	}
 	return e;
@@ -359,7 +376,10 @@ ladder_read(struct ladder_model *model, const char *path,
 	int e = 0;
 
 	*model = (struct ladder_model){ 0 };
-	if (b == NULL || (b->pairing = pairing_new()) == NULL) {
+	if (b == NULL || (b->pairing = pairing_new()) == NULL ||
+	    (b->told = calloc(1, BITS / 8)) == NULL) {
+		if (b != NULL)
+			pairing_free(b->pairing);
 		free(b);
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	}
@@ -376,6 +396,7 @@ ladder_read(struct ladder_model *model, const char *path,
 	pairing_free(b->pairing);
 	reader_free(b->reader);
 	free(b->wanted);
+	free(b->told);
 	free(b);
 	return e;
 }

@@ -96,17 +96,24 @@ bins_used(const struct stats *stats)
 static void
 put_axes(FILE *out, double top, double span_s)
 {
+	double step_s = round_up(span_s / TICKS);
 	char text[32];
 
 	for (unsigned int i = 0; i <= TICKS; i++) {
 		unsigned int y = TOP + HEIGHT - HEIGHT * i / TICKS;
-		unsigned int x = LEFT + WIDTH * i / TICKS;
 
 		svg_line(
 		    out, i == 0 ? "axis" : "grid", LEFT, y, LEFT + WIDTH, y);
 		svg_text(out, LEFT - 8, y + 4, "y",
 		    rate_text(text, top * i / TICKS));
-		snprintf(text, sizeof(text), "%.3g s", span_s * i / TICKS);
+	}
+	/* At round times, of which fit as many as there are ticks or fewer. */
+	for (unsigned int i = 0; step_s * i <= span_s; i++) {
+		unsigned int x =
+		    LEFT + (unsigned int)(WIDTH * (step_s * i / span_s));
+
+		svg_line(out, "grid", x, TOP, x, TOP + HEIGHT);
+		snprintf(text, sizeof(text), "%.6g s", step_s * i);
 		svg_text(out, x, TOP + HEIGHT + 20, "x", text);
 	}
 	svg_line(out, "axis", LEFT, TOP, LEFT, TOP + HEIGHT);

@@ -9,6 +9,23 @@ cd "$tmp" || exit 1
 is $? "the NAT lab meets its expectations"
 pcap() { "$LANYARD" pcap "$@"; }
 
+# All points and the bin in one file: each frame has its verdict, in order of time.
+mkdir all && sed 's/at: \[gw.inside, gw.outside\]/at: [all, bin]/' nat.yaml \
+    >all/all.yaml && (cd all && "$LANYARD" run all.yaml >log 2>&1)
+is $? "it does so with a capture of all points and the bin"
+tshark -r all/nat.pcapng -T fields -e frame.interface_name -e frame.time_epoch \
+    -e frame.comment 2>/dev/null >points
+[ "$(cut -f1 points | sort -u | tr '\n' ' ')" = \
+    "alice.eth0 bin bob.eth0 gw.inside gw.outside server.eth0 " ] &&
+    ! cut -f3 points | grep -q '^$' && cut -f2 points | sort -nc
+is $? "tshark names six interfaces, has a comment on each frame, and no step back"
+id=$(tshark -r all/nat.pcapng -Y 'icmp.type == 8' -T fields -e icmp.ident \
+    2>/dev/null | head -n 1)
+pcap ladder -f "icmp[4:2] == $id or udp port 4444" all/nat.pcapng >one.txt
+[ "$(grep -c 'seq 1 ' one.txt)" = 8 ] && ! grep -q ' bin ' one.txt &&
+    [ "$(grep -c 'dropped: nat-unsolicited' one.txt)" = 1 ]
+is $? "one ping's ladder has eight arrows, and a drop is told once"
+
 # Every echo that crossed is paired with what it became, exactly once.
 pcap pair --changed --json nat.pcapng >pairs.json
 is $? "pair reads the capture"
