@@ -1,0 +1,107 @@
+#include "net/nd.h"
+
+#include "net/checksum.h"
+
+#define HOP_LIMIT  255 /* no router has passed it on */
+#define OPT_SOURCE 1
+#define OPT_TARGET 2
+#define OPT_MAC    1 /* length, in eights of bytes */
+
+static enum reason
+parse_options(struct nd_message *nd, struct cursor *c)
+{
+	uint8_t want = nd->type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET;
+
+	while (cur_left(c) > 0) {
+		uint8_t type = cur_u8(c), eights = cur_u8(c);
+		struct cursor body;
+
+		if (eights == 0)
+			return DROP_ND;
+		body = cur_sub(c, (size_t)eights * 8 - 2);
+		if (c->overrun)
+			return DROP_SHORT;
+		if (type == want && eights == OPT_MAC)
+			cur_mac(&body, &nd->mac);
+	}
+	return DROP_NONE;
+}
+
+enum reason
+nd_message_parse(struct nd_message *nd, struct cursor *c, const struct ip6 *ip)
+{
+	const uint8_t *start = c->at;
+	size_t len = cur_left(c);
+	struct nd_message n = { .type = cur_u8(c) };
+	uint8_t code = cur_u8(c);
+	enum reason reason;
+
+	cur_skip(c, 2);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (csum_finish(csum_add_bytes(
+		csum_pseudo6(&ip->src, &ip->dst, IP_ICMP6, (uint32_t)len),
+		start, len)) != 0)
+		return DROP_L4_CHECKSUM;
+	if (n.type != ND_SOLICIT && n.type != ND_ADVERTISE)
+		return DROP_PROTOCOL;
+	n.flags = cur_be32(c);
+	cur_ip6(c, &n.target);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (code != 0 || ip->hop_limit != HOP_LIMIT ||
+	    ip6_is_multicast(&n.target))
+		return DROP_ND;
+	reason = parse_options(&n, c);
+	if (reason == DROP_NONE)
+		*nd = n;
+	return reason;
+}
+
+void
+nd_message_write(struct writer *w, const struct nd_message *nd,
+    const struct ip6_addr *src, const struct ip6_addr *dst)
+{
+	struct ip6 ip = {
+		.payload_bytes = ND_BYTES,
+		.next = IP_ICMP6,
+		.hop_limit = HOP_LIMIT,
+		.src = *src,
+		.dst = *dst,
+	};
+	uint8_t *at;
+
+	ip6_write(w, &ip);
+	at = w->at;
+	wr_u8(w, nd->type);
+	wr_u8(w, 0);
+	wr_be16(w, 0);
+	wr_be32(w, nd->flags);
+	wr_ip6(w, &nd->target);
+	wr_u8(w, nd->type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET);
+	wr_u8(w, OPT_MAC);
+	wr_mac(w, &nd->mac);
+	if (!w->overrun)
+		put_be16(at + 2,
+		    csum_finish(csum_add_bytes(
+			csum_pseudo6(src, dst, IP_ICMP6, ND_BYTES), at,
+			ND_BYTES)));
+}
+
+struct ip6_addr
+nd_group(const struct ip6_addr *addr)
+{
+	struct ip6_addr group = { { 0xff, 2, [11] = 1, [12] = 0xff } };
+
+	memcpy(group.b + 13, addr->b + 13, 3);
+	return group;
+}
+
+struct mac
+nd_group_mac(const struct ip6_addr *group)
+{
+	struct mac mac = { { 0x33, 0x33 } };
+
+	memcpy(mac.b + 2, group->b + 12, 4);
+	return mac;
+}

@@ -1,0 +1,40 @@
+/*
+ * nd.h - Neighbor Discovery: who has an IPv6 address (RFC 4861 4.3, 4.4).
+ */
+#ifndef NET_ND_H
+#define NET_ND_H
+
+#include "net/addr.h"
+#include "net/cursor.h"
+#include "net/ip6.h"
+#include "net/reason.h"
+
+#define ND_SOLICIT   135
+#define ND_ADVERTISE 136
+#define ND_BYTES     32 /* with one address of a link */
+
+#define ND_SOLICITED 0x40000000u /* of flags, in an advertisement */
+#define ND_OVERRIDE  0x20000000u
+
+struct nd_message {
+	uint8_t type; /* ND_SOLICIT, ND_ADVERTISE */
+	uint32_t flags;
+	struct ip6_addr target;
+	struct mac mac; /* the source's, or the target's; zero: not given */
+};
+
+/* Reads the ICMPv6 message in c, which travels in ip.  DROP_SHORT,
+ * DROP_L4_CHECKSUM; DROP_PROTOCOL for any other message; DROP_ND for
+ * what RFC 4861 7.1 has silently discarded. */
+enum reason nd_message_parse(
+    struct nd_message *nd, struct cursor *c, const struct ip6 *ip);
+
+/* Writes the IPv6 header and the message, with nd->mac. */
+void nd_message_write(struct writer *w, const struct nd_message *nd,
+    const struct ip6_addr *src, const struct ip6_addr *dst);
+
+/* Where to ask for addr (RFC 4291 2.7.1), and that group's MAC address. */
+struct ip6_addr nd_group(const struct ip6_addr *addr);
+struct mac nd_group_mac(const struct ip6_addr *group);
+
+#endif
