@@ -7,6 +7,7 @@
 #include "bridge/port_sockets.h"
 #include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
+#include "switch/meter.h"
 
 const struct port_kind *const port_kinds[] = {
 	&port_tap,
@@ -24,5 +25,6 @@ const struct port_kind *const port_kinds[] = {
 	&port_vxlan,
 	&port_slirp,
 	&port_sockets,
+	&port_traffic,
 	NULL,
 };
