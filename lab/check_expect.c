@@ -219,11 +219,18 @@ check_expect_keys(struct check *c, const struct lab_expect *e)
 		{ "frames", EXPECT_FRAMES },
 		{ "router", EXPECT_NAT },
 		{ "nat", EXPECT_NAT },
+		{ "from", EXPECT_MEASURE },
+		{ "to", EXPECT_MEASURE },
+		{ "measure", EXPECT_MEASURE },
+		{ "lost", EXPECT_MEASURE },
+		{ "latency", EXPECT_MEASURE },
 	};
 	static const char *const about[] = {
 		[EXPECT_RUN] = "a command (vm, run, output, status)",
 		[EXPECT_FRAMES] = "frames (at, filter, verdict, frames)",
 		[EXPECT_NAT] = "a NAT table (router, nat)",
+		[EXPECT_MEASURE] =
+		    "a stream (from, to, measure, lost, latency)",
 	};
 
 	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -257,6 +264,9 @@ check_expect_time(struct check *c, const struct lab_expect *e)
 	if (e->always && e->kind == EXPECT_RUN)
 		problem_add(c->problems, lab_place(&e->item, "always"),
 		    "a command cannot be seen always; use \"within: TIME\"");
+	if (e->always && e->kind == EXPECT_MEASURE)
+		problem_add(c->problems, lab_place(&e->item, "always"),
+		    "a stream has an end; use \"within: TIME\"");
 }
 
 static void
@@ -309,11 +319,53 @@ check_expect_nat(struct check *c, const struct lab_expect *e)
 	    &near, "add it below routers");
 }
 
+/* One end of a stream. */
+static void
+check_meter(struct check *c, const struct lab_expect *e, const char *key,
+    const char *name)
+{
+	struct nearest near;
+
+	need(c, e, key, "name a plug whose locator is \"traffic:...\"");
+	if (name == NULL)
+		return;
+	nearest_init(&near, name);
+	for (unsigned int i = 0; i < c->lab->nplugs; i++) {
+		const struct lab_plug *plug = &c->lab->plugs[i];
+		bool measures = plug->locator != NULL &&
+		    port_kind_of(port_kinds, plug->locator) == &port_traffic;
+
+		if (measures && strcmp(plug->item.name, name) == 0)
+			return;
+		if (measures)
+			nearest_try(&near, plug->item.name);
+	}
+	check_missing(c, lab_place(&e->item, key), "traffic plug", name, &near,
+	    "add it below plugs");
+}
+
+static void
+check_expect_measure(struct check *c, const struct lab_expect *e)
+{
+	struct meter_options options;
+	struct err err = { "" };
+
+	check_meter(c, e, "from", e->from);
+	check_meter(c, e, "to", e->to);
+	if (!e->has_lost && !e->has_latency)
+		problem_add(c->problems, e->item.node->at,
+		    "the expectation lacks what is to come out; add \"lost: "
+		    "0\" or \"latency: 10ms\"");
+	if (measure_options(&e->measure, &options, &err) < 0)
+		problem_add(c->problems, lab_place(&e->item, "measure"), "%s",
+		    err.text);
+}
+
 void
 check_expect(struct check *c, const struct lab_expect *e)
 {
 	static const char *const subjects[] = { "vm", "run", "at", "router",
-		"frames", "nat", "filter", "verdict" };
+		"frames", "nat", "filter", "verdict", "from", "to" };
 	bool about = false;
 
 	for (unsigned int i = 0; i < sizeof(subjects) / sizeof(subjects[0]);
@@ -323,7 +375,7 @@ check_expect(struct check *c, const struct lab_expect *e)
 	if (!about) {
 		problem_add(c->problems, e->item.node->at,
 		    "an expectation about nothing; add vm and run, at and "
-		    "frames, or router and nat");
+		    "frames, router and nat, or from and to");
 		return;
 	}
 	check_expect_keys(c, e);
@@ -334,5 +386,6 @@ check_expect(struct check *c, const struct lab_expect *e)
 		return;
 	case EXPECT_FRAMES: check_expect_frames(c, e); return;
 	case EXPECT_NAT: check_expect_nat(c, e); return;
+	case EXPECT_MEASURE: check_expect_measure(c, e); return;
 	}
 }

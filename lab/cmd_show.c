@@ -163,7 +163,8 @@ const struct command command_show = {
 		"  lldp      the neighbours heard of by LLDP\n"
 		"  groups    the ports that want multicast groups\n"
 		"  mrouters  multicast routers and queriers\n"
-		"  macnat    which guest has which IP address, behind MAC-NAT",
+		"  macnat    which guest has which IP address, behind MAC-NAT\n"
+		"  traffic   the ports that measure, and what came",
 	.options = show_options,
 	.min_args = 1,
 	.max_args = 2,

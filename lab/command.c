@@ -20,6 +20,7 @@ const struct command *const commands[] = {
 	&command_restore,
 	&command_set,
 	&command_explain,
+	&command_measure,
 	&command_capture,
 	&command_extcap,
 	&command_pcap,

@@ -14,6 +14,7 @@
 #include "lab/capturing.h"
 #include "lab/explain.h"
 #include "lab/guest.h"
+#include "lab/measure.h"
 #include "lab/nat_keys.h"
 #include "lab/nearest.h"
 #include "lab/output.h"
@@ -41,6 +42,7 @@ struct client {
 	struct capture *capture;
 	struct rehearsal *rehearsal;
 	struct guest *restoring;
+	struct meter *measuring;
 };
 
 struct control {
@@ -572,6 +574,44 @@ call_explain(struct client *c, const struct request *r)
 		reply_error(c, &err);
 }
 
+/* ---- measure ---- */
+
+static void
+measured(void *arg)
+{
+	struct client *c = arg;
+	struct err err = { "" };
+	json_t *answer = measure_answer(c->measuring, &err);
+
+	if (answer == NULL)
+		reply_error(c, &err);
+	else
+		reply(c, answer);
+	c->measuring = NULL;
+	take_requests(c);
+	if (c->broken)
+		client_free(c);
+}
+
+static void
+call_measure(struct client *c, const struct request *r)
+{
+	struct err err = { "" };
+
+	c->measuring = measure_start(c->control->config.fabric, r->from, r->to,
+	    r->with, measured, c, &err);
+	if (c->measuring == NULL)
+		reply_error(c, &err);
+}
+
+static void
+stop_measuring(struct client *c)
+{
+	if (c->measuring != NULL)
+		meter_stop(c->measuring);
+	c->measuring = NULL;
+}
+
 static void
 take_line(struct client *c, const char *line, size_t len)
 {
@@ -588,6 +628,7 @@ take_line(struct client *c, const char *line, size_t len)
 	case REQUEST_SET: call_set(c, &r); break;
 	case REQUEST_CAPTURE: call_capture(c, &r); break;
 	case REQUEST_EXPLAIN: call_explain(c, &r); break;
+	case REQUEST_MEASURE: call_measure(c, &r); break;
 	case REQUEST_VM: call_vm(c, &r); break;
 	case REQUEST_RESTORE: call_restore(c, &r); break;
 	case REQUEST_EXEC:
@@ -609,7 +650,7 @@ static bool
 is_idle(const struct client *c)
 {
 	return c->job.guest == NULL && c->rehearsal == NULL &&
-	    c->restoring == NULL;
+	    c->restoring == NULL && c->measuring == NULL;
 }
 
 static void
@@ -646,6 +687,7 @@ client_free(struct client *c)
 	if (c->restoring != NULL)
 		guest_forget(c->restoring, c);
 	rehearsal_cancel(c->rehearsal);
+	stop_measuring(c);
 	request_free(&c->request);
 	if (c->capture != NULL)
 		capture_free(c->capture, NULL);
@@ -673,6 +715,7 @@ client_read(struct client *c)
 		job_cancel(&c->job);
 		rehearsal_cancel(c->rehearsal);
 		c->rehearsal = NULL;
+		stop_measuring(c);
 		if (c->capture != NULL)
 			end_capture(c);
 		flush_out(c);

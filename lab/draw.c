@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lab/draw_node.h"
+#include "lab/port_kinds.h"
 
 const char *const draw_formats[] = {
 	[DRAW_TEXT] = "text",
@@ -111,6 +112,11 @@ add_plug(struct draw_lab *draw, struct lab_plug *plug)
 	    add_node(draw, LAB_PLUG, &plug->item, NULL, &plug->port, 1);
 	size_t len = strlen(plug->locator);
 
+	if (port_kind_of(port_kinds, plug->locator) == &port_traffic) {
+		add_line(node, "%.*s", (int)strcspn(plug->locator, "?"),
+		    plug->locator);
+		return;
+	}
 	/* The end of a long path says more than its beginning. */
 	add_line(node, "%.*s%s", (int)strcspn(plug->locator, "/"),
 	    plug->locator,

@@ -14,6 +14,14 @@
 #define EVIDENCE_ALL    20 /* of more expectations, only of those not met */
 
 static void
+stop_measuring(struct expectation *e)
+{
+	if (e->meter != NULL)
+		meter_stop(e->meter);
+	e->meter = NULL;
+}
+
+static void
 decide(struct expectation *e, enum outcome outcome, const char *why)
 {
 	assert(e->outcome == OUTCOME_OPEN && outcome != OUTCOME_OPEN);
@@ -23,6 +31,7 @@ decide(struct expectation *e, enum outcome outcome, const char *why)
 	loop_timer_unset(&e->next);
 	loop_timer_unset(&e->deadline);
 	job_cancel(&e->job);
+	stop_measuring(e);
 	if (!e->want->always)
 		e->all->nopen--;
 	e->all->decided(e->all->arg, e);
@@ -113,6 +122,60 @@ command_done(void *arg, int status)
 		loop_timer_set(&e->next, loop_now_ns(e->all->loop) + AGAIN_NS);
 }
 
+/* ---- streams ---- */
+
+static void
+measured(void *arg)
+{
+	struct expectation *e = arg;
+	const struct lab_expect *want = e->want;
+	struct meter *meter = e->meter;
+	struct meter_result r;
+
+	e->meter = NULL;
+	e->measured = measure_answer(meter, &e->why_not);
+	if (e->measured == NULL || !meter_result(meter, &r)) {
+		decide(e, OUTCOME_FAILED, e->why_not.text);
+		return;
+	}
+	json_object_del(e->measured, "ok");
+	e->count = measure_lost(&r);
+	if (want->has_lost && !compare_holds(want->lost, e->count))
+		decide(e, OUTCOME_FAILED, "not so many were lost");
+	else if (want->has_latency && r.tally->received == 0)
+		decide(e, OUTCOME_FAILED, "nothing arrived");
+	else if (want->has_latency && r.tally->max_ns > want->latency_ns)
+		decide(e, OUTCOME_FAILED, "too slow");
+	else
+		decide(e, OUTCOME_MET, NULL);
+}
+
+/* One stream at a time comes to a port, and one leaves it. */
+static void
+measure(struct expectation *e)
+{
+	const struct lab_expect *want = e->want;
+	struct fabric *fabric = e->all->fabric;
+	struct err err = { "" };
+	struct meter_options options;
+	struct meter *from = measure_meter(fabric, want->from, &err);
+	struct meter *to = measure_meter(fabric, want->to, &err);
+	int status = from != NULL && to != NULL ? 0 : -ENOENT;
+
+	if (status == 0)
+		status = measure_options(&want->measure, &options, &err);
+	if (status == 0)
+		status = meter_start(from, to, &options, measured, e, &err);
+	if (status == 0) {
+		e->meter = from;
+	} else if (status == -EBUSY) {
+		loop_timer_set(&e->next, loop_now_ns(e->all->loop) + LOOK_NS);
+	} else {
+		e->why_not = err;
+		decide(e, OUTCOME_FAILED, e->why_not.text);
+	}
+}
+
 /* ---- time ---- */
 
 /* The next look, run, or the beginning of the count. */
@@ -133,6 +196,7 @@ next(void *arg)
 			loop_timer_set(
 			    &e->next, loop_now_ns(e->all->loop) + LOOK_NS);
 		return;
+	case EXPECT_MEASURE: measure(e); return;
 	case EXPECT_FRAMES:
 		if (e->counter != NULL)
 			return;
@@ -162,7 +226,11 @@ time_is_over(void *arg)
 {
 	struct expectation *e = arg;
 
-	if (e->want->kind != EXPECT_RUN)
+	if (e->want->kind == EXPECT_MEASURE)
+		decide(e, OUTCOME_FAILED,
+		    e->meter != NULL ? "time is over, and it still sends"
+				     : "time is over");
+	else if (e->want->kind != EXPECT_RUN)
 		judge_count(e, "time is over");
 	else
 		decide(e, OUTCOME_FAILED,
@@ -249,7 +317,8 @@ expects_judge(struct expects *all)
 
 		if (e->outcome != OUTCOME_OPEN)
 			continue;
-		if (e->want->kind == EXPECT_RUN)
+		if (e->want->kind == EXPECT_RUN ||
+		    e->want->kind == EXPECT_MEASURE)
 			decide(e, OUTCOME_FAILED, "the lab ended before");
 		else if (e->want->kind == EXPECT_FRAMES && e->counter == NULL)
 			decide(e, OUTCOME_FAILED,
@@ -274,6 +343,8 @@ expects_free(struct expects *all)
 		loop_timer_unset(&e->next);
 		loop_timer_unset(&e->deadline);
 		job_cancel(&e->job);
+		stop_measuring(e);
+		json_decref(e->measured);
 		counter_free(e->counter);
 		if (e->has_regex)
 			regfree(&e->regex);
@@ -294,6 +365,23 @@ expects_failed(const struct expects *all)
 
 /* ---- for people ---- */
 
+static void
+measure_text(const struct lab_expect *want, char *out, size_t len)
+{
+	char keys[256], lost[40] = "", latency[40] = "";
+	char text[UNITS_TEXT_BYTES];
+
+	keyset_text(keys, sizeof(keys), &measure_keys, &want->measure);
+	if (want->has_lost)
+		snprintf(lost, sizeof(lost), ", lost %s",
+		    compare_text(text, want->lost));
+	if (want->has_latency)
+		snprintf(latency, sizeof(latency), ", latency <=%s",
+		    duration_text(text, want->latency_ns));
+	snprintf(out, len, "%s to %s%s%s%s%s", want->from, want->to,
+	    keys[0] != '\0' ? ": " : "", keys, lost, latency);
+}
+
 char *
 expect_text(const struct lab_expect *want, char *out, size_t len)
 {
@@ -312,6 +400,7 @@ expect_text(const struct lab_expect *want, char *out, size_t len)
 		snprintf(out, len, "%s: %s NAT entries", want->router,
 		    compare_text(compare, want->nat));
 		return out;
+	case EXPECT_MEASURE: measure_text(want, out, len); return out;
 	case EXPECT_FRAMES:
 		snprintf(out, len, "%s: %s frames%s%s%s%s", want->at,
 		    compare_text(compare, want->frames),
@@ -350,6 +439,29 @@ print_frames(const struct expectation *e, FILE *out)
 	}
 }
 
+static void
+print_measured(const struct expectation *e, FILE *out)
+{
+	const json_t *times = json_object_get(e->measured, "latency_us");
+	const json_t *lost = json_object_get(e->measured, "first_lost");
+	size_t n = json_array_size(lost);
+
+	if (e->measured == NULL)
+		return;
+	fprintf(out, "          %lld sent, %lld received",
+	    (long long)json_integer_value(json_object_get(e->measured, "sent")),
+	    (long long)json_integer_value(
+		json_object_get(e->measured, "received")));
+	if (json_is_object(times))
+		fprintf(out, ", latency %.6g to %.6g us",
+		    json_number_value(json_object_get(times, "min")),
+		    json_number_value(json_object_get(times, "max")));
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s%lld", i == 0 ? ", lost: frames " : ", ",
+		    (long long)json_integer_value(json_array_get(lost, i)));
+	fprintf(out, "%s\n", e->count > n ? " ..." : "");
+}
+
 static bool
 matches(void *arg, const char *line)
 {
@@ -386,6 +498,7 @@ print_evidence(const struct expectation *e, FILE *out)
 	case EXPECT_NAT:
 		fprintf(out, "          %" PRIu64 " entries\n", e->count);
 		return;
+	case EXPECT_MEASURE: print_measured(e, out); return;
 	case EXPECT_FRAMES:
 		if (e->count == 0)
 			fprintf(out, "          0 frames\n");
@@ -441,6 +554,8 @@ expects_json(const struct expects *all)
 			json_object_set_new(row, "output", json_string(output));
 			json_object_set_new(
 			    row, "status", json_integer(e->status));
+		} else if (e->measured != NULL) {
+			json_object_set(row, "measured", e->measured);
 		} else {
 			json_object_set_new(
 			    row, "count", json_integer((json_int_t)e->count));

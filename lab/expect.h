@@ -38,7 +38,11 @@ struct expectation {
 	bool has_regex;
 	/* EXPECT_FRAMES and EXPECT_NAT */
 	struct counter *counter;
-	uint64_t count;
+	uint64_t count; /* EXPECT_MEASURE: lost ones */
+	/* EXPECT_MEASURE */
+	struct meter *meter; /* while it sends */
+	json_t *measured;    /* what came out */
+	struct err why_not;
 };
 
 struct expects {

@@ -176,12 +176,18 @@ resolve_router(struct lab *lab, struct lab_router *router)
 static void
 resolve_expect(struct lab_expect *e)
 {
-	if (e->router != NULL)
+	const struct yaml *node = e->item.node;
+
+	if (e->from != NULL || e->to != NULL)
+		e->kind = EXPECT_MEASURE;
+	else if (e->router != NULL)
 		e->kind = EXPECT_NAT;
 	else if (e->at != NULL)
 		e->kind = EXPECT_FRAMES;
 	else
 		e->kind = EXPECT_RUN;
+	e->has_lost = yaml_get(node, "lost") != NULL;
+	e->has_latency = yaml_get(node, "latency") != NULL;
 	if (e->verdict != NULL)
 		e->reason = reason_of_name(e->verdict);
 }

@@ -15,6 +15,7 @@
 #include "lab/arena.h"
 #include "lab/nat_keys.h"
 #include "lab/problem.h"
+#include "lab/measure.h"
 #include "lab/rules.h"
 #include "lab/units.h"
 #include "lab/wire.h"
@@ -323,7 +324,7 @@ struct lab_event {
 	struct lab_rules rules;
 };
 
-enum expect_kind { EXPECT_RUN, EXPECT_FRAMES, EXPECT_NAT };
+enum expect_kind { EXPECT_RUN, EXPECT_FRAMES, EXPECT_NAT, EXPECT_MEASURE };
 
 struct lab_expect {
 	struct lab_item item;
@@ -336,7 +337,12 @@ struct lab_expect {
 	struct compare frames;
 	const char *router; /* EXPECT_NAT */
 	struct compare nat;
-	enum reason reason; /* verdict, resolved; REASON_NONE: any */
+	enum reason reason;    /* verdict, resolved; REASON_NONE: any */
+	const char *from, *to; /* EXPECT_MEASURE: plugs */
+	struct lab_measure measure;
+	bool has_lost, has_latency;
+	struct compare lost;
+	uint64_t latency_ns; /* of every frame, at most */
 };
 
 struct lab {

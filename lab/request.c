@@ -50,6 +50,9 @@ static const struct {
 		OPTIONAL("filter", TEXT, filter) } },
 	{ "explain", REQUEST_EXPLAIN,
 	    { FIELD("port", TEXT, port), FIELD("frame", TEXT, frame) } },
+	{ "measure", REQUEST_MEASURE,
+	    { FIELD("from", TEXT, from), FIELD("to", TEXT, to),
+		OPTIONAL("with", PAIRS, with) } },
 	{ "stop", REQUEST_STOP, { { .name = NULL } } },
 };
 

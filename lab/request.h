@@ -12,6 +12,8 @@
  *     {"call": "restore", "node": "alice", "checkpoint": "monday"}
  *     {"call": "capture", "at": ["gw.inside"], "file": "/tmp/a.pcapng"}
  *     {"call": "explain", "port": "alice.eth0", "frame": "icmp ..."}
+ *     {"call": "measure", "from": "left", "to": "right",
+ *         "with": {"rate": "1000"}}
  *     {"call": "info"}
  *     {"call": "stop"}
  *
@@ -37,6 +39,7 @@ enum request_call {
 	REQUEST_RESTORE,
 	REQUEST_CAPTURE,
 	REQUEST_EXPLAIN,
+	REQUEST_MEASURE,
 	REQUEST_STOP,
 };
 
@@ -44,11 +47,12 @@ struct request {
 	enum request_call call;
 	json_t *json; /* what the texts below belong to */
 	const char *what, *node, *run, *port, *file, *filter, *frame,
-	    *checkpoint;
+	    *checkpoint, *from, *to;
 	bool down, plain;
 	const json_t *link; /* set: down, or NULL */
 	/* set: {KEY: VALUE}, or NULL */
 	json_t *both, *in, *out, *rules, *stp, *nat;
+	json_t *with; /* measure: the same */
 	const char *at[REQUEST_MAX_PORTS];
 	unsigned int nports;
 };

@@ -58,7 +58,7 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
 	"nat", "refusals", "arp", "leases", "routes", "vms", "cables", "drops",
-	"bonds", "lldp", "groups", "mrouters", "macnat", NULL };
+	"bonds", "lldp", "groups", "mrouters", "macnat", "traffic", NULL };
 
 static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
 	[BOND_PASSIVE] = "passive",
@@ -759,6 +759,17 @@ const struct schema_key schema_keys[] = {
 	    .help = "The router whose NAT entries are counted." },
 	{ KEY("expect[].nat", COMPARE, lab_expect, nat),
 	    .help = "How many entries." },
+	{ KEY("expect[].from", NAME, lab_expect, from),
+	    .help = "The plug, of kind traffic, that sends a stream, once." },
+	{ KEY("expect[].to", NAME, lab_expect, to),
+	    .help = "The plug, of kind traffic, that receives it." },
+	{ KEY("expect[].measure", KEYSET, lab_expect, measure),
+	    .keys = &measure_keys,
+	    .help = "The stream, by the keys of measurements, below." },
+	{ KEY("expect[].lost", COMPARE, lab_expect, lost),
+	    .help = "How many of its frames do not arrive whole." },
+	{ KEY("expect[].latency", DURATION, lab_expect, latency_ns),
+	    .help = "How long each of them takes at most." },
 	{ KEY("show", TEXTS, lab, show), .choices = tables,
 	    .help = "Tables that lanyard run prints at the end." },
 };

@@ -318,4 +318,9 @@ schema_manual(FILE *out)
 	    "These keys stand at\n.Ic nat\nof a router, and behind\n"
 	    ".Ic lanyard set\nwith\n.Ql nat.\nbefore them.\n");
 	print_rows(nat_keys.rows, out);
+	fprintf(out,
+	    ".Ss Measurements\n"
+	    "These keys stand below\n.Ic measure\n"
+	    "of an expectation, and behind\n.Ic lanyard measure .\n");
+	print_rows(measure_keys.rows, out);
 }

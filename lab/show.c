@@ -514,6 +514,7 @@ static const struct {
 	{ &groups_head, show_groups },
 	{ &mrouters_head, show_mrouters },
 	{ &macnat_head, show_macnat },
+	{ &traffic_head, show_traffic },
 };
 
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
@@ -522,7 +523,7 @@ const struct table_head *const show_heads[] = { &ports_head, &macs_head,
 	&vlans_head, &trees_head, &stp_head, &nat_head, &refusals_head,
 	&arp_head, &leases_head, &routes_head, &vms_head, &cables_head,
 	&drops_head, &bonds_head, &lldp_head, &groups_head, &mrouters_head,
-	&macnat_head, NULL };
+	&macnat_head, &traffic_head, NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

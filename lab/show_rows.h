@@ -47,4 +47,8 @@ void show_mrouters(struct rows *rows);
 extern const struct table_head macnat_head;
 void show_macnat(struct rows *rows);
 
+/* show_traffic.c */
+extern const struct table_head traffic_head;
+void show_traffic(struct rows *rows);
+
 #endif

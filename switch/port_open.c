@@ -25,7 +25,7 @@ static int
 no_kind(const struct port_kind *const *kinds, const char *name,
     const char *locator, struct err *err)
 {
-	char known[ERR_MAX_BYTES / 2] = "";
+	char known[ERR_MAX_BYTES * 3 / 4] = "";
 	size_t used = 0;
 
 	for (unsigned int k = 0; kinds[k] != NULL && used < sizeof(known); k++)

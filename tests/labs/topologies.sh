@@ -10,7 +10,8 @@ for file in topologies/*.yaml; do
 	is $? "$name: draw"
 	[ "$name" != hundred ] || continue
 	mode=
-	! grep -q '^hosts:' "$file" || grep -q '^vms:' "$file" || mode=--virtual-time
+	grep -q '^hosts:\|traffic:' "$file" && ! grep -q '^vms:' "$file" &&
+	    mode=--virtual-time
 	if grep -q 'guest: linux' "$file" &&
 	    ! [ -f "$BUILD/guest/linux/initrd" ]; then
 		skip "$name: needs the Linux guest; make guest makes it"
