@@ -30,6 +30,10 @@
 
 #include "base/log.h"
 
+/* Of virtual time, where one instant would never end. */
+#define INSTANT_ROUNDS 256
+#define STEP_MAX_NS    (8 * NS_PER_MS)
+
 #define MAX_SLEEP_NS (UINT64_C(86400) * NS_PER_S) /* then it looks again */
 
 struct loop {
@@ -43,6 +47,8 @@ struct loop {
 	bool stop;
 	bool fresh; /* now_ns was read in this round */
 	uint64_t now_ns;
+	unsigned int rounds;    /* since virtual time jumped */
+	uint64_t step_ns;       /* how far it goes if there are too many */
 	uint64_t start_mono_ns; /* CLOCK_MONOTONIC at time 0 */
 	uint64_t start_wall_ns; /* time 0 since 1970 */
 	uint64_t alarm_ns;      /* what alarm is set to, 0: unset */
@@ -439,6 +445,7 @@ loop_new(enum loop_clock clock, struct err *err)
 	loop->deferred_end = &loop->deferred;
 	loop_defer_init(&loop->mark, loop, NULL, NULL);
 	loop->order = 1;
+	loop->step_ns = 1;
 	switch (clock) {
 	case LOOP_VIRTUAL: break;
 	case LOOP_REAL:
@@ -577,16 +584,36 @@ run_real(struct loop *loop)
 	return 0;
 }
 
+/* The next instant: that of the first timer, or the present one as long as calls
+ * are deferred.  Where those never end, as in a storm of frames, it ends after
+ * INSTANT_ROUNDS, and time passes by steps that grow. */
+static void
+advance_virtual(struct loop *loop)
+{
+	uint64_t was_ns = loop->now_ns;
+	uint64_t next_ns = loop->nheap > 0 ? loop->heap[1]->at_ns : UINT64_MAX;
+
+	if (loop->deferred == NULL && next_ns > was_ns) {
+		loop->now_ns = next_ns;
+		loop->rounds = 0;
+		loop->step_ns = 1;
+	} else if (++loop->rounds > INSTANT_ROUNDS) {
+		uint64_t most_ns = next_ns > was_ns ? next_ns - was_ns : 0;
+
+		loop->step_ns *= loop->step_ns < STEP_MAX_NS ? 2 : 1;
+		loop->now_ns += loop->step_ns < most_ns || most_ns == 0
+		    ? loop->step_ns
+		    : most_ns;
+	}
+}
+
 static int
 run_virtual(struct loop *loop)
 {
 	while (!loop->stop) {
-		if (loop->deferred == NULL) {
-			if (loop->nheap == 0)
-				return 0;
-			if (loop->heap[1]->at_ns > loop->now_ns)
-				loop->now_ns = loop->heap[1]->at_ns;
-		}
+		if (loop->deferred == NULL && loop->nheap == 0)
+			return 0;
+		advance_virtual(loop);
 		run_timers(loop);
 		run_deferred(loop);
 	}

@@ -5,7 +5,9 @@
  * now as an argument.  A loop has one of two clocks.  LOOP_REAL follows the
  * machine (libevent).  LOOP_VIRTUAL jumps from timer to timer, so that a day
  * passes in no time and two runs are alike; it ends when no timer is left, and
- * watches no descriptors.
+ * watches no descriptors.  Calls that go on for hundreds of rounds at one
+ * instant, as frames do that go round in a loop of cables, let it pass by steps
+ * of up to some milliseconds: what is to stop them may wait for a timer.
  *
  * Times are nanoseconds since the loop was made.  Everything here belongs to
  * the loop's own thread, but for loop_wake().

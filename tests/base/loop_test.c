@@ -617,6 +617,59 @@ virtual_time_waits_for_deferred_calls(void **state)
 }
 
 static void
+call_for_ever(void *arg)
+{
+	struct actor *self = arg;
+
+	self->times++;
+	loop_defer_ask(&self->defer);
+}
+
+static void
+virtual_time_passes_though_a_call_never_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct actor a, d;
+
+	actor_init(&a, f, 'a', stop);
+	actor_init(&d, f, 'd', NULL);
+	loop_defer_init(&d.defer, f->loop, call_for_ever, &d);
+	loop_timer_set(&a.timer, NS_PER_S);
+	loop_defer_ask(&d.defer);
+	loop_run(f->loop);
+	assert_int_equal(loop_now_ns(f->loop), NS_PER_S);
+	assert_in_range(d.times, 256, 600);
+	loop_defer_cancel(&d.defer);
+}
+
+static void
+set_for_ever(void *arg)
+{
+	struct actor *self = arg;
+
+	self->times++;
+	loop_timer_set(&self->timer, 0);
+}
+
+static void
+virtual_time_passes_though_a_timer_is_always_due(void **state)
+{
+	struct fixture *f = *state;
+	struct actor a, t;
+
+	actor_init(&a, f, 'a', stop);
+	actor_init(&t, f, 't', NULL);
+	loop_timer_init(&t.timer, f->loop, set_for_ever, &t);
+	loop_timer_set(&a.timer, NS_PER_S);
+	loop_timer_set(&t.timer, 0);
+	loop_run(f->loop);
+	assert_in_range(
+	    loop_now_ns(f->loop), NS_PER_S, NS_PER_S + 10 * NS_PER_MS);
+	assert_in_range(t.times, 256, 600);
+	loop_timer_unset(&t.timer);
+}
+
+static void
 the_last_instant_of_virtual_time_can_be_reached(void **state)
 {
 	struct fixture *f = *state;
@@ -1241,6 +1294,8 @@ main(void)
 		ON_VIRTUAL(virtual_time_jumps_to_the_next_timer),
 		ON_VIRTUAL(virtual_time_does_not_go_back),
 		ON_VIRTUAL(virtual_time_waits_for_deferred_calls),
+		ON_VIRTUAL(virtual_time_passes_though_a_call_never_ends),
+		ON_VIRTUAL(virtual_time_passes_though_a_timer_is_always_due),
 		ON_VIRTUAL(the_last_instant_of_virtual_time_can_be_reached),
 		ON_VIRTUAL(a_virtual_loop_refuses_to_watch),
 
