@@ -1,11 +1,11 @@
 /* libs: router switch net base */
 /*
- * The connection table under any order of packets, errors and time, in each
- * kind of mapping and filtering.
+ * The connection table under any order of packets, errors, time and new rules.
  *
  * What must hold: what goes out gets a way back to exactly where it came from,
- * no matter what else happened; two inside ends never have one outside port;
- * nothing comes in without a mapping; the table never holds more than it may,
+ * no matter what else happened; two inside ends never have one outside port
+ * towards the same remote end, and none at all unless rules let them; no host
+ * gets more than its limit; nothing comes in without a mapping; the table never holds more than it may,
  * and nothing at all when all has expired.
  */
 #include <assert.h>
@@ -24,6 +24,7 @@ static struct {
 	struct nat *nat;
 	struct cursor in;
 	uint64_t now_ns;
+	bool shared; /* rules let hosts share ports, now or before */
 	unsigned int rows;
 	struct nat_row row[MAX];
 } f;
@@ -62,16 +63,65 @@ check_table(void)
 	for (unsigned int i = 0; i < f.rows; i++) {
 		const struct nat_row *a = &f.row[i];
 
-		assert(nat_has_port(f.nat, a->protocol, a->outside_port));
+		assert(f.shared ||
+		    nat_has_port(f.nat, a->protocol, a->outside_port));
 		for (unsigned int k = 0; k < i; k++) {
 			const struct nat_row *b = &f.row[k];
 
 			assert(a->protocol != b->protocol ||
 			    a->outside_port != b->outside_port ||
 			    (a->inside_ip == b->inside_ip &&
-				a->inside_port == b->inside_port));
+				a->inside_port == b->inside_port) ||
+			    (f.shared &&
+				(a->remote_ip != b->remote_ip ||
+				    a->remote_port != b->remote_port)));
 		}
 	}
+}
+
+/* Sessions of a host, as the last check_table() saw them. */
+static unsigned int
+sessions_of(uint32_t ip)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < f.rows; i++)
+		n += f.row[i].inside_ip == ip;
+	return n;
+}
+
+static struct nat_rules
+random_rules(void)
+{
+	uint8_t a = cur_u8(&f.in), b = cur_u8(&f.in);
+	struct nat_rules rules = { .mapping = a % 3,
+		.filtering = a / 3 % 3,
+		.any_parity = a & 0x80,
+		.ports = b % NAT_PORT_RULES,
+		.refresh = b / 8 % NAT_REFRESHES,
+		.host_sessions = b & 0x80 ? 3 : 0,
+		.block_ports = b & 0x40 ? NAT_BLOCK_PORTS_MAX : 64 };
+
+	if (rules.ports == NAT_PORTS_OVERLOAD)
+		rules.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT;
+	if (a & 0x40)
+		rules.idle_s[NAT_TIMER_UDP] = 10;
+	if (a & 0x20)
+		rules.idle_s[NAT_TIMER_UDP_ONE_WAY] = 5;
+	f.shared |= rules.ports == NAT_PORTS_OVERLOAD;
+	return rules;
+}
+
+static void
+change(void)
+{
+	struct nat_rules rules = random_rules();
+	unsigned int rows = f.rows;
+
+	assert(nat_set_rules(f.nat, &rules, f.now_ns, NULL) == 0);
+	f.rows = 0;
+	nat_each(f.nat, f.now_ns, collect, NULL);
+	assert(f.rows <= rows);
 }
 
 static void
@@ -84,6 +134,8 @@ out(void)
 
 	reason = nat_out(f.nat, &flow,
 	    flow.protocol == IP_TCP ? &segment : NULL, 60, f.now_ns, &hit);
+	if (reason == REASON_NAT_NEW && nat_rules(f.nat)->host_sessions != 0)
+		assert(sessions_of(flow.ip) < nat_rules(f.nat)->host_sessions);
 	if (reason_is_drop(reason))
 		return;
 	in = flow;
@@ -112,7 +164,7 @@ in(void)
 		assert(!nat_has_port(f.nat, flow.protocol, flow.port));
 	if (reason_is_drop(reason))
 		return;
-	assert(mapped && hit.id != 0);
+	assert((mapped || f.shared) && hit.id != 0);
 	reply = flow;
 	reply.ip = hit.ip;
 	reply.port = hit.port;
@@ -126,13 +178,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct nat_options o = {
 		.outside_ip = 0xcb007101, .max_entries = MAX, .seed = 1
 	};
-	uint8_t kind;
 
 	f.in = cursor(data, size);
 	f.now_ns = 0;
-	kind = cur_u8(&f.in);
-	o.rules.mapping = kind % 3;
-	o.rules.filtering = kind / 3 % 3;
+	f.rows = 0;
+	f.shared = false;
+	o.rules = random_rules();
 	f.nat = nat_new(&o, NULL);
 	assert(f.nat != NULL);
 	while (cur_left(&f.in) > 0) {
@@ -144,6 +195,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 2: nat_expire(f.nat, f.now_ns); break;
 		case 3:
 		case 4: in(); break;
+		case 7:
+			if (op < 0x20)
+				change();
+			else
+				out();
+			break;
 		default: out(); break;
 		}
 		check_table();

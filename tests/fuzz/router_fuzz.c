@@ -477,7 +477,8 @@ start(uint8_t options)
 	struct router_nat_options nat = { .rules.mapping = options % 3,
 		.rules.filtering = options / 3 % 3,
 		.max_entries = 20,
-		.rules.hairpin = options & 0x40 };
+		.rules.hairpin = options & 0x40,
+		.rules.refuse_syn = options & 0x20 };
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
 		.last = IP(10, 0, 0, 103),
 		.lease_s = 60,

@@ -26,3 +26,19 @@ for name in $names; do
 	is "$(cat "$tmp/$name/status")" "$name: meets its expectations"
 	[ "$(cat "$tmp/$name/status")" = 0 ] || note <"$tmp/$name/log"
 done
+
+# While a lab runs, its NAT becomes another: the mapping lives on, and admits fewer.
+sed '/^expect:/,$d' topologies/nat/1-ei-ei.yaml >"$tmp/live.yaml"
+(cd "$tmp" && exec "$LANYARD" run live.yaml --for 20s) >"$tmp/live.log" 2>&1 &
+pids=$!
+change() { "$LANYARD" set nat-1-ei-ei gw "$@" 2>"$tmp/why"; }
+until_true 5 change nat.preset=symmetric
+is $? "set: another preset while it runs"
+until_true 10 eval '"$LANYARD" show nat-1-ei-ei refusals | grep -q nat-filtered'
+is $? "set: who was admitted is refused"
+! change nat.ports=overloading nat.mapping=address-dependent
+is $? "set: what cannot be is refused"
+grep -q address-and-port-dependent "$tmp/why"
+is $? "set: and why"
+! "$LANYARD" set nat-1-ei-ei lan nat.mapping=address-dependent 2>"$tmp/why"
+is $? "set: of a switch is refused"
