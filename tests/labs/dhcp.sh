@@ -155,7 +155,7 @@ is $? "udhcpc is told the options it asks for"
 
 sleep 10 # T1 is half of 20 s
 for n in 1 2 3; do
-	until_true 4 is_renewed $n
+	until_true 15 is_renewed $n
 	is $? "client $n renews its lease"
 done
 grep -q renew "$tmp/said"
