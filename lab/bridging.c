@@ -26,7 +26,8 @@ struct port *
 bridging_open(struct loop *loop, struct node *node, const struct lab *lab,
     const struct lab_bridge *bridge, struct err *err)
 {
-	char name[BRIDGING_NAME_BYTES], net[NET_TEXT_BYTES], locator[128];
+	char name[BRIDGING_NAME_BYTES], net[NET_TEXT_BYTES];
+	char mac[MAC_TEXT_BYTES], locator[128];
 
 	bridging_interface(name, lab, bridge);
 	switch ((enum lab_bridge_mode)bridge->mode) {
@@ -36,6 +37,11 @@ bridging_open(struct loop *loop, struct node *node, const struct lab *lab,
 		break;
 	case BRIDGE_MAC_NAT:
 		snprintf(locator, sizeof(locator), "mac-nat:%s", name);
+		break;
+	case BRIDGE_MONITOR:
+		snprintf(locator, sizeof(locator),
+		    "wifi:%s?bssid=%s&channel=%" PRIu64, name,
+		    mac_text(mac, &bridge->bssid), bridge->channel);
 		break;
 	case BRIDGE_HOST_ONLY:
 		snprintf(locator, sizeof(locator),

@@ -1,5 +1,6 @@
 #include "lab/check_bridge.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "lab/bridging.h"
@@ -17,6 +18,7 @@ check_keys(const struct lab_bridge *bridge, struct problems *problems)
 	enum {
 		BRIDGED = 1 << BRIDGE_BRIDGED,
 		MAC_NAT = 1 << BRIDGE_MAC_NAT,
+		MONITOR = 1 << BRIDGE_MONITOR,
 		HOST_ONLY = 1 << BRIDGE_HOST_ONLY
 	};
 	static const struct {
@@ -24,8 +26,11 @@ check_keys(const struct lab_bridge *bridge, struct problems *problems)
 		int modes;
 		const char *means;
 	} keys[] = {
-		{ "nic", BRIDGED | MAC_NAT,
-		    "\"mode: bridged\" and \"mode: mac-nat\"" },
+		{ "nic", BRIDGED | MAC_NAT | MONITOR,
+		    "\"mode: bridged\", \"mode: mac-nat\" and \"mode: "
+		    "monitor\"" },
+		{ "bssid", MONITOR, "\"mode: monitor\"" },
+		{ "channel", MONITOR, "\"mode: monitor\"" },
 		{ "host", BRIDGED, "\"mode: bridged\"" },
 		{ "address", HOST_ONLY, "\"mode: host-only\"" },
 		{ "interface", HOST_ONLY, "\"mode: host-only\"" },
@@ -112,6 +117,21 @@ check_name(const struct lab_bridge *bridge, const char *key, const char *name,
 		    key, name, BRIDGING_NAME_BYTES - 1);
 }
 
+static void
+check_monitor(const struct lab_bridge *bridge, struct problems *problems)
+{
+	if (!is_given(bridge, "bssid"))
+		problem_add(problems, lab_place(&bridge->item, NULL),
+		    "bridge \"%s\" has no bssid; add \"bssid: "
+		    "02:00:00:00:00:01\", the access point's address",
+		    bridge->item.name);
+	if (bridge->channel > 14 && bridge->channel < 36)
+		problem_add(problems, lab_place(&bridge->item, "channel"),
+		    "channel %" PRIu64 ": there is none; use 1 to 14, or 36 to "
+		    "177",
+		    bridge->channel);
+}
+
 void
 lab_check_bridges(const struct lab *lab, check_together *together,
     const void *arg, struct problems *problems)
@@ -129,6 +149,8 @@ lab_check_bridges(const struct lab *lab, check_together *together,
 			    "bridge \"%s\" has no %s; add \"%s: %s\"",
 			    bridge->item.name, needs, needs,
 			    host_only ? "192.168.56.1/24" : "eth0");
+		if (bridge->mode == BRIDGE_MONITOR)
+			check_monitor(bridge, problems);
 		check_name(bridge, "nic", bridge->nic, problems);
 		check_name(bridge, "interface", bridge->interface, problems);
 		check_shared(lab, i, problems);

@@ -42,20 +42,30 @@ is_node(const struct lab *lab, const char *name)
 	return lab_switch(lab, name) != NULL;
 }
 
-/* The radio of a plug, as NODE.radio. */
+/* Is name NODE.radio? */
+static bool
+is_radio_of(const char *name, const char *node)
+{
+	size_t n = strlen(node);
+
+	return strncmp(name, node, n) == 0 && strcmp(name + n, ".radio") == 0;
+}
+
+/* The radio of a plug or a bridge. */
 static bool
 is_radio(const struct lab *lab, const char *name)
 {
 	for (unsigned int i = 0; i < lab->nplugs; i++) {
 		const struct lab_plug *plug = &lab->plugs[i];
-		size_t n = strlen(plug->item.name);
 
-		if (strncmp(name, plug->item.name, n) == 0 &&
-		    strcmp(name + n, ".radio") == 0)
+		if (is_radio_of(name, plug->item.name))
 			return plug->locator != NULL &&
 			    port_kind_of(port_kinds, plug->locator) ==
 			    &port_wifi;
 	}
+	for (unsigned int i = 0; i < lab->nbridges; i++)
+		if (is_radio_of(name, lab->bridges[i].item.name))
+			return lab->bridges[i].mode == BRIDGE_MONITOR;
 	return false;
 }
 

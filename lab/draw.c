@@ -132,6 +132,8 @@ add_bridge(struct draw_lab *draw, struct lab_bridge *bridge)
 
 	if (bridge->mode == BRIDGE_HOST_ONLY)
 		add_line(node, "the host, no way out");
+	else if (bridge->mode == BRIDGE_MONITOR)
+		add_line(node, "WiFi by %s", bridge->nic);
 	else
 		add_line(node, "NIC %s%s%s", bridge->nic,
 		    bridge->mode == BRIDGE_MAC_NAT ? ", MAC-NAT" : "",

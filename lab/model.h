@@ -294,7 +294,12 @@ struct lab_plug {
 	const char *locator;
 };
 
-enum lab_bridge_mode { BRIDGE_BRIDGED, BRIDGE_MAC_NAT, BRIDGE_HOST_ONLY };
+enum lab_bridge_mode {
+	BRIDGE_BRIDGED,
+	BRIDGE_MAC_NAT,
+	BRIDGE_MONITOR,
+	BRIDGE_HOST_ONLY
+};
 
 extern const char *const lab_bridge_modes[]; /* NULL at the end */
 
@@ -304,6 +309,8 @@ struct lab_bridge {
 	int mode; /* enum lab_bridge_mode */
 	const char *nic, *interface;
 	bool host;
+	struct mac bssid; /* BRIDGE_MONITOR */
+	uint64_t channel; /* 0: as it is */
 };
 
 struct lab_capture {

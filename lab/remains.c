@@ -53,6 +53,8 @@ note_bridge(FILE *file, const struct fabric *f, const struct lab_bridge *bridge)
 		note_interface(file, "made", name);
 		return;
 	}
+	if (bridge->mode == BRIDGE_MONITOR)
+		return; /* its monitor ends with the process */
 	note_interface(file, "promiscuous", name);
 	twin = port != NULL && port_nic_is(port) ? port_nic_twin(port) : NULL;
 	if (twin != NULL)

@@ -35,6 +35,7 @@ const char *const lab_engines[] = { [ENGINE_AUTO] = "auto",
 	NULL };
 const char *const lab_bridge_modes[] = { [BRIDGE_BRIDGED] = "bridged",
 	[BRIDGE_MAC_NAT] = "mac-nat",
+	[BRIDGE_MONITOR] = "monitor",
 	[BRIDGE_HOST_ONLY] = "host-only",
 	NULL };
 static const char *const protocols[] = { "udp", "ping", NULL };
@@ -664,10 +665,17 @@ const struct schema_key schema_keys[] = {
 	    .help = "bridged: an Ethernet interface of the host is plugged "
 		    "in.  mac-nat: the same, and all that is sent there "
 		    "comes from the interface's own MAC address.  "
+		    "monitor: the network of a WiFi access point, by an "
+		    "interface in monitor mode.  "
 		    "host-only: the host is a station of the LAN, by an "
 		    "interface that is made for that, and forwards nothing." },
 	{ KEY("bridges.*.nic", TEXT, lab_bridge, nic),
-	    .help = "bridged, mac-nat: the interface, as eth0." },
+	    .help = "bridged, mac-nat, monitor: the interface, as eth0." },
+	{ KEY("bridges.*.bssid", MAC, lab_bridge, bssid),
+	    .help = "monitor: the access point's address." },
+	{ KEY("bridges.*.channel", COUNT, lab_bridge, channel), .min = 1,
+	    .max = 177, .preset = "the present one",
+	    .help = "monitor: the channel, 1 to 14 or 36 to 177." },
 	{ KEY("bridges.*.host", BOOL, lab_bridge, host), .preset = "false",
 	    .help = "bridged: the host is reached, too, by the interface's "
 		    "own addresses; else the LAN and the host do not see each "

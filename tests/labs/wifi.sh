@@ -80,8 +80,8 @@ cat >"$tmp/live.yaml" <<END
 lab: live
 switches:
   lan:
-plugs:
-  air: {locator: "wifi:mon0?bssid=$bssid", switch: lan}
+bridges:
+  air: {mode: monitor, nic: mon0, bssid: "$bssid", switch: lan}
 vms:
   alice: {guest: tiny, ports: {eth0: {switch: lan, address: 192.0.2.5/24}}}
 captures:
