@@ -395,9 +395,11 @@ switch_take(struct port *port, struct burst *burst)
 	sw->passage = &passage;
 	if (from->flags & PORT_MIRROR_IN)
 		mirror_in(sw, from, burst, &plan);
-	if (plan.floods)
+	if (plan.floods) {
 		send_to_all(sw, from, burst, &plan);
-	else
+		guard_flood(from, sw->nvlan_ports > 0 ? plan.tag[0].vlan : 0,
+		    loop_now_ns(sw->loop));
+	} else
 		send_to_known(sw, from, burst, &plan);
 	sw->passage = passage.outer;
 	if (--sw->busy == 0 && sw->later != NULL)

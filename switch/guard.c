@@ -17,6 +17,15 @@
  * times before they open it again, and the second one finds the loop closed but
  * for its own port.
  *
+ * Where frames go round one way only, since some port lets the others not pass,
+ * addresses stay where they are.  A port that floods a great deal is therefore
+ * suspect too: then all others are probed.
+ *
+ * A mirror whose copies come round leaves no trace: they enter by one port and
+ * leave by another, always.  So the port that they leave by is probed, once in
+ * MIRROR_LOOK copies, also where there is a spanning tree, which knows nothing
+ * of mirrors; and if that comes back, it is the mirror's port that is blocked.
+ *
  * A probe has no state.  It says where and when it was sent and proves it by a
  * keyed hash, and is good for five seconds: cables can delay.  Whoever can
  * receive and send on both sides can feign a loop, which is to say that it is
@@ -31,6 +40,9 @@
 #define PROBE_BYTES    ETH_MIN_BYTES
 #define PROBE_GAP_NS   (100 * NS_PER_MS)
 #define PROBE_GOOD_NS  (5 * NS_PER_S)
+#define MIRROR_LOOK    1024 /* copies */
+#define FLOOD_LOOK     2048 /* bursts of one port, in ... */
+#define FLOOD_LOOK_NS  (100 * NS_PER_MS)
 #define BLOCKED_GAP_NS NS_PER_S
 #define WAIT_MIN_NS    (3 * NS_PER_S) /* without a probe before it opens */
 #define WAIT_MORE_MS   3000           /* and up to so much more */
@@ -58,7 +70,11 @@ send_probe(struct switch_port *port, uint64_t now_ns)
 	struct writer w = { .at = bytes, .end = bytes + sizeof(bytes) };
 	struct new_tag tag = { .changed = false };
 
-	if (port->flags & PORT_VLANS)
+	if (port->flags & PORT_MIRROR_TO)
+		tag = (struct new_tag){ .changed = in.vlan != 0,
+			.tpid = ETH_VLAN,
+			.tci = in.vlan };
+	else if (port->flags & PORT_VLANS)
 		tag = vlan_new_tag(port, &in);
 	wr_mac(&w, &mac_broadcast);
 	wr_mac(&w, &sw->mac);
@@ -151,6 +167,14 @@ block(struct switch_port *port, struct switch_port *with, uint64_t now_ns)
 		loop_timer_set(&sw->guard.timer, now_ns + BLOCKED_GAP_NS);
 }
 
+/* Nobody wants its ports guarded. */
+static bool
+is_off(const struct switch_port *port)
+{
+	return port->flags & PORT_MIRROR_TO ? port->sw->guard_unwanted
+					    : port->sw->guard.off;
+}
+
 static bool
 came_up_later(const struct switch_port *a, const struct switch_port *b)
 {
@@ -166,7 +190,7 @@ guard_own_frame(struct switch_port *port, const struct frame *frame)
 	uint64_t now_ns = loop_now_ns(sw->loop);
 	struct switch_port *left = read_probe(sw, frame, now_ns);
 
-	if (left == NULL || sw->guard.off)
+	if (left == NULL || is_off(left->lead))
 		return;
 	left = left->lead;
 	if ((left->flags | port->flags) & PORT_LOOPED) {
@@ -175,7 +199,7 @@ guard_own_frame(struct switch_port *port, const struct frame *frame)
 	}
 	if (!left->up || !port->up)
 		return;
-	if (came_up_later(left, port))
+	if ((left->flags & PORT_MIRROR_TO) || came_up_later(left, port))
 		block(left, port, now_ns);
 	else
 		block(port, left, now_ns);
@@ -189,12 +213,73 @@ guard_suspect(struct switch_port *port, uint16_t vlan)
 	struct guard_port *g = &port->guard;
 	uint64_t now_ns = loop_now_ns(port->sw->loop);
 
-	if (port->sw->guard.off || g->suspect || (port->flags & PORT_LOOPED) ||
+	if (is_off(port) || g->suspect || (port->flags & PORT_LOOPED) ||
 	    now_ns < g->next_ns)
 		return;
 	g->suspect = true;
 	g->vlan = vlan;
 	loop_defer_ask(&port->sw->guard.defer);
+}
+
+void
+guard_flood(struct switch_port *port, uint16_t vlan, uint64_t now_ns)
+{
+	struct guard_port *g = &port->guard;
+	struct guard *guard = &port->sw->guard;
+
+	if (now_ns - g->flooded_ns > FLOOD_LOOK_NS) {
+		g->flooded_ns = now_ns;
+		g->flooded = 0;
+	}
+	if (++g->flooded < FLOOD_LOOK || guard->off)
+		return;
+	g->flooded = 0;
+	guard->everywhere = true;
+	guard->vlan = vlan;
+	loop_defer_ask(&guard->defer);
+}
+
+/* Marks those that may be probed, and are not blocked. */
+static void
+suspect_all(struct lan_switch *sw)
+{
+	sw->guard.everywhere = false;
+	for (unsigned int i = 0; i < sw->nports; i++) {
+		struct switch_port *port = sw->port[i];
+
+		if (port == NULL || port->lead != port ||
+		    port->index == SELF_INDEX ||
+		    (port->flags & (PORT_LOOPED | PORT_MIRROR_TO)) ||
+		    loop_now_ns(sw->loop) < port->guard.next_ns ||
+		    (sw->nvlan_ports > 0 &&
+			!vlan_carries(port, sw->guard.vlan)))
+			continue;
+		port->guard.suspect = true;
+		port->guard.vlan = sw->guard.vlan;
+	}
+}
+
+bool
+guard_mirror(struct switch_port *port, const struct burst *copies)
+{
+	struct guard_port *g = &port->guard;
+	const struct frame *frame = &copies->frame[0];
+
+	if (port->flags & PORT_LOOPED)
+		return false;
+	if (g->copied < MIRROR_LOOK)
+		g->copied += (uint16_t)copies->n;
+	if (g->copied < MIRROR_LOOK || is_off(port) ||
+	    loop_now_ns(port->sw->loop) < g->next_ns)
+		return true;
+	g->copied = 0;
+	g->vlan = frame->head >= ETH_HEADER_BYTES + ETH_VLAN_BYTES &&
+		get_be16(frame->data + 12) == ETH_VLAN
+	    ? get_be16(frame->data + 14) & 0xfff
+	    : 0;
+	g->suspect = true;
+	loop_defer_ask(&port->sw->guard.defer);
+	return true;
 }
 
 /* Once the round's frames are on their way. */
@@ -203,6 +288,8 @@ probe_suspects(void *arg)
 {
 	struct lan_switch *sw = arg;
 
+	if (sw->guard.everywhere)
+		suspect_all(sw);
 	for (unsigned int i = 0; i < sw->nports; i++) {
 		struct switch_port *port = sw->port[i];
 

@@ -9,7 +9,8 @@
 static void
 send_copy(const struct mirror *mirror, struct burst *copy)
 {
-	if (copy->n > 0)
+	if (copy->n > 0 &&
+	    guard_mirror(switch_port_of(mirror->options.to), copy))
 		port_send(mirror->options.to, copy);
 }
 

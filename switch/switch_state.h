@@ -63,7 +63,10 @@ struct guard_port {
 	uint64_t back_ns; /* PORT_LOOPED: when a probe came back */
 	uint16_t vlan;    /* of the suspicion, then of the loop */
 	uint16_t with;    /* PORT_LOOPED: index of the loop's other end */
-	bool suspect;     /* to be probed at the end of this round */
+	uint16_t copied;  /* PORT_MIRROR_TO: frames since the last look */
+	uint16_t flooded; /* bursts since flooded_ns */
+	uint64_t flooded_ns;
+	bool suspect; /* to be probed at the end of this round */
 };
 
 struct switch_port {
@@ -114,6 +117,8 @@ struct guard {
 	struct loop_timer timer;
 	uint64_t seed;
 	unsigned int nblocked;
+	bool everywhere; /* all ports are to be probed, in this VLAN */
+	uint16_t vlan;
 };
 
 struct lan_switch {
@@ -294,6 +299,10 @@ void guard_free(struct lan_switch *sw);
 /* An address moved to port, or a frame came round there: look for a loop. */
 void guard_suspect(struct switch_port *port, uint16_t vlan);
 /* A frame from the switch's own address came in. */
+/* A burst from port, of that VLAN, is flooded. */
+void guard_flood(struct switch_port *port, uint16_t vlan, uint64_t now_ns);
+/* Copies of a mirror are to leave by port.  False: a loop begins there. */
+bool guard_mirror(struct switch_port *port, const struct burst *copies);
 void guard_own_frame(struct switch_port *port, const struct frame *frame);
 void guard_link_changed(struct switch_port *port);
 size_t guard_describe(const struct switch_port *port, char *out, size_t len);

@@ -68,7 +68,11 @@ one_in(struct chaos *c, uint32_t n)
 
 /* ---- stations ---- */
 
-/* Answers are not answered, or two stations would talk for ever. */
+/* What stations may still say before the next step. */
+static unsigned int answers_left;
+
+/* Answers are not answered, or two stations would talk for ever.  Cables flip
+ * the bits of the mark, so that is no limit by itself. */
 static bool
 is_question(const struct frame *frame)
 {
@@ -91,7 +95,8 @@ end_take(struct port *port, struct burst *burst)
 		node_judge(port->node, frame,
 		    end->kind & 1 ? DROP_PORT_FULL : REASON_DELIVERED);
 	}
-	if (end->kind & 2 && is_question(&burst->frame[0])) {
+	if (end->kind & 2 && answers_left > 0 &&
+	    is_question(&burst->frame[0])) {
 		uint8_t back[LAN_BYTES];
 		struct burst answer;
 
@@ -100,6 +105,7 @@ end_take(struct port *port, struct burst *burst)
 			frame_copy(back, &burst->frame[0], 6, 6);
 		back[0] &= 0xfe;
 		memcpy(back + sizeof(back) - 2, "!!", 2);
+		answers_left--;
 		burst_clear(&answer);
 		burst_add(&answer, back, sizeof(back))->cause =
 		    &burst->frame[0].verdict;
@@ -308,6 +314,7 @@ step(struct chaos *c)
 	struct end *end = &c->end[below(c, ENDS)];
 	unsigned int u = below(c, SWITCHES * UPLINKS);
 
+	answers_left = 1000;
 	switch (below(c, 40)) {
 	case 0:
 		if (end->plug == NULL)
