@@ -227,7 +227,8 @@ consider(struct switch_port *wire, struct passing *p, uint64_t now_ns,
 	}
 	where = decide(p, now_ns, verdict);
 	if (from->flags & PORT_STORMS &&
-	    is_storm(from, (enum reason)verdict->reason, now_ns)) {
+	    is_storm(from, (enum reason)verdict->reason, now_ns) &&
+	    !guard_admits(from, p->frame, now_ns)) {
 		*verdict =
 		    (struct verdict){ .node = &sw->node, .reason = DROP_STORM };
 		return nobody;

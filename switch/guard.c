@@ -26,6 +26,9 @@
  * MIRROR_LOOK copies, also where there is a spanning tree, which knows nothing
  * of mirrors; and if that comes back, it is the mirror's port that is blocked.
  *
+ * Storm control lets a probe pass, a few hundred a second: else a
+ * storm of other frames than broadcasts would hide behind it.
+ *
  * A probe has no state.  It says where and when it was sent and proves it by a
  * keyed hash, and is good for five seconds: cables can delay.  Whoever can
  * receive and send on both sides can feign a loop, which is to say that it is
@@ -41,6 +44,8 @@
 #define PROBE_GAP_NS   (100 * NS_PER_MS)
 #define PROBE_GOOD_NS  (5 * NS_PER_S)
 #define MIRROR_LOOK    1024 /* copies */
+#define ADMIT_MAX      64   /* probes of one port, in ... */
+#define ADMIT_NS       (100 * NS_PER_MS)
 #define FLOOD_LOOK     2048 /* bursts of one port, in ... */
 #define FLOOD_LOOK_NS  (100 * NS_PER_MS)
 #define BLOCKED_GAP_NS NS_PER_S
@@ -131,6 +136,31 @@ read_probe(struct lan_switch *sw, const struct frame *frame, uint64_t now_ns)
 	    index == SELF_INDEX || index >= sw->nports)
 		return NULL;
 	return sw->port[index];
+}
+
+bool
+guard_admits(
+    struct switch_port *port, const struct frame *frame, uint64_t now_ns)
+{
+	uint8_t bytes[PROBE_BYTES];
+	struct cursor c = cursor(bytes, sizeof(bytes));
+	const uint8_t *word;
+	struct eth eth;
+
+	if (now_ns - port->guard.admitted_ns > ADMIT_NS) {
+		port->guard.admitted_ns = now_ns;
+		port->guard.admitted = 0;
+	}
+	if (frame->len < sizeof(bytes) || port->guard.admitted == ADMIT_MAX)
+		return false;
+	frame_copy(bytes, frame, 0, sizeof(bytes));
+	if (eth_parse(&eth, &c) != DROP_NONE || eth.type != ETH_LOCAL)
+		return false;
+	word = cur_bytes(&c, sizeof(magic));
+	if (word == NULL || memcmp(word, magic, sizeof(magic)) != 0)
+		return false;
+	port->guard.admitted++;
+	return true;
 }
 
 /* ---- blocking ---- */

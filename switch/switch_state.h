@@ -66,7 +66,9 @@ struct guard_port {
 	uint16_t copied;  /* PORT_MIRROR_TO: frames since the last look */
 	uint16_t flooded; /* bursts since flooded_ns */
 	uint64_t flooded_ns;
-	bool suspect; /* to be probed at the end of this round */
+	uint64_t admitted_ns; /* probes, beyond what storms are limited to */
+	uint16_t admitted;    /* so many since then */
+	bool suspect;         /* to be probed at the end of this round */
 };
 
 struct switch_port {
@@ -299,6 +301,9 @@ void guard_free(struct lan_switch *sw);
 /* An address moved to port, or a frame came round there: look for a loop. */
 void guard_suspect(struct switch_port *port, uint16_t vlan);
 /* A frame from the switch's own address came in. */
+/* Is a frame that storm control refuses a probe, and not one of many? */
+bool guard_admits(
+    struct switch_port *port, const struct frame *frame, uint64_t now_ns);
 /* A burst from port, of that VLAN, is flooded. */
 void guard_flood(struct switch_port *port, uint16_t vlan, uint64_t now_ns);
 /* Copies of a mirror are to leave by port.  False: a loop begins there. */

@@ -153,7 +153,7 @@ waits
 codel=$(rtt)
 between "$codel" 0 "$(python3 -c "print($fifo / 3)")"
 is $? "behind a TCP a ping takes $fifo ms with FIFO, $codel ms with CoDel"
-between "$(cat "$tmp/mbit")" 8 9.6
+between "$(cat "$tmp/mbit")" 8 9.7
 is $? "which leaves TCP its rate: $(cat "$tmp/mbit") Mbit/s"
 figure "ping behind TCP at 10 Mbit/s: FIFO of 300 $fifo ms, CoDel $codel ms"
 for end in "$client" "$server"; do
