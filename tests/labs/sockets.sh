@@ -93,15 +93,16 @@ mkdir "$tmp/bin"
 cp "$LANYARD" "$tmp/bin/lanyard"
 chmod -R a+rX "$tmp/bin"
 chown -R 65534:65534 "$tmp/user"
+# user WORD...: lanyard, as nobody
 user() {
 	XDG_RUNTIME_DIR=$tmp/user ip netns exec "$near" setpriv --reuid 65534 \
 	    --regid 65534 --clear-groups --bounding-set -all --no-new-privs \
 	    "$tmp/bin/lanyard" "$@"
 }
 (cd "$tmp/user" && user run user.yaml) >"$tmp/log" 2>&1 &
-pids="$pids $!"
 until_true 20 user exec user alice ip && until_true 20 user exec user bob ip
 is $? "a lab runs as nobody, without a capability"
+pids="$pids $(pgrep -u 65534 -f "$tmp/bin/lanyard run")"
 note <"$tmp/log"
 user exec user alice -- ping -c 2 192.0.2.1 | note
 user exec user alice -- ping -q -c 1 192.0.2.1 >"$tmp/ping"
@@ -122,6 +123,9 @@ note <"$tmp/ping"
 is $? "... and cannot reach the host's loopback"
 user show user ports | grep -q 'sockets of UDP and echo'
 is $? "show ports says how many sockets there are"
+pkill -INT -u 65534 -f "$tmp/bin/lanyard run"
+wait $!
+is $? "... and it ends when it is told to"
 
 # ---- kernels as clients ----
 lab root '?host=yes' >"$tmp/root.yaml"
