@@ -40,7 +40,7 @@
 
 #include "base/log.h"
 
-#define PROBE_BYTES    ETH_MIN_BYTES
+#define PROBE_BYTES    (ETH_MIN_BYTES + ETH_MAX_VLANS * ETH_VLAN_BYTES)
 #define PROBE_GAP_NS   (100 * NS_PER_MS)
 #define PROBE_GOOD_NS  (5 * NS_PER_S)
 #define MIRROR_LOOK    1024 /* copies */
@@ -114,16 +114,16 @@ read_be64(struct cursor *c)
 static struct switch_port *
 read_probe(struct lan_switch *sw, const struct frame *frame, uint64_t now_ns)
 {
-	uint8_t bytes[PROBE_BYTES];
-	struct cursor c = cursor(bytes, sizeof(bytes));
+	uint8_t bytes[ETH_MIN_BYTES];
+	struct cursor c = cursor(bytes, ETH_MIN_BYTES);
 	const uint8_t *word;
 	struct eth eth;
 	uint16_t index;
 	uint64_t sent_ns, proof;
 
-	if (frame->len < sizeof(bytes))
+	if (frame->len < ETH_MIN_BYTES) /* tags may have been taken off */
 		return NULL;
-	frame_copy(bytes, frame, 0, sizeof(bytes));
+	frame_copy(bytes, frame, 0, ETH_MIN_BYTES);
 	if (eth_parse(&eth, &c) != DROP_NONE || eth.type != ETH_LOCAL)
 		return NULL;
 	word = cur_bytes(&c, sizeof(magic));
@@ -142,8 +142,8 @@ bool
 guard_admits(
     struct switch_port *port, const struct frame *frame, uint64_t now_ns)
 {
-	uint8_t bytes[PROBE_BYTES];
-	struct cursor c = cursor(bytes, sizeof(bytes));
+	uint8_t bytes[ETH_MIN_BYTES];
+	struct cursor c = cursor(bytes, ETH_MIN_BYTES);
 	const uint8_t *word;
 	struct eth eth;
 
@@ -151,9 +151,9 @@ guard_admits(
 		port->guard.admitted_ns = now_ns;
 		port->guard.admitted = 0;
 	}
-	if (frame->len < sizeof(bytes) || port->guard.admitted == ADMIT_MAX)
+	if (frame->len < ETH_MIN_BYTES || port->guard.admitted == ADMIT_MAX)
 		return false;
-	frame_copy(bytes, frame, 0, sizeof(bytes));
+	frame_copy(bytes, frame, 0, ETH_MIN_BYTES);
 	if (eth_parse(&eth, &c) != DROP_NONE || eth.type != ETH_LOCAL)
 		return false;
 	word = cur_bytes(&c, sizeof(magic));
@@ -280,7 +280,6 @@ suspect_all(struct lan_switch *sw)
 		if (port == NULL || port->lead != port ||
 		    port->index == SELF_INDEX ||
 		    (port->flags & (PORT_LOOPED | PORT_MIRROR_TO)) ||
-		    loop_now_ns(sw->loop) < port->guard.next_ns ||
 		    (sw->nvlan_ports > 0 &&
 			!vlan_carries(port, sw->guard.vlan)))
 			continue;
