@@ -93,13 +93,14 @@ ip -n "$server" link set lyr1 up
 ip -n "$server" route add default via 10.1.0.1
 ip netns exec "$server" iperf3 -s -1 -B 10.1.0.10 >"$tmp/served" 2>&1 &
 pids="$pids $!"
-ip netns exec "$server" tcpdump -n -i lyr1 -c 1 -l 'tcp[tcpflags] & tcp-syn != 0' \
+ip netns exec "$server" tcpdump -n -i lyr1 -c 1 -l --immediate-mode \
+    'tcp[tcpflags] & tcp-syn != 0' \
     >"$tmp/syn" 2>&1 &
 pids="$pids $!"
 sleep 1
 timeout 20 ip netns exec "$client" iperf3 -c 10.1.0.10 -n 5M >"$tmp/iperf" 2>&1
 is $? "TCP goes over a smaller MTU though ICMP errors are dropped, by proxy ARP"
-grep -q 'mss 960' "$tmp/syn"
+until_true 5 grep -q 'mss 960' "$tmp/syn"
 is $? "a SYN's MSS is what fits the smaller MTU"
 note <"$tmp/syn"
 kill -INT $lab
