@@ -194,7 +194,8 @@ ready(void *arg, unsigned int events)
 	}
 	/* Where the kernel's low-water mark ends before what is in flight, it
 	 * would go on telling the same: the next acknowledgement helps. */
-	if ((events & LOOP_READ) && tcp_flow_pump(t, &sent) && !sent)
+	if ((events & LOOP_READ) && tcp_flow_pump(t, &sent) && !sent &&
+	    t->nxt != t->una)
 		tcp_flow_watch(t, false);
 }
 
@@ -317,6 +318,7 @@ begin(struct sockets *s, const struct sockets_packet *p, const struct tcp *tcp)
 							     : DROP_IO;
 	}
 	t->wait_write = true;
+	t->events = LOOP_WRITE;
 	t->watch = loop_watch_new(s->loop, t->fd, LOOP_WRITE, ready, t, NULL);
 	if (t->watch == NULL) {
 		tcp_flow_free(t);

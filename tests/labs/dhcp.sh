@@ -158,7 +158,7 @@ for n in 1 2 3; do
 	until_true 15 is_renewed $n
 	is $? "client $n renews its lease"
 done
-grep -q renew "$tmp/said"
+until_true 5 grep -q renew "$tmp/said"
 is $? "udhcpc knows that it has renewed"
 
 kill $udhcpc
