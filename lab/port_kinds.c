@@ -4,7 +4,6 @@
 #include "bridge/port_host.h"
 #include "bridge/port_nic.h"
 #include "bridge/port_slirp.h"
-#include "bridge/port_sockets.h"
 #include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
 #include "switch/meter.h"
@@ -24,7 +23,6 @@ const struct port_kind *const port_kinds[] = {
 	&port_udp,
 	&port_vxlan,
 	&port_slirp,
-	&port_sockets,
 	&port_traffic,
 	NULL,
 };

@@ -9,7 +9,7 @@ deps:
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
 WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin bridge bridge-loop dhcp \
-	   extcap groups idle lacp lldp macnat nat-course nat-peers ports sockets \
+	   extcap groups idle lacp lldp macnat nat-course nat-peers ports \
 	   stp vlan-peers wifi),$(LABS))
 
 test:
@@ -50,7 +50,6 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
-	@echo "== ways out"; BUILD=$(BUILD) tests/bench/way-out/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 	@echo "== guests"; BUILD=$(BUILD) tests/bench/guests/run
 	@echo "== the switch"; BUILD=$(BUILD) tests/bench/switch/run
