@@ -4,7 +4,7 @@
  * that is still being sent.  A station that was moved looks the same, so the
  * port where it showed up is probed: the switch sends a broadcast of its own
  * there, in the VLAN concerned, and if that comes back, by whatever port, there
- * is a loop.  A LAN without such traces carries no probe.
+ * is a loop.  A quiet LAN without such traces carries no probe.
  *
  *     PLAIN --trace--> PROBED --it comes back--> LOOPED (one of the two ports)
  *       ^                 | it does not            |  | probed every second
@@ -17,22 +17,24 @@
  * times before they open it again, and the second one finds the loop closed but
  * for its own port.
  *
- * Where frames go round one way only, since some port lets the others not pass,
- * addresses stay where they are.  A port that floods a great deal is therefore
- * suspect too: then all others are probed.
+ * Where frames go round one way only, since something lets the others not pass,
+ * addresses stay where they are.  A port that floods FLOOD_LOOK bursts within
+ * FLOOD_LOOK_NS is therefore suspect too: then all are probed.
  *
  * A mirror whose copies come round leaves no trace: they enter by one port and
  * leave by another, always.  So the port that they leave by is probed, once in
  * MIRROR_LOOK copies, also where there is a spanning tree, which knows nothing
  * of mirrors; and if that comes back, it is the mirror's port that is blocked.
  *
- * Storm control lets a probe pass, a few hundred a second: else a
- * storm of other frames than broadcasts would hide behind it.
+ * Storm control lets probes pass, ADMIT_MAX in ADMIT_NS: else a storm of other
+ * frames than broadcasts would hide behind it.  Whoever feigns them gets so many
+ * more frames in.  A limit of addresses, or a VLAN, lets none pass.
  *
  * A probe has no state.  It says where and when it was sent and proves it by a
  * keyed hash, and is good for five seconds: cables can delay.  Whoever can
  * receive and send on both sides can feign a loop, which is to say that it is
- * one.  At most ten probes a second leave by a port.
+ * one.  At most ten probes a second leave by a port, but one more for each
+ * FLOOD_LOOK bursts that are flooded.
  */
 #include "switch/switch_state.h"
 
@@ -175,7 +177,8 @@ open_again(struct switch_port *port)
 }
 
 static void
-block(struct switch_port *port, struct switch_port *with, uint64_t now_ns)
+block(struct switch_port *port, struct switch_port *with,
+    const struct switch_port *left, uint64_t now_ns)
 {
 	struct lan_switch *sw = port->sw;
 
@@ -189,6 +192,7 @@ block(struct switch_port *port, struct switch_port *with, uint64_t now_ns)
 		    port->port.name, with->port.name);
 	port_flags(port, PORT_LOOPED, 0);
 	port->guard.with = with->index;
+	port->guard.prober = left->index;
 	port->guard.back_ns = now_ns;
 	/* What came round taught wrong addresses. */
 	fdb_forget_port(sw->fdb, port->index, NULL, NULL);
@@ -230,9 +234,9 @@ guard_own_frame(struct switch_port *port, const struct frame *frame)
 	if (!left->up || !port->up)
 		return;
 	if ((left->flags & PORT_MIRROR_TO) || came_up_later(left, port))
-		block(left, port, now_ns);
+		block(left, port, left, now_ns);
 	else
-		block(port, left, now_ns);
+		block(port, left, left, now_ns);
 }
 
 /* ---- suspicion ---- */
@@ -347,17 +351,20 @@ probe_blocked(void *arg)
 	uint64_t now_ns = loop_now_ns(sw->loop);
 
 	for (unsigned int i = 0; i < sw->nports; i++) {
-		struct switch_port *port = sw->port[i];
+		struct switch_port *port = sw->port[i], *prober;
 
 		if (port == NULL || !(port->flags & PORT_LOOPED))
 			continue;
+		prober = sw->port[port->guard.prober];
 		if (now_ns - port->guard.back_ns > wait_ns(port)) {
 			log_warn("%s: the loop is gone; this port forwards "
 				 "again",
 			    port->port.name);
 			open_again(port);
-		} else {
-			send_probe(port, now_ns);
+		} else if (prober != NULL) {
+			/* That way round it came back; the other may not be. */
+			prober->guard.vlan = port->guard.vlan;
+			send_probe(prober, now_ns);
 		}
 	}
 	if (sw->guard.nblocked > 0)

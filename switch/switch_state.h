@@ -63,6 +63,7 @@ struct guard_port {
 	uint64_t back_ns; /* PORT_LOOPED: when a probe came back */
 	uint16_t vlan;    /* of the suspicion, then of the loop */
 	uint16_t with;    /* PORT_LOOPED: index of the loop's other end */
+	uint16_t prober;  /* PORT_LOOPED: of the one that the probe left by */
 	uint16_t copied;  /* PORT_MIRROR_TO: frames since the last look */
 	uint16_t flooded; /* bursts since flooded_ns */
 	uint64_t flooded_ns;

@@ -249,6 +249,119 @@ probe_is_good_for_a_while_and_cannot_be_made_up(void **state)
 	assert_true(is_blocked(lan->port[1]) || is_blocked(lan->port[2]));
 }
 
+/* Frames pass from a to b and not back. */
+static struct wire
+one_way(struct lan *lan, struct port *a, struct port *b)
+{
+	struct cable_settings none = { .loss_ppb = CABLE_ALWAYS };
+	struct wire wire = slow_cable(lan, a, b, 10 * NS_PER_US);
+	struct err err = { "" };
+
+	assert_int_equal(cable_set(wire.cable, CABLE_B, &none, NULL, &err), 0);
+	return wire;
+}
+
+/* What circles stops, and does not come back as long as the ring is there. */
+static void
+assert_stops(struct lan *lan, const struct wire *one, const struct wire *two)
+{
+	uint64_t before;
+
+	lan_pass_time(lan, NS_PER_S);
+	before = frames_of(one) + frames_of(two);
+	lan_pass_time(lan, 30 * NS_PER_S);
+	assert_in_range(frames_of(one) + frames_of(two) - before, 0, 200);
+}
+
+/* lan.out -> other.in, other.out -> lan.in: the address stays at lan.in, and a
+ * probe by that port gets nowhere.  Storm control and a VLAN tag that is taken
+ * off on the way are no hindrance. */
+static void
+loop_that_goes_one_way_only_is_found(void **state)
+{
+	static const struct vlan_options access = { .mode = VLAN_ACCESS,
+		.vlan = 42 };
+	struct vlan_options trunk = { .mode = VLAN_TRUNK };
+	struct lan *lan = *state;
+
+	vlan_set_add(&trunk.allowed, 1, 100);
+	for (int tagged = 0; tagged < 2; tagged++) {
+		/* So that a frame with its tag leaves, and one without
+		 * comes back. */
+		const struct switch_options options = { .no_guard = tagged };
+		struct err err = { "" };
+		struct lan_switch *other =
+		    switch_new(lan->loop, "other", &options, &err);
+		struct wire there, back;
+
+		there = one_way(lan, port_of(lan->sw, "lan.out"),
+		    port_of(other, "other.in"));
+		back = one_way(lan, port_of(other, "other.out"),
+		    port_of(lan->sw, "lan.in"));
+		switch_limit_storm(there.b, STORM_BROADCAST, 1);
+		if (tagged) {
+			switch_set_vlan(lan->port[0], &access);
+			switch_set_vlan(there.a, &trunk);
+			switch_set_vlan(there.b, &trunk);
+			switch_set_vlan(back.a, &access);
+			switch_set_vlan(back.b, &access);
+		}
+		lan_send(lan, 0, 0xff, 0); /* all that a second may have */
+		lan_pass_time(lan, MS);
+		lan_send(lan, 0, 0x77, 0); /* to nobody: a flood */
+		lan_pass_time(lan, 300 * MS);
+		assert_true(is_blocked(there.a) || is_blocked(there.b) ||
+		    is_blocked(back.a) || is_blocked(back.b));
+		assert_stops(lan, &there, &back);
+		cable_free(there.cable);
+		cable_free(back.cable);
+		cable_cut(there.a);
+		cable_cut(back.a);
+		switch_remove_port(lan->sw, there.a);
+		switch_remove_port(lan->sw, back.b);
+		switch_free(other);
+	}
+}
+
+static void
+mirror_that_feeds_itself_is_found_by_its_switch(void **state)
+{
+	const struct switch_options plain = { 0 },
+				    careless = { .no_guard = true };
+	struct lan *lan = *state;
+	struct err err = { "" };
+	struct lan_switch *mirrors =
+	    switch_new(lan->loop, "mirrors", &plain, &err);
+	struct lan_switch *other =
+	    switch_new(lan->loop, "other", &careless, &err);
+	struct mirror_options mirror = { .vlan = 0 };
+	struct wire there, copies;
+	struct sink *station = sink_new("station.eth0");
+	struct port *port = port_of(other, "other.station");
+	uint8_t bytes[LAN_BYTES];
+	struct burst burst;
+
+	there = slow_cable(lan, port_of(other, "other.out"),
+	    port_of(mirrors, "mirrors.in"), 10 * NS_PER_US);
+	copies = slow_cable(lan, port_of(mirrors, "mirrors.to"),
+	    port_of(other, "other.in"), 10 * NS_PER_US);
+	port_set_add(&mirror.in, 1); /* the first; 0 is the switch itself */
+	mirror.to = copies.a;
+	assert_true(switch_add_mirror(mirrors, &mirror) >= 0);
+	assert_int_equal(cable_join(port, &station->port), 0);
+	lan_fill(bytes, sizeof(bytes), 0xff, 1);
+	burst_clear(&burst);
+	burst_add(&burst, bytes, sizeof(bytes));
+	port_send(&station->port, &burst);
+	assert_stops(lan, &there, &copies);
+	assert_true(is_blocked(copies.a));
+	cable_free(there.cable);
+	cable_free(copies.cable);
+	switch_free(mirrors);
+	switch_free(other);
+	sink_free(station);
+}
+
 static enum reason
 swallow(struct switch_protocol *protocol, struct switch_input *in)
 {
@@ -293,6 +406,8 @@ main(void)
 		TEST(loop_behind_a_single_port_is_found),
 		TEST(loop_in_one_vlan_is_found_by_a_probe_with_its_tag),
 		TEST(probe_is_good_for_a_while_and_cannot_be_made_up),
+		TEST(loop_that_goes_one_way_only_is_found),
+		TEST(mirror_that_feeds_itself_is_found_by_its_switch),
 		TEST(guard_leaves_it_to_a_spanning_tree),
 	};
 
