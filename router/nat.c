@@ -14,11 +14,11 @@
  *
  * Timers.  Each class of timeout has a list.  A packet writes the session's
  * deadline, exact to the nanosecond; the session moves to the end of its list
- * when the deadline comes to another tick of 2^30 ns.  So a list is in order of deadlines but
- * for a tick: the first one that has not expired ends the search, what expired
- * behind it is found a tick later, and a look-up in between takes it for what
- * it is, gone.  Only its mapping may live for that tick more.  No heap, no
- * wheel, no scan.
+ * when the deadline comes to another tick of 2^30 ns.  So a list is in order of
+ * deadlines but for a tick: the first one that has not expired ends the search,
+ * what expired behind it is found a tick later, and a look-up in between takes
+ * it for what it is, gone.  Only its mapping may live for that tick more.  No
+ * heap, no wheel, no scan.
  *
  * Rules may change while there are sessions.  What only some rules ask for,
  * peers and hosts, is counted only while they do, and anew, by one walk over

@@ -17,35 +17,16 @@
 #include "base/log.h"
 #include "switch/frame_stream.h"
 #include "switch/port.h"
+#include "tests/fuzz/rounds.h"
 
 static const struct port_kind *const kinds[] = { &port_qemu, NULL };
 
 static struct loop *loop;
-static struct loop_defer again;
-static unsigned int rounds;
 static struct node nodes[2];
 static struct port *ports[2];
 static char path[64];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-round_over(void *arg)
-{
-	(void)arg;
-	if (--rounds == 0)
-		loop_stop(loop);
-	else
-		loop_defer_ask(&again);
-}
-
-static void
-pump(void)
-{
-	rounds = 3;
-	loop_defer_ask(&again);
-	loop_run(loop);
-}
 
 static void
 remove_sockets(void)
@@ -62,7 +43,6 @@ set_up(void)
 
 	log_set_level(LOG_ERROR - 1);
 	loop = loop_new(LOOP_REAL, &err);
-	loop_defer_init(&again, loop, round_over, NULL);
 	for (unsigned int i = 0; i < 2; i++) {
 		char at[80];
 
@@ -157,10 +137,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	strcpy(addr.sun_path, path);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		abort();
-	pump();
+	run_rounds(loop);
 	(void)!send(fd, data, size, MSG_NOSIGNAL);
-	pump();
+	run_rounds(loop);
 	close(fd);
-	pump();
+	run_rounds(loop);
 	return 0;
 }

@@ -12,28 +12,17 @@
 #include "base/log.h"
 #include "bridge/port_slirp.h"
 #include "bridge/slirp_admit.h"
+#include "tests/fuzz/rounds.h"
 #include "tests/switch/sink.h"
 
 static const struct port_kind *const kinds[] = { &port_slirp, NULL };
 
 static struct loop *loop;
-static struct loop_defer again;
-static unsigned int rounds;
 static struct node node;
 static struct port *port;
 static struct sink *sink;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-round_over(void *arg)
-{
-	(void)arg;
-	if (--rounds == 0)
-		loop_stop(loop);
-	else
-		loop_defer_ask(&again);
-}
 
 static void
 tear_down(void)
@@ -50,7 +39,6 @@ set_up(void)
 
 	log_set_level(LOG_ERROR - 1);
 	loop = loop_new(LOOP_REAL, NULL);
-	loop_defer_init(&again, loop, round_over, NULL);
 	node_init(&node, "out");
 	port = port_open(kinds, loop, &node, "out.eth0",
 	    "slirp:?restrict=yes&ipv6=fd00:0:0:2::/64", &err);
@@ -108,9 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += len;
 		size -= len;
 	}
-	rounds = 3;
-	loop_defer_ask(&again);
-	loop_run(loop);
+	run_rounds(loop);
 	assert(node_total(&node) - before >= sent);
 	sink_clear(sink);
 	return 0;

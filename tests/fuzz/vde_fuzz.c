@@ -17,37 +17,18 @@
 #include "base/log.h"
 #include "switch/port.h"
 #include "switch/vde.h"
+#include "tests/fuzz/rounds.h"
 
 static const struct port_kind *const kinds[] = { &port_vde_listen, &port_vde,
 	NULL };
 
 static struct loop *loop;
-static struct loop_defer again;
-static unsigned int rounds;
 static struct node node;
 static struct port *listening;
 static char dir[64];
 static int ctl; /* of a switch of ours */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-round_over(void *arg)
-{
-	(void)arg;
-	if (--rounds == 0)
-		loop_stop(loop);
-	else
-		loop_defer_ask(&again);
-}
-
-static void
-pump(void)
-{
-	rounds = 3;
-	loop_defer_ask(&again);
-	loop_run(loop);
-}
 
 static void
 tear_down(void)
@@ -79,7 +60,6 @@ set_up(void)
 
 	log_set_level(LOG_ERROR - 1);
 	loop = loop_new(LOOP_REAL, NULL);
-	loop_defer_init(&again, loop, round_over, NULL);
 	node_init(&node, "out");
 	strcpy(dir, "/tmp/vde-fuzz-XXXXXX");
 	if (mkdtemp(dir) == NULL)
@@ -125,9 +105,9 @@ send_request(const uint8_t *data, size_t size)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		abort();
 	(void)!send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	pump();
+	run_rounds(loop);
 	close(fd);
-	pump();
+	run_rounds(loop);
 }
 
 static void
@@ -140,9 +120,9 @@ send_answer(const uint8_t *data, size_t size)
 		abort();
 	fd = accept(ctl, NULL, NULL);
 	(void)!send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	pump();
+	run_rounds(loop);
 	close(fd);
-	pump();
+	run_rounds(loop);
 	port_close(plug);
 }
 

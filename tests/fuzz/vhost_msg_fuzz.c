@@ -20,14 +20,13 @@
 #include "base/log.h"
 #include "switch/port_vhost.h"
 #include "switch/vring.h"
+#include "tests/fuzz/rounds.h"
 
 static const struct port_kind *const kinds[] = { &port_vhost, NULL };
 
 #define MEMORY 0x10000
 
 static struct loop *loop;
-static struct loop_defer stop;
-static unsigned int rounds;
 static struct node nodes[2];
 static struct port *ports[2];
 static char path[64];
@@ -35,24 +34,6 @@ static int memfd, event, plain;
 static uint8_t *memory;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-round_over(void *arg)
-{
-	(void)arg;
-	if (--rounds == 0)
-		loop_stop(loop);
-	else
-		loop_defer_ask(&stop);
-}
-
-static void
-pump(void)
-{
-	rounds = 3;
-	loop_defer_ask(&stop);
-	loop_run(loop);
-}
 
 static int
 lowest_free(void)
@@ -78,7 +59,6 @@ set_up(void)
 
 	log_set_level(LOG_ERROR);
 	loop = loop_new(LOOP_REAL, &err);
-	loop_defer_init(&stop, loop, round_over, NULL);
 	for (unsigned int i = 0; i < 2; i++) {
 		char at[80];
 
@@ -191,7 +171,7 @@ set_up_rings(int fd)
 		put(fd, (const uint8_t *)kick, sizeof(kick), 0x41);
 	}
 	(void)!write(event, &one, sizeof(one));
-	pump();
+	run_rounds(loop);
 }
 
 int
@@ -226,13 +206,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			put(fd, data, len, fds);
 		}
 		if (what & 4)
-			pump();
+			run_rounds(loop);
 		data += len;
 		size -= len;
 	}
-	pump();
+	run_rounds(loop);
 	close(fd);
-	pump();
+	run_rounds(loop);
 	(void)!read(event, &count, sizeof(count));
 	assert(!port_vhost_stats(ports[0]).connected);
 	assert(lowest_free() == lowest);

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "net/vxlan.h"
+#include "tests/fuzz/rounds.h"
 #include "tests/switch/sink.h"
 
 #define STEPS_MAX 32
@@ -25,8 +26,6 @@
 static const struct port_kind *const kinds[] = { &port_vxlan, NULL };
 
 static struct loop *loop;
-static struct loop_defer again;
-static unsigned int rounds;
 static struct node node;
 static struct port *port[2];
 static struct sink *sink[2];
@@ -34,24 +33,6 @@ static int machine[3];
 static struct sockaddr_in to;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-round_over(void *arg)
-{
-	(void)arg;
-	if (--rounds == 0)
-		loop_stop(loop);
-	else
-		loop_defer_ask(&again);
-}
-
-static void
-pump(void)
-{
-	rounds = 3;
-	loop_defer_ask(&again);
-	loop_run(loop);
-}
 
 static int
 socket_of(unsigned int last, struct sockaddr_in *addr)
@@ -84,7 +65,6 @@ set_up(void)
 
 	log_set_level(LOG_ERROR - 1);
 	loop = loop_new(LOOP_REAL, NULL);
-	loop_defer_init(&again, loop, round_over, NULL);
 	node_init(&node, "out");
 	for (unsigned int i = 0; i < 3; i++)
 		machine[i] = socket_of(2 + i, &addr[i]);
@@ -197,7 +177,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t len = data[1] < size - 2 ? data[1] : size - 2;
 
 		if ((how & 3) == 3) {
-			pump();
+			run_rounds(loop);
 			go_out(how >> 2 & 1, data + 2, len);
 		} else {
 			come(how & 3, data + 2, len, (how >> 2 & 3) % 3);
@@ -206,7 +186,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += 2 + len;
 		size -= 2 + len;
 	}
-	pump();
+	run_rounds(loop);
 	/* All of it got in, or was refused once, by a reason. */
 	assert(
 	    node_total(&node) - before + (sink[0]->n + sink[1]->n - arrived) ==

@@ -19,6 +19,7 @@
 #include "vmm/engine_io.h"
 #include "vmm/le.h"
 #include "vmm/virtq_watch.h"
+#include "tests/vmm/no_mmio.h"
 
 #define CODE       0x1000
 #define FUNCTION   0x2ffe /* its immediate value is in two pages */
@@ -74,27 +75,6 @@ struct rig {
 	pthread_t thread;
 };
 
-static uint64_t
-mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	return UINT64_MAX;
-}
-
-static void
-mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
-    uint64_t value)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	(void)value;
-}
-
 static void *
 cpu_thread(void *arg)
 {
@@ -144,9 +124,9 @@ setup(void **state)
 		.chips = true,
 		.io = &rig->io };
 
-	rig->io = (struct engine_io){
-		.arg = rig, .mmio_read = mmio_read, .mmio_write = mmio_write
-	};
+	rig->io = (struct engine_io){ .arg = rig,
+		.mmio_read = no_mmio_read,
+		.mmio_write = no_mmio_write };
 	assert_int_equal(memory_init(&rig->memory, 4 << 20, NULL), 0);
 	rig->vm = engine->vm_new(&config, NULL);
 	assert_non_null(rig->vm);

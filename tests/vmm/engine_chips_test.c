@@ -21,6 +21,7 @@
 #include "vmm/engine_io.h"
 #include "vmm/le.h"
 #include "vmm/memory.h"
+#include "tests/vmm/no_mmio.h"
 
 #define NCPUS     2
 #define CODE      0x1000 /* of the boot CPU; CS is 0 */
@@ -169,27 +170,6 @@ port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
 	pthread_mutex_unlock(&rig->lock);
 }
 
-static uint64_t
-mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	return UINT64_MAX;
-}
-
-static void
-mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
-    uint64_t value)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	(void)value;
-}
-
 static void
 make_cpus(struct rig *rig)
 {
@@ -219,8 +199,8 @@ setup(void **state)
 	rig->io = (struct engine_io){ .arg = rig,
 		.port_in = port_in,
 		.port_out = port_out,
-		.mmio_read = mmio_read,
-		.mmio_write = mmio_write };
+		.mmio_read = no_mmio_read,
+		.mmio_write = no_mmio_write };
 	pthread_mutex_init(&rig->lock, NULL);
 	pthread_cond_init(&rig->changed, NULL);
 	assert_int_equal(memory_init(&rig->memory, 4 << 20, NULL), 0);

@@ -25,6 +25,7 @@
 #include "vmm/engine_io.h"
 #include "vmm/engine_kvm.h"
 #include "vmm/le.h"
+#include "tests/vmm/no_mmio.h"
 
 #define CODE_AT   0x100000
 #define IDT_AT    0x3000
@@ -146,27 +147,6 @@ port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
 		rig->engine->kick(rig->cpu);
 }
 
-static uint64_t
-mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	return UINT64_MAX;
-}
-
-static void
-mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
-    uint64_t value)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	(void)value;
-}
-
 static struct rig *
 rig_new(const struct engine *engine, bool is_virtual)
 {
@@ -182,8 +162,8 @@ rig_new(const struct engine *engine, bool is_virtual)
 	rig->io = (struct engine_io){ .arg = rig,
 		.port_in = port_in,
 		.port_out = port_out,
-		.mmio_read = mmio_read,
-		.mmio_write = mmio_write };
+		.mmio_read = no_mmio_read,
+		.mmio_write = no_mmio_write };
 	assert_int_equal(memory_init(&rig->memory, RAM, NULL), 0);
 	rig->vm = engine->vm_new(&config, NULL);
 	assert_non_null(rig->vm);

@@ -17,6 +17,7 @@
 #include "vmm/chips/engine_chips.h"
 #include "vmm/engine_io.h"
 #include "vmm/memory.h"
+#include "tests/vmm/no_mmio.h"
 
 #define CODE      0x1000 /* CS is 0 */
 #define RAM       (UINT64_C(4) << 20)
@@ -114,27 +115,6 @@ port_out(void *arg, unsigned int cpu, uint16_t port, unsigned int bytes,
 	engine->kick(rig->cpu);
 }
 
-static uint64_t
-mmio_read(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	return UINT64_MAX;
-}
-
-static void
-mmio_write(void *arg, unsigned int cpu, uint64_t address, unsigned int bytes,
-    uint64_t value)
-{
-	(void)arg;
-	(void)cpu;
-	(void)address;
-	(void)bytes;
-	(void)value;
-}
-
 static void
 rig_make(struct rig *rig, const uint8_t *code, const uint8_t *end)
 {
@@ -149,8 +129,8 @@ rig_make(struct rig *rig, const uint8_t *code, const uint8_t *end)
 	rig->io = (struct engine_io){ .arg = rig,
 		.port_in = port_in,
 		.port_out = port_out,
-		.mmio_read = mmio_read,
-		.mmio_write = mmio_write };
+		.mmio_read = no_mmio_read,
+		.mmio_write = no_mmio_write };
 	assert_int_equal(memory_init(&rig->memory, RAM, NULL), 0);
 	memcpy(rig->memory.base + CODE, code, (size_t)(end - code));
 	rig->vm = engine->vm_new(&config, NULL);
