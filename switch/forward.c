@@ -216,7 +216,9 @@ consider(struct switch_port *wire, struct passing *p, uint64_t now_ns,
 		int learned = fdb_learn(
 		    sw->fdb, &p->head->src, p->tag.vlan, from->index, now_ns);
 
-		if (learned != 0 && reason == REASON_NONE)
+		if (learned != 0 && reason == REASON_NONE &&
+		    !((learned == -EPERM || learned == -ENOSPC) &&
+			guard_admits(from, p->frame, now_ns)))
 			reason = learned_specially(from, p, learned);
 	}
 	if (reason == REASON_NONE && protocol_is_snooped(sw, p))

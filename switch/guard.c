@@ -26,9 +26,10 @@
  * MIRROR_LOOK copies, also where there is a spanning tree, which knows nothing
  * of mirrors; and if that comes back, it is the mirror's port that is blocked.
  *
- * Storm control lets probes pass, ADMIT_MAX in ADMIT_NS: else a storm of other
- * frames than broadcasts would hide behind it.  Whoever feigns them gets so many
- * more frames in.  A limit of addresses, or a VLAN, lets none pass.
+ * Storm control and limits of addresses let probes pass, ADMIT_MAX in ADMIT_NS:
+ * else a storm of other frames than broadcasts, or of stations that were known
+ * before, would hide behind them.  Whoever feigns probes gets so many more
+ * frames in.  A VLAN lets none pass.
  *
  * A probe has no state.  It says where and when it was sent and proves it by a
  * keyed hash, and is good for five seconds: cables can delay.  Whoever can

@@ -301,14 +301,14 @@ void guard_set_off(struct lan_switch *sw, bool off);
 void guard_free(struct lan_switch *sw);
 /* An address moved to port, or a frame came round there: look for a loop. */
 void guard_suspect(struct switch_port *port, uint16_t vlan);
-/* A frame from the switch's own address came in. */
-/* Is a frame that storm control refuses a probe, and not one of many? */
+/* Is a frame that a limit refuses a probe, and not one of many? */
 bool guard_admits(
     struct switch_port *port, const struct frame *frame, uint64_t now_ns);
 /* A burst from port, of that VLAN, is flooded. */
 void guard_flood(struct switch_port *port, uint16_t vlan, uint64_t now_ns);
 /* Copies of a mirror are to leave by port.  False: a loop begins there. */
 bool guard_mirror(struct switch_port *port, const struct burst *copies);
+/* A frame from the switch's own address came in. */
 void guard_own_frame(struct switch_port *port, const struct frame *frame);
 void guard_link_changed(struct switch_port *port);
 size_t guard_describe(const struct switch_port *port, char *out, size_t len);

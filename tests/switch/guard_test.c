@@ -274,8 +274,9 @@ assert_stops(struct lan *lan, const struct wire *one, const struct wire *two)
 }
 
 /* lan.out -> other.in, other.out -> lan.in: the address stays at lan.in, and a
- * probe by that port gets nowhere.  Storm control and a VLAN tag that is taken
- * off on the way are no hindrance. */
+ * probe by that port gets nowhere.  Storm control, a limit of addresses that the
+ * station has used up, and a VLAN tag that is taken off on the way are no
+ * hindrance. */
 static void
 loop_that_goes_one_way_only_is_found(void **state)
 {
@@ -299,6 +300,9 @@ loop_that_goes_one_way_only_is_found(void **state)
 		back = one_way(lan, port_of(other, "other.out"),
 		    port_of(lan->sw, "lan.in"));
 		switch_limit_storm(there.b, STORM_BROADCAST, 1);
+		assert_int_equal(switch_limit_macs(there.b, 1,
+				     tagged ? MAC_SHUT : MAC_DROP, false),
+		    0);
 		if (tagged) {
 			switch_set_vlan(lan->port[0], &access);
 			switch_set_vlan(there.a, &trunk);
