@@ -193,12 +193,17 @@ nat_row(void *arg, const struct nat_row *row)
 	struct rows *rows = arg;
 	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
 
-	table_add(rows->table, "[s,I,s,s,s,s,s,f,I,I,I,I,s]", rows->node,
+	table_add(rows->table, "[s,I,s,s,s,s?,s,o,I,I,I,I,s]", rows->node,
 	    number(row->id), protocol_name(row->protocol),
 	    endpoint(in, row->protocol, row->inside_ip, row->inside_port),
 	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
-	    endpoint(remote, row->protocol, row->remote_ip, row->remote_port),
-	    row->state, in_seconds(row->left_ns), number(row->out_frames),
+	    row->remote_ip == 0 ? NULL
+				: endpoint(remote, row->protocol,
+				      row->remote_ip, row->remote_port),
+	    row->state,
+	    row->left_ns == UINT64_MAX ? json_null()
+				       : json_real(in_seconds(row->left_ns)),
+	    number(row->out_frames),
 	    number(row->out_bytes), number(row->in_frames),
 	    number(row->in_bytes), row->why);
 }

@@ -5,6 +5,7 @@
  *    index: hash of (protocol, outside, remote) --+--> session --> mapping
  *    index: hash of (protocol, inside[, remote]) ----------------> mapping
  *    array: by_port[protocol][outside port] ---------------------> mapping
+ *    index: hash of (protocol, inside[, remote]) --> pin --------> mapping
  *
  * One probe finds a packet's session, in either direction.  The mapping is
  * looked at only when a session is made, so that endpoint-independent mapping
@@ -41,6 +42,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "net/tcp.h"
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
@@ -60,6 +62,7 @@ static bool
 make_extras(const struct nat_rules *rules, uint32_t max,
     struct nat_peers *peers, struct nat_hosts *hosts)
 {
+	max += NAT_PINS_MAX;
 	if (rules->filtering == NAT_ADDRESS_DEPENDENT &&
 	    nat_peers_init(peers, max) < 0)
 		return false;
@@ -121,6 +124,7 @@ nat_new(const struct nat_options *options, struct err *err)
 	    !make_sharers(nat, &options->rules))
 		goto fail;
 	start_rules(nat, &options->rules);
+	max += NAT_PINS_MAX;
 	if (max > PROTOCOLS * 65536)
 		max = PROTOCOLS * 65536;
 	nat->mappings = nat_pool_new(&nat->mapping_pool, max,
@@ -145,6 +149,7 @@ nat_free(struct nat *nat)
 	nat_index_clear(&nat->mapping_index);
 	nat_peers_clear(&nat->peers);
 	nat_hosts_clear(&nat->hosts);
+	nat_pins_clear(&nat->pins);
 	for (int p = 0; p < PROTOCOLS; p++)
 		free(nat->ports[p].sharers);
 	free(nat->sessions);
@@ -307,13 +312,21 @@ refresh(struct nat *nat, struct session *s, uint64_t now_ns)
 
 /* Does the mapping admit a sender it has no session with (RFC 4787 5)? */
 static bool
-filter_admits(const struct nat *nat, uint32_t mapping, uint32_t remote_ip)
+filter_admits(const struct nat *nat, uint32_t mapping,
+    const struct nat_flow *flow, uint64_t now_ns)
 {
+	switch (nat_pin_says(nat, &nat->mappings[mapping], flow->remote_ip,
+	    flow->remote_port, now_ns)) {
+	case PIN_ADMITS: return true;
+	case PIN_REFUSES: return false;
+	case PIN_SAYS_NOTHING: break;
+	}
 	switch (nat->rules.filtering) {
 	case NAT_ENDPOINT_INDEPENDENT: return true;
 	case NAT_ADDRESS_DEPENDENT:
 		return nat_peers_has(&nat->peers,
-		    hash_peer(nat, mapping, remote_ip), mapping, remote_ip);
+		    hash_peer(nat, mapping, flow->remote_ip), mapping,
+		    flow->remote_ip);
 	case NAT_ADDRESS_AND_PORT_DEPENDENT: return false;
 	}
 	return false;
@@ -328,9 +341,8 @@ host_has_room(const struct nat *nat, uint32_t ip)
 	    nat->rules.host_sessions;
 }
 
-/* Counts one more session of the host, if it may have one. */
-static enum reason
-host_join(struct nat *nat, uint32_t ip)
+enum reason
+nat_host_join(struct nat *nat, uint32_t ip)
 {
 	if (nat->hosts.items == NULL)
 		return REASON_NONE;
@@ -340,8 +352,8 @@ host_join(struct nat *nat, uint32_t ip)
 	return REASON_NONE;
 }
 
-static void
-host_leave(struct nat *nat, uint32_t ip)
+void
+nat_host_leave(struct nat *nat, uint32_t ip)
 {
 	if (nat->hosts.items != NULL)
 		nat_hosts_leave(&nat->hosts, hash_host(nat, ip), ip);
@@ -381,9 +393,8 @@ session_end(struct nat *nat, uint32_t id)
 		nat_peers_leave(&nat->peers,
 		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
 		    s->remote_ip);
-	host_leave(nat, s->in_ip);
-	if (--nat->mappings[s->mapping].sessions == 0)
-		nat_mapping_end(nat, s->mapping);
+	nat_host_leave(nat, s->in_ip);
+	nat_mapping_leave(nat, s->mapping);
 	s->expires_ns = 0;
 	nat_pool_give(&nat->session_pool, id, &s->next);
 }
@@ -418,7 +429,7 @@ session_new(
 		.remote_ip = remote_ip,
 		.remote_port = remote_port,
 		.mapping = mapping };
-	m->sessions++;
+	m->users++;
 	out = flow_out(s);
 	in = flow_in(s);
 	nat_index_add(&nat->index, hash_out(nat, &out), id);
@@ -498,6 +509,8 @@ session_start(struct nat *nat, struct session *s, enum nat_direction direction,
 		s->state = nat_tcp_next(
 			       NAT_TCP_CLOSED, segment, direction, &s->window) &
 		    0x7f;
+		if (s->state == NAT_TCP_CLOSED)
+			s->state = NAT_TCP_ESTABLISHED; /* may_begin() */
 		nat_window_note(&s->window, segment, direction);
 	}
 	s->expires_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
@@ -505,6 +518,17 @@ session_start(struct nat *nat, struct session *s, enum nat_direction direction,
 }
 
 /* ---- packets ---- */
+
+/* May this segment be the first that is seen of a connection?  One that has a
+ * pin may have been there before. */
+static bool
+may_begin(const struct nat *nat, const struct nat_flow *out,
+    const struct nat_segment *segment, uint64_t now_ns)
+{
+	return nat_tcp_opens(segment) ||
+	    (!(segment->flags & (TCP_SYN | TCP_RST)) &&
+		nat_pin_has(nat, out, now_ns));
+}
 
 static enum reason
 new_out(struct nat *nat, const struct nat_flow *flow,
@@ -515,18 +539,18 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 	enum reason reason;
 	uint32_t mapping;
 
-	if (segment != NULL && !nat_tcp_opens(segment))
+	if (segment != NULL && !may_begin(nat, flow, segment, now_ns))
 		return DROP_NAT_STATE;
 	if (!has_room(nat, now_ns))
 		return DROP_NAT_FULL;
 	if (!host_has_room(nat, flow->ip))
 		nat_expire(nat, now_ns); /* it may have had some */
-	reason = host_join(nat, flow->ip);
+	reason = nat_host_join(nat, flow->ip);
 	if (reason != REASON_NONE)
 		return reason;
 	reason = nat_mapping_for(nat, flow, &mapping);
 	if (reason != REASON_NONE) {
-		host_leave(nat, flow->ip);
+		nat_host_leave(nat, flow->ip);
 		return reason;
 	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
@@ -573,12 +597,12 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 
 	if (mapping == NAT_NONE)
 		return DROP_NAT_UNSOLICITED;
-	if (!filter_admits(nat, mapping, flow->remote_ip))
+	if (!filter_admits(nat, mapping, flow, now_ns))
 		return DROP_NAT_FILTERED;
-	if (segment != NULL && !nat_tcp_opens(segment))
-		return DROP_NAT_STATE;
 	out.ip = m->in_ip;
 	out.port = m->in_port;
+	if (segment != NULL && !may_begin(nat, &out, segment, now_ns))
+		return DROP_NAT_STATE;
 	other = find_out(nat, &out, hash_out(nat, &out));
 	if (other != NAT_NONE && nat->sessions[other].expires_ns > now_ns)
 		return DROP_NAT_FILTERED;
@@ -588,7 +612,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	}
 	if (!room)
 		return DROP_NAT_FULL;
-	reason = host_join(nat, m->in_ip);
+	reason = nat_host_join(nat, m->in_ip);
 	if (reason != REASON_NONE)
 		return reason;
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
@@ -648,7 +672,7 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 		return true;
 	}
 	m = &nat->mappings[nat->by_port[number_of(flow->protocol)][flow->port]];
-	if (m == nat->mappings || m->sessions == 0 ||
+	if (m == nat->mappings || m->users == 0 ||
 	    (m->remote_ip != 0 && m->remote_ip != flow->remote_ip) ||
 	    (m->remote_port != 0 && m->remote_port != flow->remote_port))
 		return false;
@@ -661,8 +685,10 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 uint64_t
 nat_expire(struct nat *nat, uint64_t now_ns)
 {
-	uint64_t due = UINT64_MAX;
+	uint64_t due;
 
+	nat_pin_expire(nat, now_ns);
+	due = nat_pins_due_ns(&nat->pins);
 	for (int timer = 0; timer < NAT_TIMERS; timer++) {
 		uint32_t id = nat->timers[timer].first;
 
@@ -701,6 +727,7 @@ walk(struct nat *nat, uint64_t now_ns)
 			nat_hosts_join(
 			    &nat->hosts, hash_host(nat, s->in_ip), s->in_ip);
 	}
+	nat_pin_recount(nat);
 }
 
 int

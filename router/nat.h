@@ -5,7 +5,8 @@
  * Two levels.  A mapping ties an inside ip:port to an outside port.  A session
  * is one mapping's traffic with one remote ip:port: it carries the timer, the
  * TCP state and the counters, admits what comes back, and is what rows and
- * verdicts call an entry.  A mapping lives as long as it has a session.
+ * verdicts call an entry.  A mapping lives as long as it has a session, or was
+ * asked for (nat_pin.h).
  *
  *  - A full table refuses new sessions and never takes a live one away
  *    (RFC 6888 REQ-11).
@@ -120,7 +121,7 @@ struct nat_stats {
 
 struct nat_stats nat_stats(const struct nat *nat);
 
-/* By id; left_ns counts from now_ns. */
+/* Pins first, then sessions by id; left_ns counts from now_ns. */
 void nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
 

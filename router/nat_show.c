@@ -12,7 +12,7 @@ nat_stats(const struct nat *nat)
 	    sizeof(nat->sessions[0]) * nat->session_pool.max +
 	    sizeof(nat->mappings[0]) * nat->mapping_pool.max +
 	    PROTOCOLS * sizeof(nat->by_port[0]) + nat_peers_bytes(&nat->peers) +
-	    nat_hosts_bytes(&nat->hosts);
+	    nat_hosts_bytes(&nat->hosts) + nat_pins_bytes(&nat->pins);
 	if (nat->ports[0].sharers != NULL)
 		stats.bytes +=
 		    PROTOCOLS * 65536 * sizeof(nat->ports[0].sharers[0]);
@@ -36,10 +36,44 @@ state_name(const struct session *s)
 	    : "one-way";
 }
 
+struct pins_each {
+	uint64_t now_ns;
+	void (*each)(void *arg, const struct nat_row *row);
+	void *arg;
+};
+
+static void
+each_pin(void *arg, const struct nat_pin *pin)
+{
+	static const char *const why[] = {
+		[NAT_PIN_BY_FILE] = "the lab file says so",
+		[NAT_PIN_BY_PMP] = "its host asked for it by NAT-PMP",
+		[NAT_PIN_BY_PCP] = "its host asked for it by PCP",
+	};
+	const struct pins_each *p = arg;
+	struct nat_row row = { .protocol = pin->protocol,
+		.state = "pinned",
+		.why = why[pin->by],
+		.inside_ip = pin->in_ip,
+		.inside_port = pin->in_port,
+		.outside_ip = pin->out_ip,
+		.outside_port = pin->out_port,
+		.remote_ip = pin->remote_ip,
+		.remote_port = pin->remote_port,
+		.left_ns = pin->until_ns == NAT_PIN_FOREVER
+		    ? UINT64_MAX
+		    : pin->until_ns - p->now_ns };
+
+	p->each(p->arg, &row);
+}
+
 void
 nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg)
 {
+	struct pins_each pins = { now_ns, each, arg };
+
+	nat_pin_each(nat, now_ns, each_pin, &pins);
 	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
 		const struct session *s = &nat->sessions[id];
 		struct nat_row row = { .id = id,

@@ -3,6 +3,7 @@
  *
  *    nat.c          makes it; sessions, timers, packets
  *    nat_mapping.c  mappings and their outside ports
+ *    nat_pin.c      mappings that were asked for
  *    nat_show.c     what is asked about it
  */
 #ifndef ROUTER_NAT_STATE_H
@@ -14,6 +15,7 @@
 #include "router/nat.h"
 #include "router/nat_hosts.h"
 #include "router/nat_peers.h"
+#include "router/nat_pins.h"
 #include "router/nat_pool.h"
 #include "router/nat_ports.h"
 #include "router/nat_tcp.h"
@@ -43,8 +45,9 @@ struct mapping {
 	uint32_t remote_ip; /* what the mapping depends on, or 0 */
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
-	uint32_t sessions;
-	uint32_t next; /* free one */
+	bool for_anybody; /* by a pin */
+	uint32_t users;   /* sessions and pins */
+	uint32_t next;    /* free one */
 };
 
 /* What one entry takes in a table of a million, all in: the session with its
@@ -74,8 +77,9 @@ struct nat {
 	struct nat_index mapping_index;
 	struct mapping *mappings;
 	struct nat_pool mapping_pool;
-	struct nat_peers peers;     /* address-dependent filtering only */
-	struct nat_hosts hosts;     /* limits and blocks only */
+	struct nat_peers peers; /* address-dependent filtering only */
+	struct nat_hosts hosts; /* limits and blocks only */
+	struct nat_pins pins;
 	uint32_t (*by_port)[65536]; /* by enum protocol_number */
 	struct nat_ports ports[PROTOCOLS];
 	uint64_t random;
@@ -100,7 +104,14 @@ ports_key(uint16_t port, uint16_t remote_port, uint8_t protocol, uint8_t kind)
 	    (uint64_t)protocol << 8 | kind;
 }
 
-enum key_kind { KEY_OUT, KEY_IN, KEY_MAPPING, KEY_PEER, KEY_HOST };
+enum key_kind {
+	KEY_OUT,
+	KEY_IN,
+	KEY_MAPPING,
+	KEY_PEER,
+	KEY_HOST,
+	KEY_PIN,
+};
 
 static inline uint32_t
 hash_out(const struct nat *nat, const struct nat_flow *flow)
@@ -135,6 +146,13 @@ hash_peer(const struct nat *nat, uint32_t mapping, uint32_t remote_ip)
 	return hash(nat, (uint64_t)mapping << 32 | remote_ip, KEY_PEER);
 }
 
+static inline uint32_t
+hash_pin(const struct nat *nat, const struct nat_pin *pin)
+{
+	return hash(nat, (uint64_t)pin->in_ip << 32 | pin->remote_ip,
+	    ports_key(pin->in_port, pin->remote_port, pin->protocol, KEY_PIN));
+}
+
 static inline enum protocol_number
 number_of(uint8_t protocol)
 {
@@ -142,6 +160,13 @@ number_of(uint8_t protocol)
 		return TCP;
 	return protocol == IP_UDP ? UDP : ICMP;
 }
+
+/* ---- nat.c ---- */
+
+/* Counts one more session or pin of a host, if it may have one.  REASON_NONE,
+ * DROP_NAT_HOST_LIMIT. */
+enum reason nat_host_join(struct nat *nat, uint32_t ip);
+void nat_host_leave(struct nat *nat, uint32_t ip);
 
 /* Whose session has the pair of outside and remote ends, or NAT_NONE. */
 uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
@@ -152,7 +177,27 @@ uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
  * DROP_NAT_FULL. */
 enum reason nat_mapping_for(
     struct nat *nat, const struct nat_flow *flow, uint32_t *id);
-/* Its last session has ended. */
-void nat_mapping_end(struct nat *nat, uint32_t id);
+/* Finds or makes the mapping that a pin keeps, with an outside port as it
+ * wants.  DROP_NAT_NO_PORT, DROP_NAT_FULL. */
+enum reason nat_mapping_for_pin(
+    struct nat *nat, const struct nat_pin *pin, uint32_t *id);
+/* It has one user less, which may have been the last. */
+void nat_mapping_leave(struct nat *nat, uint32_t id);
+
+/* ---- nat_pin.c ---- */
+
+/* What a mapping's pins say of a sender that it has no session with. */
+enum pin_says { PIN_SAYS_NOTHING, PIN_ADMITS, PIN_REFUSES };
+enum pin_says nat_pin_says(const struct nat *nat, const struct mapping *m,
+    uint32_t remote_ip, uint16_t remote_port, uint64_t now_ns);
+
+/* Is there a pin for the remote end of an outgoing flow? */
+bool nat_pin_has(
+    const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns);
+
+/* Ends what has expired. */
+void nat_pin_expire(struct nat *nat, uint64_t now_ns);
+/* Counts all again, for tables of hosts and peers that are new. */
+void nat_pin_recount(struct nat *nat);
 
 #endif

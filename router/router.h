@@ -131,15 +131,16 @@ int router_change_nat(
 /* ---- what `show` prints; each calls each() for every row ---- */
 
 struct nat_row {
-	uint32_t id;      /* as in verdicts; never 0 */
+	uint32_t id;      /* as in verdicts; 0: a mapping that was asked for */
 	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
 	/* TCP: "opening", "opening-in", "established", "closing",
-	 * "closing-in", "finished", "reset"; else "one-way", "two-way". */
+	 * "closing-in", "finished", "reset"; else "one-way", "two-way".
+	 * With id 0: "pinned". */
 	const char *state;
 	const char *why; /* it exists: a sentence of its first packet */
 	uint32_t inside_ip, outside_ip, remote_ip;
 	uint16_t inside_port, outside_port, remote_port; /* ICMP: id, id, 0 */
-	uint64_t left_ns;                                /* until it expires */
+	uint64_t left_ns; /* until it expires; UINT64_MAX: never */
 	uint64_t out_frames, out_bytes, in_frames, in_bytes;
 };
 
