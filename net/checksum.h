@@ -8,11 +8,39 @@
 #ifndef NET_CHECKSUM_H
 #define NET_CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Adds len bytes to sum.  Up to 64 KiB per call.  Fast: vectorised. */
 uint32_t csum_add_bytes(uint32_t sum, const void *data, size_t len_bytes);
+
+/* The word at at, as it lies there. */
+static inline uint64_t
+csum_word(const uint8_t *at)
+{
+	uint32_t word;
+
+	__builtin_memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* Is the sum of an IPv4 header right, its checksum included?  bytes is 20 to 60,
+ * a multiple of 4.  In which order bytes are added makes no difference. */
+static inline bool
+csum_header_is_right(const uint8_t *header, size_t bytes)
+{
+	uint64_t sum = csum_word(header) + csum_word(header + 4) +
+	    csum_word(header + 8) + csum_word(header + 12) +
+	    csum_word(header + 16);
+
+	for (size_t i = 20; i < bytes; i += 4)
+		sum += csum_word(header + i);
+	sum = (sum >> 32) + (sum & UINT32_MAX);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+}
 
 static inline uint32_t
 csum_add(uint32_t a, uint32_t b)

@@ -14,7 +14,7 @@
 
 #define FLAGS (IP4_DF | IP4_MF)
 
-static void
+static inline void
 read_fields(struct ip4 *ip, const uint8_t *h)
 {
 	uint16_t fragment = get_be16(h + IP4_OFF_FRAGMENT);
@@ -33,61 +33,64 @@ read_fields(struct ip4 *ip, const uint8_t *h)
 	ip->options = h + IP4_HEADER_BYTES;
 }
 
-/* Reads a header whose own bytes are all there; *c is left behind it. */
-static enum reason
-read_header(struct ip4 *ip, struct cursor *c)
+/* Checks a header whose own bytes are all there; *c is left behind it, where
+ * payload bytes should follow. */
+static inline enum reason
+check_header(struct cursor *c, size_t *payload)
 {
 	const uint8_t *h = cur_bytes(c, IP4_HEADER_BYTES);
+	size_t header_bytes, total_bytes, offset_bytes;
 
 	if (h == NULL)
 		return DROP_SHORT;
 	if (h[0] >> 4 != 4)
 		return DROP_IP_VERSION;
-	if ((h[0] & 0xf) * 4 < IP4_HEADER_BYTES)
+	header_bytes = (size_t)(h[0] & 0xf) * 4;
+	if (header_bytes < IP4_HEADER_BYTES)
 		return DROP_IP_HEADER;
-	if (cur_bytes(c, (size_t)(h[0] & 0xf) * 4 - IP4_HEADER_BYTES) == NULL)
+	if (cur_bytes(c, header_bytes - IP4_HEADER_BYTES) == NULL)
 		return DROP_SHORT;
-	if (csum_fold(csum_add_bytes(0, h, (size_t)(h[0] & 0xf) * 4)) != 0xffff)
+	if (!csum_header_is_right(h, header_bytes))
 		return DROP_IP_CHECKSUM;
-	read_fields(ip, h);
-	if (ip->total_bytes < ip->header_bytes)
+	total_bytes = get_be16(h + IP4_OFF_LENGTH);
+	if (total_bytes < header_bytes)
 		return DROP_IP_HEADER;
 	/* No datagram is whole if a piece of it ends beyond the longest. */
-	if (ip->offset_bytes + ip->total_bytes > IP4_MAX_BYTES)
+	offset_bytes = (size_t)(get_be16(h + IP4_OFF_FRAGMENT) & 0x1fff) * 8;
+	if (offset_bytes + total_bytes > IP4_MAX_BYTES)
 		return DROP_IP_HEADER;
+	*payload = total_bytes - header_bytes;
 	return DROP_NONE;
 }
 
 enum reason
 ip4_parse(struct ip4 *ip, struct cursor *c)
 {
-	struct ip4 header;
-	enum reason reason = read_header(&header, c);
+	const uint8_t *header = c->at;
 	size_t payload;
+	enum reason reason = check_header(c, &payload);
 
 	if (reason != DROP_NONE)
 		return reason;
-	payload = (size_t)(header.total_bytes - header.header_bytes);
 	if (payload > cur_left(c))
 		return DROP_IP_LENGTH;
 	c->end = c->at + payload;
-	*ip = header;
+	read_fields(ip, header);
 	return DROP_NONE;
 }
 
 enum reason
 ip4_parse_quoted(struct ip4 *ip, struct cursor *c)
 {
-	struct ip4 header;
-	enum reason reason = read_header(&header, c);
+	const uint8_t *header = c->at;
 	size_t payload;
+	enum reason reason = check_header(c, &payload);
 
 	if (reason != DROP_NONE)
 		return reason;
-	payload = (size_t)(header.total_bytes - header.header_bytes);
 	if (payload < cur_left(c))
 		c->end = c->at + payload;
-	*ip = header;
+	read_fields(ip, header);
 	return DROP_NONE;
 }
 

@@ -404,8 +404,8 @@ take_frame(struct router *router, struct packet *p)
 /* ---- bursts ---- */
 
 /* Guesses the flow of a frame from its bytes as they lie there. */
-static uint32_t
-hint(const struct router *router, const struct iface *in,
+static struct nat_flow
+guess_flow(const struct router *router, const struct iface *in,
     const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + ETH_HEADER_BYTES;
@@ -413,7 +413,7 @@ hint(const struct router *router, const struct iface *in,
 	uint16_t sport, dport;
 
 	if (frame->head < ETH_HEADER_BYTES + IP4_HEADER_BYTES + 8)
-		return 0;
+		return flow;
 	flow.protocol = ip[IP4_OFF_PROTOCOL];
 	sport = get_be16(ip + IP4_HEADER_BYTES);
 	dport = get_be16(ip + IP4_HEADER_BYTES + 2);
@@ -425,25 +425,24 @@ hint(const struct router *router, const struct iface *in,
 		flow.remote_ip = get_be32(ip + IP4_OFF_SRC);
 		flow.port = dport;
 		flow.remote_port = flow.protocol == IP_ICMP ? 0 : sport;
-		return nat_hint(router->nat, &flow, false);
+		return flow;
 	}
 	flow.ip = get_be32(ip + IP4_OFF_SRC);
 	flow.remote_ip = get_be32(ip + IP4_OFF_DST);
 	flow.port = sport;
 	flow.remote_port = flow.protocol == IP_ICMP ? 0 : dport;
-	return nat_hint(router->nat, &flow, true);
+	return flow;
 }
 
 static void
 announce(const struct router *router, const struct iface *in,
     const struct burst *burst)
 {
-	uint32_t hints[BURST_MAX];
+	struct nat_flow flows[BURST_MAX];
 
 	for (unsigned int i = 0; i < burst->n; i++)
-		hints[i] = hint(router, in, &burst->frame[i]);
-	for (unsigned int i = 0; i < burst->n; i++)
-		nat_prefetch(router->nat, hints[i]);
+		flows[i] = guess_flow(router, in, &burst->frame[i]);
+	nat_announce(router->nat, flows, burst->n, in != router->outside);
 }
 
 /* Copies what is decided by, and decides. */

@@ -46,13 +46,22 @@
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
+#define BOTH       (1u << NAT_OUTWARDS | 1u << NAT_INWARDS)
 
 /* ---- making it ---- */
 
 static void
 start_rules(struct nat *nat, const struct nat_rules *rules)
 {
+	static const uint8_t refreshing[] = {
+		[NAT_REFRESH_BOTH] = BOTH,
+		[NAT_REFRESH_OUTBOUND] = 1u << NAT_OUTWARDS,
+		[NAT_REFRESH_INBOUND] = 1u << NAT_INWARDS,
+	};
+	static_assert(sizeof(refreshing) == NAT_REFRESHES, "a rule has no row");
+
 	nat->rules = *rules;
+	nat->refreshing = refreshing[rules->refresh];
 	for (int t = 0; t < NAT_TIMERS; t++)
 		nat->timers[t].idle_ns = nat_idle_ns(rules, (enum nat_timer)t);
 }
@@ -119,7 +128,9 @@ nat_new(const struct nat_options *options, struct err *err)
 	nat->ports[TCP].has_classes = nat->ports[UDP].has_classes = true;
 	nat->sessions = nat_pool_new(
 	    &nat->session_pool, max, sizeof(nat->sessions[0]), &nat->index, 2);
-	if (nat->sessions == NULL ||
+	nat->windows =
+	    nat_memory_new(((size_t)max + 1) * sizeof(nat->windows[0]));
+	if (nat->sessions == NULL || nat->windows == NULL ||
 	    !make_extras(&options->rules, max, &nat->peers, &nat->hosts) ||
 	    !make_sharers(nat, &options->rules))
 		goto fail;
@@ -152,8 +163,12 @@ nat_free(struct nat *nat)
 	nat_pins_clear(&nat->pins);
 	for (int p = 0; p < PROTOCOLS; p++)
 		free(nat->ports[p].sharers);
-	free(nat->sessions);
-	free(nat->mappings);
+	nat_pool_free(
+	    &nat->session_pool, nat->sessions, sizeof(nat->sessions[0]));
+	nat_pool_free(
+	    &nat->session_pool, nat->windows, sizeof(nat->windows[0]));
+	nat_pool_free(
+	    &nat->mapping_pool, nat->mappings, sizeof(nat->mappings[0]));
 	free(nat->by_port);
 	free(nat);
 }
@@ -178,69 +193,93 @@ nat_due_ns(const struct nat *nat)
 
 /* ---- looking up sessions ---- */
 
-static inline uint32_t
+static inline bool
+is_out(const struct session *s, const struct nat_flow *flow)
+{
+	return s->in_ip == flow->ip && s->remote_ip == flow->remote_ip &&
+	    s->in_port == flow->port && s->remote_port == flow->remote_port &&
+	    s->protocol == flow->protocol;
+}
+
+static inline bool
+is_in(const struct session *s, const struct nat_flow *flow)
+{
+	return s->remote_ip == flow->remote_ip && s->out_port == flow->port &&
+	    s->remote_port == flow->remote_port &&
+	    s->protocol == flow->protocol;
+}
+
+static uint32_t
 find_out(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 {
 	const struct nat_slot *slots = nat->index.slots;
 	uint32_t at = h & nat->index.mask;
 
-	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask) {
-		const struct session *s = &nat->sessions[slots[at].id];
-
-		if (slots[at].hash == h && s->in_ip == flow->ip &&
-		    s->remote_ip == flow->remote_ip &&
-		    s->in_port == flow->port &&
-		    s->remote_port == flow->remote_port &&
-		    s->protocol == flow->protocol)
+	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask)
+		if (slots[at].hash == h &&
+		    is_out(&nat->sessions[slots[at].id], flow))
 			return slots[at].id;
-	}
 	return NAT_NONE;
 }
 
-static inline uint32_t
+static uint32_t
 find_in(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 {
 	const struct nat_slot *slots = nat->index.slots;
 	uint32_t at = h & nat->index.mask;
 
-	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask) {
-		const struct session *s = &nat->sessions[slots[at].id];
-
-		if (slots[at].hash == h && s->out_port == flow->port &&
-		    s->remote_ip == flow->remote_ip &&
-		    s->remote_port == flow->remote_port &&
-		    s->protocol == flow->protocol)
+	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask)
+		if (slots[at].hash == h &&
+		    is_in(&nat->sessions[slots[at].id], flow))
 			return slots[at].id;
-	}
 	return NAT_NONE;
 }
 
-uint32_t
-nat_hint(const struct nat *nat, const struct nat_flow *flow, bool outwards)
+/* What an announced look-up will find, unless something happens meanwhile. */
+static inline uint32_t
+guess(const struct nat *nat, uint32_t h)
 {
-	uint32_t h = outwards ? hash_out(nat, flow) : hash_in(nat, flow);
+	const struct nat_slot *slots = nat->index.slots;
+	uint32_t at = h & nat->index.mask;
 
-	__builtin_prefetch(&nat->index.slots[h & nat->index.mask]);
-	return h;
+	while (slots[at].id != 0 && slots[at].hash != h)
+		at = (at + 1) & nat->index.mask;
+	__builtin_prefetch(&nat->sessions[slots[at].id], 1);
+	return slots[at].id;
 }
 
 void
-nat_prefetch(const struct nat *nat, uint32_t hint)
+nat_announce(const struct nat *nat, struct nat_flow *flows, unsigned int n,
+    bool outwards)
 {
 	const struct nat_slot *slots = nat->index.slots;
-	uint32_t at = hint & nat->index.mask;
 
-	for (int i = 0; i < 8 && slots[at].id != 0; i++) {
-		if (slots[at].hash == hint) {
-			const char *s =
-			    (const char *)&nat->sessions[slots[at].id];
+	for (unsigned int i = 0; i < n; i++) {
+		struct nat_flow *flow = &flows[i];
 
-			__builtin_prefetch(s, 1);
-			__builtin_prefetch(s + sizeof(struct session) - 1, 1);
-			return;
-		}
-		at = (at + 1) & nat->index.mask;
+		flow->hash =
+		    outwards ? hash_out(nat, flow) : hash_in(nat, flow);
+		__builtin_prefetch(&slots[flow->hash & nat->index.mask]);
 	}
+	for (unsigned int i = 0; i < n; i++)
+		flows[i].guess = guess(nat, flows[i].hash);
+}
+
+/* Is it what was guessed, and in use still? */
+static inline bool
+guessed_out(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
+{
+	const struct session *s = &nat->sessions[flow->guess];
+
+	return s->expires_ns > now_ns && is_out(s, flow);
+}
+
+static inline bool
+guessed_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
+{
+	const struct session *s = &nat->sessions[flow->guess];
+
+	return s->expires_ns > now_ns && is_in(s, flow);
 }
 
 uint32_t
@@ -252,20 +291,28 @@ nat_session_in(const struct nat *nat, const struct nat_flow *flow)
 /* ---- timers ---- */
 
 static enum nat_timer
-timer_of(const struct session *s)
+timer_of(uint8_t protocol, unsigned int state)
 {
-	if (s->protocol == IP_UDP)
-		return s->state == TALK_TWO_WAY ? NAT_TIMER_UDP
-						: NAT_TIMER_UDP_ONE_WAY;
-	if (s->protocol == IP_ICMP)
+	if (protocol == IP_UDP)
+		return state == TALK_TWO_WAY ? NAT_TIMER_UDP
+					     : NAT_TIMER_UDP_ONE_WAY;
+	if (protocol == IP_ICMP)
 		return NAT_TIMER_ICMP;
-	return nat_tcp_timer((enum nat_tcp_state)s->state);
+	return nat_tcp_timer((enum nat_tcp_state)state);
+}
+
+/* Of a session that is in no timer's list. */
+static void
+write_state(struct session *s, unsigned int state)
+{
+	s->state = state & 7;
+	s->timer = timer_of(s->protocol, state) & 7;
 }
 
 static void
 list_remove(struct nat *nat, struct session *s)
 {
-	enum nat_timer timer = timer_of(s);
+	enum nat_timer timer = (enum nat_timer)s->timer;
 
 	if (s->prev != NAT_NONE)
 		nat->sessions[s->prev].next = s->next;
@@ -280,7 +327,7 @@ list_remove(struct nat *nat, struct session *s)
 static void
 list_append(struct nat *nat, struct session *s)
 {
-	enum nat_timer timer = timer_of(s);
+	enum nat_timer timer = (enum nat_timer)s->timer;
 	uint32_t id = (uint32_t)(s - nat->sessions);
 
 	s->prev = nat->timers[timer].last;
@@ -294,18 +341,23 @@ list_append(struct nat *nat, struct session *s)
 		nat->due_ns = s->expires_ns;
 }
 
+static void
+list_move(struct nat *nat, struct session *s)
+{
+	list_remove(nat, s);
+	list_append(nat, s);
+}
+
 /* A packet that keeps the session alive. */
 static inline void
 refresh(struct nat *nat, struct session *s, uint64_t now_ns)
 {
-	uint64_t at_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	uint64_t at_ns = now_ns + nat->timers[s->timer].idle_ns;
 	bool same_tick = (at_ns ^ s->expires_ns) >> TICK_SHIFT == 0;
 
 	s->expires_ns = at_ns;
-	if (!same_tick) {
-		list_remove(nat, s);
-		list_append(nat, s);
-	}
+	if (!same_tick)
+		list_move(nat, s);
 }
 
 /* ---- peers and hosts ---- */
@@ -454,22 +506,25 @@ set_state(
     struct nat *nat, struct session *s, unsigned int state, uint64_t now_ns)
 {
 	list_remove(nat, s);
-	s->state = state & 0x7f;
-	s->expires_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	write_state(s, state);
+	s->expires_ns = now_ns + nat->timers[s->timer].idle_ns;
 	list_append(nat, s);
 }
 
-/* Do packets of UDP and ICMP in this direction keep a session alive? */
-static inline bool
-rules_refresh(const struct nat *nat, enum nat_direction direction)
+/* Moves the state and the timer of a connection by one segment. */
+static void
+segment_pass(struct nat *nat, struct session *s, enum nat_direction direction,
+    const struct nat_segment *segment, uint64_t now_ns)
 {
-	switch (nat->rules.refresh) {
-	case NAT_REFRESH_BOTH: return true;
-	case NAT_REFRESH_OUTBOUND: return direction == NAT_OUTWARDS;
-	case NAT_REFRESH_INBOUND: return direction == NAT_INWARDS;
-	case NAT_REFRESHES: break;
-	}
-	return false;
+	struct nat_window *window = &nat->windows[s - nat->sessions];
+	enum nat_tcp_state to = nat_tcp_next(
+	    (enum nat_tcp_state)s->state, segment, direction, window);
+
+	nat_window_note(window, segment, direction);
+	if (to != s->state)
+		set_state(nat, s, to, now_ns);
+	else if (nat_tcp_refreshes(to, segment))
+		refresh(nat, s, now_ns);
 }
 
 /* Counts a packet of a session, moves its state and its timer. */
@@ -479,18 +534,11 @@ session_pass(struct nat *nat, struct session *s, enum nat_direction direction,
 {
 	count(s, direction, bytes);
 	if (segment != NULL) {
-		enum nat_tcp_state to =
-		    nat_tcp_next((enum nat_tcp_state)s->state, segment,
-			direction, &s->window);
-
-		nat_window_note(&s->window, segment, direction);
-		if (to != s->state)
-			set_state(nat, s, to, now_ns);
-		else if (nat_tcp_refreshes(to, segment))
-			refresh(nat, s, now_ns);
+		segment_pass(nat, s, direction, segment, now_ns);
 		return;
 	}
-	if (!rules_refresh(nat, direction))
+	/* Do packets of UDP and ICMP in this direction keep it alive? */
+	if (!(nat->refreshing & 1u << direction))
 		return;
 	if (s->state == TALK_ONE_WAY && direction != s->origin)
 		set_state(nat, s, TALK_TWO_WAY, now_ns);
@@ -503,17 +551,22 @@ static void
 session_start(struct nat *nat, struct session *s, enum nat_direction direction,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns)
 {
+	unsigned int state = TALK_ONE_WAY;
+
 	count(s, direction, bytes);
 	s->origin = direction & 1;
 	if (segment != NULL) {
-		s->state = nat_tcp_next(
-			       NAT_TCP_CLOSED, segment, direction, &s->window) &
-		    0x7f;
-		if (s->state == NAT_TCP_CLOSED)
-			s->state = NAT_TCP_ESTABLISHED; /* may_begin() */
-		nat_window_note(&s->window, segment, direction);
+		struct nat_window *window = &nat->windows[s - nat->sessions];
+
+		*window = (struct nat_window){ .known = 0 };
+		state =
+		    nat_tcp_next(NAT_TCP_CLOSED, segment, direction, window);
+		if (state == NAT_TCP_CLOSED)
+			state = NAT_TCP_ESTABLISHED; /* may_begin() */
+		nat_window_note(window, segment, direction);
 	}
-	s->expires_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+	write_state(s, state);
+	s->expires_ns = now_ns + nat->timers[s->timer].idle_ns;
 	list_append(nat, s);
 }
 
@@ -561,18 +614,29 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 	return REASON_NAT_NEW;
 }
 
+/* The session of a flow, if it has one that lives. */
+static uint32_t
+live_out(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
+{
+	uint32_t h = flow->hash != 0 ? flow->hash : hash_out(nat, flow);
+	uint32_t id = find_out(nat, flow, h);
+
+	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
+		return id;
+	session_end(nat, id);
+	return NAT_NONE;
+}
+
 enum reason
 nat_out(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit)
 {
-	uint32_t id = find_out(nat, flow, hash_out(nat, flow));
+	uint32_t id = guessed_out(nat, flow, now_ns)
+	    ? flow->guess
+	    : live_out(nat, flow, now_ns);
 	struct session *s = &nat->sessions[id];
 
-	if (id != NAT_NONE && s->expires_ns <= now_ns) {
-		session_end(nat, id);
-		id = NAT_NONE;
-	}
 	if (id == NAT_NONE)
 		return new_out(nat, flow, segment, bytes, now_ns, hit);
 	session_pass(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
@@ -623,18 +687,28 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	return REASON_NAT_IN;
 }
 
+static uint32_t
+live_in(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
+{
+	uint32_t h = flow->hash != 0 ? flow->hash : hash_in(nat, flow);
+	uint32_t id = find_in(nat, flow, h);
+
+	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
+		return id;
+	session_end(nat, id);
+	return NAT_NONE;
+}
+
 enum reason
 nat_in(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit)
 {
-	uint32_t id = find_in(nat, flow, hash_in(nat, flow));
+	uint32_t id = guessed_in(nat, flow, now_ns)
+	    ? flow->guess
+	    : live_in(nat, flow, now_ns);
 	struct session *s = &nat->sessions[id];
 
-	if (id != NAT_NONE && s->expires_ns <= now_ns) {
-		session_end(nat, id);
-		id = NAT_NONE;
-	}
 	if (id == NAT_NONE)
 		return new_in(nat, flow, segment, bytes, now_ns, hit);
 	session_pass(nat, s, NAT_INWARDS, segment, bytes, now_ns);
@@ -716,7 +790,7 @@ walk(struct nat *nat, uint64_t now_ns)
 
 		if (s->expires_ns == 0)
 			continue;
-		last_ns = now_ns + nat->timers[timer_of(s)].idle_ns;
+		last_ns = now_ns + nat->timers[s->timer].idle_ns;
 		if (s->expires_ns > last_ns)
 			s->expires_ns = last_ns;
 		if (nat->peers.items != NULL)

@@ -59,6 +59,8 @@ struct nat_flow {
 	uint32_t ip, remote_ip;
 	uint16_t port, remote_port;
 	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
+	/* nat_announce()'s, of these very ends; 0 if it was not asked. */
+	uint32_t hash, guess;
 };
 
 /* What the table wants to know of a TCP header. */
@@ -100,13 +102,10 @@ bool nat_find_in(const struct nat *nat, const struct nat_flow *flow,
 /* Is there a mapping for this outside port? */
 bool nat_has_port(const struct nat *nat, uint8_t protocol, uint16_t port);
 
-/*
- * A burst's look-ups overlap if each is announced: first nat_hint() for all,
- * then nat_prefetch() for all, then the packets.  Hints may be wrong.
- */
-uint32_t nat_hint(
-    const struct nat *nat, const struct nat_flow *flow, bool outwards);
-void nat_prefetch(const struct nat *nat, uint32_t hint);
+/* The look-ups of a burst overlap if it is announced: fills in hash and guess of
+ * n flows in one direction, whose packets may follow or not. */
+void nat_announce(const struct nat *nat, struct nat_flow *flows, unsigned int n,
+    bool outwards);
 
 /* Ends what has expired, and returns when to call next; UINT64_MAX: when there
  * is a session again. */

@@ -31,7 +31,7 @@ void
 nat_hosts_clear(struct nat_hosts *hosts)
 {
 	nat_index_clear(&hosts->index);
-	free(hosts->items);
+	nat_pool_free(&hosts->pool, hosts->items, sizeof(hosts->items[0]));
 	hosts->items = NULL;
 }
 

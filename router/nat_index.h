@@ -11,7 +11,8 @@
 #define ROUTER_NAT_INDEX_H
 
 #include <stdint.h>
-#include <stdlib.h>
+
+#include "router/nat_memory.h"
 
 struct nat_slot {
 	uint32_t hash, id; /* id 0: free */
@@ -31,21 +32,21 @@ nat_index_init(struct nat_index *index, size_t keys)
 	while (n < keys + keys / 3 + 1)
 		n *= 2;
 	index->mask = (uint32_t)(n - 1);
-	index->slots = calloc(n, sizeof(index->slots[0]));
+	index->slots = nat_memory_new(n * sizeof(index->slots[0]));
 	return index->slots != NULL ? 0 : -1;
-}
-
-static inline void
-nat_index_clear(struct nat_index *index)
-{
-	free(index->slots);
-	index->slots = NULL;
 }
 
 static inline size_t
 nat_index_bytes(const struct nat_index *index)
 {
 	return ((size_t)index->mask + 1) * sizeof(index->slots[0]);
+}
+
+static inline void
+nat_index_clear(struct nat_index *index)
+{
+	nat_memory_free(index->slots, nat_index_bytes(index));
+	index->slots = NULL;
 }
 
 /* The caller keeps to the number of keys it asked for. */

@@ -23,7 +23,7 @@ void
 nat_peers_clear(struct nat_peers *peers)
 {
 	nat_index_clear(&peers->index);
-	free(peers->items);
+	nat_pool_free(&peers->pool, peers->items, sizeof(peers->items[0]));
 	peers->items = NULL;
 }
 

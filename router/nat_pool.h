@@ -18,7 +18,7 @@ struct nat_pool {
 };
 
 /* Memory for max things of size bytes and id 0, and an index of keys for each.
- * NULL: there is none. */
+ * NULL: there is none.  To be freed by nat_pool_free(). */
 static inline void *
 nat_pool_new(struct nat_pool *pool, uint32_t max, size_t size,
     struct nat_index *index, unsigned int keys)
@@ -26,7 +26,13 @@ nat_pool_new(struct nat_pool *pool, uint32_t max, size_t size,
 	*pool = (struct nat_pool){ .max = max };
 	if (nat_index_init(index, (size_t)max * keys) < 0)
 		return NULL;
-	return calloc((size_t)max + 1, size);
+	return nat_memory_new(((size_t)max + 1) * size);
+}
+
+static inline void
+nat_pool_free(const struct nat_pool *pool, void *things, size_t size)
+{
+	nat_memory_free(things, ((size_t)pool->max + 1) * size);
 }
 
 /* The id of a free one; next is where a free one keeps the next.  NAT_NONE: all

@@ -9,7 +9,8 @@ nat_stats(const struct nat *nat)
 
 	stats.bytes = sizeof(*nat) + nat_index_bytes(&nat->index) +
 	    nat_index_bytes(&nat->mapping_index) +
-	    sizeof(nat->sessions[0]) * nat->session_pool.max +
+	    (sizeof(nat->sessions[0]) + sizeof(nat->windows[0])) *
+		nat->session_pool.max +
 	    sizeof(nat->mappings[0]) * nat->mapping_pool.max +
 	    PROTOCOLS * sizeof(nat->by_port[0]) + nat_peers_bytes(&nat->peers) +
 	    nat_hosts_bytes(&nat->hosts) + nat_pins_bytes(&nat->pins);

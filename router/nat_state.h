@@ -25,15 +25,16 @@ enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
 /* Of UDP and ICMP. */
 enum talk_state { TALK_ONE_WAY, TALK_TWO_WAY };
 
+/* What a packet touches: one line of the cache.  Windows of TCP are apart. */
 struct session {
 	uint32_t in_ip, remote_ip;
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
-	uint8_t state : 7;  /* enum nat_tcp_state or talk_state */
+	uint8_t state : 3;  /* enum nat_tcp_state or talk_state */
+	uint8_t timer : 3;  /* enum nat_timer that runs in state */
 	uint8_t origin : 1; /* enum nat_direction of its first packet */
 	uint32_t mapping;
-	uint32_t next, prev; /* in its timer list, or next free one */
-	struct nat_window window;
+	uint32_t next, prev;    /* in its timer list, or next free one */
 	uint32_t frames_low[2]; /* by enum nat_direction */
 	uint16_t frames_high[2];
 	uint64_t bytes[2];
@@ -56,18 +57,21 @@ struct mapping {
  * take a struct nat_peer and its slot more. */
 #define NAT_SLOT_BYTES (2 * sizeof(struct nat_slot))
 #define NAT_ENTRY_BYTES                                                     \
-	(sizeof(struct session) + 2 * NAT_SLOT_BYTES +                      \
+	(sizeof(struct session) + sizeof(struct nat_window) +               \
+	    2 * NAT_SLOT_BYTES +                                            \
 	    PROTOCOLS * 65536 *                                             \
 		(sizeof(struct mapping) + NAT_SLOT_BYTES + NAT_SLOT_BYTES + \
 		    sizeof(uint32_t)) /                                     \
 		1000000)
-static_assert(sizeof(struct session) == 80, "a session has grown");
+static_assert(sizeof(struct session) == 64, "a session has grown");
+static_assert(NAT_TCP_NSTATES <= 8 && NAT_TIMERS <= 8, "more than 3 bits");
 static_assert(NAT_ENTRY_BYTES <= 128, "an entry has grown");
 
 struct nat {
 	uint64_t key[2];
 	struct nat_index index; /* of sessions, twice */
 	struct session *sessions;
+	struct nat_window *windows; /* of sessions of TCP */
 	struct nat_pool session_pool;
 	struct {
 		uint32_t first, last;
@@ -85,6 +89,7 @@ struct nat {
 	uint64_t random;
 	uint32_t outside_ip;
 	struct nat_rules rules;
+	uint8_t refreshing; /* bit 1 << enum nat_direction */
 };
 
 static inline uint32_t
@@ -94,7 +99,8 @@ hash(const struct nat *nat, uint64_t a, uint64_t b)
 	    (unsigned __int128)(a ^ nat->key[0]) * (b ^ nat->key[1]);
 	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
 
-	return (uint32_t)(h ^ h >> 32);
+	h ^= h >> 32;
+	return (uint32_t)h != 0 ? (uint32_t)h : 1; /* 0: it was not asked */
 }
 
 static inline uint64_t

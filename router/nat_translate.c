@@ -22,24 +22,38 @@
 
 #define PORTS_BYTES 8 /* of a transport header are quoted at least (RFC 792) */
 
-/* What a change from one value to another adds to a sum. */
-static inline uint32_t
+/*
+ * What a change from one value to another adds to a sum.  Since 2^16 is 1 in
+ * one's complement, values of 32 bits are added as they are, and sums are
+ * folded once, in the end.
+ */
+static inline uint64_t
 difference16(uint16_t from, uint16_t to)
 {
-	return (uint32_t)(uint16_t)~from + to;
+	return (uint64_t)(uint16_t)~from + to;
 }
 
-static inline uint32_t
+static inline uint64_t
 difference32(uint32_t from, uint32_t to)
 {
-	return difference16((uint16_t)(from >> 16), (uint16_t)(to >> 16)) +
-	    difference16((uint16_t)from, (uint16_t)to);
+	return (uint64_t)(uint32_t)~from + to;
+}
+
+/* The sum with a difference, as 16 bits. */
+static inline uint16_t
+plus(uint16_t sum, uint64_t difference)
+{
+	difference += sum;
+	difference = (difference >> 32) + (uint32_t)difference;
+	difference = (difference >> 16) + (uint16_t)difference;
+	difference = (difference >> 16) + (uint16_t)difference;
+	return (uint16_t)((difference >> 16) + (uint16_t)difference);
 }
 
 static inline void
-update(uint8_t *at, uint32_t difference)
+update(uint8_t *at, uint64_t difference)
 {
-	put_be16(at, csum_finish((uint16_t)~get_be16(at) + difference));
+	put_be16(at, (uint16_t)~plus((uint16_t)~get_be16(at), difference));
 }
 
 /* ---- reading ---- */
@@ -94,6 +108,18 @@ read_tcp(struct nat_packet *p, struct cursor *c)
 	return REASON_NONE;
 }
 
+static inline enum reason
+read_udp(struct nat_packet *p, struct cursor *c)
+{
+	const uint8_t *header = cur_bytes(c, UDP_HEADER_BYTES);
+
+	if (header == NULL)
+		return DROP_SHORT;
+	p->sport = get_be16(header);
+	p->dport = get_be16(header + 2);
+	return REASON_NONE;
+}
+
 static enum reason
 read_icmp(struct nat_packet *p, struct cursor *c)
 {
@@ -142,12 +168,7 @@ nat_read(struct nat_packet *p)
 	p->is_tcp = p->is_reply = false;
 	switch (p->ip.protocol) {
 	case IP_TCP: reason = read_tcp(p, &c); break;
-	case IP_UDP:
-		p->sport = cur_be16(&c);
-		p->dport = cur_be16(&c);
-		cur_skip(&c, 4);
-		reason = c.overrun ? DROP_SHORT : REASON_NONE;
-		break;
+	case IP_UDP: reason = read_udp(p, &c); break;
 	case IP_ICMP: reason = read_icmp(p, &c); break;
 	default: return DROP_NAT_PROTOCOL; /* open: other protocols exist */
 	}
@@ -157,32 +178,13 @@ nat_read(struct nat_packet *p)
 	return reason;
 }
 
-struct nat_flow
-nat_flow_out(const struct nat_packet *p)
-{
-	return (struct nat_flow){ .ip = p->ip.src,
-		.port = p->sport,
-		.remote_ip = p->ip.dst,
-		.remote_port = p->dport,
-		.protocol = p->ip.protocol };
-}
-
-struct nat_flow
-nat_flow_in(const struct nat_packet *p)
-{
-	return (struct nat_flow){ .port = p->dport,
-		.remote_ip = p->ip.src,
-		.remote_port = p->sport,
-		.protocol = p->ip.protocol };
-}
-
 /* ---- writing ---- */
 
 /* Updates a transport checksum, if the header's bytes that are there hold it.
  */
 static void
 update_transport(const struct nat_packet *p, uint8_t *l4, size_t bytes,
-    uint32_t addresses, uint32_t ports)
+    uint64_t addresses, uint64_t ports)
 {
 	if (p->ip.protocol == IP_ICMP) {
 		update(l4 + ICMP_OFF_CHECKSUM, ports);
@@ -195,7 +197,7 @@ update_transport(const struct nat_packet *p, uint8_t *l4, size_t bytes,
 	} else
 		l4 += UDP_OFF_CHECKSUM;
 	if (p->partial) {
-		put_be16(l4, csum_fold(get_be16(l4) + addresses));
+		put_be16(l4, plus(get_be16(l4), addresses));
 		return;
 	}
 	if (p->ip.protocol == IP_UDP && get_be16(l4) == 0)
@@ -210,9 +212,9 @@ nat_rewrite(const struct nat_packet *p, const struct nat_ends *to)
 {
 	uint8_t *l4 = p->bytes + p->ip.header_bytes;
 	size_t bytes = p->head_bytes - p->ip.header_bytes;
-	uint32_t addresses =
+	uint64_t addresses =
 	    difference32(p->ip.src, to->src) + difference32(p->ip.dst, to->dst);
-	uint32_t ports = 0;
+	uint64_t ports = 0;
 
 	put_be32(p->bytes + IP4_OFF_SRC, to->src);
 	put_be32(p->bytes + IP4_OFF_DST, to->dst);

@@ -39,8 +39,24 @@ struct nat_packet {
 enum reason nat_read(struct nat_packet *packet);
 
 /* The packet's flow, as nat_out() and nat_in() want it. */
-struct nat_flow nat_flow_out(const struct nat_packet *packet);
-struct nat_flow nat_flow_in(const struct nat_packet *packet);
+static inline struct nat_flow
+nat_flow_out(const struct nat_packet *packet)
+{
+	return (struct nat_flow){ .ip = packet->ip.src,
+		.port = packet->sport,
+		.remote_ip = packet->ip.dst,
+		.remote_port = packet->dport,
+		.protocol = packet->ip.protocol };
+}
+
+static inline struct nat_flow
+nat_flow_in(const struct nat_packet *packet)
+{
+	return (struct nat_flow){ .port = packet->dport,
+		.remote_ip = packet->ip.src,
+		.remote_port = packet->sport,
+		.protocol = packet->ip.protocol };
+}
 
 /* The addresses and ports of a packet behind the NAT. */
 struct nat_ends {

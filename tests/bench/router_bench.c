@@ -135,11 +135,10 @@ translate_batch(struct nat *nat, const uint8_t *ring, uint64_t now_ns)
 {
 	struct nat_packet p[BURST_MAX];
 	uint8_t bytes[BURST_MAX][64];
-	uint32_t hints[BURST_MAX];
+	struct nat_flow flow[BURST_MAX];
 
 	for (unsigned int i = 0; i < BURST_MAX; i++) {
 		struct cursor c;
-		struct nat_flow flow;
 
 		memcpy(bytes[i], ring + i * FRAME_BYTES + ETH_HEADER_BYTES,
 		    IP_BYTES);
@@ -150,17 +149,15 @@ translate_batch(struct nat *nat, const uint8_t *ring, uint64_t now_ns)
 		if (ip4_parse(&p[i].ip, &c) != REASON_NONE ||
 		    nat_read(&p[i]) != REASON_NONE)
 			abort();
-		flow = nat_flow_out(&p[i]);
-		hints[i] = nat_hint(nat, &flow, true);
 	}
 	for (unsigned int i = 0; i < BURST_MAX; i++)
-		nat_prefetch(nat, hints[i]);
+		flow[i] = nat_flow_out(&p[i]);
+	nat_announce(nat, flow, BURST_MAX, true);
 	for (unsigned int i = 0; i < BURST_MAX; i++) {
-		struct nat_flow flow = nat_flow_out(&p[i]);
 		struct nat_ends to = nat_ends(&p[i]);
 		struct nat_hit hit;
 
-		if (nat_out(nat, &flow, NULL, FRAME_BYTES, now_ns, &hit) !=
+		if (nat_out(nat, &flow[i], NULL, FRAME_BYTES, now_ns, &hit) !=
 		    REASON_NAT_OUT)
 			abort();
 		to.src = hit.ip;
