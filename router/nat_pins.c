@@ -24,7 +24,7 @@ nat_pins_clear(struct nat_pins *pins)
 {
 	nat_index_clear(&pins->index);
 	nat_index_clear(&pins->by_host);
-	free(pins->items);
+	nat_pool_free(&pins->pool, pins->items, sizeof(pins->items[0]));
 	free(pins->due);
 	*pins = (struct nat_pins){ .items = NULL };
 }
