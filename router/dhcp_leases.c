@@ -6,6 +6,10 @@
  *     ^                   | time, other        | release, time     | a day
  *     '-------------------'--------------------'-------------------'
  *
+ * When nothing else is left, the address that was declined first is tried again
+ * after LEASE_DECLINED_MIN_S: else one client that declines all it is offered
+ * would empty the pool for a day.
+ *
  * A lease that is FREE again keeps its client: who comes back gets the same
  * address while nobody else needed it (RFC 2131 4.3.1).
  *
@@ -373,9 +377,16 @@ any_free(struct lease_pool *pool, uint64_t now_ns)
 		return lease;
 	/* The oldest offer, unless its client may yet take it. */
 	lease = TAILQ_FIRST(&pool->list[LEASE_OFFERED]);
-	if (lease == NULL ||
+	if (lease != NULL &&
 	    lease->until_ns >
 		now_ns + (DHCP_OFFER_S - LEASE_OFFER_MIN_S) * NS_PER_S)
+		lease = NULL;
+	if (lease == NULL)
+		lease = TAILQ_FIRST(&pool->list[LEASE_DECLINED]);
+	if (lease == NULL ||
+	    (lease->state == LEASE_DECLINED &&
+		lease->until_ns > now_ns +
+			(DHCP_DECLINED_S - LEASE_DECLINED_MIN_S) * NS_PER_S))
 		return NULL;
 	lease_set(pool, lease, LEASE_FREE, now_ns, NULL);
 	return lease;

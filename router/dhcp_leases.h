@@ -9,7 +9,8 @@
  * A new client gets the address it asks for if that is free, else one that
  * nobody ever had, else the one that has been free for longest, else one that
  * was offered and not taken for LEASE_OFFER_MIN_S: a flood of questions pushes
- * out its own kind.  Each choice costs the same, however many leases there are.
+ * out its own kind; else one that was declined LEASE_DECLINED_MIN_S ago.  Each
+ * choice costs the same, however many leases there are.
  */
 #ifndef ROUTER_DHCP_LEASES_H
 #define ROUTER_DHCP_LEASES_H
@@ -24,8 +25,9 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#define LEASE_KEY_BYTES   256
-#define LEASE_OFFER_MIN_S 2
+#define LEASE_KEY_BYTES      256
+#define LEASE_OFFER_MIN_S    2
+#define LEASE_DECLINED_MIN_S 600 /* then it is tried, if nothing else is left */
 
 enum lease_state {
 	LEASE_FREE,

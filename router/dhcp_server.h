@@ -11,7 +11,7 @@
  * of them, DROP_DHCP_LIMIT.  Whose station a message is from is told by the
  * frame, or by chaddr when a relay sent it.  An address that a client declines,
  * or that was found to be another host's, is shown as "declined" and avoided
- * for a day.
+ * for a day, or for ten minutes if no other is left.
  */
 #ifndef ROUTER_DHCP_SERVER_H
 #define ROUTER_DHCP_SERVER_H

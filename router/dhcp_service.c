@@ -124,6 +124,10 @@ send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
 	room = output_room(router, ip.total_bytes);
 	if (room == NULL)
 		return; /* the client asks again */
+	if (answer->message.type == DHCP_ACK && answer->to != DHCP_TO_RELAY &&
+	    answer->message.yiaddr != 0)
+		neigh_told(router->neighbours, out, answer->message.yiaddr,
+		    &answer->message.chaddr);
 	w = writer(room, ip.total_bytes);
 	ip4_write(&w, &ip);
 	udp_write(&w, &udp, ip.src, ip.dst);

@@ -11,6 +11,14 @@
  * An entry ages only when it is used: one that nobody needs costs no frames,
  * and leaves no timer behind that would keep a virtual lab from ending.
  *
+ * Who says that an address has moved need not be right: anybody on the link can
+ * say so, and would get what is meant for another host.  So the present owner is
+ * asked directly (CHECKING), and the claim holds only if it does not answer
+ * within a second.  The claims of a storm, which come faster than that, are not
+ * listened to while an answer is fresh; so it causes no more questions than one
+ * a second.  Rejected: to believe the latest, as RFC 826 has it; a host that
+ * really moved waits for a second instead.
+ *
  * Entries are in a fixed pool, found by buckets of a keyed hash, so that a host
  * that answers for many addresses cannot aim them at one bucket.
  */
@@ -30,14 +38,16 @@ struct neigh {
 	struct iface *iface;
 	uint32_t ip;
 	struct mac mac;
-	uint8_t state; /* enum neigh_state */
+	struct mac rival; /* CHECKING: who claims to have ip, or zero */
+	uint8_t state;    /* enum neigh_state */
 	uint8_t tries;
+	bool used;         /* was sent to, or to be */
 	uint16_t nblocks;  /* of queue */
 	uint64_t since_ns; /* it was asked for, or last confirmed */
 	uint64_t used_ns;
 	struct held_list queue;
 	TAILQ_ENTRY(neigh)
-	order; /* KNOWN, CHECKING: least recently used first */
+	order; /* KNOWN, CHECKING: never used, then least recently used, first */
 	struct loop_timer timer;
 };
 TAILQ_HEAD(neigh_list, neigh);
@@ -106,7 +116,9 @@ neigh_set(struct neigh *n, enum neigh_state to)
 	n->state = (uint8_t)to;
 	if (to == NEIGH_ASKING)
 		table->asking++;
-	if (is_answered(n) && !was)
+	if (is_answered(n) && !was && !n->used)
+		TAILQ_INSERT_HEAD(&table->used, n, order);
+	else if (is_answered(n) && !was)
 		TAILQ_INSERT_TAIL(&table->used, n, order);
 	if (!is_answered(n) && was)
 		TAILQ_REMOVE(&table->used, n, order);
@@ -287,6 +299,7 @@ enter_known(struct neigh *n)
 
 	loop_timer_unset(&n->timer);
 	n->since_ns = loop_now_ns(table->loop);
+	n->rival = (struct mac){ 0 };
 	while ((held = pop(n)) != NULL) {
 		table->calls->send(table->arg, n->iface, &n->mac, held);
 		hold_drop(table->hold, held);
@@ -300,7 +313,10 @@ expire(void *arg)
 	struct neigh *n = arg;
 	const struct neigh_table *table = n->table;
 
-	if (n->tries < NEIGH_TRIES)
+	if (!mac_is_zero(&n->rival)) {
+		n->mac = n->rival;
+		neigh_set(n, NEIGH_KNOWN);
+	} else if (n->tries < NEIGH_TRIES)
 		ask(n);
 	else
 		neigh_set(n, NEIGH_FREE);
@@ -317,7 +333,8 @@ neigh_find(struct neigh_table *table, struct iface *iface, uint32_t ip,
 
 	if (n == NULL || !is_answered(n))
 		return NULL;
-	if (now_ns - n->used_ns >= NS_PER_S) {
+	if (!n->used || now_ns - n->used_ns >= NS_PER_S) {
+		n->used = true;
 		n->used_ns = now_ns;
 		TAILQ_REMOVE(&table->used, n, order);
 		TAILQ_INSERT_TAIL(&table->used, n, order);
@@ -342,6 +359,7 @@ neigh_keep(struct neigh_table *table, struct iface *iface, uint32_t ip,
 		n = make(table, iface, ip);
 		if (n == NULL)
 			return DROP_ARP_QUEUE;
+		n->used = true;
 		neigh_set(n, NEIGH_ASKING);
 	}
 	assert(n->state == NEIGH_ASKING);
@@ -361,6 +379,19 @@ neigh_keep(struct neigh_table *table, struct iface *iface, uint32_t ip,
 	return REASON_ARP_QUEUED;
 }
 
+/* Somebody else says to have the address. */
+static void
+claim(struct neigh *n, const struct mac *mac)
+{
+	uint64_t now_ns = loop_now_ns(n->table->loop);
+
+	if (n->state == NEIGH_KNOWN && now_ns - n->since_ns < NS_PER_S)
+		return;
+	n->rival = *mac;
+	if (n->state == NEIGH_KNOWN)
+		neigh_set(n, NEIGH_CHECKING);
+}
+
 void
 neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
     const struct mac *mac, bool make_one)
@@ -371,10 +402,27 @@ neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
 		n = make(table, iface, ip);
 	if (n == NULL)
 		return;
+	if (is_answered(n) && !mac_equal(&n->mac, mac)) {
+		claim(n, mac);
+		return;
+	}
 	n->mac = *mac;
 	if (n->state == NEIGH_KNOWN)
 		n->since_ns = loop_now_ns(table->loop);
 	else
+		neigh_set(n, NEIGH_KNOWN);
+}
+
+void
+neigh_told(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    const struct mac *mac)
+{
+	struct neigh *n = lookup(table, iface, ip);
+
+	if (n == NULL || !is_answered(n))
+		return;
+	n->mac = *mac;
+	if (n->state == NEIGH_CHECKING)
 		neigh_set(n, NEIGH_KNOWN);
 }
 

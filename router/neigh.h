@@ -7,10 +7,11 @@
  * Requests for one neighbour go out at least a second apart; after three
  * without an answer the packets are lost.  An entry that is used and has not
  * been confirmed for NEIGH_AGE_S is asked again, directly, and stays in use
- * meanwhile.
+ * meanwhile; so is one that somebody else claims to be, and the other is
+ * believed only if it does not answer for a second.
  *
- * A table that is full forgets the known neighbour that was not used for
- * longest.  No more than half of it can be in the state of being asked for, so
+ * A table that is full forgets a known neighbour that nothing was ever sent to,
+ * else the one that was not used for longest.  No more than half of it can be in the state of being asked for, so
  * that a scan of empty addresses does not push out those that answer.
  */
 #ifndef ROUTER_NEIGH_H
@@ -68,10 +69,14 @@ const struct mac *neigh_find(struct neigh_table *table, struct iface *iface,
 enum reason neigh_keep(struct neigh_table *table, struct iface *iface,
     uint32_t ip, const struct frame *frame, const struct verdict *verdict);
 
-/* An ARP packet said that ip has mac.  Updates an entry; makes one only if
- * make is set, when the packet was for this router (RFC 826). */
+/* An ARP packet said that ip has mac.  Confirms an entry, or begins to doubt it;
+ * makes one only if make is set, when the packet was for this router. */
 void neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
     const struct mac *mac, bool make);
+
+/* This router has given ip to mac: an entry of another is changed at once. */
+void neigh_told(struct neigh_table *table, struct iface *iface, uint32_t ip,
+    const struct mac *mac);
 
 /* Forgets all on iface, whose link went down; what is kept is lost. */
 void neigh_forget(struct neigh_table *table, const struct iface *iface);

@@ -307,6 +307,29 @@ d8_a_declined_address_is_avoided_for_a_day(void **state)
 }
 
 static void
+d8_a_client_that_declines_all_empties_the_range_for_minutes_only(void **state)
+{
+	struct bench *b = *state;
+	struct dhcp m = from(1, DHCP_DECLINE);
+	uint32_t first = 0;
+
+	m.server = SERVER;
+	for (int i = 0; i < 4; i++) {
+		m.requested = discover(b, 1, 0);
+		assert_int_not_equal(m.requested, 0);
+		first = i == 0 ? m.requested : first;
+		b->now_ns += S;
+		take(b, &m);
+	}
+	assert_int_equal(discover(b, 2, 0), 0);
+	b->now_ns += 590 * S;
+	assert_int_equal(discover(b, 2, 0), 0);
+	b->now_ns += 7 * S;
+	assert_int_equal(discover(b, 2, 0), first);
+	assert_true(b->answer.is_new); /* the link is asked before */
+}
+
+static void
 d8_only_its_client_declines_or_releases_a_lease(void **state)
 {
 	struct bench *b = *state;
@@ -756,13 +779,11 @@ leases_outlive_the_server(void **state)
 	assert_int_equal(b->answer.message.type, DHCP_ACK);
 	assert_int_equal(discover(b, 2, 0), two);
 	assert_int_not_equal(discover(b, 5, FIRST + 2), FIRST + 2);
-	/* None is lost: all but the declined one can be had. */
+	/* None is lost: the declined one comes last. */
 	b->now_ns += 2 * DHCP_LEASE_S * S;
 	for (uint8_t i = 10; i < 13; i++)
 		assert_int_not_equal(lease(b, i), FIRST + 2);
-	assert_int_equal(discover(b, 13, 0), 0);
-	b->now_ns += DHCP_DECLINED_S * S;
-	assert_int_not_equal(discover(b, 13, 0), 0);
+	assert_int_equal(discover(b, 13, 0), FIRST + 2);
 }
 
 static void
@@ -854,6 +875,7 @@ main(void)
 		T(d6_a_rebooting_client_keeps_its_address),
 		T(d7_renewing_and_rebinding_extend),
 		T(d8_a_declined_address_is_avoided_for_a_day),
+		T(d8_a_client_that_declines_all_empties_the_range_for_minutes_only),
 		T(d8_only_its_client_declines_or_releases_a_lease),
 		T(d8_a_released_address_is_remembered_for_its_client),
 		T(d8_inform_is_answered_without_a_lease),

@@ -211,10 +211,80 @@ an_entry_that_is_used_is_checked_when_it_is_old(void **state)
 	assert_non_null(find(b, 10)); /* stays in use meanwhile */
 	assert_int_equal(b->asked_one, 1);
 	assert_int_equal(b->asked_all, 0);
-	neigh_heard(b->table, LINK(1), 10, &mac_b, false);
-	assert_true(mac_equal(find(b, 10), &mac_b));
+	neigh_heard(b->table, LINK(1), 10, &mac_a, false);
 	loop_run(b->loop);
 	assert_int_equal(b->asked_one, 1);
+}
+
+static void
+a_claim_holds_only_if_the_owner_does_not_answer(void **state)
+{
+	struct bench *b = *state;
+
+	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	wait_ns(b, 2 * S);
+	neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+	assert_true(mac_equal(find(b, 10), &mac_a));
+	assert_int_equal(b->asked_one, 1);
+	neigh_heard(b->table, LINK(1), 10, &mac_a, false); /* it answers */
+	wait_ns(b, 2 * S);
+	assert_true(mac_equal(find(b, 10), &mac_a));
+	neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+	assert_int_equal(b->asked_one, 2);
+	wait_ns(b, S + 1); /* it does not */
+	assert_true(mac_equal(find(b, 10), &mac_b));
+	loop_run(b->loop);
+	assert_int_equal(b->asked_one, 2);
+	assert_int_equal(b->asked_all, 0);
+}
+
+static void
+a_storm_of_claims_costs_one_question_a_second(void **state)
+{
+	struct bench *b = *state;
+
+	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	for (int i = 0; i < 1000; i++) {
+		unsigned int asked = b->asked_one;
+
+		neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+		assert_true(mac_equal(find(b, 10), &mac_a));
+		if (b->asked_one > asked)
+			neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+		wait_ns(b, S / 100);
+	}
+	assert_in_range(b->asked_one, 9, 10);
+}
+
+static void
+who_the_router_gave_an_address_to_need_not_wait(void **state)
+{
+	struct bench *b = *state;
+
+	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	neigh_told(b->table, LINK(1), 10, &mac_b);
+	assert_true(mac_equal(find(b, 10), &mac_b));
+	neigh_told(b->table, LINK(1), 11, &mac_b);
+	assert_null(find(b, 11));
+	assert_int_equal(b->asked_one + b->asked_all, 0);
+}
+
+/* Who only asks for the router does not push out those that are sent to. */
+static void
+entries_that_were_never_used_go_first(void **state)
+{
+	struct bench *b = *state;
+
+	for (uint32_t ip = 1; ip <= 4; ip++) {
+		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+		assert_non_null(find(b, ip));
+	}
+	assert_int_equal(keep(b, 5, 'a'), REASON_ARP_QUEUED);
+	neigh_heard(b->table, LINK(1), 5, &mac_a, false);
+	for (uint32_t ip = 100; ip < 200; ip++)
+		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+	for (uint32_t ip = 1; ip <= 5; ip++)
+		assert_non_null(find(b, ip));
 }
 
 static void
@@ -404,6 +474,10 @@ main(void)
 		T(requests_are_a_second_apart_and_three),
 		T(traffic_to_nobody_never_asks_more_than_once_a_second),
 		T(an_entry_that_is_used_is_checked_when_it_is_old),
+		T(a_claim_holds_only_if_the_owner_does_not_answer),
+		T(a_storm_of_claims_costs_one_question_a_second),
+		T(who_the_router_gave_an_address_to_need_not_wait),
+		T(entries_that_were_never_used_go_first),
 		T(an_old_entry_that_does_not_answer_is_forgotten),
 		T(an_entry_that_nobody_uses_costs_no_frames),
 		T(an_entry_is_made_only_if_asked_to),

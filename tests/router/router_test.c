@@ -560,15 +560,39 @@ a_gratuitous_update_moves_a_known_host_and_makes_no_new_one(void **state)
 		.target_ip = ALICE };
 	struct got g;
 
+	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
+	assert_int_equal(rig_got(rig, INSIDE).eth.dst.b[5], 10);
+	rig_wait(rig, NS_PER_S);
+	rig->peer[INSIDE].silent = true; /* who had it is gone */
 	send_arp(rig, INSIDE, arp, true);
+	rig_wait(rig, NS_PER_S + 1);
+	rig_clear(rig);
 	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
 	g = rig_got(rig, INSIDE);
 	assert_int_equal(g.eth.dst.b[5], 11);
 	arp.sender_ip = arp.target_ip = IP(10, 0, 0, 99);
 	send_arp(rig, INSIDE, arp, true);
-	rig->peer[INSIDE].silent = true;
 	assert_int_equal(rig_udp(rig, OUTSIDE, SERVER, 1, IP(10, 0, 0, 99), 1),
 	    REASON_ARP_QUEUED);
+}
+
+static void
+who_has_an_address_keeps_it_when_another_claims_it(void **state)
+{
+	struct rig *rig = start(state);
+	struct arp arp = { .op = ARP_REPLY,
+		.sender_mac = rig_mac(BOB),
+		.sender_ip = ALICE,
+		.target_ip = GW_INSIDE };
+
+	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
+	for (int i = 0; i < 10; i++) {
+		rig_wait(rig, NS_PER_S);
+		send_arp(rig, INSIDE, arp, false);
+		rig_clear(rig);
+		rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
+		assert_int_equal(rig_got(rig, INSIDE).eth.dst.b[5], 10);
+	}
 }
 
 static void
@@ -1412,6 +1436,7 @@ main(void)
 		T(rfc5227_a_probe_is_answered_and_makes_no_entry),
 		T(rfc5227_the_routers_address_is_defended_once_in_ten_seconds),
 		T(a_gratuitous_update_moves_a_known_host_and_makes_no_new_one),
+		T(who_has_an_address_keeps_it_when_another_claims_it),
 		T(lies_in_arp_are_not_believed),
 		T(a_next_hop_that_does_not_answer_is_unreachable),
 		T(an_inside_host_that_is_gone_is_unreachable_from_outside),
