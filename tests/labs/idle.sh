@@ -1,6 +1,7 @@
 #!/bin/bash
 # A LAN of two silent guests carries no frame: no switch, port or cable of ours
-# sends anything by itself, and none of them takes the processor.  IDLE_SECONDS of silence (8 by default).
+# sends anything by itself, and none of them takes the processor.  IDLE_SECONDS
+# of silence (8 by default).
 . "$(dirname "$0")/tap.sh"
 seconds=${IDLE_SECONDS:-8}
 cat >"$tmp/idle.yaml" <<Y
