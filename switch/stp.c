@@ -481,6 +481,9 @@ stp_set_options(
 		begin(stp);
 		return 0;
 	}
+	/* A bridge without ports has nobody who asks for another choice. */
+	for (unsigned int t = 0; t < stp->ntrees; t++)
+		stp_select_begin(&stp->tree[t]);
 	STP_EACH_PORT(stp, p)
 	reselect_port(p);
 	settle(stp);

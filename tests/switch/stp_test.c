@@ -290,6 +290,24 @@ a_neighbour_that_learned_rstp_is_found_by_asking(void **state)
 	net_free(net);
 }
 
+static void
+a_bridge_without_ports_is_the_root_by_its_new_priority(void **state)
+{
+	struct stp_options o = rstp();
+	struct stp_tree_view view;
+	struct net *net = net_new();
+
+	(void)state;
+	net_add_bridge(net, &o);
+	o.priority = 4096;
+	assert_int_equal(
+	    stp_set_options(net->bridge[0].stp, &o, net->now_ns), 0);
+	view = net_tree_view(net, 0, 0);
+	assert_int_equal(view.root >> 48, 4096);
+	assert_true(view.root == view.bridge);
+	net_free(net);
+}
+
 /* A bridge with one port in a LAN of its own, sent to by hand. */
 struct lone {
 	struct net *net;
@@ -823,6 +841,8 @@ main(void)
 		cmocka_unit_test(an_stp_neighbour_is_spoken_to_in_stp),
 		cmocka_unit_test(
 		    a_neighbour_that_learned_rstp_is_found_by_asking),
+		cmocka_unit_test(
+		    a_bridge_without_ports_is_the_root_by_its_new_priority),
 		cmocka_unit_test(
 		    a_port_that_nobody_answers_is_an_edge_after_3_s),
 		cmocka_unit_test(
