@@ -19,9 +19,10 @@
  * a NAT's inside ports a route back is a must.  So nothing can leave by the
  * outer port with an address that nobody translated.
  *
- * With NAT, look-ups of a burst are announced from the frames as they lie
- * there, before anything is copied: a guess that may be wrong, and only warms
- * the cache.
+ * Frames are taken some at a time, in stages: all are copied and parsed, with
+ * NAT all their flows are announced, and then one after the other is decided.
+ * So memory is waited for once, and no step reads what the step before has just
+ * begun to write.
  */
 #include "router/router_state.h"
 
@@ -30,15 +31,16 @@
 #include "net/udp.h"
 #include "router/mss.h"
 
-#define REDIRECT_HOST 1            /* the code */
+#define REDIRECT_HOST 1  /* the code */
+#define STAGED        32 /* frames that are read before any is decided */
 #define OUTBOX_SPARE  (256 * 1024) /* what one frame may cause, and then some */
 
 /* ---- where to ---- */
 
 bool
-way_find(const struct router *router, uint32_t addr, struct way *way)
+way_find(struct router *router, uint32_t addr, struct way *way)
 {
-	const struct route *route = route_find(&router->routes, addr);
+	const struct route *route = place_find(router, addr)->route;
 
 	if (route == NULL)
 		return false;
@@ -47,45 +49,20 @@ way_find(const struct router *router, uint32_t addr, struct way *way)
 	return true;
 }
 
-struct iface *
-router_owner(const struct router *router, uint32_t addr)
-{
-	for (unsigned int i = 0; i < router->nifaces; i++)
-		if (router->ifaces[i]->address.addr == addr)
-			return router->ifaces[i];
-	return NULL;
-}
-
 /* ---- checks ---- */
-
-/* Addresses that never stand in a packet that is to be forwarded (RFC 1812
- * 5.3.7). */
-static bool
-is_martian(uint32_t addr)
-{
-	return addr >> 24 == 0 || ip4_is_loopback(addr) || addr >> 28 >= 0xe;
-}
-
-/* Is addr the directed broadcast of a link of ours? */
-static bool
-is_directed_broadcast(const struct route *route, uint32_t addr)
-{
-	return route != NULL && route->via == 0 &&
-	    ip4_net_broadcast(route->out->address) == addr;
-}
 
 /* Can a packet from addr come in here? */
 static bool
 source_is_plausible(
-    const struct router *router, const struct iface *in, uint32_t addr)
+    struct router *router, const struct iface *in, uint32_t addr)
 {
-	const struct route *route = route_find(&router->routes, addr);
+	const struct place *from = place_find(router, addr);
 
-	if (is_martian(addr) || is_directed_broadcast(route, addr))
+	if (from->martian || from->broadcast)
 		return false;
-	if (route == NULL)
+	if (from->route == NULL)
 		return router->nat == NULL || in == router->outside;
-	return route->out == in && addr != in->address.addr;
+	return from->route->out == in && addr != in->address.addr;
 }
 
 /* An offload request that leaves the network header alone and says what the
@@ -136,10 +113,8 @@ packet_whole(struct router *router, struct packet *p)
 	return true;
 }
 
-/* Describes the packet as it is to leave: our copy of its beginning, and the
- * rest where it lies.  False: no room. */
-static bool
-borrow_rest(struct router *router, struct packet *p, struct frame *view)
+bool
+packet_view(struct router *router, struct packet *p, struct frame *view)
 {
 	const struct frame *f = p->frame;
 	size_t left;
@@ -180,20 +155,6 @@ borrow_rest(struct router *router, struct packet *p, struct frame *view)
 
 /* ---- forwarding ---- */
 
-/* Does the packet, or each segment it is to become, fit the link? */
-static bool
-fits(const struct packet *p, size_t mtu_bytes)
-{
-	size_t bytes = p->ip.total_bytes;
-
-	if (p->frame->flags & FRAME_TSO4 &&
-	    p->frame->header_bytes + (size_t)p->frame->gso_bytes <
-		ETH_HEADER_BYTES + bytes)
-		bytes = p->frame->header_bytes + (size_t)p->frame->gso_bytes -
-		    ETH_HEADER_BYTES;
-	return bytes <= mtu_bytes;
-}
-
 enum reason
 forward_check(
     struct router *router, const struct packet *p, const struct iface *out)
@@ -202,7 +163,7 @@ forward_check(
 		output_error(router, p, ICMP_TIME_EXCEEDED, 0, 0);
 		return DROP_TTL;
 	}
-	if (p->ip.fragment & IP4_DF && !fits(p, out->mtu_bytes)) {
+	if (p->ip.fragment & IP4_DF && !packet_fits(p, out)) {
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_NEEDFRAG,
 		    out->mtu_bytes);
 		return DROP_MTU;
@@ -212,13 +173,11 @@ forward_check(
 
 /* What the rules for packets from in, or to out, say of one. */
 static enum reason
-filter_packet(struct router *router, const struct packet *p,
+ask_filter(struct router *router, const struct packet *p,
     const struct iface *in, const struct iface *out)
 {
-	enum router_filter_do what = router->filter == NULL
-	    ? ROUTER_FILTER_PASS
-	    : packet_filter_decide(
-		  router->filter, in, out, p->bytes, p->head, p->frame->len);
+	enum router_filter_do what = packet_filter_decide(
+	    router->filter, in, out, p->bytes, p->head, p->frame->len);
 
 	switch (what) {
 	case ROUTER_FILTER_PASS: return REASON_NONE;
@@ -233,6 +192,14 @@ filter_packet(struct router *router, const struct packet *p,
 	return REASON_NONE;
 }
 
+static inline enum reason
+filter_packet(struct router *router, const struct packet *p,
+    const struct iface *in, const struct iface *out)
+{
+	return router->filter == NULL ? REASON_NONE
+				      : ask_filter(router, p, in, out);
+}
+
 static void
 clamp(struct packet *p, const struct iface *out)
 {
@@ -245,34 +212,30 @@ clamp(struct packet *p, const struct iface *out)
 		mss_clamp(packet_ip(p), bytes, &p->ip, p->in->mtu_bytes, sum);
 }
 
-enum reason
-forward_send(struct router *router, struct packet *p, const struct way *way)
+static void
+age(uint8_t *ip)
 {
-	struct verdict *verdict = &p->frame->verdict;
-	struct frame view;
-	uint8_t *ip;
-	uint16_t old;
-	enum reason reason;
+	uint16_t old = get_be16(ip + IP4_OFF_TTL);
 
-	verdict->out = &way->out->port;
-	verdict->nout = 1;
-	reason = filter_packet(router, p, NULL, way->out);
-	if (reason != REASON_NONE) {
-		verdict->out = NULL;
-		verdict->nout = 0;
-		return reason;
-	}
-	ip = packet_ip(p);
-	clamp(p, way->out);
-	if (!borrow_rest(router, p, &view))
-		return DROP_PORT_FULL;
-	ip = packet_ip(p);
-	old = get_be16(ip + IP4_OFF_TTL);
 	ip[IP4_OFF_TTL]--;
 	put_be16(ip + IP4_OFF_CHECKSUM,
 	    csum_update16(get_be16(ip + IP4_OFF_CHECKSUM), old,
 		get_be16(ip + IP4_OFF_TTL)));
-	reason = output_ip(router, way, &view, p->bytes, verdict);
+}
+
+enum reason
+forward_send(struct router *router, struct packet *p, const struct way *way)
+{
+	struct verdict *verdict = &p->frame->verdict;
+	enum reason reason = filter_packet(router, p, NULL, way->out);
+
+	if (reason != REASON_NONE)
+		return reason;
+	verdict->out = &way->out->port;
+	verdict->nout = 1;
+	clamp(p, way->out);
+	age(packet_ip(p));
+	reason = output_packet(router, way, p, verdict);
 	if (reason == REASON_NONE)
 		return (enum reason)verdict->reason;
 	if (reason_is_drop(reason)) {
@@ -342,30 +305,23 @@ own_packet(struct router *router, struct packet *p, const struct iface *owner)
 	return local_packet(router, p);
 }
 
-/* ---- parsing ---- */
-
 static enum reason
 take_ip(struct router *router, struct packet *p)
 {
-	struct cursor c = cursor(packet_ip(p), p->head - ETH_HEADER_BYTES);
-	enum reason reason = ip4_parse_quoted(&p->ip, &c);
-	const struct route *route;
-	const struct iface *owner;
+	enum reason reason;
+	struct place to;
 
-	if (reason != REASON_NONE)
-		return reason;
 	if (p->ip.total_bytes > p->frame->len - ETH_HEADER_BYTES)
 		return DROP_IP_LENGTH;
 	if (!offload_is_right(p))
 		return DROP_VNET_HEADER;
-	route = route_find(&router->routes, p->ip.dst);
+	to = *place_find(router, p->ip.dst);
 	if (ip4_is_multicast(p->ip.dst) || p->ip.dst == IP4_BROADCAST ||
-	    is_directed_broadcast(route, p->ip.dst))
+	    to.broadcast)
 		return local_group(router, p);
 	if (p->group)
 		return DROP_BROADCAST_FORWARD;
-	if (is_martian(p->ip.dst) ||
-	    !source_is_plausible(router, p->in, p->ip.src))
+	if (to.martian || !source_is_plausible(router, p->in, p->ip.src))
 		return DROP_MARTIAN;
 	/* No fragment but the last ends within 8 bytes (RFC 791 3.2). */
 	if (p->ip.fragment & IP4_MF &&
@@ -374,14 +330,24 @@ take_ip(struct router *router, struct packet *p)
 	reason = filter_packet(router, p, p->in, NULL);
 	if (reason != REASON_NONE)
 		return reason;
-	owner = router_owner(router, p->ip.dst);
-	if (owner != NULL)
-		return own_packet(router, p, owner);
-	return route_packet(router, p, route);
+	if (to.owner != NULL)
+		return own_packet(router, p, to.owner);
+	return route_packet(router, p, to.route);
 }
 
 static enum reason
-take_frame(struct router *router, struct packet *p)
+take_one(struct router *router, struct packet *p)
+{
+	if (p->type == ETH_IPV4)
+		return take_ip(router, p);
+	return local_arp(router, p->in,
+	    cursor(packet_ip(p), p->head - ETH_HEADER_BYTES), p->now_ns);
+}
+
+/* ---- parsing ---- */
+
+static enum reason
+read_frame(struct packet *p)
 {
 	struct cursor c = cursor(p->bytes, p->head);
 	struct eth eth;
@@ -391,76 +357,118 @@ take_frame(struct router *router, struct packet *p)
 		return reason;
 	if (eth.nvlans != 0)
 		return DROP_ETH_TYPE;
+	p->type = eth.type;
 	p->group = mac_is_group(&eth.dst);
 	if (!p->group && !mac_equal(&eth.dst, &p->in->mac))
 		return DROP_NOT_OURS;
-	if (eth.type == ETH_ARP)
-		return local_arp(router, p->in, c, p->now_ns);
-	if (eth.type != ETH_IPV4)
-		return DROP_ETH_TYPE;
-	return take_ip(router, p);
+	if (eth.type == ETH_IPV4)
+		return ip4_parse_quoted(&p->ip, &c);
+	return eth.type == ETH_ARP ? REASON_NONE : DROP_ETH_TYPE;
+}
+
+/* Copies what is decided by, and reads it. */
+static enum reason
+read_one(struct router *router, struct packet *p)
+{
+	p->head = p->frame->len < ROUTER_HEAD_BYTES ? p->frame->len
+						    : ROUTER_HEAD_BYTES;
+	p->bytes = outbox_room(router->outbox, p->head);
+	if (p->bytes == NULL)
+		return DROP_PORT_FULL;
+	memcpy(p->bytes, p->frame->data, p->head);
+	return read_frame(p);
+}
+
+void
+packet_read_l4(const struct router *router, struct packet *p)
+{
+	const uint8_t *payload;
+	size_t bytes = packet_payload(p, &payload);
+
+	p->l4.bytes = packet_ip(p);
+	p->l4.head_bytes = p->ip.header_bytes + bytes;
+	p->l4.ip = p->ip;
+	p->l4.partial = (p->frame->flags & FRAME_CSUM) != 0;
+	p->l4_reason = nat_read(&p->l4);
+	if (p->in == router->outside)
+		nat_flow_in(&p->l4, &p->flow);
+	else
+		nat_flow_out(&p->l4, &p->flow);
+}
+
+/* Reads for NAT those of n packets that were not refused, and announces them. */
+static void
+read_flows(const struct router *router, const struct iface *in,
+    struct packet *packets, const enum reason *reasons, unsigned int n)
+{
+	struct nat_flow *flows[STAGED];
+	unsigned int nflows = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = &packets[i];
+
+		if (reasons[i] != REASON_NONE || p->type != ETH_IPV4 ||
+		    ip4_is_fragment(&p->ip))
+			continue;
+		packet_read_l4(router, p);
+		if (p->l4_reason != REASON_NONE || p->l4.kind != NAT_FLOW)
+			continue;
+		nat_hash(router->nat, &p->flow, in != router->outside);
+		flows[nflows++] = &p->flow;
+	}
+	for (unsigned int i = 0; i < nflows; i++)
+		nat_guess(router->nat, flows[i]);
 }
 
 /* ---- bursts ---- */
 
-/* Guesses the flow of a frame from its bytes as they lie there. */
-static struct nat_flow
-guess_flow(const struct router *router, const struct iface *in,
-    const struct frame *frame)
+static bool
+has_room(const struct router *router)
 {
-	const uint8_t *ip = frame->data + ETH_HEADER_BYTES;
-	struct nat_flow flow = { .protocol = 0 };
-	uint16_t sport, dport;
-
-	if (frame->head < ETH_HEADER_BYTES + IP4_HEADER_BYTES + 8)
-		return flow;
-	flow.protocol = ip[IP4_OFF_PROTOCOL];
-	sport = get_be16(ip + IP4_HEADER_BYTES);
-	dport = get_be16(ip + IP4_HEADER_BYTES + 2);
-	if (flow.protocol == IP_ICMP) {
-		sport = get_be16(ip + IP4_HEADER_BYTES + ICMP_OFF_ID);
-		dport = sport;
-	}
-	if (in == router->outside) {
-		flow.remote_ip = get_be32(ip + IP4_OFF_SRC);
-		flow.port = dport;
-		flow.remote_port = flow.protocol == IP_ICMP ? 0 : sport;
-		return flow;
-	}
-	flow.ip = get_be32(ip + IP4_OFF_SRC);
-	flow.remote_ip = get_be32(ip + IP4_OFF_DST);
-	flow.port = sport;
-	flow.remote_port = flow.protocol == IP_ICMP ? 0 : dport;
-	return flow;
+	return outbox_has_room(router->outbox, 4 * BURST_MAX, OUTBOX_SPARE);
 }
 
 static void
-announce(const struct router *router, const struct iface *in,
-    const struct burst *burst)
+judge(struct router *router, struct packet *p, enum reason reason)
 {
-	struct nat_flow flows[BURST_MAX];
+	struct outbox_mark mark = outbox_mark(router->outbox);
 
-	for (unsigned int i = 0; i < burst->n; i++)
-		flows[i] = guess_flow(router, in, &burst->frame[i]);
-	nat_announce(router->nat, flows, burst->n, in != router->outside);
+	frame_judge(p->frame, &router->node, REASON_NONE);
+	if (reason == REASON_NONE)
+		reason = take_one(router, p);
+	outbox_rewind(router->outbox, mark);
+	p->frame->verdict.reason = (uint16_t)reason;
+	router->node.count[reason]++;
 }
 
-/* Copies what is decided by, and decides. */
-static enum reason
-take_one(struct router *router, struct iface *in, struct frame *frame,
-    uint64_t now_ns)
+/* Reads n frames, up to STAGED, and decides about them as long as there is room
+ * for what they cause, at least about one.  Returns how many. */
+static unsigned int
+take_some(struct router *router, struct iface *in, struct frame *frames,
+    unsigned int n)
 {
-	uint32_t head =
-	    frame->len < ROUTER_HEAD_BYTES ? frame->len : ROUTER_HEAD_BYTES;
-	struct packet p = {
-		.in = in, .frame = frame, .head = head, .now_ns = now_ns
-	};
+	uint64_t now_ns = loop_now_ns(router->loop);
+	struct packet packets[STAGED];
+	enum reason reasons[STAGED];
 
-	p.bytes = outbox_room(router->outbox, head);
-	if (p.bytes == NULL)
-		return DROP_PORT_FULL;
-	memcpy(p.bytes, frame->data, head);
-	return take_frame(router, &p);
+	for (unsigned int i = 0; i < n; i++)
+		__builtin_prefetch(frames[i].data);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = &packets[i];
+
+		p->in = in;
+		p->frame = &frames[i];
+		p->now_ns = now_ns;
+		reasons[i] = read_one(router, p);
+	}
+	if (router->nat != NULL)
+		read_flows(router, in, packets, reasons, n);
+	for (unsigned int i = 0; i < n; i++) {
+		if (i > 0 && !has_room(router))
+			return i;
+		judge(router, &packets[i], reasons[i]);
+	}
+	return n;
 }
 
 void
@@ -468,25 +476,18 @@ router_take(struct port *port, struct burst *burst)
 {
 	struct iface *in = (struct iface *)port;
 	struct router *router = in->router;
-	uint64_t now_ns = loop_now_ns(router->loop);
+	unsigned int at = 0;
 
-	if (router->nat != NULL && burst->n > 1)
-		announce(router, in, burst);
-	for (unsigned int i = 0; i < burst->n; i++) {
-		struct frame *frame = &burst->frame[i];
-		struct outbox_mark mark;
-		enum reason reason;
+	while (at < burst->n) {
+		unsigned int n = burst->n - at;
 
-		if (!outbox_has_room(
-			router->outbox, 4 * BURST_MAX, OUTBOX_SPARE))
+		if (!has_room(router))
 			outbox_flush(router->outbox);
-		frame->verdict = (struct verdict){ .node = &router->node,
-			.journey = frame->verdict.journey };
-		mark = outbox_mark(router->outbox);
-		reason = take_one(router, in, frame, now_ns);
-		outbox_rewind(router->outbox, mark);
-		frame->verdict.reason = (uint16_t)reason;
-		router->node.count[reason]++;
+		if (n > STAGED)
+			n = STAGED;
+		if (!has_room(router)) /* it is being flushed */
+			n = 1;
+		at += take_some(router, in, burst->frame + at, n);
 	}
 	router_arm_timers(router);
 	outbox_flush(router->outbox);

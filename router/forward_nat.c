@@ -36,7 +36,6 @@ enum fate {
 
 struct decision {
 	enum fate fate;
-	struct nat_packet packet;
 	struct nat_ends ends;
 	struct way way;
 	enum reason reason;
@@ -136,22 +135,10 @@ router_answer_syns(void *arg)
 
 /* ---- deciding ---- */
 
-static struct nat_packet
-nat_view(const struct packet *p)
-{
-	const uint8_t *payload;
-	size_t bytes = packet_payload(p, &payload);
-
-	return (struct nat_packet){ .bytes = packet_ip(p),
-		.head_bytes = p->ip.header_bytes + bytes,
-		.ip = p->ip,
-		.partial = (p->frame->flags & FRAME_CSUM) != 0 };
-}
-
 static const struct nat_segment *
-segment_of(const struct decision *d)
+segment_of(const struct packet *p)
 {
-	return d->packet.is_tcp ? &d->packet.segment : NULL;
+	return p->l4.is_tcp ? &p->l4.segment : NULL;
 }
 
 /* The table is full or out of ports: RFC 6888 REQ-11 wants host unreachable. */
@@ -171,31 +158,30 @@ static enum reason
 decide_out(struct router *router, const struct packet *p, struct decision *d)
 {
 	enum reason reason = forward_check(router, p, d->way.out);
-	struct nat_flow flow;
+	const struct nat_flow *flow = &p->flow;
 	struct nat_hit hit;
 
 	if (reason == REASON_NONE)
-		reason = nat_read(&d->packet);
+		reason = p->l4_reason;
 	if (reason != REASON_NONE)
 		return refuse_out(router, p, reason);
-	if (d->packet.kind == NAT_ICMPERROR) {
+	if (p->l4.kind == NAT_ICMPERROR) {
 		d->fate = FATE_ERROR;
 		return REASON_NONE;
 	}
-	if (d->packet.is_reply)
+	if (p->l4.is_reply)
 		return DROP_NAT_STATE; /* nothing asked for it */
-	flow = nat_flow_out(&d->packet);
 	d->reason = nat_out(
-	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &hit);
+	    router->nat, flow, segment_of(p), p->frame->len, p->now_ns, &hit);
 	if (reason_is_drop(d->reason))
 		return refuse_out(router, p, d->reason);
-	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW &&
-	    d->packet.is_tcp)
-		nat_syn_forget(
-		    &router->syns, hit.port, flow.remote_ip, flow.remote_port);
-	d->ends = nat_ends(&d->packet);
+	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW && p->l4.is_tcp)
+		nat_syn_forget(&router->syns, hit.port, flow->remote_ip,
+		    flow->remote_port);
 	d->ends.src = hit.ip;
 	d->ends.sport = hit.port;
+	d->ends.dst = p->ip.dst;
+	d->ends.dport = p->l4.dport;
 	d->entry = hit.id;
 	return REASON_NONE;
 }
@@ -203,28 +189,27 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 static enum reason
 decide_in(struct router *router, const struct packet *p, struct decision *d)
 {
-	enum reason reason = nat_read(&d->packet);
-	struct nat_flow flow;
+	enum reason reason = p->l4_reason;
 	struct nat_hit hit;
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (d->packet.kind == NAT_ICMPERROR) {
+	if (p->l4.kind == NAT_ICMPERROR) {
 		d->fate = FATE_ERROR;
 		return REASON_NONE;
 	}
-	if (p->ip.protocol == IP_ICMP && !d->packet.is_reply) {
+	if (p->ip.protocol == IP_ICMP && !p->l4.is_reply) {
 		d->fate = FATE_LOCAL;
 		return REASON_NONE;
 	}
-	flow = nat_flow_in(&d->packet);
-	d->reason = nat_in(
-	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &hit);
+	d->reason = nat_in(router->nat, &p->flow, segment_of(p), p->frame->len,
+	    p->now_ns, &hit);
 	if (reason_is_drop(d->reason))
 		return d->reason;
 	if (!way_find(router, hit.ip, &d->way))
 		return DROP_NO_ROUTE;
-	d->ends = nat_ends(&d->packet);
+	d->ends.src = p->ip.src;
+	d->ends.sport = p->l4.sport;
 	d->ends.dst = hit.ip;
 	d->ends.dport = hit.port;
 	d->entry = hit.id;
@@ -235,7 +220,7 @@ static enum reason
 decide_hairpin(
     struct router *router, const struct packet *p, struct decision *d)
 {
-	enum reason reason = nat_read(&d->packet);
+	enum reason reason = p->l4_reason;
 	struct nat_flow flow;
 	struct nat_hit out, in;
 
@@ -244,24 +229,23 @@ decide_hairpin(
 	d->fate = FATE_LOCAL;
 	if (reason == DROP_NAT_PROTOCOL)
 		return REASON_NONE;
-	if (d->packet.kind == NAT_ICMPERROR) {
+	if (p->l4.kind == NAT_ICMPERROR) {
 		d->fate = FATE_ERROR;
 		return REASON_NONE;
 	}
 	if (p->ip.protocol == IP_ICMP ||
-	    !nat_has_port(router->nat, p->ip.protocol, d->packet.dport))
+	    !nat_has_port(router->nat, p->ip.protocol, p->l4.dport))
 		return REASON_NONE;
 	d->fate = FATE_TRANSLATE;
-	flow = nat_flow_out(&d->packet);
-	reason = nat_out(
-	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &out);
+	reason = nat_out(router->nat, &p->flow, segment_of(p), p->frame->len,
+	    p->now_ns, &out);
 	if (reason_is_drop(reason))
 		return refuse_out(router, p, reason);
-	flow = nat_flow_in(&d->packet);
+	nat_flow_in(&p->l4, &flow);
 	flow.remote_ip = out.ip;
 	flow.remote_port = out.port;
 	reason = nat_in(
-	    router->nat, &flow, segment_of(d), p->frame->len, p->now_ns, &in);
+	    router->nat, &flow, segment_of(p), p->frame->len, p->now_ns, &in);
 	if (reason_is_drop(reason))
 		return reason;
 	if (!way_find(router, in.ip, &d->way))
@@ -271,7 +255,7 @@ decide_hairpin(
 	};
 	if (nat_rules(router->nat)->hairpin_internal) {
 		d->ends.src = p->ip.src;
-		d->ends.sport = d->packet.sport;
+		d->ends.sport = p->l4.sport;
 	}
 	d->reason = REASON_NAT_HAIRPIN;
 	d->entry = out.id;
@@ -284,9 +268,12 @@ decide(struct router *router, const struct packet *p, enum path path,
 {
 	enum reason reason;
 
-	*d = (struct decision){ .packet = nat_view(p), .reason = REASON_NONE };
-	if (way != NULL)
-		d->way = *way;
+	d->fate = FATE_TRANSLATE;
+	d->reason = REASON_NONE;
+	if (way != NULL) {
+		d->way.out = way->out;
+		d->way.next_hop = way->next_hop;
+	}
 	switch (path) {
 	case PATH_OUT: return decide_out(router, p, d);
 	case PATH_IN:
@@ -301,7 +288,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 			router_note_refusal(router, p, reason);
 			if (reason == DROP_NAT_UNSOLICITED ||
 			    reason == DROP_NAT_FILTERED)
-				hold_syn(router, p, &d->packet);
+				hold_syn(router, p, &p->l4);
 			break;
 		default: break; /* open: refused by others than NAT */
 		}
@@ -317,7 +304,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 static enum reason
 translate(struct router *router, struct packet *p, const struct decision *d)
 {
-	nat_rewrite(&d->packet, &d->ends);
+	nat_rewrite(&p->l4, &d->ends);
 	p->frame->verdict.reason = (uint16_t)d->reason;
 	p->frame->verdict.entry = d->entry;
 	return forward_send(router, p, &d->way);
@@ -472,8 +459,10 @@ first_fragment(struct router *router, struct packet *p, enum path path,
 {
 	struct decision d;
 	struct fragment_fate fate;
-	enum reason reason = decide(router, p, path, way, &d);
+	enum reason reason;
 
+	packet_read_l4(router, p);
+	reason = decide(router, p, path, way, &d);
 	if (reason == REASON_NONE && d.fate == FATE_ERROR)
 		reason = DROP_FRAGMENT; /* they are short by design */
 	if (reason != REASON_NONE) {

@@ -35,7 +35,7 @@ defend(struct router *router, struct iface *in, uint64_t now_ns)
  * by another port (RFC 1027 2)? */
 static bool
 answers_for(
-    const struct router *router, const struct iface *in, const struct arp *arp)
+    struct router *router, const struct iface *in, const struct arp *arp)
 {
 	struct way way;
 

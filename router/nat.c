@@ -235,34 +235,23 @@ find_in(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 	return NAT_NONE;
 }
 
-/* What an announced look-up will find, unless something happens meanwhile. */
-static inline uint32_t
-guess(const struct nat *nat, uint32_t h)
+void
+nat_hash(const struct nat *nat, struct nat_flow *flow, bool outwards)
 {
-	const struct nat_slot *slots = nat->index.slots;
-	uint32_t at = h & nat->index.mask;
-
-	while (slots[at].id != 0 && slots[at].hash != h)
-		at = (at + 1) & nat->index.mask;
-	__builtin_prefetch(&nat->sessions[slots[at].id], 1);
-	return slots[at].id;
+	flow->hash = outwards ? hash_out(nat, flow) : hash_in(nat, flow);
+	__builtin_prefetch(&nat->index.slots[flow->hash & nat->index.mask]);
 }
 
 void
-nat_announce(const struct nat *nat, struct nat_flow *flows, unsigned int n,
-    bool outwards)
+nat_guess(const struct nat *nat, struct nat_flow *flow)
 {
 	const struct nat_slot *slots = nat->index.slots;
+	uint32_t at = flow->hash & nat->index.mask;
 
-	for (unsigned int i = 0; i < n; i++) {
-		struct nat_flow *flow = &flows[i];
-
-		flow->hash =
-		    outwards ? hash_out(nat, flow) : hash_in(nat, flow);
-		__builtin_prefetch(&slots[flow->hash & nat->index.mask]);
-	}
-	for (unsigned int i = 0; i < n; i++)
-		flows[i].guess = guess(nat, flows[i].hash);
+	while (slots[at].id != 0 && slots[at].hash != flow->hash)
+		at = (at + 1) & nat->index.mask;
+	flow->guess = slots[at].id;
+	__builtin_prefetch(&nat->sessions[flow->guess], 1);
 }
 
 /* Is it what was guessed, and in use still? */

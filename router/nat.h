@@ -59,7 +59,7 @@ struct nat_flow {
 	uint32_t ip, remote_ip;
 	uint16_t port, remote_port;
 	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
-	/* nat_announce()'s, of these very ends; 0 if it was not asked. */
+	/* nat_hash()'s and nat_guess()'s, of these very ends; else 0. */
 	uint32_t hash, guess;
 };
 
@@ -102,10 +102,13 @@ bool nat_find_in(const struct nat *nat, const struct nat_flow *flow,
 /* Is there a mapping for this outside port? */
 bool nat_has_port(const struct nat *nat, uint8_t protocol, uint16_t port);
 
-/* The look-ups of a burst overlap if it is announced: fills in hash and guess of
- * n flows in one direction, whose packets may follow or not. */
-void nat_announce(const struct nat *nat, struct nat_flow *flows, unsigned int n,
-    bool outwards);
+/*
+ * The look-ups of a burst overlap if all its flows are announced before its
+ * packets are decided: first nat_hash() for each, then nat_guess() for each.
+ * Both may be left out, and packets need not follow.
+ */
+void nat_hash(const struct nat *nat, struct nat_flow *flow, bool outwards);
+void nat_guess(const struct nat *nat, struct nat_flow *flow);
 
 /* Ends what has expired, and returns when to call next; UINT64_MAX: when there
  * is a session again. */

@@ -322,7 +322,7 @@ nat_icmp_out(const struct nat *nat, uint8_t *packet, size_t bytes,
 	if (reason != REASON_NONE)
 		return reason;
 	/* The quoted packet came in: its destination is ours. */
-	flow = nat_flow_in(&q);
+	nat_flow_in(&q, &flow);
 	flow.ip = q.ip.dst;
 	if ((q.ip.protocol == IP_ICMP && !q.is_reply) ||
 	    !nat_find_out(nat, &flow, now_ns, hit))
@@ -349,7 +349,7 @@ nat_icmp_in(const struct nat *nat, uint8_t *packet, size_t bytes,
 	if (reason != REASON_NONE)
 		return reason;
 	/* The quoted packet went out: its source is our outside. */
-	flow = nat_flow_out(&q);
+	nat_flow_out(&q, &flow);
 	if (q.ip.src != nat_outside_ip(nat) || q.is_reply ||
 	    !nat_find_in(nat, &flow, now_ns, hit))
 		return DROP_NAT_ICMP;

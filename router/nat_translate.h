@@ -39,23 +39,28 @@ struct nat_packet {
 enum reason nat_read(struct nat_packet *packet);
 
 /* The packet's flow, as nat_out() and nat_in() want it. */
-static inline struct nat_flow
-nat_flow_out(const struct nat_packet *packet)
+static inline void
+nat_flow_out(const struct nat_packet *packet, struct nat_flow *flow)
 {
-	return (struct nat_flow){ .ip = packet->ip.src,
-		.port = packet->sport,
-		.remote_ip = packet->ip.dst,
-		.remote_port = packet->dport,
-		.protocol = packet->ip.protocol };
+	flow->ip = packet->ip.src;
+	flow->remote_ip = packet->ip.dst;
+	flow->port = packet->sport;
+	flow->remote_port = packet->dport;
+	flow->protocol = packet->ip.protocol;
+	flow->hash = 0;
+	flow->guess = 0;
 }
 
-static inline struct nat_flow
-nat_flow_in(const struct nat_packet *packet)
+static inline void
+nat_flow_in(const struct nat_packet *packet, struct nat_flow *flow)
 {
-	return (struct nat_flow){ .port = packet->dport,
-		.remote_ip = packet->ip.src,
-		.remote_port = packet->sport,
-		.protocol = packet->ip.protocol };
+	flow->ip = packet->ip.dst;
+	flow->remote_ip = packet->ip.src;
+	flow->port = packet->dport;
+	flow->remote_port = packet->sport;
+	flow->protocol = packet->ip.protocol;
+	flow->hash = 0;
+	flow->guess = 0;
 }
 
 /* The addresses and ports of a packet behind the NAT. */

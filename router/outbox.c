@@ -132,21 +132,32 @@ find_burst(struct half *half, struct port *port)
 	return out;
 }
 
+struct frame *
+outbox_next(struct outbox *outbox, struct port *port)
+{
+	struct outgoing *out = find_burst(outbox->fill, port);
+
+	return out != NULL ? &out->burst.frame[out->burst.n] : NULL;
+}
+
 bool
 outbox_add(struct outbox *outbox, struct port *port, const struct frame *frame,
     const struct verdict *cause)
 {
 	struct outgoing *out = find_burst(outbox->fill, port);
+	struct frame *to;
 	unsigned int n;
 
 	if (out == NULL)
 		return false;
 	n = out->burst.n++;
+	to = &out->burst.frame[n];
+	if (to != frame)
+		*to = *frame;
 	out->cause[n] = *cause;
-	out->burst.frame[n] = *frame;
-	out->burst.frame[n].cause = &out->cause[n];
-	out->burst.frame[n].verdict.journey = cause->journey;
-	out->burst.flags |= frame->flags;
+	to->cause = &out->cause[n];
+	to->verdict.journey = cause->journey;
+	out->burst.flags |= to->flags;
 	outbox->fill->frames++;
 	return true;
 }
@@ -176,7 +187,8 @@ static void
 send_half(struct half *half)
 {
 	for (unsigned int i = 0; i < half->n; i++)
-		port_send(half->out[i].port, &half->out[i].burst);
+		if (half->out[i].burst.n > 0) /* else it was but asked for */
+			port_send(half->out[i].port, &half->out[i].burst);
 	half->n = half->frames = 0;
 	half->used = 0;
 }
@@ -184,6 +196,8 @@ send_half(struct half *half)
 void
 outbox_flush(struct outbox *outbox)
 {
+	struct half *first = outbox->fill;
+
 	if (outbox->sending)
 		return;
 	outbox->sending = true;
@@ -195,5 +209,10 @@ outbox_flush(struct outbox *outbox)
 		send_half(half);
 	}
 	outbox->fill->used = 0;
+	/* Both are empty: go on with the one that is in the cache. */
+	if (outbox->fill != first) {
+		outbox->drain = outbox->fill;
+		outbox->fill = first;
+	}
 	outbox->sending = false;
 }

@@ -229,6 +229,27 @@ output_ip(struct router *router, const struct way *way, struct frame *frame,
 	return send_one(router, way, frame, head, cause);
 }
 
+/* Most fit and know their next hop: those are described where they leave. */
+enum reason
+output_packet(struct router *router, const struct way *way, struct packet *p,
+    const struct verdict *cause)
+{
+	const struct mac *to =
+	    neigh_find(router->neighbours, way->out, way->next_hop, p->now_ns);
+	bool direct = to != NULL && packet_fits(p, way->out);
+	struct frame other, *view = &other;
+
+	if (direct)
+		view = outbox_next(router->outbox, &way->out->port);
+	if (view == NULL || !packet_view(router, p, view))
+		return DROP_PORT_FULL;
+	if (!direct)
+		return output_ip(router, way, view, p->bytes, cause);
+	write_link(p->bytes, way->out, to, ETH_IPV4);
+	return add(router, way->out, view, cause) ? REASON_NONE
+						  : DROP_PORT_FULL;
+}
+
 /* ---- the router's own ---- */
 
 uint8_t *

@@ -225,6 +225,7 @@ router_add_port(struct router *router, const char *name,
 		return NULL;
 	}
 	router->ifaces[router->nifaces++] = iface;
+	place_forget(router);
 	return &iface->port;
 }
 
@@ -263,6 +264,7 @@ router_add_route(
 		    "route to %s: %s is the router itself; use another host's "
 		    "address",
 		    net, text);
+	place_forget(router);
 	return route_add(&router->routes, &route, err);
 }
 

@@ -25,6 +25,7 @@
 #include "router/neigh.h"
 #include "router/outbox.h"
 #include "router/packet_filter.h"
+#include "router/place.h"
 #include "router/route.h"
 #include "router/router.h"
 
@@ -52,6 +53,7 @@ struct router {
 	struct iface *ifaces[ROUTER_PORTS_MAX];
 	unsigned int nifaces;
 	struct route_table routes;
+	struct place places[PLACES];
 	struct neigh_table *neighbours;
 	struct outbox *outbox;
 	struct icmp_limit errors;
@@ -80,8 +82,13 @@ struct packet {
 	uint8_t *bytes;      /* of the frame: head bytes of it, or all */
 	uint32_t head;
 	uint64_t now_ns;
+	uint16_t type; /* of the frame's payload */
+	bool group;    /* the frame went to a group address */
 	struct ip4 ip;
-	bool group; /* the frame went to a group address */
+	/* With NAT, and if it is no fragment: what that wants to know. */
+	enum reason l4_reason; /* why it could not be read */
+	struct nat_packet l4;
+	struct nat_flow flow; /* in its direction, if it is of one */
 };
 
 /* How a packet leaves. */
@@ -108,18 +115,36 @@ packet_payload(const struct packet *p, const uint8_t **payload)
 	return end - p->ip.header_bytes;
 }
 
+/* Does the packet, or each segment it is to become, fit the link? */
+static inline bool
+packet_fits(const struct packet *p, const struct iface *out)
+{
+	size_t bytes = p->ip.total_bytes;
+
+	if (p->frame->flags & FRAME_TSO4 &&
+	    p->frame->header_bytes + (size_t)p->frame->gso_bytes <
+		ETH_HEADER_BYTES + bytes)
+		bytes = p->frame->header_bytes + (size_t)p->frame->gso_bytes -
+		    ETH_HEADER_BYTES;
+	return bytes <= out->mtu_bytes;
+}
+
 /* ---- forward.c ---- */
 
 void router_take(struct port *port, struct burst *burst);
 
 /* Where addr is reached.  False: nowhere. */
-bool way_find(const struct router *router, uint32_t addr, struct way *way);
+bool way_find(struct router *router, uint32_t addr, struct way *way);
 
-/* The interface whose address is addr, or NULL. */
-struct iface *router_owner(const struct router *router, uint32_t addr);
+/* Reads what NAT wants to know of a packet. */
+void packet_read_l4(const struct router *router, struct packet *p);
 
 /* Copies all of a packet to where p->bytes are contiguous.  False: no room. */
 bool packet_whole(struct router *router, struct packet *p);
+
+/* Describes a packet as it is to leave: our copy of its beginning, and the rest
+ * where it lies.  False: no room. */
+bool packet_view(struct router *router, struct packet *p, struct frame *view);
 
 /* Checks a packet that is to leave by out: its TTL, and its size.  Tells its
  * sender what is wrong.  REASON_NONE, DROP_TTL, DROP_MTU. */
@@ -176,6 +201,10 @@ extern const struct neigh_calls output_neigh_calls; /* arg is the router */
  */
 enum reason output_ip(struct router *router, const struct way *way,
     struct frame *frame, uint8_t *head, const struct verdict *cause);
+
+/* Likewise a packet that is forwarded. */
+enum reason output_packet(struct router *router, const struct way *way,
+    struct packet *p, const struct verdict *cause);
 
 /* Room for an IP packet of the router's own, behind room for its Ethernet
  * header.  NULL: none. */

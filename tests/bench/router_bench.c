@@ -150,9 +150,12 @@ translate_batch(struct nat *nat, const uint8_t *ring, uint64_t now_ns)
 		    nat_read(&p[i]) != REASON_NONE)
 			abort();
 	}
+	for (unsigned int i = 0; i < BURST_MAX; i++) {
+		nat_flow_out(&p[i], &flow[i]);
+		nat_hash(nat, &flow[i], true);
+	}
 	for (unsigned int i = 0; i < BURST_MAX; i++)
-		flow[i] = nat_flow_out(&p[i]);
-	nat_announce(nat, flow, BURST_MAX, true);
+		nat_guess(nat, &flow[i]);
 	for (unsigned int i = 0; i < BURST_MAX; i++) {
 		struct nat_ends to = nat_ends(&p[i]);
 		struct nat_hit hit;

@@ -1,0 +1,35 @@
+/*
+ * place.h - what an address is to a router: where it leads, and whether it is
+ * one of the router's own.
+ *
+ * Asked twice for each packet, and mostly about addresses asked about just now:
+ * answers are kept, until routes or interfaces change.
+ */
+#ifndef ROUTER_PLACE_H
+#define ROUTER_PLACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PLACES 256 /* answers kept, a power of two */
+
+struct iface;
+struct route;
+struct router;
+
+struct place {
+	uint32_t addr;
+	bool known;
+	bool martian;   /* never in a packet to be forwarded (RFC 1812 5.3.7) */
+	bool broadcast; /* of a link of ours */
+	const struct route *route; /* NULL: there is none */
+	struct iface *owner;       /* whose address it is, or NULL */
+};
+
+/* Good until the next call, or until routes or interfaces are added. */
+const struct place *place_find(struct router *router, uint32_t addr);
+
+/* To be called when they are. */
+void place_forget(struct router *router);
+
+#endif
