@@ -246,11 +246,63 @@ look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
 	return name[f.len] == '.' ? -ENOENT : -1;
 }
 
+/* Whose address is looked for. */
+struct owner {
+	const struct lab *lab;
+	uint32_t addr;
+	char *name;
+	size_t bytes;
+	bool found;
+};
+
+static void
+try_owner(void *arg, const struct lease_row *row)
+{
+	struct owner *o = arg;
+	const char *name = row->hostname;
+
+	if (o->found || row->ip != o->addr || strcmp(row->state, "leased") != 0)
+		return;
+	for (unsigned int i = 0; i < o->lab->nports; i++)
+		if (mac_equal(&o->lab->ports[i]->mac, &row->mac))
+			name = o->lab->ports[i]->owner->name;
+	o->found = name[0] != '\0';
+	snprintf(o->name, o->bytes, "%s", name);
+}
+
+/* The name of an address, by which it is found. */
+static bool
+look_back(void *arg, uint32_t addr, char *name, size_t bytes)
+{
+	const struct serving *serving = arg;
+	const struct fabric *fabric = serving->fabric;
+	struct owner o = {
+		.lab = fabric->lab, .addr = addr, .name = name, .bytes = bytes
+	};
+	size_t len;
+
+	for (unsigned int i = 0; i < o.lab->nports && !o.found; i++) {
+		const struct lab_port *port = o.lab->ports[i];
+
+		if (addr == 0 || port->address.addr != addr)
+			continue;
+		snprintf(name, bytes, "%s", port->owner->name);
+		o.found = true;
+	}
+	for (unsigned int i = 0; i < o.lab->nrouters && !o.found; i++)
+		router_each_lease(fabric->routers[i], try_owner, &o);
+	len = o.found ? strlen(name) : 0;
+	if (o.found)
+		snprintf(name + len, bytes - len, ".%s", serving->domain);
+	return o.found;
+}
+
 int
 serving_dns(struct serving *serving, const struct fabric *fabric,
     const struct lab_router *lr, struct router *router, struct err *err)
 {
 	const struct router_dns_options options = { .lookup = look_up,
+		.reverse = look_back,
 		.arg = serving,
 		.upstream = lr->dns.upstream,
 		.upstream_port = (uint16_t)lr->dns.port };

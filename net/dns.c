@@ -1,5 +1,5 @@
 /*
- * DNS questions and the addresses that answer them.
+ * DNS questions, and the addresses and names that answer them.
  *
  * A name is labels, and may end in a pointer to the rest of it.  A pointer may
  * only lead to before the piece of name that it ends: so each step goes back,
@@ -20,8 +20,12 @@
 #define MAX_NAME     253  /* as text: 255 on the wire */
 #define POINTER      0xc0 /* upper two bits of a length: not a length */
 #define TYPE_CNAME   5
+#define TYPE_OPT     41     /* RFC 6891 6.1 */
+#define OPT_DO       0x8000 /* in its time to live (RFC 3225 3) */
+#define MAX_OTHERS   4      /* records behind a question that are read */
 #define NAME_POINTER 0xc00c /* to the question's name, behind the header */
 #define A_BYTES      4
+#define AAAA_BYTES   16
 #define TTL_MAX      INT32_MAX /* RFC 2181 8 */
 
 /* ---- reading ---- */
@@ -125,25 +129,49 @@ read_record(struct record *r, struct cursor *c, const uint8_t *message)
 	return c->overrun ? DROP_SHORT : DROP_NONE;
 }
 
+static void
+take_ip4(struct dns *d, struct cursor *data)
+{
+	if (d->naddrs < DNS_MAX_ANSWERS)
+		d->addr[d->naddrs++] = cur_be32(data);
+	else
+		cur_skip(data, A_BYTES);
+}
+
+static void
+take_ip6(struct dns *d, struct cursor *data)
+{
+	if (d->naddrs6 < DNS_MAX_ANSWERS)
+		cur_ip6(data, &d->addr6[d->naddrs6++]);
+	else
+		cur_skip(data, AAAA_BYTES);
+}
+
 /* Takes what record says about the name that is looked for. */
 static enum reason
 take_answer(struct dns *d, char wanted[DNS_NAME_BYTES], struct record *r,
     const uint8_t *message)
 {
+	enum reason reason = DROP_NONE;
+
 	if (r->class != DNS_CLASS_IN || strcmp(r->name, wanted) != 0)
 		return DROP_NONE;
-	if (r->type == TYPE_CNAME) {
-		enum reason reason = read_name(wanted, &r->data, message);
-
-		if (reason != DROP_NONE)
-			return reason;
-	} else if (r->type == DNS_TYPE_A) {
-		if (d->naddrs < DNS_MAX_ANSWERS)
-			d->addr[d->naddrs++] = cur_be32(&r->data);
-		else
-			cur_skip(&r->data, A_BYTES);
-	} else
-		return DROP_NONE;
+	switch (r->type) {
+	case TYPE_CNAME:
+		reason = read_name(wanted, &r->data, message);
+		if (wanted[0] == '\0')
+			return DROP_DNS;
+		memcpy(d->alias, wanted, sizeof(d->alias));
+		break;
+	case DNS_TYPE_PTR:
+		reason = read_name(d->host, &r->data, message);
+		break;
+	case DNS_TYPE_A: take_ip4(d, &r->data); break;
+	case DNS_TYPE_AAAA: take_ip6(d, &r->data); break;
+	default: return DROP_NONE; /* open: others exist */
+	}
+	if (reason != DROP_NONE)
+		return reason;
 	if (r->data.overrun || cur_left(&r->data) > 0)
 		return DROP_DNS;
 	if (r->ttl_s < d->ttl_s)
@@ -168,9 +196,26 @@ read_answers(struct dns *d, struct cursor *c, const uint8_t *message,
 		if (reason != DROP_NONE)
 			return reason;
 	}
-	if (d->naddrs == 0)
+	if (d->naddrs == 0 && d->naddrs6 == 0 && d->host[0] == '\0') {
+		d->alias[0] = '\0'; /* of nothing */
 		d->ttl_s = 0;
+	}
 	return DROP_NONE;
+}
+
+/* What stands behind a question, as far as it can be read. */
+static void
+read_others(
+    struct dns *d, struct cursor *c, const uint8_t *message, unsigned int n)
+{
+	struct record r;
+
+	for (unsigned int i = 0; i < n && i < MAX_OTHERS; i++) {
+		if (read_record(&r, c, message) != DROP_NONE)
+			return;
+		if (r.type == TYPE_OPT)
+			d->dnssec = (r.ttl_s & OPT_DO) != 0;
+	}
 }
 
 enum reason
@@ -180,9 +225,10 @@ dns_parse(struct dns *dns, struct cursor *c)
 	uint16_t id = cur_be16(c), flags = cur_be16(c);
 	uint16_t nquestions = cur_be16(c), nanswers = cur_be16(c);
 	struct dns d = { .id = id, .flags = flags };
+	unsigned int nothers = cur_be16(c); /* of authority, additional */
 	enum reason reason;
 
-	cur_skip(c, 4); /* how many of authority, how many additional */
+	nothers += cur_be16(c);
 	if (c->overrun)
 		return DROP_SHORT;
 	if (nquestions != 1)
@@ -200,6 +246,8 @@ dns_parse(struct dns *dns, struct cursor *c)
 			return reason;
 	} else if (nanswers != 0)
 		return DROP_DNS;
+	else
+		read_others(&d, c, message, nothers);
 	*dns = d;
 	return DROP_NONE;
 }
@@ -233,27 +281,64 @@ write_name(struct writer *w, const char *name)
 	wr_u8(w, 0);
 }
 
+/* The beginning of a record of the name that the answers are of, up to its
+ * length. */
+static void
+write_owner(struct writer *w, const struct dns *dns, uint16_t type)
+{
+	if (dns->alias[0] != '\0' && type != TYPE_CNAME)
+		write_name(w, dns->alias);
+	else
+		wr_be16(w, NAME_POINTER);
+	wr_be16(w, type);
+	wr_be16(w, DNS_CLASS_IN);
+	wr_be32(w, dns->ttl_s);
+}
+
+/* A record that holds a name. */
+static void
+write_pointer(
+    struct writer *w, const struct dns *dns, uint16_t type, const char *name)
+{
+	uint8_t *length;
+
+	write_owner(w, dns, type);
+	length = wr_room(w, 2);
+	write_name(w, name);
+	if (length != NULL)
+		put_be16(length, (uint16_t)(w->at - length - 2));
+}
+
 void
 dns_write(struct writer *w, const struct dns *dns)
 {
 	uint8_t naddrs =
 	    dns->naddrs < DNS_MAX_ANSWERS ? dns->naddrs : DNS_MAX_ANSWERS;
+	uint8_t naddrs6 =
+	    dns->naddrs6 < DNS_MAX_ANSWERS ? dns->naddrs6 : DNS_MAX_ANSWERS;
+	bool alias = dns->alias[0] != '\0', host = dns->host[0] != '\0';
 
 	wr_be16(w, dns->id);
 	wr_be16(w, dns->flags);
 	wr_be16(w, 1);
-	wr_be16(w, naddrs);
+	wr_be16(w, (uint16_t)(alias + naddrs + naddrs6 + host));
 	wr_be16(w, 0);
 	wr_be16(w, 0);
 	write_name(w, dns->name);
 	wr_be16(w, dns->type);
 	wr_be16(w, dns->class);
+	if (alias)
+		write_pointer(w, dns, TYPE_CNAME, dns->alias);
 	for (uint8_t i = 0; i < naddrs; i++) {
-		wr_be16(w, NAME_POINTER);
-		wr_be16(w, DNS_TYPE_A);
-		wr_be16(w, DNS_CLASS_IN);
-		wr_be32(w, dns->ttl_s);
+		write_owner(w, dns, DNS_TYPE_A);
 		wr_be16(w, A_BYTES);
 		wr_be32(w, dns->addr[i]);
 	}
+	for (uint8_t i = 0; i < naddrs6; i++) {
+		write_owner(w, dns, DNS_TYPE_AAAA);
+		wr_be16(w, AAAA_BYTES);
+		wr_ip6(w, &dns->addr6[i]);
+	}
+	if (host)
+		write_pointer(w, dns, DNS_TYPE_PTR, dns->host);
 }

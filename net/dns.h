@@ -1,10 +1,11 @@
 /*
- * dns.h - DNS questions and their address answers (RFC 1035).
+ * dns.h - DNS questions, and answers of addresses and names (RFC 1035, RFC 3596).
  */
 #ifndef NET_DNS_H
 #define NET_DNS_H
 
 #include "net/cursor.h"
+#include "net/ip6.h"
 #include "net/reason.h"
 
 #define DNS_PORT        53
@@ -21,27 +22,36 @@
 #define DNS_FLAG_TRUNCATED 0x0200
 #define DNS_FLAG_RECURSE   0x0100 /* desired */
 #define DNS_FLAG_RECURSION 0x0080 /* available */
+#define DNS_FLAG_CHECKING  0x0010 /* disabled (RFC 4035 3.2.2) */
 #define DNS_RCODE(flags)   ((flags)&0xf)
 #define DNS_OK             0
 #define DNS_NXDOMAIN       3
 #define DNS_REFUSED        5
 
-/* One question, and the A records that answer it. */
+/* One question, and the records that answer it. */
 struct dns {
 	uint16_t id, flags;
 	char name[DNS_NAME_BYTES]; /* lower case, no dot at the end */
 	uint16_t type, class;
 	uint8_t naddrs;
-	uint32_t addr[DNS_MAX_ANSWERS];
-	uint32_t ttl_s; /* the smallest of the answers' */
+	uint32_t addr[DNS_MAX_ANSWERS]; /* A */
+	uint8_t naddrs6;
+	struct ip6_addr addr6[DNS_MAX_ANSWERS]; /* AAAA */
+	char alias
+	    [DNS_NAME_BYTES]; /* CNAME: whose the answers are; "": name's */
+	char host[DNS_NAME_BYTES]; /* PTR; "": none */
+	uint32_t ttl_s;            /* the smallest of the answers' */
+	/* The question is a validator's, which wants signatures (RFC 4035
+	 * 3.2.1). */
+	bool dnssec;
 };
 
-/* Reads the UDP payload in c: one question exactly; of the answers the A
- * records, through CNAMEs.  Compression pointers may only point backwards.
+/* Reads the UDP payload in c: one question exactly; of the answers the A, AAAA
+ * and PTR records, through CNAMEs.  Compression pointers may only point backwards.
  * DROP_SHORT, DROP_DNS; *dns is filled only if DROP_NONE. */
 enum reason dns_parse(struct dns *dns, struct cursor *c);
 
-/* Writes question and answers; a name that cannot be (an empty label, one of
+/* Writes question and answers, but for dnssec; a name that cannot be (an empty label, one of
  * more than 63 letters, more than 253 in all) sets overrun. */
 void dns_write(struct writer *w, const struct dns *dns);
 

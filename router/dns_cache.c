@@ -13,7 +13,7 @@ struct entry {
 	TAILQ_ENTRY(entry) used; /* the one used last is last */
 	uint64_t until_ns;
 	struct dns_answer answer;
-	char name[DNS_NAME_BYTES];
+	char key[2 + DNS_NAME_BYTES];
 };
 
 struct dns_cache {
@@ -32,6 +32,20 @@ dns_cache_new(unsigned int max)
 	TAILQ_INIT(&cache->order);
 	cache->max = max;
 	return cache;
+}
+
+/* The type and the name.  Its length; 0: it is too long. */
+static size_t
+make_key(char key[2 + DNS_NAME_BYTES], const char *name, uint16_t type)
+{
+	size_t len = strlen(name);
+
+	if (len >= DNS_NAME_BYTES)
+		return 0;
+	key[0] = (char)(type >> 8);
+	key[1] = (char)type;
+	memcpy(key + 2, name, len);
+	return len + 2;
 }
 
 static void
@@ -54,26 +68,27 @@ dns_cache_free(struct dns_cache *cache)
 }
 
 void
-dns_cache_add(struct dns_cache *cache, const char *name,
+dns_cache_add(struct dns_cache *cache, const char *name, uint16_t type,
     const struct dns_answer *answer, uint64_t now_ns)
 {
-	size_t len = strlen(name);
+	char key[2 + DNS_NAME_BYTES];
+	size_t len = make_key(key, name, type);
 	uint32_t ttl_s =
 	    answer->ttl_s < DNS_CACHE_MAX_S ? answer->ttl_s : DNS_CACHE_MAX_S;
 	struct entry *entry;
 
-	HASH_FIND(hh, cache->names, name, len, entry);
+	HASH_FIND(hh, cache->names, key, len, entry);
 	if (entry != NULL)
 		forget(cache, entry);
-	if (ttl_s == 0 || len >= sizeof(entry->name))
+	if (ttl_s == 0 || len == 0)
 		return;
 	if (cache->n == cache->max)
 		forget(cache, TAILQ_FIRST(&cache->order));
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return;
-	memcpy(entry->name, name, len);
-	HASH_ADD(hh, cache->names, name, len, entry);
+	memcpy(entry->key, key, len);
+	HASH_ADD(hh, cache->names, key, len, entry);
 	if (entry->hh.tbl == NULL) {
 		free(entry);
 		return;
@@ -85,12 +100,14 @@ dns_cache_add(struct dns_cache *cache, const char *name,
 }
 
 bool
-dns_cache_find(struct dns_cache *cache, const char *name, uint64_t now_ns,
-    struct dns_answer *answer)
+dns_cache_find(struct dns_cache *cache, const char *name, uint16_t type,
+    uint64_t now_ns, struct dns_answer *answer)
 {
+	char key[2 + DNS_NAME_BYTES];
+	size_t len = make_key(key, name, type);
 	struct entry *entry;
 
-	HASH_FIND(hh, cache->names, name, strlen(name), entry);
+	HASH_FIND(hh, cache->names, key, len, entry);
 	if (entry == NULL)
 		return false;
 	if (entry->until_ns <= now_ns) {

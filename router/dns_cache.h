@@ -15,7 +15,8 @@
 struct dns_answer {
 	uint8_t rcode; /* DNS_OK, DNS_NXDOMAIN */
 	uint8_t naddrs;
-	uint32_t addr[DNS_MAX_ANSWERS];
+	struct ip6_addr addr[DNS_MAX_ANSWERS]; /* A: ::ffff:a.b.c.d */
+	char host[DNS_NAME_BYTES];             /* PTR; "": none */
 	uint32_t ttl_s;
 };
 
@@ -24,12 +25,12 @@ struct dns_cache;
 struct dns_cache *dns_cache_new(unsigned int max); /* NULL: no memory */
 void dns_cache_free(struct dns_cache *cache);      /* NULL is fine */
 
-/* Remembers an answer for its ttl_s; 0: not at all. */
-void dns_cache_add(struct dns_cache *cache, const char *name,
+/* Remembers an answer about records of type for its ttl_s; 0: not at all. */
+void dns_cache_add(struct dns_cache *cache, const char *name, uint16_t type,
     const struct dns_answer *answer, uint64_t now_ns);
 
 /* False: nothing is known.  The answer's ttl_s is what is left of it. */
-bool dns_cache_find(struct dns_cache *cache, const char *name, uint64_t now_ns,
-    struct dns_answer *answer);
+bool dns_cache_find(struct dns_cache *cache, const char *name, uint16_t type,
+    uint64_t now_ns, struct dns_answer *answer);
 
 #endif

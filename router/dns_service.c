@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "router/dns64.h"
 #include "router/dns_upstream.h"
 #include "router/router_state.h"
 
@@ -22,10 +23,12 @@
 struct question {
 	struct dns_service *service;
 	struct dns_request *request; /* NULL: the slot is free */
-	uint32_t client, own;
-	uint16_t port;
+	struct dns_client client;
+	uint16_t asking; /* the type of the request */
 	struct dns dns;
 	uint8_t name[DNS_NAME_BYTES]; /* as in the message */
+	uint32_t ip4;                 /* PTR: whose name it is */
+	char reverse[REVERSE4_BYTES];
 };
 
 struct dns_service {
@@ -89,33 +92,24 @@ restore_letters(uint8_t *message, const struct question *q)
 			name[i] = q->name[i];
 }
 
+/* Sends a message to who asked. */
 static void
-send_answer(struct question *q, const struct dns_answer *answer)
+send_message(struct question *q, const uint8_t *message, size_t bytes)
 {
 	struct router *router = q->service->router;
-	struct dns r = q->dns;
-	uint8_t message[DNS_MAX_BYTES];
-	struct writer w = writer(message, sizeof(message));
-	struct udp udp = {
-		.sport = DNS_PORT, .dport = q->port, .data = message
-	};
-	struct ip4 ip = {
-		.ttl = 64, .protocol = IP_UDP, .src = q->own, .dst = q->client
-	};
+	const struct udp udp = { .sport = DNS_PORT,
+		.dport = q->client.port,
+		.data = message,
+		.data_bytes = bytes };
+	struct ip4 ip = { .ttl = 64, .protocol = IP_UDP };
+	struct writer w;
 	uint8_t *room;
 
-	r.flags = (uint16_t)(DNS_FLAG_RESPONSE | DNS_FLAG_RECURSION |
-	    (q->dns.flags & DNS_FLAG_RECURSE) | answer->rcode);
-	r.naddrs = q->dns.type == DNS_TYPE_A ? answer->naddrs : 0;
-	memcpy(r.addr, answer->addr, sizeof(r.addr));
-	r.ttl_s = answer->ttl_s;
-	dns_write(&w, &r);
-	if (w.overrun)
-		return; /* longer than any that is parsed */
-	restore_letters(message, q);
-	udp.data_bytes = (size_t)(w.at - message);
+	if (!ip6_to_ip4(&ip.src, &q->client.own) ||
+	    !ip6_to_ip4(&ip.dst, &q->client.addr))
+		return;
 	ip.total_bytes =
-	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + udp.data_bytes);
+	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + bytes);
 	ip.id = router->next_id++;
 	room = output_room(router, ip.total_bytes);
 	if (room == NULL)
@@ -124,6 +118,51 @@ send_answer(struct question *q, const struct dns_answer *answer)
 	ip4_write(&w, &ip);
 	udp_write(&w, &udp, ip.src, ip.dst);
 	output_own(router, room, ip.total_bytes);
+}
+
+/* Puts the records of the type that was asked for into r. */
+static void
+put_records(
+    struct dns *r, const struct question *q, const struct dns_answer *answer)
+{
+	uint32_t ip4;
+
+	for (uint8_t i = 0; i < answer->naddrs; i++)
+		if (r->type == DNS_TYPE_AAAA)
+			r->addr6[r->naddrs6++] = answer->addr[i];
+		else if (r->type == DNS_TYPE_A &&
+		    ip6_to_ip4(&ip4, &answer->addr[i]))
+			r->addr[r->naddrs++] = ip4;
+	if (r->type != DNS_TYPE_PTR || answer->host[0] == '\0')
+		return;
+	memcpy(r->host, answer->host, sizeof(r->host));
+	if (strcmp(r->name, q->reverse) != 0)
+		memcpy(r->alias, q->reverse, sizeof(q->reverse));
+}
+
+static void
+send_answer(struct question *q, const struct dns_answer *answer)
+{
+	struct dns r = q->dns;
+	uint8_t message[DNS_MAX_BYTES];
+	struct writer w = writer(message, sizeof(message));
+
+	r.flags = (uint16_t)(DNS_FLAG_RESPONSE | DNS_FLAG_RECURSION |
+	    (q->dns.flags & (DNS_FLAG_RECURSE | DNS_FLAG_CHECKING)) |
+	    answer->rcode);
+	r.ttl_s = answer->ttl_s;
+	put_records(&r, q, answer);
+	dns_write(&w, &r);
+	if (w.overrun) { /* a name that is none */
+		r = q->dns;
+		r.flags = DNS_FLAG_RESPONSE | DNS_SERVFAIL;
+		w = writer(message, sizeof(message));
+		dns_write(&w, &r);
+	}
+	if (w.overrun)
+		return; /* longer than any that is parsed */
+	restore_letters(message, q);
+	send_message(q, message, (size_t)(w.at - message));
 }
 
 static enum reason
@@ -135,7 +174,81 @@ say(struct question *q, uint8_t rcode)
 	return REASON_DELIVERED;
 }
 
+static enum reason
+tell(struct question *q, const struct dns_answer *answer)
+{
+	send_answer(q, answer);
+	return REASON_DELIVERED;
+}
+
 /* ---- asking others ---- */
+
+static enum reason find(struct question *q, uint16_t type);
+
+/* Are AAAA records to be made for who asks? */
+static bool
+wants_64(const struct question *q)
+{
+	return q->service->options.dns64.bits != 0 &&
+	    !(q->dns.dnssec && q->dns.flags & DNS_FLAG_CHECKING);
+}
+
+/* Leaves what is reached by the outer port, where the router's own NAT64 is. */
+static void
+leave_outside(struct router *router, struct dns_answer *a)
+{
+	uint8_t n = 0;
+	struct way way;
+	uint32_t ip4;
+
+	if (router->nat == NULL)
+		return; /* another router's, somewhere */
+	for (uint8_t i = 0; i < a->naddrs; i++)
+		if (ip6_to_ip4(&ip4, &a->addr[i]) &&
+		    way_find(router, ip4, &way) && way.out == router->outside)
+			a->addr[n++] = a->addr[i];
+	a->naddrs = n;
+}
+
+/* There are no AAAA records but what is made of these. */
+static enum reason
+tell_64(struct question *q, const struct dns_answer *answer)
+{
+	struct dns_answer a = *answer, made;
+
+	leave_outside(q->service->router, &a);
+	(void)dns64_make(&q->service->options.dns64, &a, &made);
+	return tell(q, &made);
+}
+
+/* What records of type are is known; answer NULL: it could not be asked. */
+static enum reason
+decide(struct question *q, uint16_t type, const struct dns_answer *answer)
+{
+	struct dns_answer sifted = { .rcode = DNS_OK };
+
+	if (type == DNS_TYPE_AAAA && wants_64(q)) {
+		if (answer != NULL)
+			sifted = *answer;
+		if (sifted.rcode == DNS_NXDOMAIN || dns64_sift(&sifted))
+			return tell(q, &sifted);
+		return find(q, DNS_TYPE_A);
+	}
+	if (answer == NULL)
+		return say(q, DNS_SERVFAIL);
+	if (type == DNS_TYPE_A && q->dns.type == DNS_TYPE_AAAA) {
+		if (wants_64(q))
+			return tell_64(q, answer);
+		return say(q, answer->rcode);
+	}
+	return tell(q, answer);
+}
+
+static const char *
+name_of(const struct question *q)
+{
+	return q->dns.type == DNS_TYPE_PTR ? q->reverse : q->dns.name;
+}
 
 static void
 answered(void *arg, const struct dns_answer *answer)
@@ -146,35 +259,54 @@ answered(void *arg, const struct dns_answer *answer)
 
 	q->request = NULL;
 	service->nasking--;
-	if (answer == NULL) {
-		say(q, DNS_SERVFAIL);
-	} else {
+	if (answer != NULL) {
 		kept = *answer;
-		if (kept.rcode != DNS_OK || kept.naddrs == 0)
+		if (kept.rcode != DNS_OK ||
+		    (kept.naddrs == 0 && kept.host[0] == '\0'))
 			kept.ttl_s = DNS_MISSING_S;
-		dns_cache_add(service->cache, q->dns.name, &kept,
+		dns_cache_add(service->cache, name_of(q), q->asking, &kept,
 		    loop_now_ns(service->router->loop));
-		send_answer(q, &kept);
 	}
+	(void)decide(q, q->asking, answer != NULL ? &kept : NULL);
 	outbox_flush(service->router->outbox);
 }
 
 static enum reason
-ask_upstream(struct dns_service *service, const struct question *asked)
+ask_upstream(struct question *asked, uint16_t type)
 {
+	struct dns_service *service = asked->service;
 	struct question *q = service->question;
+	struct dns_ask ask = { .type = type };
 
+	if (service->upstream == NULL)
+		return say(asked, DNS_NXDOMAIN);
 	if (service->nasking == DNS_ASKING)
 		return DROP_DNS_FULL;
 	while (q->request != NULL)
 		q++;
-	*q = *asked;
-	q->request =
-	    dns_upstream_ask(service->upstream, q->dns.name, answered, q);
+	if (q != asked)
+		*q = *asked;
+	q->asking = type;
+	ask.name = q->dns.name;
+	ask.ip4 = q->ip4;
+	q->request = dns_upstream_ask(service->upstream, &ask, answered, q);
 	if (q->request == NULL)
 		return say(q, DNS_SERVFAIL);
 	service->nasking++;
 	return REASON_DELIVERED;
+}
+
+/* Records of type, remembered or asked for. */
+static enum reason
+find(struct question *q, uint16_t type)
+{
+	struct dns_service *service = q->service;
+	struct dns_answer answer;
+
+	if (dns_cache_find(service->cache, name_of(q), type,
+		loop_now_ns(service->router->loop), &answer))
+		return decide(q, type, &answer);
+	return ask_upstream(q, type);
 }
 
 /* ---- questions ---- */
@@ -183,47 +315,73 @@ static bool
 find_local(const struct dns_service *service, const char *name,
     struct dns_answer *answer)
 {
+	uint32_t addr[DNS_MAX_ANSWERS];
 	int n = service->options.lookup == NULL
 	    ? -1
 	    : service->options.lookup(
-		  service->options.arg, name, answer->addr, DNS_MAX_ANSWERS);
+		  service->options.arg, name, addr, DNS_MAX_ANSWERS);
 
 	if (n < 0 && n != -ENOENT)
 		return false;
 	answer->rcode = n < 0 ? DNS_NXDOMAIN : DNS_OK;
 	answer->naddrs = (uint8_t)(n < 0 ? 0 : n);
+	for (int i = 0; i < n; i++)
+		answer->addr[i] = ip6_of_ip4(addr[i]);
 	answer->ttl_s = DNS_LOCAL_S;
 	return true;
 }
 
-static enum reason
-take_question(struct dns_service *service, struct question *q)
+static bool
+find_local_name(
+    const struct dns_service *service, uint32_t ip4, struct dns_answer *answer)
 {
+	answer->ttl_s = DNS_LOCAL_S;
+	return service->options.reverse != NULL &&
+	    service->options.reverse(
+		service->options.arg, ip4, answer->host, sizeof(answer->host));
+}
+
+/* Whose name is an address's. */
+static enum reason
+take_reverse(struct question *q)
+{
+	const struct dns_service *service = q->service;
 	struct dns_answer answer = { .rcode = DNS_OK };
 
-	if (q->dns.class != DNS_CLASS_IN ||
-	    (q->dns.type != DNS_TYPE_A && q->dns.type != DNS_TYPE_AAAA))
+	if (!reverse4_read(q->dns.name, &q->ip4) &&
+	    (service->options.dns64.bits == 0 ||
+		!dns64_reverse(&service->options.dns64, q->dns.name, &q->ip4)))
 		return say(q, DNS_NOTIMP);
-	if (find_local(service, q->dns.name, &answer) ||
-	    dns_cache_find(service->cache, q->dns.name,
-		loop_now_ns(service->router->loop), &answer)) {
-		send_answer(q, &answer);
-		return REASON_DELIVERED;
-	}
-	if (service->upstream == NULL)
-		return say(q, DNS_NXDOMAIN);
-	return ask_upstream(service, q);
+	reverse4_text(q->reverse, q->ip4);
+	if (find_local_name(service, q->ip4, &answer))
+		return tell(q, &answer);
+	return find(q, DNS_TYPE_PTR);
+}
+
+static enum reason
+take_question(struct question *q)
+{
+	const struct dns_service *service = q->service;
+	struct dns_answer answer = { .rcode = DNS_OK };
+	uint16_t type = q->dns.type;
+
+	if (q->dns.class != DNS_CLASS_IN)
+		return say(q, DNS_NOTIMP);
+	if (type == DNS_TYPE_PTR)
+		return take_reverse(q);
+	if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
+		return say(q, DNS_NOTIMP);
+	if (find_local(service, q->dns.name, &answer))
+		return decide(q, DNS_TYPE_A, &answer);
+	return find(q, service->options.ip6 ? type : DNS_TYPE_A);
 }
 
 enum reason
-dns_service_take(
-    struct dns_service *service, struct packet *p, const struct udp *udp)
+dns_service_take(struct dns_service *service, const struct dns_client *client,
+    const struct udp *udp)
 {
 	struct cursor c = cursor(udp->data, udp->data_bytes);
-	struct question q = { .service = service,
-		.client = p->ip.src,
-		.own = p->ip.dst,
-		.port = udp->sport };
+	struct question q = { .service = service, .client = *client };
 	enum reason reason = dns_parse(&q.dns, &c);
 	size_t n;
 
@@ -234,5 +392,5 @@ dns_service_take(
 	n = udp->data_bytes - DNS_HEADER_BYTES;
 	memcpy(q.name, udp->data + DNS_HEADER_BYTES,
 	    n < sizeof(q.name) ? n : sizeof(q.name));
-	return take_question(service, &q);
+	return take_question(&q);
 }

@@ -2,10 +2,16 @@
  * dns_service.h - a router's answers to its links' questions about names
  * (RFC 1035).
  *
- * Names of the lab are answered by a look-up, all others by an upstream server,
- * whose answers are kept for their time to live.  IPv4 addresses alone are told:
- * the router forwards nothing else, so a question about IPv6 addresses is
- * answered by none.  Questions of other types are refused as not implemented.
+ * Names and addresses of the lab are answered by a look-up, all others by an
+ * upstream server, whose answers are kept for their time to live.  Questions of
+ * other types than A, AAAA and PTR are refused as not implemented.
+ *
+ * Where the links have IPv6 hosts, AAAA records are asked for, too; else a
+ * question for them is answered by none.  With DNS64 (RFC 6147) they are made of
+ * A records where there are none, behind one prefix, and the names of such
+ * addresses are those of the IPv4 addresses within.  Not for validators, which
+ * would not believe them: who sets CD and DO sees what there is (5.5).
+ *
  * Up to DNS_ASKING questions wait for the upstream server at a time; those
  * beyond are dropped, DROP_DNS_FULL, and asked again by their client.
  */
@@ -22,7 +28,14 @@
 #define DNS_MISSING_S 30 /* a name that does not exist is remembered */
 
 struct dns_service;
-struct packet;
+struct iface;
+
+/* Who asks, at which of the router's addresses; ::ffff:a.b.c.d by IPv4. */
+struct dns_client {
+	struct ip6_addr addr, own;
+	uint16_t port;
+	struct iface *in;
+};
 
 /* NULL: *err says why. */
 struct dns_service *dns_service_new(struct router *router,
@@ -30,7 +43,7 @@ struct dns_service *dns_service_new(struct router *router,
 void dns_service_free(struct dns_service *service); /* NULL is fine */
 
 /* A datagram to port 53 of one of the router's addresses. */
-enum reason dns_service_take(
-    struct dns_service *service, struct packet *p, const struct udp *udp);
+enum reason dns_service_take(struct dns_service *service,
+    const struct dns_client *client, const struct udp *udp);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "router/dns_upstream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/dns.h>
 #include <stdio.h>
@@ -83,10 +84,28 @@ tell(void *arg)
 }
 
 static void
+take_addresses(struct dns_answer *answer, char type, int count, void *list)
+{
+	const uint8_t *at = list;
+	const char *const *names = list;
+
+	for (int i = 0; i < count && i < DNS_MAX_ANSWERS; i++) {
+		if (type == DNS_IPv4_A)
+			answer->addr[answer->naddrs++] =
+			    ip6_of_ip4(get_be32(at + 4 * i));
+		else if (type == DNS_IPv6_AAAA)
+			memcpy(answer->addr[answer->naddrs++].b, at + 16 * i,
+			    sizeof(answer->addr[0].b));
+	}
+	if (type == DNS_PTR && count > 0 &&
+	    strlen(names[0]) < sizeof(answer->host))
+		memcpy(answer->host, names[0], strlen(names[0]) + 1);
+}
+
+static void
 resolved(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
 	struct dns_request *request = arg;
-	const uint8_t *list = addresses;
 
 	if (request->done == NULL) { /* cancelled */
 		free(request);
@@ -98,17 +117,31 @@ resolved(int result, char type, int count, int ttl, void *addresses, void *arg)
 	case DNS_ERR_NODATA: break;
 	default: request->failed = true; break; /* open: libevent's list */
 	}
-	if (result == DNS_ERR_NONE && type == DNS_IPv4_A) {
-		for (int i = 0; i < count && i < DNS_MAX_ANSWERS; i++)
-			request->answer.addr[request->answer.naddrs++] =
-			    get_be32(list + 4 * i);
+	if (result == DNS_ERR_NONE) {
+		take_addresses(&request->answer, type, count, addresses);
 		request->answer.ttl_s = ttl > 0 ? (uint32_t)ttl : 0;
 	}
 	loop_defer_ask(&request->defer);
 }
 
+static struct evdns_request *
+ask_of(struct dns_upstream *upstream, const struct dns_ask *ask,
+    struct dns_request *request)
+{
+	const struct in_addr addr = { htonl(ask->ip4) };
+
+	if (ask->type == DNS_TYPE_PTR)
+		return evdns_base_resolve_reverse(upstream->dns, &addr,
+		    DNS_QUERY_NO_SEARCH, resolved, request);
+	if (ask->type == DNS_TYPE_AAAA)
+		return evdns_base_resolve_ipv6(upstream->dns, ask->name,
+		    DNS_QUERY_NO_SEARCH, resolved, request);
+	return evdns_base_resolve_ipv4(
+	    upstream->dns, ask->name, DNS_QUERY_NO_SEARCH, resolved, request);
+}
+
 struct dns_request *
-dns_upstream_ask(struct dns_upstream *upstream, const char *name,
+dns_upstream_ask(struct dns_upstream *upstream, const struct dns_ask *ask,
     void (*done)(void *arg, const struct dns_answer *answer), void *arg)
 {
 	struct dns_request *request = calloc(1, sizeof(*request));
@@ -118,8 +151,7 @@ dns_upstream_ask(struct dns_upstream *upstream, const char *name,
 	request->done = done;
 	request->arg = arg;
 	loop_defer_init(&request->defer, upstream->loop, tell, request);
-	if (evdns_base_resolve_ipv4(upstream->dns, name, DNS_QUERY_NO_SEARCH,
-		resolved, request) == NULL) {
+	if (ask_of(upstream, ask, request) == NULL) {
 		loop_defer_cancel(&request->defer);
 		free(request);
 		return NULL;

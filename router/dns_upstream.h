@@ -19,11 +19,19 @@ struct dns_upstream *dns_upstream_new(
 /* All requests must have ended or been cancelled.  NULL is fine. */
 void dns_upstream_free(struct dns_upstream *upstream);
 
+/* What is asked: the records of type (A, AAAA) of a name, or the name (PTR) of
+ * an address. */
+struct dns_ask {
+	uint16_t type;
+	const char *name;
+	uint32_t ip4;
+};
+
 /* Calls done once, later, with NULL when there was no answer.  NULL: no memory,
  * and done is not called. */
 struct dns_request *dns_upstream_ask(struct dns_upstream *upstream,
-    const char *name, void (*done)(void *arg, const struct dns_answer *answer),
-    void *arg);
+    const struct dns_ask *ask,
+    void (*done)(void *arg, const struct dns_answer *answer), void *arg);
 /* done is not called any more. */
 void dns_upstream_cancel(struct dns_request *request);
 

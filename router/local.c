@@ -101,6 +101,17 @@ open_payload(
 }
 
 static enum reason
+take_dns(struct router *router, const struct packet *p, const struct udp *udp)
+{
+	const struct dns_client client = { .addr = ip6_of_ip4(p->ip.src),
+		.own = ip6_of_ip4(p->ip.dst),
+		.port = udp->sport,
+		.in = p->in };
+
+	return dns_service_take(router->dns, &client, udp);
+}
+
+static enum reason
 take_udp(struct router *router, struct packet *p, bool is_group)
 {
 	struct cursor c;
@@ -116,7 +127,7 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
 		return dhcp_service_take(p->in->dhcp, p, &udp);
 	if (udp.dport == DNS_PORT && router->dns != NULL && !is_group)
-		return dns_service_take(router->dns, p, &udp);
+		return take_dns(router, p, &udp);
 	if (!is_group)
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;

@@ -19,6 +19,7 @@
 #define ROUTER_ROUTER_H
 
 #include "net/addr.h"
+#include "net/ip64.h"
 #include "router/nat_rules.h"
 #include "switch/port.h"
 
@@ -97,12 +98,18 @@ int router_add_reservation(struct router *router, struct port *port,
  * Answers DNS at the addresses of all ports but a NAT's outside.  lookup gives
  * the addresses of a name, as "alice" or "alice.lab", and returns how many;
  * -ENOENT: it would be the lab's, but does not exist; -1: it is asked for
- * upstream.
+ * upstream.  reverse gives the name of an address; false: it has none here.
+ *
+ * IPv6 addresses are asked for upstream if ip6 is set, and made of IPv4 ones
+ * where there are none (RFC 6147) if dns64 is a prefix (bits: 0: it is none).
  */
 struct router_dns_options {
 	int (*lookup)(
 	    void *arg, const char *name, uint32_t *addr, unsigned int max);
+	bool (*reverse)(void *arg, uint32_t addr, char *name, size_t bytes);
 	void *arg;
+	bool ip6;
+	struct ip64_prefix dns64;
 	uint32_t upstream; /* 0: none, other names do not exist */
 	uint16_t upstream_port;
 };

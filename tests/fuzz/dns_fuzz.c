@@ -6,7 +6,13 @@
 #define CHECK(claim) ((claim) ? (void)0 : abort())
 
 #define QUESTION_AT 12
-#define MAX_BYTES   (QUESTION_AT + 255 + 4 + DNS_MAX_ANSWERS * 16)
+#define NAME_BYTES  255
+/* A question, an alias, and as many addresses of each kind and a name, all of
+ * that alias. */
+#define MAX_BYTES                                             \
+	(QUESTION_AT + NAME_BYTES + 4 + 12 + 2 * NAME_BYTES + \
+	    DNS_MAX_ANSWERS * (10 + NAME_BYTES + 4) +         \
+	    DNS_MAX_ANSWERS * (10 + NAME_BYTES + 16) + NAME_BYTES + 10)
 
 static void
 check_name(const char name[DNS_NAME_BYTES])
@@ -29,7 +35,8 @@ check_message(const uint8_t *message, size_t size)
 	struct cursor c = cursor(message, size);
 	struct dns dns, again;
 	enum reason reason = dns_parse(&dns, &c);
-	uint8_t out[MAX_BYTES];
+	static uint8_t out[MAX_BYTES];
+	bool some;
 	struct writer w = writer(out, sizeof(out));
 
 	CHECK(c.at >= message && c.at <= c.end && c.end == message + size);
@@ -39,8 +46,13 @@ check_message(const uint8_t *message, size_t size)
 	}
 	check_name(dns.name);
 	CHECK(dns.naddrs <= DNS_MAX_ANSWERS);
-	CHECK(dns.flags & DNS_FLAG_RESPONSE || dns.naddrs == 0);
-	CHECK(dns.naddrs > 0 || dns.ttl_s == 0);
+	check_name(dns.alias);
+	check_name(dns.host);
+	CHECK(dns.naddrs6 <= DNS_MAX_ANSWERS);
+	some = dns.naddrs > 0 || dns.naddrs6 > 0 || dns.host[0] != '\0';
+	CHECK(dns.flags & DNS_FLAG_RESPONSE || !some);
+	CHECK(some || (dns.ttl_s == 0 && dns.alias[0] == '\0'));
+	CHECK(!dns.dnssec || !(dns.flags & DNS_FLAG_RESPONSE));
 
 	dns_write(&w, &dns);
 	CHECK(!w.overrun);
@@ -51,6 +63,10 @@ check_message(const uint8_t *message, size_t size)
 	CHECK(dns.type == again.type && dns.class == again.class);
 	CHECK(dns.naddrs == again.naddrs && dns.ttl_s == again.ttl_s);
 	CHECK(memcmp(dns.addr, again.addr, sizeof(dns.addr)) == 0);
+	CHECK(dns.naddrs6 == again.naddrs6);
+	CHECK(memcmp(dns.addr6, again.addr6, sizeof(dns.addr6)) == 0);
+	CHECK(strcmp(dns.alias, again.alias) == 0);
+	CHECK(strcmp(dns.host, again.host) == 0);
 }
 
 int

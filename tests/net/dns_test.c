@@ -74,6 +74,61 @@ a_question_is_read(void **state)
 	assert_int_equal(d.ttl_s, 0);
 }
 
+/* RFC 6891 6.1.3: the flag DO is the highest bit of the lower half of what is a
+ * time to live elsewhere. */
+static void
+a_validators_question_is_known_by_its_flag(void **state)
+{
+	struct made m;
+	struct dns d;
+
+	(void)state;
+	for (int validator = 0; validator <= 1; validator++) {
+		start(&m, DNS_FLAG_RECURSE | DNS_FLAG_CHECKING, 1, 0);
+		put_be16(m.bytes + 10, 1);
+		ADD(&m, QUESTION);
+		if (validator)
+			ADD(&m, "\0\0\51\20\0\0\0\200\0\0\0");
+		else
+			ADD(&m, "\0\0\51\20\0\0\0\0\0\0\0");
+		assert_int_equal(parse(&d, &m), DROP_NONE);
+		assert_int_equal(d.dnssec, validator);
+		assert_true(d.flags & DNS_FLAG_CHECKING);
+	}
+}
+
+static void
+ip6_addresses_and_names_are_read_through_aliases(void **state)
+{
+	struct made m;
+	struct dns d;
+
+	(void)state;
+	start(&m, DNS_FLAG_RESPONSE, 1, 2);
+	ADD(&m, "\6server\3lan\0\0\34\0\1");
+	ADD(&m, "\300\14\0\5\0\1\0\0\0\11\0\7\1b\3lan\0");
+	ADD(&m,
+	    "\1b\3lan\0\0\34\0\1\0\0\0\7\0\20"
+	    "\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\5");
+	assert_int_equal(parse(&d, &m), DROP_NONE);
+	assert_int_equal(d.naddrs6, 1);
+	assert_int_equal(d.addr6[0].b[0], 0x20);
+	assert_int_equal(d.addr6[0].b[15], 5);
+	assert_string_equal(d.alias, "b.lan");
+	assert_int_equal(d.ttl_s, 7);
+
+	start(&m, DNS_FLAG_RESPONSE, 1, 1);
+	ADD(&m, "\1a\3lan\0\0\14\0\1");
+	ADD(&m, "\300\14\0\14\0\1\0\0\0\7\0\7\1c\3lan\0");
+	assert_int_equal(parse(&d, &m), DROP_NONE);
+	assert_string_equal(d.host, "c.lan");
+	/* An address of a wrong length. */
+	start(&m, DNS_FLAG_RESPONSE, 1, 1);
+	ADD(&m, "\1a\3lan\0\0\34\0\1");
+	ADD(&m, "\300\14\0\34\0\1\0\0\0\7\0\4\1\2\3\4");
+	assert_int_equal(parse(&d, &m), DROP_DNS);
+}
+
 static void
 the_root_has_an_empty_name(void **state)
 {
@@ -513,6 +568,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_read),
+		cmocka_unit_test(a_validators_question_is_known_by_its_flag),
+		cmocka_unit_test(
+		    ip6_addresses_and_names_are_read_through_aliases),
 		cmocka_unit_test(the_root_has_an_empty_name),
 		cmocka_unit_test(other_counts_of_questions_are_refused),
 		cmocka_unit_test(answers_are_read_through_aliases),

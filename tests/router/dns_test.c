@@ -5,8 +5,10 @@
 #include "tests/router/rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "net/dns.h"
+#include "router/dns64.h"
 #include "router/dns_cache.h"
 
 /* ---- the cache ---- */
@@ -16,23 +18,25 @@ an_answer_is_kept_for_its_time_to_live(void **state)
 {
 	struct dns_cache *cache = dns_cache_new(4);
 	struct dns_answer answer = {
-		.naddrs = 1, .addr = { FAR }, .ttl_s = 60
+		.naddrs = 1, .addr = { ip6_of_ip4(FAR) }, .ttl_s = 60
 	};
 	struct dns_answer found;
 
 	(void)state;
-	dns_cache_add(cache, "far.test", &answer, 0);
-	assert_true(dns_cache_find(cache, "far.test", 20 * NS_PER_S, &found));
+	dns_cache_add(cache, "far.test", DNS_TYPE_A, &answer, 0);
+	assert_true(dns_cache_find(
+	    cache, "far.test", DNS_TYPE_A, 20 * NS_PER_S, &found));
 	assert_int_equal(found.ttl_s, 40);
-	assert_int_equal(found.addr[0], FAR);
-	assert_false(dns_cache_find(cache, "far.tes", 0, &found));
-	assert_false(dns_cache_find(cache, "far.test", 60 * NS_PER_S, &found));
+	assert_memory_equal(&found.addr[0], &answer.addr[0], 16);
+	assert_false(dns_cache_find(cache, "far.tes", DNS_TYPE_A, 0, &found));
+	assert_false(dns_cache_find(
+	    cache, "far.test", DNS_TYPE_A, 60 * NS_PER_S, &found));
 	answer.ttl_s = 0;
-	dns_cache_add(cache, "far.test", &answer, 0);
-	assert_false(dns_cache_find(cache, "far.test", 0, &found));
+	dns_cache_add(cache, "far.test", DNS_TYPE_A, &answer, 0);
+	assert_false(dns_cache_find(cache, "far.test", DNS_TYPE_A, 0, &found));
 	answer.ttl_s = UINT32_MAX;
-	dns_cache_add(cache, "far.test", &answer, 0);
-	assert_true(dns_cache_find(cache, "far.test", 0, &found));
+	dns_cache_add(cache, "far.test", DNS_TYPE_A, &answer, 0);
+	assert_true(dns_cache_find(cache, "far.test", DNS_TYPE_A, 0, &found));
 	assert_int_equal(found.ttl_s, DNS_CACHE_MAX_S);
 	dns_cache_free(cache);
 }
@@ -45,13 +49,13 @@ a_full_cache_forgets_what_was_used_longest_ago(void **state)
 	struct dns_answer found;
 
 	(void)state;
-	dns_cache_add(cache, "a", &answer, 0);
-	dns_cache_add(cache, "b", &answer, 0);
-	assert_true(dns_cache_find(cache, "a", 0, &found));
-	dns_cache_add(cache, "c", &answer, 0);
-	assert_false(dns_cache_find(cache, "b", 0, &found));
-	assert_true(dns_cache_find(cache, "a", 0, &found));
-	assert_true(dns_cache_find(cache, "c", 0, &found));
+	dns_cache_add(cache, "a", DNS_TYPE_A, &answer, 0);
+	dns_cache_add(cache, "b", DNS_TYPE_A, &answer, 0);
+	assert_true(dns_cache_find(cache, "a", DNS_TYPE_A, 0, &found));
+	dns_cache_add(cache, "c", DNS_TYPE_A, &answer, 0);
+	assert_false(dns_cache_find(cache, "b", DNS_TYPE_A, 0, &found));
+	assert_true(dns_cache_find(cache, "a", DNS_TYPE_A, 0, &found));
+	assert_true(dns_cache_find(cache, "c", DNS_TYPE_A, 0, &found));
 	dns_cache_free(cache);
 }
 
@@ -64,11 +68,24 @@ look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
 	assert_int_equal(max, DNS_MAX_ANSWERS);
 	if (strcmp(name, "nobody.lab") == 0)
 		return -ENOENT;
+	if (strcmp(name, "server.lab") == 0 || strcmp(name, "ten.lab") == 0) {
+		addr[0] = name[0] == 's' ? SERVER : 0x0a010101;
+		return 1;
+	}
 	if (strcmp(name, "alice.lab") != 0)
 		return -1;
 	addr[0] = ALICE;
 	addr[1] = BOB;
 	return 2;
+}
+
+static bool
+look_back(void *arg, uint32_t addr, char *name, size_t bytes)
+{
+	(void)arg;
+	if (addr == SERVER)
+		snprintf(name, bytes, "server.lab");
+	return addr == SERVER;
 }
 
 static int
@@ -115,20 +132,34 @@ send_dns(struct rig *rig, int from, uint32_t src, uint32_t dst,
 }
 
 static enum reason
-ask(struct rig *rig, const char *name, uint16_t type, size_t capital)
+ask_as(struct rig *rig, const char *name, uint16_t type, size_t capital,
+    bool dnssec, uint16_t checking)
 {
-	struct dns q = {
-		.id = 77, .flags = DNS_FLAG_RECURSE, .type = type, .class = 1
-	};
+	static const uint8_t option[] = { 0, 0, 41, 16, 0, 0, 0, 0x80, 0, 0,
+		0 };
+	struct dns q = { .id = 77,
+		.flags = DNS_FLAG_RECURSE | checking,
+		.type = type,
+		.class = 1 };
 	uint8_t message[512];
 	struct writer w = writer(message, sizeof(message));
 
 	strcpy(q.name, name);
 	dns_write(&w, &q);
+	if (dnssec) {
+		wr_bytes(&w, option, sizeof(option));
+		message[11] = 1;
+	}
 	if (capital > 0)
 		message[12 + capital] -= 'a' - 'A';
 	return send_dns(
 	    rig, INSIDE, ALICE, GW_INSIDE, message, (size_t)(w.at - message));
+}
+
+static enum reason
+ask(struct rig *rig, const char *name, uint16_t type, size_t capital)
+{
+	return ask_as(rig, name, type, capital, false, 0);
 }
 
 static struct dns
@@ -255,7 +286,169 @@ a_virtual_loop_has_no_upstream_server(void **state)
 	rig_free(rig);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* ---- DNS64 ---- */
+
+static int
+setup_64(void **state)
+{
+	const struct router_dns_options o = { .lookup = look_up,
+		.reverse = look_back,
+		.ip6 = true,
+		.dns64 = ip64_well_known };
+	struct rig *rig = rig_new(0);
+
+	rig_warm(rig);
+	rig_nat(rig, 0, 0, 0);
+	*state = rig;
+	return router_set_dns(rig->router, &o, NULL);
+}
+
+static void
+rfc6147_s5_1_6_addresses_are_made_where_there_are_none(void **state)
+{
+	struct ip6_addr want = ip64_embed(&ip64_well_known, SERVER);
+	struct dns dns;
+
+	ask(*state, "server.lab", DNS_TYPE_AAAA, 0);
+	dns = answer(*state);
+	assert_int_equal(DNS_RCODE(dns.flags), DNS_OK);
+	assert_int_equal(dns.naddrs6, 1);
+	assert_memory_equal(&dns.addr6[0], &want, sizeof(want));
+	assert_int_equal(dns.naddrs, 0);
+	/* A question for A is answered as ever. */
+	rig_clear(*state);
+	ask(*state, "server.lab", DNS_TYPE_A, 0);
+	dns = answer(*state);
+	assert_int_equal(dns.naddrs, 1);
+	assert_int_equal(dns.addr[0], SERVER);
+}
+
+static void
+no_address_is_made_that_nat64_would_not_translate(void **state)
+{
+	static const char *const names[] = { "alice.lab", "ten.lab" };
+	struct dns dns;
+
+	for (int i = 0; i < 2; i++) {
+		rig_clear(*state);
+		ask(*state, names[i], DNS_TYPE_AAAA, 0);
+		dns = answer(*state);
+		assert_int_equal(DNS_RCODE(dns.flags), DNS_OK);
+		assert_int_equal(dns.naddrs6, 0);
+	}
+}
+
+static void
+rfc6147_s5_1_2_a_name_that_does_not_exist_gets_no_address(void **state)
+{
+	struct dns dns;
+
+	ask(*state, "nobody.lab", DNS_TYPE_AAAA, 0);
+	dns = answer(*state);
+	assert_int_equal(DNS_RCODE(dns.flags), DNS_NXDOMAIN);
+	assert_int_equal(dns.naddrs6, 0);
+}
+
+static void
+rfc6147_s5_5_a_validator_sees_what_there_is(void **state)
+{
+	static const struct {
+		bool dnssec;
+		uint16_t checking;
+		uint8_t naddrs;
+	} rows[] = { { false, 0, 1 }, { true, 0, 1 },
+		{ false, DNS_FLAG_CHECKING, 1 },
+		{ true, DNS_FLAG_CHECKING, 0 } };
+	struct dns dns;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		rig_clear(*state);
+		ask_as(*state, "server.lab", DNS_TYPE_AAAA, 0, rows[i].dnssec,
+		    rows[i].checking);
+		dns = answer(*state);
+		assert_int_equal(DNS_RCODE(dns.flags), DNS_OK);
+		assert_int_equal(dns.naddrs6, rows[i].naddrs);
+		assert_int_equal(
+		    dns.flags & DNS_FLAG_CHECKING, rows[i].checking);
+	}
+}
+
+static void
+rfc6147_s5_3_1_names_of_made_addresses_are_those_of_ip4(void **state)
+{
+	static const char name[] = "a.0.1.7.0.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0."
+				   "0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa";
+	char reverse[REVERSE4_BYTES];
+	struct dns dns;
+
+	assert_string_equal(
+	    reverse4_text(reverse, SERVER), "10.113.0.203.in-addr.arpa");
+	ask(*state, name, DNS_TYPE_PTR, 0);
+	dns = answer(*state);
+	assert_int_equal(DNS_RCODE(dns.flags), DNS_OK);
+	assert_string_equal(dns.alias, reverse);
+	assert_string_equal(dns.host, "server.lab");
+	rig_clear(*state);
+	ask(*state, reverse, DNS_TYPE_PTR, 0);
+	dns = answer(*state);
+	assert_string_equal(dns.host, "server.lab");
+	assert_string_equal(dns.alias, "");
+	/* One behind another prefix. */
+	rig_clear(*state);
+	ask(*state, name + 2, DNS_TYPE_PTR, 0);
+	assert_int_equal(DNS_RCODE(answer(*state).flags), 4);
+}
+
+static void
+rfc6147_s5_1_4_addresses_of_ip4_are_none_of_ip6(void **state)
+{
+	struct dns_answer answer = { .naddrs = 3,
+		.addr = { ip6_of_ip4(SERVER), ip64_well_known.addr,
+		    ip6_of_ip4(FAR) } };
+
+	(void)state;
+	assert_true(dns64_sift(&answer));
+	assert_int_equal(answer.naddrs, 1);
+	assert_memory_equal(&answer.addr[0], &ip64_well_known.addr, 16);
+	answer.addr[0] = ip6_of_ip4(SERVER);
+	assert_false(dns64_sift(&answer));
+	assert_int_equal(answer.naddrs, 0);
+}
+
+static void
+rfc6147_s5_1_7_what_is_made_lives_600_s_at_most(void **state)
+{
+	struct dns_answer a = {
+		.naddrs = 1, .addr = { ip6_of_ip4(FAR) }, .ttl_s = 3600
+	};
+	struct dns_answer made;
+
+	(void)state;
+	assert_true(dns64_make(&ip64_well_known, &a, &made));
+	assert_int_equal(made.ttl_s, 600);
+	a.ttl_s = 20;
+	assert_true(dns64_make(&ip64_well_known, &a, &made));
+	assert_int_equal(made.ttl_s, 20);
+}
+
+static void
+names_of_addresses_that_cannot_be_are_none(void **state)
+{
+	static const char *const names[] = { "1.2.3.in-addr.arpa",
+		"1.2.3.4.5.in-addr.arpa", "256.2.3.4.in-addr.arpa",
+		"01.2.3.4.in-addr.arpa", ".in-addr.arpa", "in-addr.arpa",
+		"1.2.3.4.in-addr.arpa.org", "1.2.3.4" };
+	uint32_t ip4;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_false(reverse4_read(names[i], &ip4));
+	assert_true(reverse4_read("4.3.2.1.in-addr.arpa", &ip4));
+	assert_int_equal(ip4, 0x01020304);
+}
+
+#define T64(f) cmocka_unit_test_setup_teardown(f, setup_64, teardown)
+#define T(f)   cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
@@ -272,6 +465,16 @@ main(void)
 		T(what_is_no_question_is_not_answered),
 		T(the_outside_of_a_nat_is_not_answered),
 		cmocka_unit_test(a_virtual_loop_has_no_upstream_server),
+		T64(rfc6147_s5_1_6_addresses_are_made_where_there_are_none),
+		T64(no_address_is_made_that_nat64_would_not_translate),
+		T64(rfc6147_s5_1_2_a_name_that_does_not_exist_gets_no_address),
+		T64(rfc6147_s5_5_a_validator_sees_what_there_is),
+		T64(rfc6147_s5_3_1_names_of_made_addresses_are_those_of_ip4),
+		cmocka_unit_test(
+		    rfc6147_s5_1_4_addresses_of_ip4_are_none_of_ip6),
+		cmocka_unit_test(
+		    rfc6147_s5_1_7_what_is_made_lives_600_s_at_most),
+		cmocka_unit_test(names_of_addresses_that_cannot_be_are_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
