@@ -3,8 +3,8 @@
  *
  *   take --> parse --> ours? --ARP---------------------------> local_arp
  *                        |---to a group---------------------> local_group
- *                        |---from outside, to our address --> nat_path_in
- *                        |---to the outer address ----------> nat_path_hairpin
+ *                        |---from outside, to an outer one -> nat_path_in
+ *                        |---to an outer address -----------> nat_path_hairpin
  *                        |---to another of our addresses ---> local_packet
  *                        |---by the outer port -------------> nat_path_out
  *                        '---else --------------------------> forward_send
@@ -62,7 +62,7 @@ source_is_plausible(
 		return false;
 	if (from->route == NULL)
 		return router->nat == NULL || in == router->outside;
-	return from->route->out == in && addr != in->address.addr;
+	return from->route->out == in && from->owner == NULL;
 }
 
 /* An offload request that leaves the network header alone and says what the

@@ -22,8 +22,8 @@
 /* Where a packet meets the NAT. */
 enum path {
 	PATH_OUT,     /* from inside, to beyond */
-	PATH_IN,      /* from beyond, to the outer address */
-	PATH_HAIRPIN, /* from inside, to the outer address */
+	PATH_IN,      /* from beyond, to an outer address */
+	PATH_HAIRPIN, /* from inside, to an outer address */
 	PATH_LOCAL,   /* to the router; no NAT at all */
 };
 
@@ -84,9 +84,10 @@ static void
 hold_syn(struct router *router, const struct packet *p,
     const struct nat_packet *packet)
 {
-	const struct nat_syn ends = { .remote_ip = p->ip.src,
-		.remote_port = packet->sport,
-		.port = packet->dport };
+	const struct nat_syn ends = { .ip = p->ip.dst,
+		.port = packet->dport,
+		.remote_ip = p->ip.src,
+		.remote_port = packet->sport };
 
 	if (nat_rules(router->nat)->refuse_syn && is_syn(packet) &&
 	    nat_syn_keep(&router->syns, &ends, packet->bytes,
@@ -94,6 +95,19 @@ hold_syn(struct router *router, const struct packet *p,
 	    !loop_timer_is_set(&router->syn_timer))
 		loop_timer_set(
 		    &router->syn_timer, nat_syn_due_ns(&router->syns));
+}
+
+/* The host inside has opened the connection. */
+static void
+forget_syn(struct router *router, const struct nat_hit *hit,
+    const struct nat_flow *flow)
+{
+	const struct nat_syn ends = { .ip = hit->ip,
+		.port = hit->port,
+		.remote_ip = flow->remote_ip,
+		.remote_port = flow->remote_port };
+
+	nat_syn_forget(&router->syns, &ends);
 }
 
 static void
@@ -176,8 +190,7 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 	if (reason_is_drop(d->reason))
 		return refuse_out(router, p, d->reason);
 	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW && p->l4.is_tcp)
-		nat_syn_forget(&router->syns, hit.port, flow->remote_ip,
-		    flow->remote_port);
+		forget_syn(router, &hit, flow);
 	d->ends.src = hit.ip;
 	d->ends.sport = hit.port;
 	d->ends.dst = p->ip.dst;
@@ -234,7 +247,7 @@ decide_hairpin(
 		return REASON_NONE;
 	}
 	if (p->ip.protocol == IP_ICMP ||
-	    !nat_has_port(router->nat, p->ip.protocol, p->l4.dport))
+	    !nat_has_port(router->nat, p->ip.dst, p->ip.protocol, p->l4.dport))
 		return REASON_NONE;
 	d->fate = FATE_TRANSLATE;
 	reason = nat_out(router->nat, &p->flow, segment_of(p), p->frame->len,

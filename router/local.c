@@ -16,14 +16,23 @@
 
 /* ---- ARP (RFC 826, RFC 5227) ---- */
 
+/* Does the router answer for addr on this link: its own, or one of its NAT? */
+static bool
+is_own(const struct router *router, const struct iface *in, uint32_t addr)
+{
+	return addr == in->address.addr ||
+	    (in == router->outside && router->nat != NULL &&
+		nat_has_address(router->nat, addr));
+}
+
 /* Another host uses our address: says whose it is, not too often. */
 static void
-defend(struct router *router, struct iface *in, uint64_t now_ns)
+defend(struct router *router, struct iface *in, uint32_t addr, uint64_t now_ns)
 {
 	struct arp arp = { .op = ARP_REQUEST,
 		.sender_mac = in->mac,
-		.sender_ip = in->address.addr,
-		.target_ip = in->address.addr };
+		.sender_ip = addr,
+		.target_ip = addr };
 
 	if (now_ns < in->defend_again_ns)
 		return;
@@ -49,17 +58,18 @@ local_arp(
 {
 	struct arp arp, reply;
 	enum reason reason = arp_parse(&arp, &c);
-	uint32_t own = in->address.addr;
+	bool for_us;
 
 	if (reason != REASON_NONE)
 		return reason;
 	/* An answer that names a group address is a lie (RFC 1812 3.3.2). */
 	if (mac_is_group(&arp.sender_mac) || mac_is_zero(&arp.sender_mac))
 		return DROP_ETH_SOURCE;
-	if (arp.sender_ip == own) {
-		defend(router, in, now_ns);
+	if (is_own(router, in, arp.sender_ip)) {
+		defend(router, in, arp.sender_ip, now_ns);
 		return REASON_DELIVERED;
 	}
+	for_us = is_own(router, in, arp.target_ip);
 	if (in->dhcp != NULL)
 		dhcp_service_heard(in->dhcp, arp.sender_ip, &arp.sender_mac);
 	if (arp.sender_ip != 0) {
@@ -67,9 +77,9 @@ local_arp(
 		    arp.sender_ip == ip4_net_broadcast(in->address))
 			return DROP_MARTIAN;
 		neigh_heard(router->neighbours, in, arp.sender_ip,
-		    &arp.sender_mac, arp.target_ip == own);
+		    &arp.sender_mac, for_us);
 	}
-	if (arp.target_ip != own && !answers_for(router, in, &arp))
+	if (!for_us && !answers_for(router, in, &arp))
 		return DROP_NOT_OURS;
 	if (arp.op != ARP_REQUEST)
 		return REASON_DELIVERED;

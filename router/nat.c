@@ -4,7 +4,7 @@
  *    index: hash of (protocol, inside, remote)  --.
  *    index: hash of (protocol, outside, remote) --+--> session --> mapping
  *    index: hash of (protocol, inside[, remote]) ----------------> mapping
- *    array: by_port[protocol][outside port] ---------------------> mapping
+ *    array: of each address, by_port[protocol][outside port] ----> mapping
  *    index: hash of (protocol, inside[, remote]) --> pin --------> mapping
  *
  * One probe finds a packet's session, in either direction.  The mapping is
@@ -21,11 +21,6 @@
  * it for what it is, gone.  Only its mapping may live for that tick more.  No
  * heap, no wheel, no scan.
  *
- * Rules may change while there are sessions.  What only some rules ask for,
- * peers and hosts, is counted only while they do, and anew, by one walk over
- * the sessions, when they begin to.  The same walk cuts deadlines to timers that
- * have become shorter, since lists are in order of deadlines.
- *
  * With mappings that depend on the remote end and filters that do not, a packet
  * from outside may name a pair of inside and remote ends that another mapping
  * serves already.  It is refused as filtered: a session belongs to one mapping.
@@ -38,158 +33,10 @@
  */
 #include "router/nat.h"
 
-#include <errno.h>
-#include <string.h>
-
-#include "base/loop.h"
 #include "net/tcp.h"
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
-#define BOTH       (1u << NAT_OUTWARDS | 1u << NAT_INWARDS)
-
-/* ---- making it ---- */
-
-static void
-start_rules(struct nat *nat, const struct nat_rules *rules)
-{
-	static const uint8_t refreshing[] = {
-		[NAT_REFRESH_BOTH] = BOTH,
-		[NAT_REFRESH_OUTBOUND] = 1u << NAT_OUTWARDS,
-		[NAT_REFRESH_INBOUND] = 1u << NAT_INWARDS,
-	};
-	static_assert(sizeof(refreshing) == NAT_REFRESHES, "a rule has no row");
-
-	nat->rules = *rules;
-	nat->refreshing = refreshing[rules->refresh];
-	for (int t = 0; t < NAT_TIMERS; t++)
-		nat->timers[t].idle_ns = nat_idle_ns(rules, (enum nat_timer)t);
-}
-
-/* What rules ask for beyond sessions and mappings, empty.  False: no memory. */
-static bool
-make_extras(const struct nat_rules *rules, uint32_t max,
-    struct nat_peers *peers, struct nat_hosts *hosts)
-{
-	max += NAT_PINS_MAX;
-	if (rules->filtering == NAT_ADDRESS_DEPENDENT &&
-	    nat_peers_init(peers, max) < 0)
-		return false;
-	if ((rules->host_sessions != 0 || rules->ports == NAT_PORTS_BLOCKS) &&
-	    nat_hosts_init(hosts, max,
-		rules->block_ports != 0 ? rules->block_ports
-					: NAT_BLOCK_PORTS) < 0) {
-		nat_peers_clear(peers);
-		return false;
-	}
-	return true;
-}
-
-/* Ports remember who shares them from the first time that rules let them. */
-static bool
-make_sharers(struct nat *nat, const struct nat_rules *rules)
-{
-	if (rules->ports != NAT_PORTS_OVERLOAD)
-		return true;
-	for (int p = 0; p < PROTOCOLS; p++) {
-		uint16_t **sharers = &nat->ports[p].sharers;
-
-		if (*sharers == NULL)
-			*sharers = calloc(65536, sizeof(**sharers));
-		if (*sharers == NULL)
-			return false;
-	}
-	return true;
-}
-
-struct nat *
-nat_new(const struct nat_options *options, struct err *err)
-{
-	uint32_t max =
-	    options->max_entries != 0 ? options->max_entries : NAT_MAX_ENTRIES;
-	struct nat *nat;
-
-	if (max > NAT_MAX_ENTRIES_LIMIT) {
-		err_set(err, -EINVAL,
-		    "a NAT table of %u entries is too large; use 1 to %u", max,
-		    NAT_MAX_ENTRIES_LIMIT);
-		return NULL;
-	}
-	if (nat_rules_check(&options->rules, err) < 0)
-		return NULL;
-	nat = calloc(1, sizeof(*nat));
-	if (nat == NULL)
-		goto fail;
-	nat->random = options->seed;
-	nat->key[0] = nat_random(&nat->random);
-	nat->key[1] = nat_random(&nat->random);
-	nat->outside_ip = options->outside_ip;
-	nat->due_ns = UINT64_MAX;
-	nat->ports[TCP].has_classes = nat->ports[UDP].has_classes = true;
-	nat->sessions = nat_pool_new(
-	    &nat->session_pool, max, sizeof(nat->sessions[0]), &nat->index, 2);
-	nat->windows =
-	    nat_memory_new(((size_t)max + 1) * sizeof(nat->windows[0]));
-	if (nat->sessions == NULL || nat->windows == NULL ||
-	    !make_extras(&options->rules, max, &nat->peers, &nat->hosts) ||
-	    !make_sharers(nat, &options->rules))
-		goto fail;
-	start_rules(nat, &options->rules);
-	max += NAT_PINS_MAX;
-	if (max > PROTOCOLS * 65536)
-		max = PROTOCOLS * 65536;
-	nat->mappings = nat_pool_new(&nat->mapping_pool, max,
-	    sizeof(nat->mappings[0]), &nat->mapping_index, 1);
-	nat->by_port = calloc(PROTOCOLS, sizeof(nat->by_port[0]));
-	if (nat->mappings == NULL || nat->by_port == NULL)
-		goto fail;
-	return nat;
-fail:
-	err_sys(err, -ENOMEM, "use fewer entries", "a NAT table of %u entries",
-	    max);
-	nat_free(nat);
-	return NULL;
-}
-
-void
-nat_free(struct nat *nat)
-{
-	if (nat == NULL)
-		return;
-	nat_index_clear(&nat->index);
-	nat_index_clear(&nat->mapping_index);
-	nat_peers_clear(&nat->peers);
-	nat_hosts_clear(&nat->hosts);
-	nat_pins_clear(&nat->pins);
-	for (int p = 0; p < PROTOCOLS; p++)
-		free(nat->ports[p].sharers);
-	nat_pool_free(
-	    &nat->session_pool, nat->sessions, sizeof(nat->sessions[0]));
-	nat_pool_free(
-	    &nat->session_pool, nat->windows, sizeof(nat->windows[0]));
-	nat_pool_free(
-	    &nat->mapping_pool, nat->mappings, sizeof(nat->mappings[0]));
-	free(nat->by_port);
-	free(nat);
-}
-
-uint32_t
-nat_outside_ip(const struct nat *nat)
-{
-	return nat->outside_ip;
-}
-
-const struct nat_rules *
-nat_rules(const struct nat *nat)
-{
-	return &nat->rules;
-}
-
-uint64_t
-nat_due_ns(const struct nat *nat)
-{
-	return nat->due_ns;
-}
 
 /* ---- looking up sessions ---- */
 
@@ -202,9 +49,11 @@ is_out(const struct session *s, const struct nat_flow *flow)
 }
 
 static inline bool
-is_in(const struct session *s, const struct nat_flow *flow)
+is_in(
+    const struct nat *nat, const struct session *s, const struct nat_flow *flow)
 {
 	return s->remote_ip == flow->remote_ip && s->out_port == flow->port &&
+	    nat->addresses.ip[s->address] == flow->ip &&
 	    s->remote_port == flow->remote_port &&
 	    s->protocol == flow->protocol;
 }
@@ -230,7 +79,7 @@ find_in(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 
 	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask)
 		if (slots[at].hash == h &&
-		    is_in(&nat->sessions[slots[at].id], flow))
+		    is_in(nat, &nat->sessions[slots[at].id], flow))
 			return slots[at].id;
 	return NAT_NONE;
 }
@@ -268,7 +117,7 @@ guessed_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 {
 	const struct session *s = &nat->sessions[flow->guess];
 
-	return s->expires_ns > now_ns && is_in(s, flow);
+	return s->expires_ns > now_ns && is_in(nat, s, flow);
 }
 
 uint32_t
@@ -377,27 +226,40 @@ filter_admits(const struct nat *nat, uint32_t mapping,
 static bool
 host_has_room(const struct nat *nat, uint32_t ip)
 {
-	return nat->rules.host_sessions == 0 ||
-	    nat_hosts_sessions(&nat->hosts, hash_host(nat, ip), ip) <
-	    nat->rules.host_sessions;
+	const struct nat_host *host;
+
+	if (nat->rules.host_sessions == 0)
+		return true;
+	host = nat_hosts_find(&nat->hosts, hash_host(nat, ip), ip);
+	return host == NULL || host->sessions < nat->rules.host_sessions;
 }
 
 enum reason
 nat_host_join(struct nat *nat, uint32_t ip)
 {
+	struct nat_host *host;
+
 	if (nat->hosts.items == NULL)
 		return REASON_NONE;
 	if (!host_has_room(nat, ip))
 		return DROP_NAT_HOST_LIMIT;
-	nat_hosts_join(&nat->hosts, hash_host(nat, ip), ip);
+	host = nat_hosts_get(&nat->hosts, hash_host(nat, ip), ip);
+	assert(host != NULL); /* who has a session has a mapping, or will */
+	host->sessions++;
 	return REASON_NONE;
 }
 
 void
 nat_host_leave(struct nat *nat, uint32_t ip)
 {
-	if (nat->hosts.items != NULL)
-		nat_hosts_leave(&nat->hosts, hash_host(nat, ip), ip);
+	uint32_t h = hash_host(nat, ip);
+	struct nat_host *host;
+
+	if (nat->hosts.items == NULL)
+		return;
+	host = nat_hosts_find(&nat->hosts, h, ip);
+	host->sessions--;
+	nat_hosts_put(&nat->hosts, h, host);
 }
 
 /* ---- sessions ---- */
@@ -413,9 +275,10 @@ flow_out(const struct session *s)
 }
 
 static struct nat_flow
-flow_in(const struct session *s)
+flow_in(const struct nat *nat, const struct session *s)
 {
-	return (struct nat_flow){ .port = s->out_port,
+	return (struct nat_flow){ .ip = nat->addresses.ip[s->address],
+		.port = s->out_port,
 		.remote_ip = s->remote_ip,
 		.remote_port = s->remote_port,
 		.protocol = s->protocol };
@@ -425,7 +288,7 @@ static void
 session_end(struct nat *nat, uint32_t id)
 {
 	struct session *s = &nat->sessions[id];
-	struct nat_flow out = flow_out(s), in = flow_in(s);
+	struct nat_flow out = flow_out(s), in = flow_in(nat, s);
 
 	nat_index_remove(&nat->index, hash_out(nat, &out), id);
 	nat_index_remove(&nat->index, hash_in(nat, &in), id);
@@ -469,10 +332,11 @@ session_new(
 		.protocol = m->protocol,
 		.remote_ip = remote_ip,
 		.remote_port = remote_port,
-		.mapping = mapping };
+		.mapping = mapping & 0xffffff,
+		.address = m->address };
 	m->users++;
 	out = flow_out(s);
-	in = flow_in(s);
+	in = flow_in(nat, s);
 	nat_index_add(&nat->index, hash_out(nat, &out), id);
 	nat_index_add(&nat->index, hash_in(nat, &in), id);
 	if (nat->peers.items != NULL)
@@ -597,7 +461,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
-	*hit = (struct nat_hit){ .ip = nat->outside_ip,
+	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
 		.port = s->out_port,
 		.id = (uint32_t)(s - nat->sessions) };
 	return REASON_NAT_NEW;
@@ -629,10 +493,21 @@ nat_out(struct nat *nat, const struct nat_flow *flow,
 	if (id == NAT_NONE)
 		return new_out(nat, flow, segment, bytes, now_ns, hit);
 	session_pass(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
-	*hit = (struct nat_hit){
-		.ip = nat->outside_ip, .port = s->out_port, .id = id
-	};
+	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
+		.port = s->out_port,
+		.id = id };
 	return REASON_NAT_OUT;
+}
+
+/* The mapping of an incoming flow, or NAT_NONE. */
+static uint32_t
+mapping_of(const struct nat *nat, const struct nat_flow *flow)
+{
+	int32_t address = nat_addresses_find(&nat->addresses, flow->ip);
+
+	return address < 0
+	    ? NAT_NONE
+	    : *mapping_at(nat, (uint32_t)address, flow->protocol, flow->port);
 }
 
 static enum reason
@@ -641,7 +516,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
     struct nat_hit *hit)
 {
 	bool room = has_room(nat, now_ns);
-	uint32_t mapping = nat->by_port[number_of(flow->protocol)][flow->port];
+	uint32_t mapping = mapping_of(nat, flow);
 	const struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow out = *flow;
 	struct session *s;
@@ -714,9 +589,9 @@ nat_find_out(const struct nat *nat, const struct nat_flow *flow,
 
 	if (id == NAT_NONE || s->expires_ns <= now_ns)
 		return false;
-	*hit = (struct nat_hit){
-		.ip = nat->outside_ip, .port = s->out_port, .id = id
-	};
+	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
+		.port = s->out_port,
+		.id = id };
 	return true;
 }
 
@@ -734,13 +609,24 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 		};
 		return true;
 	}
-	m = &nat->mappings[nat->by_port[number_of(flow->protocol)][flow->port]];
+	m = &nat->mappings[mapping_of(nat, flow)];
 	if (m == nat->mappings || m->users == 0 ||
 	    (m->remote_ip != 0 && m->remote_ip != flow->remote_ip) ||
 	    (m->remote_port != 0 && m->remote_port != flow->remote_port))
 		return false;
 	*hit = (struct nat_hit){ .ip = m->in_ip, .port = m->in_port };
 	return true;
+}
+
+bool
+nat_has_port(
+    const struct nat *nat, uint32_t ip, uint8_t protocol, uint16_t port)
+{
+	const struct nat_flow flow = {
+		.ip = ip, .port = port, .protocol = protocol
+	};
+
+	return mapping_of(nat, &flow) != NAT_NONE;
 }
 
 /* ---- time ---- */
@@ -765,55 +651,4 @@ nat_expire(struct nat *nat, uint64_t now_ns)
 	}
 	nat->due_ns = due;
 	return due;
-}
-
-/* ---- new rules ---- */
-
-/* Counts what only some rules ask for, and cuts deadlines to timers. */
-static void
-walk(struct nat *nat, uint64_t now_ns)
-{
-	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
-		struct session *s = &nat->sessions[id];
-		uint64_t last_ns;
-
-		if (s->expires_ns == 0)
-			continue;
-		last_ns = now_ns + nat->timers[s->timer].idle_ns;
-		if (s->expires_ns > last_ns)
-			s->expires_ns = last_ns;
-		if (nat->peers.items != NULL)
-			nat_peers_join(&nat->peers,
-			    hash_peer(nat, s->mapping, s->remote_ip),
-			    s->mapping, s->remote_ip);
-		if (nat->hosts.items != NULL)
-			nat_hosts_join(
-			    &nat->hosts, hash_host(nat, s->in_ip), s->in_ip);
-	}
-	nat_pin_recount(nat);
-}
-
-int
-nat_set_rules(struct nat *nat, const struct nat_rules *rules, uint64_t now_ns,
-    struct err *err)
-{
-	struct nat_peers peers = { .items = NULL };
-	struct nat_hosts hosts = { .items = NULL };
-
-	if (nat_rules_check(rules, err) < 0)
-		return -EINVAL;
-	if (!make_extras(rules, nat->session_pool.max, &peers, &hosts) ||
-	    !make_sharers(nat, rules)) {
-		nat_peers_clear(&peers);
-		nat_hosts_clear(&hosts);
-		return err_set(err, -ENOMEM, "out of memory");
-	}
-	nat_peers_clear(&nat->peers);
-	nat_hosts_clear(&nat->hosts);
-	nat->peers = peers;
-	nat->hosts = hosts;
-	start_rules(nat, rules);
-	walk(nat, now_ns);
-	nat_expire(nat, now_ns);
-	return 0;
 }

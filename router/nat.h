@@ -1,8 +1,8 @@
 /*
- * nat.h - the connection table of a NAT with one outside address (RFC 4787 for
- * UDP, RFC 5382 for TCP, RFC 5508 for ICMP echo).
+ * nat.h - the connection table of a NAT (RFC 4787 for UDP, RFC 5382 for TCP,
+ * RFC 5508 for ICMP echo).
  *
- * Two levels.  A mapping ties an inside ip:port to an outside port.  A session
+ * Two levels.  A mapping ties an inside ip:port to an outside one.  A session
  * is one mapping's traffic with one remote ip:port: it carries the timer, the
  * TCP state and the counters, admits what comes back, and is what rows and
  * verdicts call an entry.  A mapping lives as long as it has a session, or was
@@ -33,7 +33,10 @@
 struct nat;
 
 struct nat_options {
-	uint32_t outside_ip;
+	uint32_t outside_ip; /* its own */
+	/* The addresses that inside hosts get; 0: its own.  Borrowed. */
+	const uint32_t *pool;
+	uint32_t npool;
 	uint32_t max_entries; /* 0: the default */
 	uint64_t seed;        /* of the choice of ports */
 	struct nat_rules rules;
@@ -43,7 +46,8 @@ struct nat_options {
 struct nat *nat_new(const struct nat_options *options, struct err *err);
 void nat_free(struct nat *nat); /* NULL is fine */
 
-uint32_t nat_outside_ip(const struct nat *nat);
+/* Is it an outside address of the NAT? */
+bool nat_has_address(const struct nat *nat, uint32_t ip);
 const struct nat_rules *nat_rules(const struct nat *nat);
 
 /* New rules for new sessions; timers are for all, and a shorter one ends those
@@ -53,8 +57,8 @@ int nat_set_rules(struct nat *nat, const struct nat_rules *rules,
     uint64_t now_ns, struct err *err);
 
 /* One end of a packet at the NAT: who is behind it, and with whom it speaks.
- * Going out, ip:port is the inside source; coming in, port is the outside one
- * and ip is not looked at.  For ICMP echo, port is the id and remote_port 0. */
+ * Going out, ip:port is the inside source; coming in, the outside destination.
+ * For ICMP echo, port is the id and remote_port 0. */
 struct nat_flow {
 	uint32_t ip, remote_ip;
 	uint16_t port, remote_port;
@@ -99,8 +103,9 @@ bool nat_find_out(const struct nat *nat, const struct nat_flow *flow,
 bool nat_find_in(const struct nat *nat, const struct nat_flow *flow,
     uint64_t now_ns, struct nat_hit *hit);
 
-/* Is there a mapping for this outside port? */
-bool nat_has_port(const struct nat *nat, uint8_t protocol, uint16_t port);
+/* Is there a mapping for this outside end? */
+bool nat_has_port(
+    const struct nat *nat, uint32_t ip, uint8_t protocol, uint16_t port);
 
 /*
  * The look-ups of a burst overlap if all its flows are announced before its

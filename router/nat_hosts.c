@@ -1,23 +1,12 @@
 #include "router/nat_hosts.h"
 
-#include <assert.h>
 #include <string.h>
 
-#include "router/nat_rules.h"
-
-struct nat_host {
-	uint32_t ip, sessions;
-	uint32_t block; /* its number, from 1 on; 0: none */
-	uint32_t next;  /* free one */
-};
-
-static_assert((65536 - NAT_BLOCK_FIRST) / NAT_BLOCK_PORTS_MIN <= 16 * 64,
-    "blocks have no bit");
-
 int
-nat_hosts_init(struct nat_hosts *hosts, uint32_t max, uint32_t block_ports)
+nat_hosts_init(struct nat_hosts *hosts, uint32_t max,
+    struct nat_addresses *addresses, uint32_t block_ports)
 {
-	memset(hosts->blocks, 0, sizeof(hosts->blocks));
+	hosts->addresses = addresses;
 	hosts->block_ports = block_ports;
 	hosts->items = nat_pool_new(
 	    &hosts->pool, max, sizeof(hosts->items[0]), &hosts->index, 1);
@@ -27,9 +16,17 @@ nat_hosts_init(struct nat_hosts *hosts, uint32_t max, uint32_t block_ports)
 	return -1;
 }
 
+/* Frees the memory; what hosts have of addresses goes back to them. */
 void
 nat_hosts_clear(struct nat_hosts *hosts)
 {
+	if (hosts->items != NULL)
+		for (uint32_t i = 0; i < hosts->addresses->n; i++) {
+			struct nat_address *address = hosts->addresses->of[i];
+
+			address->hosts = address->nblocks = 0;
+			memset(address->blocks, 0, sizeof(address->blocks));
+		}
 	nat_index_clear(&hosts->index);
 	nat_pool_free(&hosts->pool, hosts->items, sizeof(hosts->items[0]));
 	hosts->items = NULL;
@@ -43,8 +40,8 @@ nat_hosts_bytes(const struct nat_hosts *hosts)
 		sizeof(hosts->items[0]) * hosts->pool.max;
 }
 
-static uint32_t
-find(const struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
+struct nat_host *
+nat_hosts_find(const struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
 {
 	const struct nat_slot *slots = hosts->index.slots;
 	uint32_t mask = hosts->index.mask;
@@ -52,70 +49,71 @@ find(const struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
 	for (uint32_t at = hash & mask; slots[at].id != 0; at = (at + 1) & mask)
 		if (slots[at].hash == hash &&
 		    hosts->items[slots[at].id].ip == ip)
-			return slots[at].id;
-	return NAT_NONE;
+			return &hosts->items[slots[at].id];
+	return NULL;
 }
 
-uint32_t
-nat_hosts_sessions(const struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
+struct nat_host *
+nat_hosts_get(struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
 {
-	uint32_t id = find(hosts, hash, ip);
+	struct nat_host *host = nat_hosts_find(hosts, hash, ip);
+	uint32_t id;
 
-	return id == NAT_NONE ? 0 : hosts->items[id].sessions;
-}
-
-void
-nat_hosts_join(struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
-{
-	uint32_t id = find(hosts, hash, ip);
-
-	if (id == NAT_NONE) {
-		id = NAT_POOL_TAKE(&hosts->pool, hosts->items);
-		assert(id != NAT_NONE); /* at most as many as sessions */
-		hosts->items[id] = (struct nat_host){ .ip = ip };
-		nat_index_add(&hosts->index, hash, id);
-	}
-	hosts->items[id].sessions++;
+	if (host != NULL)
+		return host;
+	id = NAT_POOL_TAKE(&hosts->pool, hosts->items);
+	if (id == NAT_NONE)
+		return NULL;
+	hosts->items[id] = (struct nat_host){ .ip = ip };
+	nat_index_add(&hosts->index, hash, id);
+	return &hosts->items[id];
 }
 
 void
-nat_hosts_leave(struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
+nat_hosts_put(struct nat_hosts *hosts, uint32_t hash, struct nat_host *host)
 {
-	uint32_t id = find(hosts, hash, ip);
-	struct nat_host *host = &hosts->items[id];
+	uint32_t id = (uint32_t)(host - hosts->items);
+	struct nat_address *address;
 
-	assert(id != NAT_NONE);
-	if (--host->sessions > 0)
+	if (host->sessions > 0 || host->mappings > 0)
 		return;
-	if (host->block != 0)
-		hosts->blocks[(host->block - 1) / 64] &=
-		    ~(UINT64_C(1) << (host->block - 1) % 64);
+	if (host->address != 0) {
+		address = hosts->addresses->of[host->address - 1];
+		address->hosts--;
+		if (host->block != 0)
+			nat_block_give(address, host->block);
+	}
 	nat_index_remove(&hosts->index, hash, id);
 	nat_pool_give(&hosts->pool, id, &host->next);
 }
 
 int32_t
-nat_hosts_block(struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
+nat_host_address(struct nat_hosts *hosts, struct nat_host *host)
 {
-	uint32_t n = (65536 - NAT_BLOCK_FIRST) / hosts->block_ports;
-	uint32_t id = find(hosts, hash, ip);
-	struct nat_host *host = &hosts->items[id];
+	if (host->address == 0) {
+		int32_t least =
+		    nat_addresses_least(hosts->addresses, hosts->block_ports);
 
-	assert(id != NAT_NONE);
-	for (uint32_t word = 0; host->block == 0 && word * 64 < n; word++) {
-		uint64_t free = ~hosts->blocks[word];
-		uint32_t bit;
-
-		if (free == 0)
-			continue;
-		bit = (uint32_t)__builtin_ctzll(free);
-		if (word * 64 + bit >= n)
-			break;
-		hosts->blocks[word] |= UINT64_C(1) << bit;
-		host->block = word * 64 + bit + 1;
+		if (least < 0)
+			return -1;
+		hosts->addresses->of[least]->hosts++;
+		host->address = (uint16_t)(least + 1);
 	}
+	return host->address - 1;
+}
+
+int32_t
+nat_host_block(struct nat_hosts *hosts, struct nat_host *host)
+{
+	int32_t address = nat_host_address(hosts, host);
+
+	if (address < 0)
+		return -1;
+	if (host->block == 0)
+		host->block = (uint16_t)nat_block_take(
+		    hosts->addresses->of[address], hosts->block_ports);
 	if (host->block == 0)
 		return -1;
 	return (
-	    int32_t)(NAT_BLOCK_FIRST + (host->block - 1) * hosts->block_ports);
+	    int32_t)(NAT_BLOCK_FIRST + (host->block - 1u) * hosts->block_ports);
 }

@@ -114,9 +114,11 @@ static void
 tell(
     const struct nat *nat, const struct nat_pin_kept *kept, struct nat_pin *pin)
 {
+	const struct mapping *m = &nat->mappings[kept->mapping];
+
 	*pin = kept->pin;
-	pin->out_ip = nat->outside_ip;
-	pin->out_port = nat->mappings[kept->mapping].out_port;
+	pin->out_ip = nat->addresses.ip[m->address];
+	pin->out_port = m->out_port;
 }
 
 static void
@@ -157,8 +159,7 @@ renew(struct nat *nat, uint32_t id, struct nat_pin *pin)
 		tell(nat, kept, pin);
 		return NAT_PIN_OTHERS;
 	}
-	if (pin->exact &&
-	    pin->out_port != nat->mappings[kept->mapping].out_port)
+	if (pin->exact && !nat_mapping_is_at(nat, kept->mapping, pin))
 		return NAT_PIN_TAKEN;
 	nat_pins_move(&nat->pins, id, pin->until_ns);
 	kept->pin.nfilters = pin->nfilters;
@@ -219,7 +220,8 @@ nat_pin_set(struct nat *nat, struct nat_pin *pin, uint64_t now_ns)
 	assert(pin->protocol == IP_TCP || pin->protocol == IP_UDP);
 	assert((pin->remote_ip == 0) == (pin->remote_port == 0));
 	nat_expire(nat, now_ns); /* there may be room then */
-	if (pin->out_ip != 0 && pin->out_ip != nat->outside_ip && pin->exact)
+	if (pin->out_ip != 0 && !nat_has_address(nat, pin->out_ip) &&
+	    pin->exact)
 		return NAT_PIN_FOREIGN;
 	id = nat_pins_find(&nat->pins, hash_pin(nat, pin), pin);
 	return id != NAT_NONE ? renew(nat, id, pin) : make(nat, pin);
@@ -313,7 +315,8 @@ nat_pin_recount(struct nat *nat)
 			continue;
 		join_peer(nat, kept);
 		if (nat->hosts.items != NULL)
-			nat_hosts_join(&nat->hosts,
-			    hash_host(nat, kept->pin.in_ip), kept->pin.in_ip);
+			nat_hosts_find(&nat->hosts,
+			    hash_host(nat, kept->pin.in_ip), kept->pin.in_ip)
+			    ->sessions++;
 	}
 }

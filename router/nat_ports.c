@@ -16,6 +16,7 @@ static void
 take(struct nat_ports *ports, uint32_t port)
 {
 	ports->taken[port / 64] |= UINT64_C(1) << port % 64;
+	ports->ntaken[port >= NAT_PORT_CLASS_END]++;
 }
 
 /* Free ports in the word that holds ports 64 * word and on, of those in mask
@@ -104,8 +105,10 @@ nat_ports_share(struct nat_ports *ports, uint16_t port)
 void
 nat_ports_give(struct nat_ports *ports, uint16_t port)
 {
-	if (ports->sharers != NULL && ports->sharers[port] > 0)
+	if (ports->sharers != NULL && ports->sharers[port] > 0) {
 		ports->sharers[port]--;
-	else
-		ports->taken[port / 64] &= ~(UINT64_C(1) << port % 64);
+		return;
+	}
+	ports->taken[port / 64] &= ~(UINT64_C(1) << port % 64);
+	ports->ntaken[port >= NAT_PORT_CLASS_END]--;
 }

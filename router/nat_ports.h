@@ -12,14 +12,29 @@
 
 struct nat_ports {
 	uint64_t taken[65536 / 64];
-	uint16_t *sharers; /* of each port but its first user; NULL: none */
-	bool has_classes;  /* TCP and UDP: below 1024 and the rest; 0 is none */
+	uint16_t *sharers;  /* of each port but its first user; NULL: none */
+	uint32_t ntaken[2]; /* below NAT_PORT_CLASS_END, and the rest */
+	bool has_classes; /* TCP and UDP: below 1024 and the rest; 0 is none */
 };
 
 static inline bool
 nat_port_is_taken(const struct nat_ports *ports, uint16_t port)
 {
 	return ports->taken[port / 64] >> port % 64 & 1;
+}
+
+/* Are all from first to last taken, which are one class, or all ports? */
+static inline bool
+nat_ports_are_taken(
+    const struct nat_ports *ports, uint16_t first, uint16_t last)
+{
+	uint32_t low = ports->ntaken[0], high = ports->ntaken[1];
+
+	if (last < NAT_PORT_CLASS_END)
+		return low == NAT_PORT_CLASS_END - 1u;
+	if (first >= NAT_PORT_CLASS_END)
+		return high == 65536 - NAT_PORT_CLASS_END;
+	return low + high == 65536;
 }
 
 /* Which port is wanted, and which else will do. */

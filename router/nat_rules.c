@@ -84,6 +84,11 @@ nat_rules_check(const struct nat_rules *rules, struct err *err)
 		    "ports are overloading, but mapping is not "
 		    "address-and-port-dependent; two hosts with one outside "
 		    "port are told apart by the remote end alone");
+	if (rules->ports == NAT_PORTS_BLOCKS &&
+	    rules->pooling != NAT_POOLING_PAIRED)
+		return err_set(err, -EINVAL,
+		    "ports are blocks, but pooling is not paired; a host has "
+		    "one block, at one address");
 	if (rules->block_ports != 0 &&
 	    (rules->block_ports < NAT_BLOCK_PORTS_MIN ||
 		rules->block_ports > NAT_BLOCK_PORTS_MAX))

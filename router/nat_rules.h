@@ -39,6 +39,15 @@ enum nat_refresh {
 	NAT_REFRESHES,
 };
 
+/* Which outside address a mapping gets, where there are several (RFC 4787 4.1,
+ * RFC 7857 4). */
+enum nat_pooling {
+	NAT_POOLING_PAIRED,    /* its host's; when that is out of ports: none */
+	NAT_POOLING_SOFT,      /* its host's, or then another */
+	NAT_POOLING_ARBITRARY, /* any */
+	NAT_POOLINGS,
+};
+
 enum nat_timer {
 	NAT_TIMER_UDP,
 	NAT_TIMER_UDP_ONE_WAY, /* until an answer comes; 0: as UDP */
@@ -61,6 +70,7 @@ enum nat_timer {
 struct nat_rules {
 	enum nat_behaviour mapping, filtering;
 	enum nat_port_rule ports;
+	enum nat_pooling pooling;
 	bool any_parity; /* another port need not be as even as the inside's */
 	enum nat_refresh refresh; /* of UDP and ICMP sessions */
 	bool hairpin;             /* RFC 4787 REQ-9 */

@@ -12,11 +12,9 @@ nat_stats(const struct nat *nat)
 	    (sizeof(nat->sessions[0]) + sizeof(nat->windows[0])) *
 		nat->session_pool.max +
 	    sizeof(nat->mappings[0]) * nat->mapping_pool.max +
-	    PROTOCOLS * sizeof(nat->by_port[0]) + nat_peers_bytes(&nat->peers) +
-	    nat_hosts_bytes(&nat->hosts) + nat_pins_bytes(&nat->pins);
-	if (nat->ports[0].sharers != NULL)
-		stats.bytes +=
-		    PROTOCOLS * 65536 * sizeof(nat->ports[0].sharers[0]);
+	    nat_addresses_bytes(&nat->addresses) +
+	    nat_peers_bytes(&nat->peers) + nat_hosts_bytes(&nat->hosts) +
+	    nat_pins_bytes(&nat->pins);
 	return stats;
 }
 
@@ -85,7 +83,7 @@ nat_each(const struct nat *nat, uint64_t now_ns,
 			    : "a host outside began, and was admitted",
 			.inside_ip = s->in_ip,
 			.inside_port = s->in_port,
-			.outside_ip = nat->outside_ip,
+			.outside_ip = nat->addresses.ip[s->address],
 			.outside_port = s->out_port,
 			.remote_ip = s->remote_ip,
 			.remote_port = s->remote_port,

@@ -1,8 +1,10 @@
 /*
  * nat_state.h - the table of a NAT, for its own files alone.
  *
- *    nat.c          makes it; sessions, timers, packets
- *    nat_mapping.c  mappings and their outside ports
+ *    nat.c          sessions, timers, packets
+ *    nat_make.c     makes it, and gives it other rules
+ *    nat_mapping.c  mappings
+ *    nat_choice.c   ... and their outside ends
  *    nat_pin.c      mappings that were asked for
  *    nat_show.c     what is asked about it
  */
@@ -13,14 +15,13 @@
 
 #include "net/ip4.h"
 #include "router/nat.h"
+#include "router/nat_addresses.h"
 #include "router/nat_hosts.h"
 #include "router/nat_peers.h"
 #include "router/nat_pins.h"
 #include "router/nat_pool.h"
 #include "router/nat_ports.h"
 #include "router/nat_tcp.h"
-
-enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
 
 /* Of UDP and ICMP. */
 enum talk_state { TALK_ONE_WAY, TALK_TWO_WAY };
@@ -33,7 +34,8 @@ struct session {
 	uint8_t state : 3;  /* enum nat_tcp_state or talk_state */
 	uint8_t timer : 3;  /* enum nat_timer that runs in state */
 	uint8_t origin : 1; /* enum nat_direction of its first packet */
-	uint32_t mapping;
+	uint32_t mapping : 24;
+	uint32_t address : 8;   /* the outside one, by its index */
 	uint32_t next, prev;    /* in its timer list, or next free one */
 	uint32_t frames_low[2]; /* by enum nat_direction */
 	uint16_t frames_high[2];
@@ -46,6 +48,7 @@ struct mapping {
 	uint32_t remote_ip; /* what the mapping depends on, or 0 */
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
+	uint8_t address;  /* the outside one, by its index */
 	bool for_anybody; /* by a pin */
 	uint32_t users;   /* sessions and pins */
 	uint32_t next;    /* free one */
@@ -53,8 +56,9 @@ struct mapping {
 
 /* What one entry takes in a table of a million, all in: the session with its
  * two slots in an index at least half full, and its share of the mappings, with
- * their slots, and of the outside ports.  Filters that depend on the address
- * take a struct nat_peer and its slot more. */
+ * their slots, and of the outside ports of one address.  Each further address
+ * takes its ports and mappings more.  Filters that depend on the address take a
+ * struct nat_peer and its slot more. */
 #define NAT_SLOT_BYTES (2 * sizeof(struct nat_slot))
 #define NAT_ENTRY_BYTES                                                     \
 	(sizeof(struct session) + sizeof(struct nat_window) +               \
@@ -82,12 +86,10 @@ struct nat {
 	struct mapping *mappings;
 	struct nat_pool mapping_pool;
 	struct nat_peers peers; /* address-dependent filtering only */
-	struct nat_hosts hosts; /* limits and blocks only */
+	struct nat_hosts hosts; /* limits, blocks and pairs only */
 	struct nat_pins pins;
-	uint32_t (*by_port)[65536]; /* by enum protocol_number */
-	struct nat_ports ports[PROTOCOLS];
+	struct nat_addresses addresses;
 	uint64_t random;
-	uint32_t outside_ip;
 	struct nat_rules rules;
 	uint8_t refreshing; /* bit 1 << enum nat_direction */
 };
@@ -129,7 +131,7 @@ hash_out(const struct nat *nat, const struct nat_flow *flow)
 static inline uint32_t
 hash_in(const struct nat *nat, const struct nat_flow *flow)
 {
-	return hash(nat, flow->remote_ip,
+	return hash(nat, (uint64_t)flow->ip << 32 | flow->remote_ip,
 	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_IN));
 }
 
@@ -167,6 +169,20 @@ number_of(uint8_t protocol)
 	return protocol == IP_UDP ? UDP : ICMP;
 }
 
+static inline struct nat_ports *
+ports_of(const struct nat *nat, uint32_t address, uint8_t protocol)
+{
+	return &nat->addresses.of[address]->ports[number_of(protocol)];
+}
+
+/* The mapping that packets without a session find. */
+static inline uint32_t *
+mapping_at(
+    const struct nat *nat, uint32_t address, uint8_t protocol, uint16_t port)
+{
+	return &nat->addresses.of[address]->by_port[number_of(protocol)][port];
+}
+
 /* ---- nat.c ---- */
 
 /* Counts one more session or pin of a host, if it may have one.  REASON_NONE,
@@ -179,6 +195,13 @@ uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
 
 /* ---- nat_mapping.c ---- */
 
+/* What an outgoing flow's mapping is found by, and the one with that key whose
+ * hash is h, or NAT_NONE. */
+struct mapping nat_mapping_key(
+    const struct nat *nat, const struct nat_flow *flow);
+uint32_t nat_mapping_find(
+    const struct nat *nat, const struct mapping *key, uint32_t h);
+
 /* Finds or makes the mapping of an outgoing flow.  DROP_NAT_NO_PORT,
  * DROP_NAT_FULL. */
 enum reason nat_mapping_for(
@@ -187,8 +210,33 @@ enum reason nat_mapping_for(
  * wants.  DROP_NAT_NO_PORT, DROP_NAT_FULL. */
 enum reason nat_mapping_for_pin(
     struct nat *nat, const struct nat_pin *pin, uint32_t *id);
+/* Is it where the pin wants it? */
+bool nat_mapping_is_at(
+    const struct nat *nat, uint32_t id, const struct nat_pin *pin);
 /* It has one user less, which may have been the last. */
 void nat_mapping_leave(struct nat *nat, uint32_t id);
+
+/* ---- nat_choice.c ---- */
+
+/* An outside end; port -1: there is none. */
+struct nat_end {
+	uint32_t address; /* its index */
+	int32_t port;
+};
+
+/* Takes an end for a flow whose host has joined, as the rules say, or for a pin
+ * of which flow has the ends. */
+struct nat_end nat_choose(struct nat *nat, const struct nat_flow *flow);
+struct nat_end nat_choose_for_pin(
+    struct nat *nat, const struct nat_pin *pin, const struct nat_flow *flow);
+
+/* Is nobody there who speaks to the same remote end from this outside end, or
+ * has it for anybody? */
+bool nat_can_share(const struct nat *nat, const struct nat_flow *flow,
+    uint32_t address, uint16_t port);
+
+/* The host of ip, or NULL. */
+struct nat_host *nat_host_of(const struct nat *nat, uint32_t ip);
 
 /* ---- nat_pin.c ---- */
 

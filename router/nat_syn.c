@@ -4,6 +4,13 @@
 
 #include "base/loop.h"
 
+static bool
+has_ends(const struct nat_syn *syn, const struct nat_syn *ends)
+{
+	return syn->port == ends->port && syn->remote_ip == ends->remote_ip &&
+	    syn->remote_port == ends->remote_port && syn->ip == ends->ip;
+}
+
 bool
 nat_syn_keep(struct nat_syns *syns, const struct nat_syn *ends,
     const uint8_t *packet, uint32_t bytes, uint64_t now_ns)
@@ -13,9 +20,7 @@ nat_syn_keep(struct nat_syns *syns, const struct nat_syn *ends,
 	/* One that came again is answered once. */
 	for (uint32_t i = 0; i < syns->n; i++) {
 		syn = &syns->ring[(syns->first + i) % NAT_SYN_MAX];
-		if (syn->len != 0 && syn->port == ends->port &&
-		    syn->remote_ip == ends->remote_ip &&
-		    syn->remote_port == ends->remote_port)
+		if (syn->len != 0 && has_ends(syn, ends))
 			return true;
 	}
 	if (syns->n == NAT_SYN_MAX)
@@ -29,15 +34,13 @@ nat_syn_keep(struct nat_syns *syns, const struct nat_syn *ends,
 }
 
 void
-nat_syn_forget(struct nat_syns *syns, uint16_t port, uint32_t remote_ip,
-    uint16_t remote_port)
+nat_syn_forget(struct nat_syns *syns, const struct nat_syn *ends)
 {
 	for (uint32_t i = 0; i < syns->n; i++) {
 		struct nat_syn *syn =
 		    &syns->ring[(syns->first + i) % NAT_SYN_MAX];
 
-		if (syn->port == port && syn->remote_ip == remote_ip &&
-		    syn->remote_port == remote_port)
+		if (has_ends(syn, ends))
 			syn->len = 0;
 	}
 }

@@ -20,9 +20,9 @@
 
 struct nat_syn {
 	uint64_t due_ns;
-	uint32_t remote_ip;
-	uint16_t remote_port, port; /* port: outside */
-	uint8_t len;                /* of bytes; 0: taken back */
+	uint32_t ip, remote_ip; /* ip:port: outside */
+	uint16_t port, remote_port;
+	uint8_t len; /* of bytes; 0: taken back */
 	uint8_t bytes[NAT_SYN_BYTES];
 };
 
@@ -37,9 +37,8 @@ struct nat_syns {
 bool nat_syn_keep(struct nat_syns *syns, const struct nat_syn *ends,
     const uint8_t *packet, uint32_t bytes, uint64_t now_ns);
 
-/* A SYN went out by port to the remote end. */
-void nat_syn_forget(struct nat_syns *syns, uint16_t port, uint32_t remote_ip,
-    uint16_t remote_port);
+/* A SYN went out between the same ends. */
+void nat_syn_forget(struct nat_syns *syns, const struct nat_syn *ends);
 
 /* When the next one is to be answered; UINT64_MAX: there is none. */
 uint64_t nat_syn_due_ns(const struct nat_syns *syns);

@@ -323,7 +323,6 @@ nat_icmp_out(const struct nat *nat, uint8_t *packet, size_t bytes,
 		return reason;
 	/* The quoted packet came in: its destination is ours. */
 	nat_flow_in(&q, &flow);
-	flow.ip = q.ip.dst;
 	if ((q.ip.protocol == IP_ICMP && !q.is_reply) ||
 	    !nat_find_out(nat, &flow, now_ns, hit))
 		return DROP_NAT_ICMP;
@@ -350,8 +349,7 @@ nat_icmp_in(const struct nat *nat, uint8_t *packet, size_t bytes,
 		return reason;
 	/* The quoted packet went out: its source is our outside. */
 	nat_flow_out(&q, &flow);
-	if (q.ip.src != nat_outside_ip(nat) || q.is_reply ||
-	    !nat_find_in(nat, &flow, now_ns, hit))
+	if (q.is_reply || !nat_find_in(nat, &flow, now_ns, hit))
 		return DROP_NAT_ICMP;
 	to = nat_ends(&q);
 	to.src = hit->ip;

@@ -364,18 +364,18 @@ untranslate(struct router *router, uint8_t *ip, size_t bytes,
     const struct ip4 *quoted, const struct iface *out)
 {
 	uint64_t now_ns = loop_now_ns(router->loop);
-	uint32_t outside = nat_outside_ip(router->nat);
+	bool is_ours = nat_has_address(router->nat, quoted->src);
 	struct nat_hit hit;
 	struct way way;
 
 	/* It was coming in, from beyond or from inside by the outer address. */
 	if (out != router->outside && way_find(router, quoted->src, &way) &&
-	    (quoted->src == outside || way.out == router->outside) &&
+	    (is_ours || way.out == router->outside) &&
 	    nat_icmp_out(router->nat, ip, bytes, now_ns, &hit) !=
 		REASON_NAT_ICMP)
 		return false;
 	/* It was going out. */
-	if (quoted->src == outside &&
+	if (is_ours &&
 	    nat_icmp_in(router->nat, ip, bytes, now_ns, &hit) !=
 		REASON_NAT_ICMP)
 		return false;

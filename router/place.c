@@ -15,7 +15,9 @@ owner_of(const struct router *router, uint32_t addr)
 	for (unsigned int i = 0; i < router->nifaces; i++)
 		if (router->ifaces[i]->address.addr == addr)
 			return router->ifaces[i];
-	return NULL;
+	return router->nat != NULL && nat_has_address(router->nat, addr)
+	    ? router->outside
+	    : NULL;
 }
 
 static void

@@ -3,7 +3,7 @@
  * one of the router's own.
  *
  * Asked twice for each packet, and mostly about addresses asked about just now:
- * answers are kept, until routes or interfaces change.
+ * answers are kept, until routes, interfaces or a NAT's addresses change.
  */
 #ifndef ROUTER_PLACE_H
 #define ROUTER_PLACE_H
@@ -23,10 +23,11 @@ struct place {
 	bool martian;   /* never in a packet to be forwarded (RFC 1812 5.3.7) */
 	bool broadcast; /* of a link of ours */
 	const struct route *route; /* NULL: there is none */
-	struct iface *owner;       /* whose address it is, or NULL */
+	/* Whose address it is, or NULL.  Those of a NAT are its outside's. */
+	struct iface *owner;
 };
 
-/* Good until the next call, or until routes or interfaces are added. */
+/* Good until the next call, or until routes, interfaces or a NAT are added. */
 const struct place *place_find(struct router *router, uint32_t addr);
 
 /* To be called when they are. */

@@ -342,12 +342,42 @@ router_set_dns(struct router *router, const struct router_dns_options *options,
 	return router->dns != NULL ? 0 : -EINVAL;
 }
 
+/* Can each address of a pool be the NAT's? */
+static int
+check_pool(struct router *router, const struct iface *outside,
+    const struct router_nat_options *options, struct err *err)
+{
+	char text[IP4_TEXT_BYTES];
+
+	for (unsigned int i = 0; i < options->npool; i++) {
+		struct ip4_net net = { options->pool[i], 32 };
+		struct way way;
+
+		if (ip4_net_has(outside->address, net.addr))
+			net.prefix = outside->address.prefix;
+		ip4_text(text, net.addr);
+		if (!is_host_address(net))
+			return err_set(err, -EINVAL,
+			    "the NAT of router \"%s\": %s is not the address "
+			    "of a host; use another one",
+			    router->node.name, text);
+		if (way_find(router, net.addr, &way) && way.out != outside)
+			return err_set(err, -EINVAL,
+			    "the NAT of router \"%s\": %s is reached by port "
+			    "\"%s\"; use an outside address",
+			    router->node.name, text, way.out->port.name);
+	}
+	return 0;
+}
+
 int
 router_set_nat(struct router *router, const struct router_nat_options *options,
     struct err *err)
 {
 	struct iface *outside = iface_of(router, options->outside);
-	struct nat_options o = { .max_entries = options->max_entries,
+	struct nat_options o = { .pool = options->pool,
+		.npool = options->npool,
+		.max_entries = options->max_entries,
 		.rules = options->rules };
 
 	if (outside == NULL)
@@ -356,12 +386,15 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		return err_set(err, -EEXIST,
 		    "router \"%s\" has a NAT already; use one outside port",
 		    router->node.name);
+	if (check_pool(router, outside, options, err) < 0)
+		return -EINVAL;
 	o.outside_ip = outside->address.addr;
 	o.seed = nat_random(&router->seed);
 	router->nat = nat_new(&o, err);
 	if (router->nat == NULL)
 		return -EINVAL;
 	router->outside = outside;
+	place_forget(router);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
  * 5508).  Loop thread only; all time is the loop's.
  *
  * With NAT, nothing leaves by the outer port with another source than that
- * port's address, and nothing from there reaches the other ports but through
+ * port's address or one of its pool, and nothing from there reaches the other ports but through
  * an entry of the table.  Between the other ports packets are routed as they
  * are.  A packet whose source is not where its route leads is refused.
  *
@@ -119,6 +119,10 @@ int router_set_dns(struct router *router,
 
 struct router_nat_options {
 	struct port *outside;
+	/* The outside addresses that inside hosts get, up to 255 in any order;
+	 * 0: the port's.  ARP is answered for them there.  Borrowed. */
+	const uint32_t *pool;
+	unsigned int npool;
 	uint32_t max_entries; /* 0: 65536 */
 	struct nat_rules rules;
 };

@@ -161,7 +161,7 @@ enum reason forward_send(
 enum reason nat_path_out(
     struct router *router, struct packet *p, const struct way *way);
 enum reason nat_path_in(struct router *router, struct packet *p);
-/* From inside to the outside address. */
+/* From inside to an outside address. */
 enum reason nat_path_hairpin(struct router *router, struct packet *p);
 
 /* A fragment to one of the router's own addresses. */

@@ -4,7 +4,8 @@
  *
  * What must hold: what goes out gets a way back to exactly where it came from,
  * no matter what else happened; two inside ends never have one outside port
- * towards the same remote end, and none at all unless rules let them; no host
+ * towards the same remote end, and none at all unless rules let them; a host that
+ * is paired has one outside address; no host
  * gets more than its limit; nothing comes in without a mapping; the table never holds more than it may,
  * and nothing at all when all has expired.
  */
@@ -20,10 +21,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* The last one is of no pool. */
+static const uint32_t outside[] = { 0xcb007105, 0xcb0071c8, 0xcb007101,
+	0xcb007109 };
+
 static struct {
 	struct nat *nat;
 	struct cursor in;
 	uint64_t now_ns;
+	bool paired; /* rules have always wanted it so */
 	bool shared; /* rules let hosts share ports, now or before */
 	unsigned int rows;
 	struct nat_row row[MAX];
@@ -64,11 +70,15 @@ check_table(void)
 		const struct nat_row *a = &f.row[i];
 
 		assert(f.shared ||
-		    nat_has_port(f.nat, a->protocol, a->outside_port));
+		    nat_has_port(
+			f.nat, a->outside_ip, a->protocol, a->outside_port));
 		for (unsigned int k = 0; k < i; k++) {
 			const struct nat_row *b = &f.row[k];
 
+			assert(!f.paired || a->inside_ip != b->inside_ip ||
+			    a->outside_ip == b->outside_ip);
 			assert(a->protocol != b->protocol ||
+			    a->outside_ip != b->outside_ip ||
 			    a->outside_port != b->outside_port ||
 			    (a->inside_ip == b->inside_ip &&
 				a->inside_port == b->inside_port) ||
@@ -98,16 +108,20 @@ random_rules(void)
 		.filtering = a / 3 % 3,
 		.any_parity = a & 0x80,
 		.ports = b % NAT_PORT_RULES,
+		.pooling = a / 9 % NAT_POOLINGS,
 		.refresh = b / 8 % NAT_REFRESHES,
 		.host_sessions = b & 0x80 ? 3 : 0,
 		.block_ports = b & 0x40 ? NAT_BLOCK_PORTS_MAX : 64 };
 
 	if (rules.ports == NAT_PORTS_OVERLOAD)
 		rules.mapping = NAT_ADDRESS_AND_PORT_DEPENDENT;
+	if (rules.ports == NAT_PORTS_BLOCKS)
+		rules.pooling = NAT_POOLING_PAIRED;
 	if (a & 0x40)
 		rules.idle_s[NAT_TIMER_UDP] = 10;
 	if (a & 0x20)
 		rules.idle_s[NAT_TIMER_UDP_ONE_WAY] = 5;
+	f.paired &= rules.pooling == NAT_POOLING_PAIRED;
 	f.shared |= rules.ports == NAT_PORTS_OVERLOAD;
 	return rules;
 }
@@ -139,14 +153,15 @@ out(void)
 	if (reason_is_drop(reason))
 		return;
 	in = flow;
-	in.ip = 0;
+	in.ip = hit.ip;
 	in.port = hit.port;
-	assert(hit.id != 0 && hit.ip == nat_outside_ip(f.nat));
+	assert(hit.id != 0 && nat_has_address(f.nat, hit.ip));
 	assert(nat_find_in(f.nat, &in, f.now_ns, &back));
 	assert(back.ip == flow.ip && back.port == flow.port);
 	assert(back.id == hit.id);
 	assert(nat_find_out(f.nat, &flow, f.now_ns, &back));
-	assert(back.port == hit.port && back.id == hit.id);
+	assert(back.ip == hit.ip && back.port == hit.port);
+	assert(back.id == hit.id);
 }
 
 static void
@@ -156,12 +171,14 @@ in(void)
 	struct nat_hit hit, back;
 	enum reason reason;
 	struct nat_flow flow = random_flow(&segment.flags), reply;
-	bool mapped = nat_has_port(f.nat, flow.protocol, flow.port);
+	bool mapped;
 
+	flow.ip = outside[flow.ip & 3];
+	mapped = nat_has_port(f.nat, flow.ip, flow.protocol, flow.port);
 	reason = nat_in(f.nat, &flow, flow.protocol == IP_TCP ? &segment : NULL,
 	    60, f.now_ns, &hit);
 	if (reason == DROP_NAT_UNSOLICITED)
-		assert(!nat_has_port(f.nat, flow.protocol, flow.port));
+		assert(!nat_has_port(f.nat, flow.ip, flow.protocol, flow.port));
 	if (reason_is_drop(reason))
 		return;
 	assert((mapped || f.shared) && hit.id != 0);
@@ -169,20 +186,24 @@ in(void)
 	reply.ip = hit.ip;
 	reply.port = hit.port;
 	assert(nat_find_out(f.nat, &reply, f.now_ns, &back));
+	assert(back.ip == flow.ip);
 	assert(back.port == flow.port && back.id == hit.id);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct nat_options o = {
-		.outside_ip = 0xcb007101, .max_entries = MAX, .seed = 1
-	};
+	struct nat_options o = { .outside_ip = outside[2],
+		.pool = outside,
+		.max_entries = MAX,
+		.seed = 1 };
 
 	f.in = cursor(data, size);
 	f.now_ns = 0;
 	f.rows = 0;
 	f.shared = false;
+	f.paired = true;
+	o.npool = cur_u8(&f.in) & 3;
 	o.rules = random_rules();
 	f.nat = nat_new(&o, NULL);
 	assert(f.nat != NULL);

@@ -241,14 +241,14 @@ a_pin_lasts_without_traffic_until_its_time(void **state)
 	set(nat, pin(ALICE, 2, 4001, NAT_PIN_FOREVER), 0, NULL);
 	assert_int_equal(nat_due_ns(nat), 1000 * S);
 	assert_int_equal(nat_expire(nat, 999 * S), 1000 * S);
-	assert_true(nat_has_port(nat, IP_UDP, 4000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 4000));
 	assert_int_equal(in(nat, 4000, SERVER, 9, 999 * S), REASON_NAT_IN);
 	/* Admitted before, it goes on; another is not admitted any more. */
 	nat_expire(nat, 1001 * S);
 	assert_int_equal(in(nat, 4000, SERVER, 9, 1001 * S), REASON_NAT_IN);
 	assert_int_equal(in(nat, 4000, OTHER, 9, 1001 * S), DROP_NAT_FILTERED);
 	nat_expire(nat, 2000 * S);
-	assert_false(nat_has_port(nat, IP_UDP, 4000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 4000));
 	nat_expire(nat, 365 * 86400 * S);
 	assert_int_equal(
 	    in(nat, 4001, OTHER, 9, 365 * 86400 * S), REASON_NAT_IN);
@@ -270,16 +270,16 @@ a_pin_is_renewed_shortened_and_deleted(void **state)
 	assert_int_equal(set(nat, p, 50 * S, &fate), 4000);
 	assert_int_equal(fate, NAT_PIN_RENEWED);
 	nat_expire(nat, 299 * S);
-	assert_true(nat_has_port(nat, IP_UDP, 4000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 4000));
 	p.until_ns = 299 * S + 1;
 	set(nat, p, 299 * S, NULL);
 	nat_expire(nat, 299 * S + 1);
-	assert_false(nat_has_port(nat, IP_UDP, 4000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 4000));
 	p.until_ns = 400 * S;
 	assert_int_equal(set(nat, p, 300 * S, &fate), 4711);
 	assert_int_equal(fate, NAT_PIN_MADE);
 	assert_int_equal(nat_pin_delete(nat, &p, 300 * S), NAT_PIN_RENEWED);
-	assert_false(nat_has_port(nat, IP_UDP, 4711));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 4711));
 	assert_int_equal(nat_pin_delete(nat, &p, 300 * S), NAT_PIN_RENEWED);
 	nat_free(nat);
 }
@@ -311,8 +311,8 @@ pins_end_in_order_whatever_was_changed(void **state)
 		if (turn % 16 != 0)
 			continue;
 		for (uint16_t k = 0; k < 256; k++)
-			assert_int_equal(
-			    nat_has_port(nat, IP_UDP, (uint16_t)(4000 + k)),
+			assert_int_equal(nat_has_port(nat, OUTSIDE, IP_UDP,
+					     (uint16_t)(4000 + k)),
 			    until[k] > now);
 	}
 	nat_expire(nat, now + 200 * S);
@@ -376,11 +376,11 @@ all_of_a_host_go_and_no_others(void **state)
 	assert_int_equal(
 	    nat_pin_delete_all(nat, ALICE, IP_UDP, NAT_PIN_BY_PCP, none, 0), 5);
 	for (uint16_t i = 0; i < 5; i++) {
-		assert_false(nat_has_port(nat, IP_UDP, 4000 + i));
-		assert_true(nat_has_port(nat, IP_UDP, 5000 + i));
+		assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 4000 + i));
+		assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 5000 + i));
 	}
-	assert_true(nat_has_port(nat, IP_TCP, 4009));
-	assert_true(nat_has_port(nat, IP_UDP, 4008));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_TCP, 4009));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 4008));
 	nat_free(nat);
 }
 
@@ -431,7 +431,7 @@ the_other_protocols_port_is_kept_for_its_host(void **state)
 	port = set(nat, p, 0, NULL);
 	assert_int_not_equal(port, 0);
 	assert_int_not_equal(port, 4000);
-	assert_false(nat_has_port(nat, IP_TCP, 4000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_TCP, 4000));
 	p.in_ip = ALICE;
 	assert_int_equal(set(nat, p, 0, NULL), 4000);
 	nat_free(nat);
@@ -504,7 +504,8 @@ a_host_asks_for_so_many_and_the_table_has_so_many(void **state)
 	assert_int_equal(fate, NAT_PIN_FULL);
 	/* The first ones are there. */
 	for (uint16_t i = 0; i < NAT_PINS_OF_HOST; i++)
-		assert_true(nat_has_port(nat, IP_UDP, 1000 + i) || i < 24);
+		assert_true(
+		    nat_has_port(nat, OUTSIDE, IP_UDP, 1000 + i) || i < 24);
 	assert_int_equal(nat_stats(nat).mappings, NAT_PINS_MAX);
 	nat_expire(nat, 9 * S);
 	assert_int_equal(nat_stats(nat).mappings, 1);

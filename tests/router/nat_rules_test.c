@@ -11,19 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/loop.h"
-#include "net/ip4.h"
 #include "net/tcp.h"
-#include "router/nat.h"
+#include "tests/router/nat_ends.h"
 
 #include <errno.h>
-
-#define S       NS_PER_S
-#define OUTSIDE UINT32_C(0xcb007101)
-#define ALICE   UINT32_C(0x0a000002)
-#define BOB     UINT32_C(0x0a000003)
-#define SERVER  UINT32_C(0xcb00710a)
-#define OTHER   UINT32_C(0xcb00710b)
 
 static struct nat *
 table(const struct nat_rules *rules)
@@ -36,38 +27,6 @@ table(const struct nat_rules *rules)
 
 	assert_non_null(nat);
 	return nat;
-}
-
-static struct nat_flow
-udp(uint32_t ip, uint16_t port, uint32_t remote_ip, uint16_t remote_port)
-{
-	return (struct nat_flow){ .ip = ip,
-		.port = port,
-		.remote_ip = remote_ip,
-		.remote_port = remote_port,
-		.protocol = IP_UDP };
-}
-
-/* The outside port of a packet that goes out; 0: refused, for *why. */
-static uint16_t
-out(struct nat *nat, struct nat_flow flow, uint64_t now_ns, enum reason *why)
-{
-	struct nat_hit hit = { .port = 0 };
-	enum reason reason = nat_out(nat, &flow, NULL, 60, now_ns, &hit);
-
-	if (why != NULL)
-		*why = reason;
-	return reason_is_drop(reason) ? 0 : hit.port;
-}
-
-static enum reason
-in(struct nat *nat, uint16_t port, uint32_t remote_ip, uint16_t remote_port,
-    uint64_t now_ns)
-{
-	struct nat_flow flow = udp(OUTSIDE, port, remote_ip, remote_port);
-	struct nat_hit hit;
-
-	return nat_in(nat, &flow, NULL, 60, now_ns, &hit);
 }
 
 /* ---- all nine ---- */
@@ -332,7 +291,7 @@ rules_say_which_direction_refreshes(void **state)
 		else
 			in(nat, 5000, SERVER, 1, 200 * S);
 		nat_expire(nat, 400 * S);
-		assert_int_equal(nat_has_port(nat, IP_UDP, 5000),
+		assert_int_equal(nat_has_port(nat, OUTSIDE, IP_UDP, 5000),
 		    by_out ? rows[i / 2].by_out : rows[i / 2].by_in);
 		nat_free(nat);
 	}
@@ -349,10 +308,10 @@ a_session_without_an_answer_may_have_its_own_timer(void **state)
 	out(nat, udp(ALICE, 6000, SERVER, 1), 0, NULL);
 	assert_int_equal(in(nat, 5000, SERVER, 1, 1 * S), REASON_NAT_IN);
 	nat_expire(nat, 32 * S);
-	assert_true(nat_has_port(nat, IP_UDP, 5000));
-	assert_false(nat_has_port(nat, IP_UDP, 6000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 6000));
 	nat_expire(nat, 303 * S);
-	assert_false(nat_has_port(nat, IP_UDP, 5000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
 	nat_free(nat);
 }
 
@@ -364,6 +323,8 @@ tcp(struct nat *nat, bool outwards, uint8_t flags, uint64_t now_ns)
 	struct nat_hit hit;
 
 	flow.protocol = IP_TCP;
+	if (!outwards)
+		flow.ip = OUTSIDE;
 	if (outwards)
 		nat_out(nat, &flow, &segment, 60, now_ns, &hit);
 	else
@@ -380,19 +341,19 @@ rfc7857_s2_1_opening_and_closing_have_their_own_timers(void **state)
 	(void)state;
 	tcp(nat, true, TCP_SYN, 0);
 	nat_expire(nat, 9 * S);
-	assert_true(nat_has_port(nat, IP_TCP, 5000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_TCP, 5000));
 	nat_expire(nat, 12 * S);
-	assert_false(nat_has_port(nat, IP_TCP, 5000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_TCP, 5000));
 	tcp(nat, true, TCP_SYN, 100 * S);
 	tcp(nat, false, TCP_SYN | TCP_ACK, 100 * S);
 	nat_expire(nat, 7000 * S);
-	assert_true(nat_has_port(nat, IP_TCP, 5000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_TCP, 5000));
 	tcp(nat, true, TCP_FIN | TCP_ACK, 7000 * S);
 	tcp(nat, false, TCP_FIN | TCP_ACK, 7000 * S);
 	nat_expire(nat, 7019 * S);
-	assert_true(nat_has_port(nat, IP_TCP, 5000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_TCP, 5000));
 	nat_expire(nat, 7022 * S);
-	assert_false(nat_has_port(nat, IP_TCP, 5000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_TCP, 5000));
 	nat_free(nat);
 }
 
@@ -472,10 +433,10 @@ a_shorter_timer_holds_for_all(void **state)
 	out(nat, udp(BOB, 6000, SERVER, 1), 5 * S, NULL);
 	assert_true(nat_due_ns(nat) <= 12 * S);
 	nat_expire(nat, 13 * S);
-	assert_false(nat_has_port(nat, IP_UDP, 5000));
-	assert_true(nat_has_port(nat, IP_UDP, 6000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 6000));
 	nat_expire(nat, 17 * S);
-	assert_false(nat_has_port(nat, IP_UDP, 6000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 6000));
 	nat_free(nat);
 }
 
@@ -595,9 +556,9 @@ rfc7857_s11_an_icmp_mapping_goes_with_its_last_session(void **state)
 	flow.remote_ip = OTHER;
 	nat_out(nat, &flow, NULL, 98, 30 * S, &hit);
 	nat_expire(nat, 62 * S);
-	assert_true(nat_has_port(nat, IP_ICMP, 77));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_ICMP, 77));
 	nat_expire(nat, 92 * S);
-	assert_false(nat_has_port(nat, IP_ICMP, 77));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_ICMP, 77));
 	nat_free(nat);
 }
 

@@ -405,10 +405,10 @@ run_model(enum nat_behaviour mapping, enum nat_behaviour filtering)
 		if (r >> 4 & 1) {
 			f.ip = (uint32_t)(r >> 5 & 3) + 100;
 			f.port = (uint16_t)(2000 + (r >> 7 & 3));
-		} else if (r >> 5 & 1) {
-			f.port = (uint16_t)(2000 + (r >> 7 & 3));
 		} else {
-			f.port = m.s[r >> 7 & 63].outside;
+			f.ip = OUTSIDE;
+			f.port = r >> 5 & 1 ? (uint16_t)(2000 + (r >> 7 & 3))
+					    : m.s[r >> 7 & 63].outside;
 		}
 		/* In whole ticks, in which expiry is exact for mappings too. */
 		if ((r >> 40 & 7) == 0)
@@ -454,7 +454,8 @@ expiry_is_exact_for_who_looks_and_a_tick_late_for_memory(void **state)
 		.remote_ip = 2,
 		.remote_port = 3,
 		.protocol = IP_UDP };
-	struct nat_flow in = { .port = 5000,
+	struct nat_flow in = { .ip = OUTSIDE,
+		.port = 5000,
 		.remote_ip = 2,
 		.remote_port = 3,
 		.protocol = IP_UDP };
@@ -494,7 +495,8 @@ a_mapping_that_ends_to_make_room_admits_nobody(void **state)
 		.remote_ip = 2,
 		.remote_port = 3,
 		.protocol = IP_UDP };
-	struct nat_flow in = { .port = 5000,
+	struct nat_flow in = { .ip = OUTSIDE,
+		.port = 5000,
 		.remote_ip = 2,
 		.remote_port = 4,
 		.protocol = IP_UDP };
@@ -511,7 +513,7 @@ a_mapping_that_ends_to_make_room_admits_nobody(void **state)
 		nat_out(nat, &other, NULL, 60, 0, &hit);
 		assert_int_equal(nat_in(nat, &in, NULL, 60, 300 * S, &hit),
 		    DROP_NAT_UNSOLICITED);
-		assert_false(nat_has_port(nat, IP_UDP, 5000));
+		assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
 		assert_int_equal(nat_stats(nat).sessions, 0);
 		assert_int_equal(nat_stats(nat).mappings, 0);
 		assert_int_equal(nat_due_ns(nat), UINT64_MAX);
@@ -533,7 +535,8 @@ a_full_table_makes_room_for_a_mapping_that_lives(void **state)
 		.remote_ip = 2,
 		.remote_port = 3,
 		.protocol = IP_UDP };
-	struct nat_flow in = { .port = 5000,
+	struct nat_flow in = { .ip = OUTSIDE,
+		.port = 5000,
 		.remote_ip = 2,
 		.remote_port = 4,
 		.protocol = IP_UDP };
@@ -550,8 +553,8 @@ a_full_table_makes_room_for_a_mapping_that_lives(void **state)
 	    nat_in(nat, &in, NULL, 60, 300 * S, &hit), REASON_NAT_IN);
 	assert_int_equal(hit.ip, 1);
 	assert_int_equal(hit.port, 5000);
-	assert_false(nat_has_port(nat, IP_UDP, 6000));
-	assert_true(nat_has_port(nat, IP_UDP, 5000));
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 6000));
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
 	assert_int_equal(nat_stats(nat).sessions, 2);
 	assert_int_equal(nat_stats(nat).mappings, 1);
 	nat_free(nat);

@@ -429,17 +429,6 @@ rfc4787_req11_mapping_stays_the_same_when_the_table_is_full(void **state)
 	assert_int_equal(udp_in(rig, SERVER, 2, port), DROP_NAT_FILTERED);
 }
 
-/* The first bytes of the packet that left last, as its receiver quotes it. */
-static size_t
-quote_of(const struct rig *rig, int at, uint8_t *quote)
-{
-	const struct seen *seen = &rig->peer[at].seen[rig->peer[at].n - 1];
-	size_t n = seen->len - 14 < 548 ? seen->len - 14 : 548;
-
-	memcpy(quote, seen->data + 14, n);
-	return n;
-}
-
 static void
 rfc4787_req12_no_icmp_ends_a_mapping(void **state)
 {
@@ -448,7 +437,7 @@ rfc4787_req12_no_icmp_ends_a_mapping(void **state)
 	size_t n;
 
 	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	for (int type = 0; type < 256; type++)
 		for (int code = 0; code < 16; code++)
 			rig_error(rig, OUTSIDE, SERVER, GW_OUTSIDE,
@@ -465,7 +454,7 @@ rfc4787_req12a_errors_come_from_any_router(void **state)
 	struct got g;
 
 	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	assert_int_equal(rig_error(rig, OUTSIDE, FAR, GW_OUTSIDE,
 			     ICMP_TIME_EXCEEDED, 0, quote, n),
 	    REASON_NAT_ICMP);
@@ -484,7 +473,7 @@ rfc4787_req12b_destination_unreachable_reaches_its_host(void **state)
 
 	udp_port(rig, BOB, 5000, SERVER, 1); /* takes the port from alice */
 	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	assert_int_equal(rig_error(rig, OUTSIDE, SERVER, GW_OUTSIDE,
 			     ICMP_UNREACHABLE, ICMP_UNREACH_PORT, quote, n),
 	    REASON_NAT_ICMP);
@@ -1150,7 +1139,7 @@ rfc5382_req9_unreachable_is_translated_for_tcp(void **state)
 	struct got g, q;
 
 	tcp_out(rig, TCP_SYN, 100, 0);
-	quote_of(rig, OUTSIDE, quote);
+	got_to_quote(rig, OUTSIDE, quote);
 	rig_clear(rig);
 	/* As RFC 792 quotes: 8 bytes, without the checksum. */
 	assert_int_equal(rig_error(rig, OUTSIDE, FAR, GW_OUTSIDE,
@@ -1170,7 +1159,7 @@ rfc5382_req10_no_icmp_ends_a_connection(void **state)
 	size_t n;
 
 	connect_tcp(rig);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	for (uint8_t code = 0; code < 16; code++)
 		rig_error(rig, OUTSIDE, SERVER, GW_OUTSIDE, ICMP_UNREACHABLE,
 		    code, quote, n);
@@ -1301,7 +1290,7 @@ rfc7857_s7_1_icmp_errors_refresh_nothing(void **state)
 
 	udp_port(rig, ALICE, 5000, SERVER, 1);
 	udp_in(rig, SERVER, 1, 5000);
-	n = quote_of(rig, INSIDE, quote);
+	n = got_to_quote(rig, INSIDE, quote);
 	for (int i = 0; i < 4; i++) {
 		rig_wait(rig, 60 * S);
 		assert_int_equal(
@@ -1393,7 +1382,7 @@ sent_quote(struct rig *rig, uint8_t *quote)
 	size_t n;
 
 	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	rig_clear(rig);
 	return n;
 }
@@ -1444,7 +1433,7 @@ rfc5508_req3b_options_of_the_quote_are_skipped(void **state)
 	f.options = record_route;
 	f.option_bytes = sizeof(record_route);
 	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_NAT_NEW);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	assert_int_equal(rig_error(rig, OUTSIDE, SERVER, GW_OUTSIDE,
 			     ICMP_UNREACHABLE, 3, quote, n),
 	    REASON_NAT_ICMP);
@@ -1535,7 +1524,7 @@ rfc5508_req4_an_error_about_a_ping_reaches_its_sender(void **state)
 
 	rig_echo(rig, INSIDE, BOB, SERVER, 7, ICMP_ECHO_REQUEST);
 	rig_echo(rig, INSIDE, ALICE, SERVER, 7, ICMP_ECHO_REQUEST);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	assert_int_equal(rig_error(rig, OUTSIDE, FAR, GW_OUTSIDE,
 			     ICMP_TIME_EXCEEDED, 0, quote, n),
 	    REASON_NAT_ICMP);
@@ -1558,7 +1547,7 @@ rfc5508_req5_errors_from_inside_speak_of_outer_ends(void **state)
 	udp_port(rig, BOB, 5000, SERVER, 1);
 	port = udp_port(rig, ALICE, 5000, SERVER, 1);
 	udp_in(rig, SERVER, 1, port);
-	n = quote_of(rig, INSIDE, quote);
+	n = got_to_quote(rig, INSIDE, quote);
 	rig_clear(rig);
 	assert_int_equal(rig_error(rig, INSIDE, ALICE, SERVER, ICMP_UNREACHABLE,
 			     ICMP_UNREACH_PORT, quote, n),
@@ -1588,7 +1577,7 @@ rfc5508_req6_an_error_about_a_ping_neither_refreshes_nor_ends_it(void **state)
 	size_t n;
 
 	rig_echo(rig, INSIDE, ALICE, SERVER, 7, ICMP_ECHO_REQUEST);
-	n = quote_of(rig, OUTSIDE, quote);
+	n = got_to_quote(rig, OUTSIDE, quote);
 	rig_wait(rig, 50 * S);
 	rig_error(
 	    rig, OUTSIDE, SERVER, GW_OUTSIDE, ICMP_UNREACHABLE, 1, quote, n);
@@ -1609,7 +1598,7 @@ rfc5508_req7_errors_hairpin(void **state)
 	udp_port(rig, ALICE, 5000, SERVER, 1);
 	assert_int_equal(rig_udp(rig, INSIDE, BOB, 6000, GW_OUTSIDE, 5000),
 	    REASON_NAT_HAIRPIN);
-	n = quote_of(rig, INSIDE, quote);
+	n = got_to_quote(rig, INSIDE, quote);
 	rig_clear(rig);
 	assert_int_equal(rig_error(rig, INSIDE, ALICE, GW_OUTSIDE,
 			     ICMP_UNREACHABLE, ICMP_UNREACH_PORT, quote, n),

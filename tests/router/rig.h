@@ -549,4 +549,42 @@ rig_error(struct rig *rig, int from, uint32_t src, uint32_t dst, uint8_t type,
 	return rig_send(rig, from, bytes, (size_t)(w.at - bytes));
 }
 
+/* An ARP packet on its way to gw. */
+static inline enum reason
+rig_arp(struct rig *rig, int at, struct arp arp, bool broadcast)
+{
+	uint8_t out[64];
+	struct writer w = writer(out, sizeof(out));
+	struct eth eth = { .src = arp.sender_mac, .type = ETH_ARP };
+
+	eth.dst = broadcast ? mac_broadcast : rig->peer[at].gw_mac;
+	if (mac_is_group(&eth.src))
+		eth.src = rig_mac(ALICE);
+	eth_write(&w, &eth);
+	arp_write(&w, &arp);
+	return rig_send(rig, at, out, (size_t)(w.at - out));
+}
+
+static inline struct arp
+got_arp(const struct seen *seen)
+{
+	struct cursor c = cursor(seen->data + 14, seen->len - 14);
+	struct arp arp;
+
+	assert_int_equal(get_be16(seen->data + 12), ETH_ARP);
+	assert_int_equal(arp_parse(&arp, &c), REASON_NONE);
+	return arp;
+}
+
+/* The first bytes of the packet that left last, as its receiver quotes it. */
+static inline size_t
+got_to_quote(const struct rig *rig, int at, uint8_t *quote)
+{
+	const struct seen *seen = &rig->peer[at].seen[rig->peer[at].n - 1];
+	size_t n = seen->len - 14 < 548 ? seen->len - 14 : 548;
+
+	memcpy(quote, seen->data + 14, n);
+	return n;
+}
+
 #endif

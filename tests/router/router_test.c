@@ -442,32 +442,6 @@ nothing_listens_here_is_said_by_port_unreachable_and_reset(void **state)
 
 /* ---- ARP ---- */
 
-static enum reason
-send_arp(struct rig *rig, int at, struct arp arp, bool broadcast)
-{
-	uint8_t out[64];
-	struct writer w = writer(out, sizeof(out));
-	struct eth eth = { .src = arp.sender_mac, .type = ETH_ARP };
-
-	eth.dst = broadcast ? mac_broadcast : rig->peer[at].gw_mac;
-	if (mac_is_group(&eth.src))
-		eth.src = rig_mac(ALICE);
-	eth_write(&w, &eth);
-	arp_write(&w, &arp);
-	return rig_send(rig, at, out, (size_t)(w.at - out));
-}
-
-static struct arp
-arp_seen(const struct seen *seen)
-{
-	struct cursor c = cursor(seen->data + 14, seen->len - 14);
-	struct arp arp;
-
-	assert_int_equal(get_be16(seen->data + 12), ETH_ARP);
-	assert_int_equal(arp_parse(&arp, &c), REASON_NONE);
-	return arp;
-}
-
 static void
 a_request_for_the_router_is_answered_directly(void **state)
 {
@@ -479,9 +453,9 @@ a_request_for_the_router_is_answered_directly(void **state)
 	struct arp reply;
 
 	rig->peer[INSIDE].keep_arp = true;
-	assert_int_equal(send_arp(rig, INSIDE, arp, true), REASON_DELIVERED);
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), REASON_DELIVERED);
 	assert_int_equal(rig->peer[INSIDE].n, 1);
-	reply = arp_seen(&rig->peer[INSIDE].seen[0]);
+	reply = got_arp(&rig->peer[INSIDE].seen[0]);
 	assert_int_equal(reply.op, ARP_REPLY);
 	assert_int_equal(reply.sender_ip, GW_INSIDE);
 	assert_int_equal(reply.target_ip, ALICE);
@@ -500,9 +474,9 @@ requests_for_others_are_not_answered(void **state)
 		.target_ip = BOB };
 
 	rig->peer[INSIDE].keep_arp = true;
-	assert_int_equal(send_arp(rig, INSIDE, arp, true), DROP_NOT_OURS);
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), DROP_NOT_OURS);
 	arp.target_ip = GW_OUTSIDE; /* ours, but not on this link */
-	assert_int_equal(send_arp(rig, INSIDE, arp, true), DROP_NOT_OURS);
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), DROP_NOT_OURS);
 	assert_int_equal(rig->peer[INSIDE].n, 0);
 }
 
@@ -516,8 +490,8 @@ rfc5227_a_probe_is_answered_and_makes_no_entry(void **state)
 
 	*state = rig;
 	rig->peer[INSIDE].keep_arp = true;
-	assert_int_equal(send_arp(rig, INSIDE, arp, true), REASON_DELIVERED);
-	assert_int_equal(arp_seen(&rig->peer[INSIDE].seen[0]).op, ARP_REPLY);
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), REASON_DELIVERED);
+	assert_int_equal(got_arp(&rig->peer[INSIDE].seen[0]).op, ARP_REPLY);
 	rig_clear(rig);
 	rig->peer[INSIDE].keep_arp = false;
 	rig->peer[INSIDE].silent = true;
@@ -539,14 +513,14 @@ rfc5227_the_routers_address_is_defended_once_in_ten_seconds(void **state)
 
 	rig->peer[INSIDE].keep_arp = true;
 	for (int i = 0; i < 10; i++)
-		send_arp(rig, INSIDE, arp, true);
+		rig_arp(rig, INSIDE, arp, true);
 	assert_int_equal(rig->peer[INSIDE].n, 1);
-	seen = arp_seen(&rig->peer[INSIDE].seen[0]);
+	seen = got_arp(&rig->peer[INSIDE].seen[0]);
 	assert_int_equal(seen.sender_ip, GW_INSIDE);
 	assert_int_equal(seen.target_ip, GW_INSIDE);
 	assert_true(mac_equal(&seen.sender_mac, &rig->peer[INSIDE].gw_mac));
 	rig_wait(rig, 10 * S);
-	send_arp(rig, INSIDE, arp, true);
+	rig_arp(rig, INSIDE, arp, true);
 	assert_int_equal(rig->peer[INSIDE].n, 2);
 }
 
@@ -564,14 +538,14 @@ a_gratuitous_update_moves_a_known_host_and_makes_no_new_one(void **state)
 	assert_int_equal(rig_got(rig, INSIDE).eth.dst.b[5], 10);
 	rig_wait(rig, NS_PER_S);
 	rig->peer[INSIDE].silent = true; /* who had it is gone */
-	send_arp(rig, INSIDE, arp, true);
+	rig_arp(rig, INSIDE, arp, true);
 	rig_wait(rig, NS_PER_S + 1);
 	rig_clear(rig);
 	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
 	g = rig_got(rig, INSIDE);
 	assert_int_equal(g.eth.dst.b[5], 11);
 	arp.sender_ip = arp.target_ip = IP(10, 0, 0, 99);
-	send_arp(rig, INSIDE, arp, true);
+	rig_arp(rig, INSIDE, arp, true);
 	assert_int_equal(rig_udp(rig, OUTSIDE, SERVER, 1, IP(10, 0, 0, 99), 1),
 	    REASON_ARP_QUEUED);
 }
@@ -588,7 +562,7 @@ who_has_an_address_keeps_it_when_another_claims_it(void **state)
 	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
 	for (int i = 0; i < 10; i++) {
 		rig_wait(rig, NS_PER_S);
-		send_arp(rig, INSIDE, arp, false);
+		rig_arp(rig, INSIDE, arp, false);
 		rig_clear(rig);
 		rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
 		assert_int_equal(rig_got(rig, INSIDE).eth.dst.b[5], 10);
@@ -637,7 +611,7 @@ lies_in_arp_are_not_believed(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_int_equal(
-		    send_arp(rig, INSIDE, rows[i].arp, false), rows[i].reason);
+		    rig_arp(rig, INSIDE, rows[i].arp, false), rows[i].reason);
 	rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 1);
 	assert_int_equal(rig_got(rig, INSIDE).eth.dst.b[5], 10);
 }
