@@ -151,6 +151,7 @@ const struct command command_show = {
 		"  macs      the addresses that switches have learned\n"
 		"  vlans     the VLANs of switches, and their ports\n"
 		"  nat       the NAT tables of routers\n"
+		"  nat-rules how the NATs of routers behave\n"
 		"  refusals  what routers refused from outside\n"
 		"  arp       the neighbours that routers have resolved\n"
 		"  leases    the addresses that routers gave by DHCP\n"

@@ -21,6 +21,7 @@ const struct command *const commands[] = {
 	&command_set,
 	&command_explain,
 	&command_measure,
+	&command_nat,
 	&command_capture,
 	&command_extcap,
 	&command_pcap,

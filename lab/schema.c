@@ -58,8 +58,9 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0a", "01:80:c2:00:00:0b", "01:80:c2:00:00:0c",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
-	"nat", "refusals", "arp", "leases", "routes", "vms", "cables", "drops",
-	"bonds", "lldp", "groups", "mrouters", "macnat", "traffic", NULL };
+	"nat", "nat-rules", "refusals", "arp", "leases", "routes", "vms",
+	"cables", "drops", "bonds", "lldp", "groups", "mrouters", "macnat",
+	"traffic", NULL };
 
 static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
 	[BOND_PASSIVE] = "passive",

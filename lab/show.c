@@ -203,9 +203,8 @@ nat_row(void *arg, const struct nat_row *row)
 	    row->state,
 	    row->left_ns == UINT64_MAX ? json_null()
 				       : json_real(in_seconds(row->left_ns)),
-	    number(row->out_frames),
-	    number(row->out_bytes), number(row->in_frames),
-	    number(row->in_bytes), row->why);
+	    number(row->out_frames), number(row->out_bytes),
+	    number(row->in_frames), number(row->in_bytes), row->why);
 }
 
 static const struct table_head refusals_head = {
@@ -507,6 +506,7 @@ static const struct {
 	{ &trees_head, show_trees },
 	{ &stp_head, show_stp },
 	{ &nat_head, fill_nat },
+	{ &nat_rules_head, show_nat_rules },
 	{ &refusals_head, fill_refusals },
 	{ &arp_head, fill_arp },
 	{ &leases_head, fill_leases },
@@ -525,10 +525,10 @@ static const struct {
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
 
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
-	&vlans_head, &trees_head, &stp_head, &nat_head, &refusals_head,
-	&arp_head, &leases_head, &routes_head, &vms_head, &cables_head,
-	&drops_head, &bonds_head, &lldp_head, &groups_head, &mrouters_head,
-	&macnat_head, &traffic_head, NULL };
+	&vlans_head, &trees_head, &stp_head, &nat_head, &nat_rules_head,
+	&refusals_head, &arp_head, &leases_head, &routes_head, &vms_head,
+	&cables_head, &drops_head, &bonds_head, &lldp_head, &groups_head,
+	&mrouters_head, &macnat_head, &traffic_head, NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

@@ -25,6 +25,10 @@ in_seconds(uint64_t ns)
 	return (double)(ns / NS_PER_MS) / 1000;
 }
 
+/* show_nat_rules.c */
+extern const struct table_head nat_rules_head;
+void show_nat_rules(struct rows *rows);
+
 /* show_switch.c */
 extern const struct table_head macs_head, vlans_head;
 void show_macs(struct rows *rows);

@@ -207,10 +207,12 @@ end_big(struct stack *stack, const struct ipv4_out *out, uint16_t id)
 {
 	const size_t step =
 	    (size_t)(out->nif->mtu_bytes - IP4_HEADER_BYTES) & ~(size_t)7;
+	const size_t n = (out->payload_bytes + step - 1) / step;
 	enum reason why;
 
-	for (size_t at = 0; at < out->payload_bytes; at += step) {
+	for (size_t i = 0; i < n; i++) {
 		struct ipv4_out part = *out;
+		size_t at = (out->last_first ? n - 1 - i : i) * step;
 		size_t left = out->payload_bytes - at;
 		size_t bytes = left < step ? left : step;
 		uint32_t hop;

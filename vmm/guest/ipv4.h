@@ -58,6 +58,7 @@ struct ipv4_out {
 	uint8_t ttl; /* 0: IPV4_TTL */
 	uint8_t tos;
 	bool dont_fragment;
+	bool last_first;   /* if it is cut to fragments: sent in reverse */
 	struct netif *nif; /* NULL: by route; filled in */
 
 	/* Between ipv4_begin() and ipv4_end(). */

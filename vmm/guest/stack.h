@@ -23,6 +23,7 @@
 #include "vmm/guest/netif.h"
 #include "vmm/guest/packet.h"
 #include "vmm/guest/random.h"
+#include "vmm/guest/stund.h"
 #include "vmm/guest/tcpconn.h"
 #include "vmm/guest/timer.h"
 #include "vmm/guest/udpsock.h"
@@ -43,6 +44,7 @@ struct stack {
 	struct icmp4 icmp;
 	struct udpsocks udp;
 	struct tcpconns tcp;
+	struct stund stund;
 };
 
 /* seed_a and seed_b: numbers that strangers do not know. */

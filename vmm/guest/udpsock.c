@@ -63,6 +63,7 @@ udpsock_send(struct stack *stack, struct udpsock *sock, const struct udp_to *to,
 		.src = to->src,
 		.protocol = IP_UDP,
 		.ttl = to->ttl,
+		.last_first = to->last_first,
 	};
 	struct writer w;
 	enum reason why;

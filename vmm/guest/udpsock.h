@@ -59,8 +59,9 @@ void udpsock_free(struct udpsock *sock);
 struct udp_to {
 	uint32_t dst;
 	uint16_t dport;
-	uint32_t src; /* 0: the address of the interface it leaves by */
-	uint8_t ttl;  /* 0: the usual one */
+	uint32_t src;    /* 0: the address of the interface it leaves by */
+	uint8_t ttl;     /* 0: the usual one */
+	bool last_first; /* fragments, if there are any: in reverse */
 };
 
 /* DROP_NONE, or why it could not be sent. */

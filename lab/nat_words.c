@@ -1,0 +1,85 @@
+#include "lab/nat_words.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/loop.h"
+#include "lab/nat_keys.h"
+#include "lab/schema.h"
+
+struct words {
+	void (*each)(void *arg, const char *key, const char *value);
+	void *arg;
+};
+
+static void
+choice(const struct words *w, const char *key, int value)
+{
+	const struct schema_key *row = keyset_row(&nat_keys, key);
+
+	assert(row != NULL && row->choices != NULL);
+	w->each(w->arg, key, row->choices[value]);
+}
+
+static void
+truth(const struct words *w, const char *key, bool value)
+{
+	w->each(w->arg, key, value ? "true" : "false");
+}
+
+static void
+count(const struct words *w, const char *key, uint32_t value)
+{
+	char text[NAT_WORD_BYTES];
+
+	snprintf(text, sizeof(text), "%" PRIu32, value);
+	w->each(w->arg, key, text);
+}
+
+static void
+timers(const struct words *w, const struct nat_rules *rules)
+{
+	static const struct {
+		const char *key;
+		enum nat_timer timer;
+	} rows[] = {
+		{ "udp-idle", NAT_TIMER_UDP },
+		{ "udp-one-way", NAT_TIMER_UDP_ONE_WAY },
+		{ "tcp-idle", NAT_TIMER_TCP },
+		{ "tcp-opening", NAT_TIMER_TCP_OPENING },
+		{ "tcp-closing", NAT_TIMER_TCP_CLOSING },
+		{ "icmp-idle", NAT_TIMER_ICMP },
+	};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[NAT_WORD_BYTES];
+
+		snprintf(text, sizeof(text), "%" PRIu64 "s",
+		    nat_idle_ns(rules, rows[i].timer) / NS_PER_S);
+		w->each(w->arg, rows[i].key, text);
+	}
+}
+
+void
+nat_words(const struct nat_rules *rules,
+    void (*each)(void *arg, const char *key, const char *value), void *arg)
+{
+	const struct words w = { each, arg };
+
+	choice(&w, "mapping", (int)rules->mapping);
+	choice(&w, "filtering", (int)rules->filtering);
+	choice(&w, "ports", (int)rules->ports);
+	truth(&w, "parity", !rules->any_parity);
+	if (rules->ports == NAT_PORTS_BLOCKS)
+		count(&w, "block",
+		    rules->block_ports != 0 ? rules->block_ports
+					    : NAT_BLOCK_PORTS);
+	if (rules->host_sessions != 0)
+		count(&w, "host-limit", rules->host_sessions);
+	truth(&w, "hairpin", rules->hairpin);
+	choice(&w, "hairpin-source", rules->hairpin_internal);
+	choice(&w, "refresh", (int)rules->refresh);
+	choice(&w, "unsolicited-syn", rules->refuse_syn);
+	timers(&w, rules);
+}
