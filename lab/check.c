@@ -374,10 +374,12 @@ check_ports(struct check *c)
 		if (again)
 			continue;
 		check_address(c, port);
+		check_address6(c, port);
 		check_gateway(c, port);
 		check_dhcp_client(c, port);
 	}
 	check_unique(c);
+	check_unique6(c);
 }
 
 void

@@ -40,6 +40,16 @@ void check_dhcp_client(struct check *c, const struct lab_port *port);
 /* Addresses, of both kinds, of all ports. */
 void check_unique(struct check *c);
 
+/* ---- check_ip6.c ---- */
+
+void check_address6(struct check *c, const struct lab_port *port);
+/* IPv6 addresses of all ports. */
+void check_unique6(struct check *c);
+void check_prefixes6(struct check *c, const struct lab_router *router);
+/* The next hop of an IPv6 route. */
+void check_via6(struct check *c, const struct lab_router *router,
+    const struct lab_route *route);
+
 /* ---- check_router.c ---- */
 
 void check_routers(struct check *c);

@@ -102,6 +102,10 @@ check_dhcp_server(struct check *c, const struct lab_port *port)
 	    yaml_get(port->item.node, "dns") != NULL)
 		problem_add(c->problems, lab_place(&port->item, "dns"),
 		    "dns without dhcp; add \"dhcp: FIRST-LAST\"");
+	if (yaml_get(port->item.node, "dhcp") != NULL &&
+	    yaml_get(port->item.node, "address") == NULL)
+		problem_add(c->problems, lab_place(&port->item, "dhcp"),
+		    "dhcp on a port without an IPv4 address; add \"address:\"");
 	serving_check(port, c->problems);
 	check_whole_seconds(c, &port->item, "lease", port->lease_ns);
 	if (port->dhcp.first != 0 && check_has_address(port))
@@ -130,43 +134,66 @@ check_subnets(struct check *c, const struct lab_router *router)
 		}
 }
 
+/* The IPv4 route's bits behind the prefix, and the way to its next hop. */
 static void
-check_route(struct check *c, const struct lab_router *router,
+check_via4(struct check *c, const struct lab_router *router,
     const struct lab_route *route)
 {
-	char text[NET_TEXT_BYTES];
-	uint32_t bits = route->to.addr & ~ip4_mask(route->to.prefix);
+	char text[IP4_TEXT_BYTES];
+	uint32_t via = route->via.ip4;
 
-	if (bits != 0) {
-		struct ip4_net net = { route->to.addr & ~bits,
-			route->to.prefix };
-
-		problem_add(c->problems, lab_place(&route->item, "to"),
-		    "to: the address has bits behind the prefix; write %s",
-		    ip4_net_text(text, net));
-	}
-	if (route->via == 0)
-		return;
-	ip4_text(text, route->via);
+	ip4_text(text, via);
 	for (unsigned int k = 0; k < router->nports; k++) {
 		const struct lab_port *port = &router->ports[k];
 
-		if (!check_has_address(port))
+		if (!check_has_address(port)) {
+			if (port->address6.n > 0 && port->address.addr == 0)
+				continue;
 			return; /* told already; it might have been this one */
-		if (port->address.addr == route->via) {
+		}
+		if (port->address.addr == via) {
 			problem_add(c->problems, lab_place(&route->item, "via"),
 			    "via %s is the router's own address; name the next "
 			    "router's",
 			    text);
 			return;
 		}
-		if (ip4_net_has(port->address, route->via))
+		if (ip4_net_has(port->address, via))
 			return;
 	}
 	problem_add(c->problems, lab_place(&route->item, "via"),
 	    "via %s is on no subnet of router \"%s\"; use a neighbour's "
 	    "address",
 	    text, router->item.name);
+}
+
+static void
+check_route(struct check *c, const struct lab_router *router,
+    const struct lab_route *route)
+{
+	char text[ANY_NET_TEXT_BYTES];
+	struct any_net net = route->to;
+
+	net.ip4.addr &= ip4_mask(net.ip4.prefix);
+	net.ip6.addr = ip6_masked(&net.ip6.addr, net.ip6.prefix);
+	if (route->to.family != ANY_NONE &&
+	    (net.ip4.addr != route->to.ip4.addr ||
+		!ip6_equal(&net.ip6.addr, &route->to.ip6.addr)))
+		problem_add(c->problems, lab_place(&route->item, "to"),
+		    "to: the address has bits behind the prefix; write %s",
+		    any_net_text(text, &net));
+	if (route->to.family == ANY_NONE || route->via.family == ANY_NONE)
+		return;
+	if (route->to.family != route->via.family)
+		problem_add(c->problems, lab_place(&route->item, "via"),
+		    "via %s is of another family than to; use an IPv%d "
+		    "address",
+		    any_ip_text(text, &route->via),
+		    route->to.family == ANY_IP4 ? 4 : 6);
+	else if (route->via.family == ANY_IP4)
+		check_via4(c, router, route);
+	else
+		check_via6(c, router, route);
 }
 
 /* False: with a problem. */
@@ -202,6 +229,12 @@ check_nat(struct check *c, const struct lab_router *router)
 	if (check_nat_timers(c, nat) &&
 	    nat_keys_apply(&nat->rules, &rules, &err) < 0)
 		problem_add(c->problems, nat->item.node->at, "%s", err.text);
+	if (nat->out != NULL &&
+	    yaml_get(nat->out->item.node, "address") == NULL)
+		problem_add(c->problems, lab_place(&nat->item, "outside"),
+		    "port \"%s\" has no IPv4 address for others to hide "
+		    "behind; add \"address:\" to it",
+		    nat->out->full);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
 	nearest_init(&near, nat->outside);
@@ -225,6 +258,7 @@ check_routers(struct check *c)
 		for (unsigned int k = 0; k < router->nports; k++)
 			check_dhcp_server(c, &router->ports[k]);
 		check_subnets(c, router);
+		check_prefixes6(c, router);
 		for (unsigned int k = 0; k < router->nroutes; k++)
 			check_route(c, router, &router->routes[k]);
 		check_nat(c, router);

@@ -205,11 +205,16 @@ draw_bus_name(const struct draw_bus *bus)
 char *
 draw_address(char out[DRAW_TEXT_BYTES], const struct lab_port *port)
 {
-	char net[NET_TEXT_BYTES];
+	char net[NET_TEXT_BYTES], net6[IP6_NET_TEXT_BYTES] = "";
 
+	if (port->address6.n > 0)
+		ip6_net_text(net6, &port->address6.net[0]);
 	if (port->address.addr != 0)
-		snprintf(out, DRAW_TEXT_BYTES, "%s",
-		    ip4_net_text(net, port->address));
+		snprintf(out, DRAW_TEXT_BYTES, "%s%s%s",
+		    ip4_net_text(net, port->address),
+		    net6[0] != '\0' ? " " : "", net6);
+	else if (net6[0] != '\0')
+		snprintf(out, DRAW_TEXT_BYTES, "%s", net6);
 	else
 		snprintf(out, DRAW_TEXT_BYTES, "%s",
 		    port->kind == LAB_VM ? "by DHCP" : "");

@@ -325,6 +325,17 @@ set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
 }
 
 static int
+add_route(struct fabric *f, struct router *router,
+    const struct lab_route *route, struct err *err)
+{
+	if (route->to.family == ANY_IP4)
+		return router_add_route(
+		    router, route->to.ip4, route->via.ip4, err);
+	return router_add_route6(router, &route->to.ip6, &route->via.ip6,
+	    route->port != NULL ? *slot_of(f, route->port) : NULL, err);
+}
+
+static int
 add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 {
 	const struct lab_router *lr = &f->lab->routers[i];
@@ -337,25 +348,27 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 		return -ENOMEM;
 	for (unsigned int k = 0; k < lr->nports && e == 0; k++) {
 		const struct lab_port *lp = &lr->ports[k];
-		const struct router_port_options options = {
+		struct router_port_options options = {
 			.mac = lp->mac,
 			.address = lp->address,
 			.mtu_bytes = (uint32_t)lp->mtu,
 			.mss_clamp = lp->mss_clamp,
 			.proxy_arp = lp->proxy_arp,
 			.no_redirects = !lp->redirects,
+			.naddresses6 = lp->address6.n,
 		};
-		struct port *port =
-		    router_add_port(router, lp->full, &options, err);
+		struct port *port;
 
+		memcpy(options.address6, lp->address6.net,
+		    sizeof(options.address6));
+		port = router_add_port(router, lp->full, &options, err);
 		if (port == NULL)
 			return -EINVAL;
 		*slot_of(f, lp) = port;
 		e = serving_dhcp(router, port, lp, err);
 	}
 	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
-		e = router_add_route(
-		    router, lr->routes[k].to, lr->routes[k].via, err);
+		e = add_route(f, router, &lr->routes[k], err);
 	if (e == 0)
 		e = serving_filter(f, lr, router, err);
 	if (e == 0)

@@ -14,6 +14,8 @@ held_each(const struct fabric *f,
 
 		if (held.neighbours != 0)
 			each(arg, node, REASON_ARP_QUEUED, held.neighbours);
+		if (held.neighbours6 != 0)
+			each(arg, node, REASON_ND_QUEUED, held.neighbours6);
 		if (held.fragments != 0)
 			each(arg, node, REASON_FRAGMENT_HELD, held.fragments);
 	}

@@ -166,6 +166,11 @@ resolve_router(struct lab *lab, struct lab_router *router)
 		if (router->nat.outside != NULL &&
 		    strcmp(port->item.name, router->nat.outside) == 0)
 			router->nat.out = port;
+		for (unsigned int j = 0; j < router->nroutes; j++)
+			if (router->routes[j].port_name != NULL &&
+			    strcmp(port->item.name,
+				router->routes[j].port_name) == 0)
+				router->routes[j].port = port;
 		for (unsigned int j = 0; j < port->nreserve; j++)
 			if (port->reserve[j].port != NULL)
 				port->reserve[j].of =

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lab/any_ip.h"
 #include "lab/arena.h"
 #include "lab/nat_keys.h"
 #include "lab/problem.h"
@@ -186,6 +187,7 @@ struct lab_port {
 	struct lab_port *peer;       /* the other end of a direct cable */
 	struct mac mac;              /* as given, or derived from the name */
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
+	struct nets6 address6;       /* routers only */
 	uint32_t gateway, dns;
 	uint64_t mtu;                         /* IP, bytes; 0: the default */
 	bool mss_clamp, proxy_arp, redirects; /* routers only */
@@ -214,8 +216,10 @@ struct lab_nat {
 
 struct lab_route {
 	struct lab_item item;
-	struct ip4_net to;
-	uint32_t via;
+	struct any_net to;
+	struct any_ip via;
+	const char *port_name; /* NULL: not given */
+	struct lab_port *port; /* of that name, resolved */
 };
 
 /* A rule for packets through a router. */

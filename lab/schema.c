@@ -407,15 +407,19 @@ const struct schema_key schema_keys[] = {
 
 	/* routers */
 	{ ARRAY("routers", ENTRIES, lab, routers, nrouters, lab_router),
-	    .help = "IPv4 routers." },
+	    .help = "Routers of IPv4 and IPv6." },
 	{ ARRAY(
 	      "routers.*.ports", ENTRIES, lab_router, ports, nports, lab_port),
 	    .required = true, .max = LAB_ROUTER_PORTS_MAX,
 	    .help = "The router's interfaces." },
 	PORT_ROWS("routers.*.ports.*", 0),
 	{ KEY("routers.*.ports.*.address", NET, lab_port, address),
-	    .required = true,
-	    .help = "Address and prefix length, as 10.0.0.1/24." },
+	    .help = "Address and prefix length, as 10.0.0.1/24.  A port has "
+		    "this, address6, or both." },
+	{ KEY("routers.*.ports.*.address6", NETS6, lab_port, address6),
+	    .help = "IPv6 address and prefix length, as 2001:db8::1/64, or a "
+		    "list of up to four; a link-local address by the port's "
+		    "MAC address comes with them." },
 	MAC_ROW("routers.*.ports.*", 0),
 	{ KEY("routers.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
 	    .max = 65521, .preset = "1500",
@@ -529,11 +533,17 @@ const struct schema_key schema_keys[] = {
 	{ ARRAY("routers.*.routes", ITEMS, lab_router, routes, nroutes,
 	      lab_route),
 	    .help = "Static routes." },
-	{ KEY("routers.*.routes[].to", NET, lab_route, to), .required = true,
-	    .help = "The destination, as 192.168.0.0/16; 0.0.0.0/0 is the "
-		    "default route." },
-	{ KEY("routers.*.routes[].via", IP, lab_route, via), .required = true,
-	    .help = "The next hop, on a subnet of one of the ports." },
+	{ KEY("routers.*.routes[].to", ANY_NET, lab_route, to),
+	    .required = true,
+	    .help = "The destination, as 192.168.0.0/16 or 2001:db8::/32; "
+		    "0.0.0.0/0 and ::/0 are the default routes." },
+	{ KEY("routers.*.routes[].via", ANY_IP, lab_route, via),
+	    .required = true,
+	    .help = "The next hop, on a subnet of one of the ports, of the "
+		    "same family." },
+	{ KEY("routers.*.routes[].port", NAME, lab_route, port_name),
+	    .help = "Which port via is reached by; only where it is "
+		    "link-local, as fe80::1." },
 
 	/* virtual machines */
 	{ ARRAY("vms", ENTRIES, lab, vms, nvms, lab_vm), .ranges = true,

@@ -164,7 +164,7 @@ static bool
 may_be_list(enum schema_type type)
 {
 	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS ||
-	    type == SCHEMA_STATICS;
+	    type == SCHEMA_STATICS || type == SCHEMA_NETS6;
 }
 
 static void
@@ -535,7 +535,8 @@ read_key(struct schema_reader *r, const struct schema_key *row,
 		return;
 	default: break;
 	}
-	if (node->kind != YAML_SCALAR) {
+	if (node->kind != YAML_SCALAR &&
+	    !(may_be_list(row->type) && node->kind == YAML_LIST)) {
 		problem_add(r->problems, node->at,
 		    "%s is %s; write a single value", node->key,
 		    yaml_kind_name(node));

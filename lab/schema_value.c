@@ -554,6 +554,9 @@ static bool (*const scalar_readers[SCHEMA_NTYPES])(struct schema_reader *r,
 	[SCHEMA_SPELLS] = read_spells,
 	[SCHEMA_VLANS] = read_vlans,
 	[SCHEMA_STATICS] = read_statics,
+	[SCHEMA_ANY_IP] = schema_any_ip_read,
+	[SCHEMA_ANY_NET] = schema_any_net_read,
+	[SCHEMA_NETS6] = schema_nets6_read,
 };
 
 bool

@@ -239,7 +239,7 @@ refusal_row(void *arg, const struct refusal_row *row)
 
 static const struct table_head arp_head = {
 	.name = "arp",
-	.help = "the neighbours that routers have resolved",
+	.help = "the neighbours that routers have resolved, by ARP and for IPv6",
 	.columns = {
 		{ "port", "PORT" },
 		{ "ip", "ADDRESS" },
@@ -254,10 +254,10 @@ static void
 arp_row(void *arg, const struct arp_row *row)
 {
 	struct rows *rows = arg;
-	char ip[IP4_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+	char ip[IP6_TEXT_BYTES], mac[MAC_TEXT_BYTES];
 
 	table_add(rows->table, "[s,s,s?,s,f]", row->port->name,
-	    ip4_text(ip, row->ip),
+	    ip6_text(ip, &row->ip),
 	    mac_is_zero(&row->mac) ? NULL : mac_text(mac, &row->mac),
 	    row->state, in_seconds(row->age_ns));
 }
@@ -331,6 +331,18 @@ route_row(void *arg, const struct route_row *row)
 	    row->port != NULL ? row->port->name : NULL);
 }
 
+static void
+route6_row(void *arg, const struct route6_row *row)
+{
+	struct rows *rows = arg;
+	char to[IP6_NET_TEXT_BYTES], via[IP6_TEXT_BYTES];
+
+	table_add(rows->table, "[s,s,s,s?]", rows->node,
+	    ip6_net_text(to, &row->to),
+	    ip6_is_zero(&row->via) ? "connected" : ip6_text(via, &row->via),
+	    row->port != NULL ? row->port->name : NULL);
+}
+
 /* Calls each for every router. */
 static void
 each_router(struct rows *rows,
@@ -396,6 +408,7 @@ static void
 routes_of(const struct router *router, struct rows *rows)
 {
 	router_each_route(router, route_row, rows);
+	router_each_route6(router, route6_row, rows);
 }
 
 static void

@@ -4,6 +4,9 @@
 
 #define VERSION 6
 
+const struct ip6_addr ip6_all_nodes = { { 0xff, 2, [15] = 1 } };
+const struct ip6_addr ip6_all_routers = { { 0xff, 2, [15] = 2 } };
+
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 struct ip6_addr
@@ -35,6 +38,55 @@ ip6_link_local(const struct mac *mac)
 	out.b[11] = 0xff;
 	out.b[12] = 0xfe;
 	memcpy(out.b + 13, mac->b + 3, 3);
+	return out;
+}
+
+/* ---- prefixes ---- */
+
+bool
+ip6_is_host(const struct ip6_addr *addr)
+{
+	static const uint8_t zero[12];
+
+	/* ::/96 has ::, ::1 and the IPv4-compatible addresses. */
+	return !ip6_is_multicast(addr) &&
+	    memcmp(addr->b, zero, sizeof(zero)) != 0 &&
+	    memcmp(addr->b, mapped, sizeof(mapped)) != 0;
+}
+
+unsigned int
+ip6_common_bits(const struct ip6_addr *a, const struct ip6_addr *b)
+{
+	unsigned int n = 0;
+	uint8_t differ;
+
+	while (n < sizeof(a->b) && a->b[n] == b->b[n])
+		n++;
+	if (n == sizeof(a->b))
+		return 8 * n;
+	differ = a->b[n] ^ b->b[n];
+	n *= 8;
+	for (; !(differ & 0x80); differ = (uint8_t)(differ << 1))
+		n++;
+	return n;
+}
+
+bool
+ip6_net_has(const struct ip6_net *net, const struct ip6_addr *addr)
+{
+	return ip6_common_bits(&net->addr, addr) >= net->prefix;
+}
+
+struct ip6_addr
+ip6_masked(const struct ip6_addr *addr, uint8_t prefix)
+{
+	struct ip6_addr out = *addr;
+	unsigned int at = prefix / 8u;
+
+	if (at < sizeof(out.b)) {
+		out.b[at] &= (uint8_t)(0xff00 >> prefix % 8);
+		memset(out.b + at + 1, 0, sizeof(out.b) - at - 1);
+	}
 	return out;
 }
 
@@ -99,6 +151,134 @@ ip6_text(char out[IP6_TEXT_BYTES], const struct ip6_addr *addr)
 	return out;
 }
 
+char *
+ip6_net_text(char out[IP6_NET_TEXT_BYTES], const struct ip6_net *net)
+{
+	char *at = ip6_text(out, &net->addr);
+
+	at += strlen(at);
+	*at++ = '/';
+	if (net->prefix >= 100)
+		*at++ = '1';
+	if (net->prefix >= 10)
+		*at++ = (char)('0' + net->prefix / 10 % 10);
+	*at++ = (char)('0' + net->prefix % 10);
+	*at = '\0';
+	return out;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A group of one to four digits. */
+static bool
+take_word(uint16_t *out, const char **text)
+{
+	unsigned int n = 0, value = 0;
+	int digit;
+
+	for (; (digit = hex_value((*text)[n])) >= 0; n++) {
+		if (n == 4)
+			return false;
+		value = value << 4 | (unsigned int)digit;
+	}
+	*text += n;
+	*out = (uint16_t)value;
+	return n > 0;
+}
+
+/* The words of an address; gap is where "::" stands, -1 for nowhere. */
+struct words {
+	uint16_t word[8];
+	unsigned int n;
+	int gap;
+};
+
+/* A dotted quad, which only stands at the end. */
+static bool
+take_quad(struct words *w, const char *text)
+{
+	uint32_t ip4;
+
+	if (w->n > 6 || !ip4_read(&ip4, text))
+		return false;
+	w->word[w->n++] = (uint16_t)(ip4 >> 16);
+	w->word[w->n++] = (uint16_t)ip4;
+	return true;
+}
+
+static bool
+take_words(struct words *w, const char *text)
+{
+	if (text[0] == ':' && text[1] != ':')
+		return false;
+	while (*text != '\0') {
+		if (text[0] == ':' && text[1] == ':') {
+			if (w->gap >= 0)
+				return false;
+			w->gap = (int)w->n;
+			text += 2;
+			if (*text == ':')
+				return false;
+			continue;
+		}
+		if (*text == ':' && (*++text == '\0' || w->n == 0))
+			return false;
+		if (strchr(text, ':') == NULL && strchr(text, '.') != NULL)
+			return take_quad(w, text);
+		if (w->n == 8 || !take_word(&w->word[w->n++], &text) ||
+		    (*text != ':' && *text != '\0'))
+			return false;
+	}
+	return true;
+}
+
+bool
+ip6_read(struct ip6_addr *out, const char *text)
+{
+	struct words w = { .gap = -1 };
+	struct ip6_addr addr = { { 0 } };
+	unsigned int skip;
+
+	/* "::" stands for at least one group of zeros. */
+	if (!take_words(&w, text) || (w.gap < 0 ? w.n != 8 : w.n > 7))
+		return false;
+	skip = 8 - w.n;
+	for (unsigned int i = 0; i < w.n; i++)
+		put_be16(
+		    addr.b + 2 * ((int)i >= w.gap && w.gap >= 0 ? i + skip : i),
+		    w.word[i]);
+	*out = addr;
+	return true;
+}
+
+bool
+ip6_net_read(struct ip6_net *out, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char addr[IP6_TEXT_BYTES + 8] = "";
+	struct ip6_net net;
+	unsigned int prefix = 0, n = 0;
+
+	if (slash == NULL || (size_t)(slash - text) >= sizeof(addr))
+		return false;
+	memcpy(addr, text, (size_t)(slash - text));
+	for (slash++; slash[n] >= '0' && slash[n] <= '9' && n < 3; n++)
+		prefix = prefix * 10 + (unsigned int)(slash[n] - '0');
+	if (n == 0 || slash[n] != '\0' || (slash[0] == '0' && n > 1) ||
+	    prefix > 128 || !ip6_read(&net.addr, addr))
+		return false;
+	net.prefix = (uint8_t)prefix;
+	*out = net;
+	return true;
+}
+
 /* ---- the header ---- */
 
 void
@@ -119,7 +299,7 @@ wr_ip6(struct writer *w, const struct ip6_addr *addr)
 }
 
 enum reason
-ip6_parse(struct ip6 *ip, struct cursor *c)
+ip6_parse_quoted(struct ip6 *ip, struct cursor *c)
 {
 	uint32_t word = cur_be32(c);
 	struct ip6 h = { .traffic_class = (uint8_t)(word >> 20),
@@ -134,9 +314,22 @@ ip6_parse(struct ip6 *ip, struct cursor *c)
 		return DROP_SHORT;
 	if (word >> 28 != VERSION)
 		return DROP_IP6_HEADER;
+	if (h.payload_bytes < cur_left(c))
+		c->end = c->at + h.payload_bytes;
+	*ip = h;
+	return DROP_NONE;
+}
+
+enum reason
+ip6_parse(struct ip6 *ip, struct cursor *c)
+{
+	struct ip6 h;
+	enum reason reason = ip6_parse_quoted(&h, c);
+
+	if (reason != DROP_NONE)
+		return reason;
 	if (h.payload_bytes > cur_left(c))
 		return DROP_IP_LENGTH;
-	c->end = c->at + h.payload_bytes;
 	*ip = h;
 	return DROP_NONE;
 }

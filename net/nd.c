@@ -2,7 +2,6 @@
 
 #include "net/checksum.h"
 
-#define HOP_LIMIT  255 /* no router has passed it on */
 #define OPT_SOURCE 1
 #define OPT_TARGET 2
 #define OPT_MAC    1 /* length, in eights of bytes */
@@ -27,6 +26,19 @@ parse_options(struct nd_message *nd, struct cursor *c)
 	return DROP_NONE;
 }
 
+/* Does it contradict how it travels (RFC 4861 7.1.1, 7.1.2)? */
+static bool
+is_odd(const struct nd_message *nd, const struct ip6 *ip)
+{
+	struct ip6_addr group = nd_group(&nd->target);
+
+	if (nd->type == ND_ADVERTISE)
+		return nd->flags & ND_SOLICITED && ip6_is_multicast(&ip->dst);
+	/* Who asks whether an address is taken has none yet. */
+	return ip6_is_zero(&ip->src) &&
+	    (!mac_is_zero(&nd->mac) || !ip6_equal(&ip->dst, &group));
+}
+
 enum reason
 nd_message_parse(struct nd_message *nd, struct cursor *c, const struct ip6 *ip)
 {
@@ -49,10 +61,12 @@ nd_message_parse(struct nd_message *nd, struct cursor *c, const struct ip6 *ip)
 	cur_ip6(c, &n.target);
 	if (c->overrun)
 		return DROP_SHORT;
-	if (code != 0 || ip->hop_limit != HOP_LIMIT ||
+	if (code != 0 || ip->hop_limit != ND_HOP_LIMIT ||
 	    ip6_is_multicast(&n.target))
 		return DROP_ND;
 	reason = parse_options(&n, c);
+	if (reason == DROP_NONE && is_odd(&n, ip))
+		reason = DROP_ND;
 	if (reason == DROP_NONE)
 		*nd = n;
 	return reason;
@@ -65,7 +79,7 @@ nd_message_write(struct writer *w, const struct nd_message *nd,
 	struct ip6 ip = {
 		.payload_bytes = ND_BYTES,
 		.next = IP_ICMP6,
-		.hop_limit = HOP_LIMIT,
+		.hop_limit = ND_HOP_LIMIT,
 		.src = *src,
 		.dst = *dst,
 	};

@@ -9,12 +9,19 @@
 #include "net/ip6.h"
 #include "net/reason.h"
 
-#define ND_SOLICIT   135
-#define ND_ADVERTISE 136
-#define ND_BYTES     32 /* with one address of a link */
+#define ND_ROUTER_SOLICIT   133
+#define ND_ROUTER_ADVERTISE 134
+#define ND_SOLICIT          135
+#define ND_ADVERTISE        136
+#define ND_REDIRECT         137
 
-#define ND_SOLICITED 0x40000000u /* of flags, in an advertisement */
+#define ND_BYTES 32 /* with one address of a link */
+
+#define ND_ROUTER    0x80000000u /* of flags, in an advertisement */
+#define ND_SOLICITED 0x40000000u
 #define ND_OVERRIDE  0x20000000u
+
+#define ND_HOP_LIMIT 255 /* of all its messages: no router passed them on */
 
 struct nd_message {
 	uint8_t type; /* ND_SOLICIT, ND_ADVERTISE */

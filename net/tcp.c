@@ -43,8 +43,9 @@ find_mss(struct cursor options)
 	return mss;
 }
 
-enum reason
-tcp_parse(struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted)
+/* pseudo is the sum of the pseudo header but for the length. */
+static enum reason
+parse(struct tcp *tcp, struct cursor *c, uint32_t pseudo, bool trusted)
 {
 	size_t len = cur_left(c);
 	const uint8_t *h = cur_bytes(c, TCP_HEADER_BYTES);
@@ -57,13 +58,10 @@ tcp_parse(struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted)
 	if (header_bytes < TCP_HEADER_BYTES || header_bytes > len ||
 	    len > TCP_MAX_BYTES)
 		return DROP_L4_HEADER;
-	if (!trusted) {
-		uint32_t sum =
-		    csum_pseudo4(ip->src, ip->dst, IP_TCP, (uint16_t)len);
-
-		if (csum_fold(csum_add_bytes(sum, h, len)) != 0xffff)
-			return DROP_L4_CHECKSUM;
-	}
+	if (!trusted &&
+	    csum_fold(csum_add_bytes(
+		csum_add(pseudo, (uint32_t)len), h, len)) != 0xffff)
+		return DROP_L4_CHECKSUM;
 	options = cur_sub(c, (size_t)(header_bytes - TCP_HEADER_BYTES));
 	tcp->sport = get_be16(h);
 	tcp->dport = get_be16(h + 2);
@@ -80,8 +78,23 @@ tcp_parse(struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted)
 	return DROP_NONE;
 }
 
-void
-tcp_write(struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst)
+enum reason
+tcp_parse(struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted)
+{
+	return parse(
+	    tcp, c, csum_pseudo4(ip->src, ip->dst, IP_TCP, 0), trusted);
+}
+
+enum reason
+tcp6_parse(
+    struct tcp *tcp, struct cursor *c, const struct ip6 *ip, bool trusted)
+{
+	return parse(
+	    tcp, c, csum_pseudo6(&ip->src, &ip->dst, IP_TCP, 0), trusted);
+}
+
+static void
+write_sum(struct writer *w, const struct tcp *tcp, uint32_t pseudo)
 {
 	bool mss = tcp->mss != 0 && tcp->flags & TCP_SYN;
 	size_t header = TCP_HEADER_BYTES + (mss ? MSS_BYTES : 0);
@@ -112,6 +125,37 @@ tcp_write(struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst)
 	if (tcp->data_bytes > 0)
 		memmove(h + header, tcp->data, tcp->data_bytes);
 	put_be16(h + TCP_OFF_CHECKSUM,
-	    csum_finish(csum_add_bytes(
-		csum_pseudo4(src, dst, IP_TCP, (uint16_t)len), h, len)));
+	    csum_finish(
+		csum_add_bytes(csum_add(pseudo, (uint32_t)len), h, len)));
+}
+
+void
+tcp_write(struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst)
+{
+	write_sum(w, tcp, csum_pseudo4(src, dst, IP_TCP, 0));
+}
+
+void
+tcp6_write(struct writer *w, const struct tcp *tcp, const struct ip6_addr *src,
+    const struct ip6_addr *dst)
+{
+	write_sum(w, tcp, csum_pseudo6(src, dst, IP_TCP, 0));
+}
+
+struct tcp
+tcp_reset(const struct tcp *segment)
+{
+	struct tcp rst = { .sport = segment->dport,
+		.dport = segment->sport,
+		.flags = TCP_RST };
+
+	if (segment->flags & TCP_ACK)
+		rst.seq = segment->ack;
+	else {
+		rst.flags |= TCP_ACK;
+		rst.ack = segment->seq + (uint32_t)segment->data_bytes +
+		    ((segment->flags & TCP_SYN) != 0) +
+		    ((segment->flags & TCP_FIN) != 0);
+	}
+	return rst;
 }

@@ -6,6 +6,7 @@
 
 #include "net/cursor.h"
 #include "net/ip4.h"
+#include "net/ip6.h"
 #include "net/reason.h"
 
 #define TCP_HEADER_BYTES 20
@@ -36,10 +37,18 @@ struct tcp {
  * DROP_SHORT, DROP_L4_HEADER, DROP_L4_CHECKSUM. */
 enum reason tcp_parse(
     struct tcp *tcp, struct cursor *c, const struct ip4 *ip, bool trusted);
+enum reason tcp6_parse(
+    struct tcp *tcp, struct cursor *c, const struct ip6 *ip, bool trusted);
 
 /* Writes header (with the MSS option if mss is set), checksum and data, as
  * udp_write() does. */
 void tcp_write(
     struct writer *w, const struct tcp *tcp, uint32_t src, uint32_t dst);
+void tcp6_write(struct writer *w, const struct tcp *tcp,
+    const struct ip6_addr *src, const struct ip6_addr *dst);
+
+/* The reset that answers a segment for which there is no connection, without a
+ * checksum (RFC 9293 3.10.7.1). */
+struct tcp tcp_reset(const struct tcp *segment);
 
 #endif

@@ -4,8 +4,9 @@
 
 #define UDP_MAX_BYTES (IP4_MAX_BYTES - IP4_HEADER_BYTES)
 
-enum reason
-udp_parse(struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted)
+/* pseudo is the sum of the pseudo header but for the length. */
+static enum reason
+parse(struct udp *udp, struct cursor *c, uint32_t pseudo, bool trusted)
 {
 	size_t left = cur_left(c);
 	const uint8_t *h = cur_bytes(c, UDP_HEADER_BYTES);
@@ -17,12 +18,9 @@ udp_parse(struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted)
 	checksum = get_be16(h + UDP_OFF_CHECKSUM);
 	if (len < UDP_HEADER_BYTES || len > left)
 		return DROP_L4_HEADER;
-	if (!trusted && checksum != 0) {
-		uint32_t sum = csum_pseudo4(ip->src, ip->dst, IP_UDP, len);
-
-		if (csum_fold(csum_add_bytes(sum, h, len)) != 0xffff)
-			return DROP_L4_CHECKSUM;
-	}
+	if (!trusted && checksum != 0 &&
+	    csum_fold(csum_add_bytes(csum_add(pseudo, len), h, len)) != 0xffff)
+		return DROP_L4_CHECKSUM;
 	udp->sport = get_be16(h);
 	udp->dport = get_be16(h + 2);
 	udp->len_bytes = len;
@@ -32,8 +30,27 @@ udp_parse(struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted)
 	return DROP_NONE;
 }
 
-void
-udp_write(struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst)
+enum reason
+udp_parse(struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted)
+{
+	return parse(
+	    udp, c, csum_pseudo4(ip->src, ip->dst, IP_UDP, 0), trusted);
+}
+
+enum reason
+udp6_parse(
+    struct udp *udp, struct cursor *c, const struct ip6 *ip, bool trusted)
+{
+	enum reason reason =
+	    parse(udp, c, csum_pseudo6(&ip->src, &ip->dst, IP_UDP, 0), trusted);
+
+	if (reason == DROP_NONE && udp->checksum == 0 && !trusted)
+		return DROP_L4_CHECKSUM;
+	return reason;
+}
+
+static void
+write_sum(struct writer *w, const struct udp *udp, uint32_t pseudo)
 {
 	size_t len = UDP_HEADER_BYTES + udp->data_bytes;
 	uint16_t checksum;
@@ -52,8 +69,21 @@ udp_write(struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst)
 	put_be16(h + UDP_OFF_CHECKSUM, 0);
 	if (udp->data_bytes > 0)
 		memmove(h + UDP_HEADER_BYTES, udp->data, udp->data_bytes);
-	checksum = csum_finish(csum_add_bytes(
-	    csum_pseudo4(src, dst, IP_UDP, (uint16_t)len), h, len));
+	checksum = csum_finish(
+	    csum_add_bytes(csum_add(pseudo, (uint32_t)len), h, len));
 	/* 0 would say that there is none: its other form is sent (RFC 768). */
 	put_be16(h + UDP_OFF_CHECKSUM, checksum != 0 ? checksum : 0xffff);
+}
+
+void
+udp_write(struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst)
+{
+	write_sum(w, udp, csum_pseudo4(src, dst, IP_UDP, 0));
+}
+
+void
+udp6_write(struct writer *w, const struct udp *udp, const struct ip6_addr *src,
+    const struct ip6_addr *dst)
+{
+	write_sum(w, udp, csum_pseudo6(src, dst, IP_UDP, 0));
 }

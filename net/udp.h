@@ -1,11 +1,12 @@
 /*
- * udp.h - UDP over IPv4 (RFC 768).
+ * udp.h - UDP over IPv4 (RFC 768) and IPv6 (RFC 8200 8.1).
  */
 #ifndef NET_UDP_H
 #define NET_UDP_H
 
 #include "net/cursor.h"
 #include "net/ip4.h"
+#include "net/ip6.h"
 #include "net/reason.h"
 
 #define UDP_HEADER_BYTES 8
@@ -24,11 +25,16 @@ struct udp {
  * to fill it in).  DROP_SHORT, DROP_L4_HEADER, DROP_L4_CHECKSUM. */
 enum reason udp_parse(
     struct udp *udp, struct cursor *c, const struct ip4 *ip, bool trusted);
+/* Over IPv6, where no sum is a wrong one. */
+enum reason udp6_parse(
+    struct udp *udp, struct cursor *c, const struct ip6 *ip, bool trusted);
 
 /* Writes header, checksum (over the addresses given) and data, which may lie
  * where it is written to.  All or nothing: what does not fit, or is longer
  * than a packet, sets overrun. */
 void udp_write(
     struct writer *w, const struct udp *udp, uint32_t src, uint32_t dst);
+void udp6_write(struct writer *w, const struct udp *udp,
+    const struct ip6_addr *src, const struct ip6_addr *dst);
 
 #endif

@@ -95,6 +95,16 @@ write_message(uint8_t *out, size_t room, const struct dhcp *message)
 	return w.overrun ? 0 : (size_t)(w.at - out);
 }
 
+/* Who had the address before does not have it any more. */
+static void
+tell_neighbours(
+    struct router *router, struct iface *out, const struct dhcp *message)
+{
+	struct ip6_addr ip = ip6_of_ip4(message->yiaddr);
+
+	neigh_told(router->neighbours, out, &ip, &message->chaddr);
+}
+
 /* Sends an answer to whom it is for. */
 static void
 send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
@@ -126,8 +136,7 @@ send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
 		return; /* the client asks again */
 	if (answer->message.type == DHCP_ACK && answer->to != DHCP_TO_RELAY &&
 	    answer->message.yiaddr != 0)
-		neigh_told(router->neighbours, out, answer->message.yiaddr,
-		    &answer->message.chaddr);
+		tell_neighbours(router, out, &answer->message);
 	w = writer(room, ip.total_bytes);
 	ip4_write(&w, &ip);
 	udp_write(&w, &udp, ip.src, ip.dst);

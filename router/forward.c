@@ -2,6 +2,7 @@
  * The way of a frame through the router.
  *
  *   take --> parse --> ours? --ARP---------------------------> local_arp
+ *                        |---IPv6---------------------------> forward6_take
  *                        |---to a group---------------------> local_group
  *                        |---from outside, to an outer one -> nat_path_in
  *                        |---to an outer address -----------> nat_path_hairpin
@@ -30,6 +31,8 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/mss.h"
+#include "router/router6.h"
+#include "router/taken.h"
 
 #define REDIRECT_HOST 1  /* the code */
 #define STAGED        32 /* frames that are read before any is decided */
@@ -98,17 +101,8 @@ offload_is_right(const struct packet *p)
 bool
 packet_whole(struct router *router, struct packet *p)
 {
-	uint8_t *room;
-
-	if (p->head == p->frame->len)
-		return true;
-	room = outbox_room(router->outbox, p->frame->len);
-	if (room == NULL)
+	if (!taken_whole(router->outbox, p->frame, &p->bytes, &p->head))
 		return false;
-	memcpy(room, p->bytes, p->head);
-	frame_copy(room + p->head, p->frame, p->head, p->frame->len - p->head);
-	p->bytes = room;
-	p->head = p->frame->len;
 	p->ip.options = packet_ip(p) + IP4_HEADER_BYTES;
 	return true;
 }
@@ -116,41 +110,8 @@ packet_whole(struct router *router, struct packet *p)
 bool
 packet_view(struct router *router, struct packet *p, struct frame *view)
 {
-	const struct frame *f = p->frame;
-	size_t left;
-	struct iovec *tail;
-
-	*view = *f;
-	view->len = (uint32_t)ETH_HEADER_BYTES + p->ip.total_bytes;
-	if (view->len > p->head && f->ntail >= ROUTER_MAX_SEGMENTS &&
-	    !packet_whole(router, p))
-		return false;
-	view->data = p->bytes;
-	view->head = view->len < p->head ? view->len : p->head;
-	view->tail = NULL;
-	view->ntail = 0;
-	left = view->len - view->head;
-	if (left == 0)
-		return true;
-	tail = (struct iovec *)(void *)outbox_room(
-	    router->outbox, (f->ntail + 1u) * sizeof(*tail));
-	if (tail == NULL)
-		return false;
-	view->tail = tail;
-	for (int i = -1; i < f->ntail && left > 0; i++) {
-		struct iovec piece = i < 0
-		    ? (struct iovec){ (void *)(uintptr_t)(f->data + p->head),
-			      f->head - p->head }
-		    : f->tail[i];
-
-		if (piece.iov_len > left)
-			piece.iov_len = left;
-		if (piece.iov_len == 0)
-			continue;
-		tail[view->ntail++] = piece;
-		left -= piece.iov_len;
-	}
-	return true;
+	return taken_view(router->outbox, p->frame, &p->bytes, &p->head,
+	    (uint32_t)ETH_HEADER_BYTES + p->ip.total_bytes, view);
 }
 
 /* ---- forwarding ---- */
@@ -336,10 +297,25 @@ take_ip(struct router *router, struct packet *p)
 }
 
 static enum reason
+take_ip6(struct router *router, const struct packet *p)
+{
+	struct packet6 six = { .in = p->in,
+		.frame = p->frame,
+		.bytes = p->bytes,
+		.head = p->head,
+		.now_ns = p->now_ns,
+		.group = p->group };
+
+	return forward6_take(router, &six);
+}
+
+static enum reason
 take_one(struct router *router, struct packet *p)
 {
 	if (p->type == ETH_IPV4)
 		return take_ip(router, p);
+	if (p->type == ETH_IPV6)
+		return take_ip6(router, p);
 	return local_arp(router, p->in,
 	    cursor(packet_ip(p), p->head - ETH_HEADER_BYTES), p->now_ns);
 }
@@ -361,9 +337,12 @@ read_frame(struct packet *p)
 	p->group = mac_is_group(&eth.dst);
 	if (!p->group && !mac_equal(&eth.dst, &p->in->mac))
 		return DROP_NOT_OURS;
-	if (eth.type == ETH_IPV4)
+	if (eth.type == ETH_IPV4 && p->in->address.addr != 0)
 		return ip4_parse_quoted(&p->ip, &c);
-	return eth.type == ETH_ARP ? REASON_NONE : DROP_ETH_TYPE;
+	if (eth.type == ETH_IPV6)
+		return p->in->six.naddresses > 0 ? REASON_NONE : DROP_ETH_TYPE;
+	return eth.type == ETH_ARP && p->in->address.addr != 0 ? REASON_NONE
+							       : DROP_ETH_TYPE;
 }
 
 /* Copies what is decided by, and reads it. */

@@ -57,6 +57,7 @@ local_arp(
     struct router *router, struct iface *in, struct cursor c, uint64_t now_ns)
 {
 	struct arp arp, reply;
+	struct ip6_addr sender;
 	enum reason reason = arp_parse(&arp, &c);
 	bool for_us;
 
@@ -76,8 +77,9 @@ local_arp(
 		if (!ip4_net_has(in->address, arp.sender_ip) ||
 		    arp.sender_ip == ip4_net_broadcast(in->address))
 			return DROP_MARTIAN;
-		neigh_heard(router->neighbours, in, arp.sender_ip,
-		    &arp.sender_mac, for_us);
+		sender = ip6_of_ip4(arp.sender_ip);
+		neigh_heard(router->neighbours, in, &sender, &arp.sender_mac,
+		    NEIGH_CONFIRMED | (for_us ? NEIGH_MAKE : 0));
 	}
 	if (!for_us && !answers_for(router, in, &arp))
 		return DROP_NOT_OURS;
@@ -162,16 +164,7 @@ take_tcp(struct router *router, struct packet *p)
 		return reason;
 	if (tcp.flags & TCP_RST || !icmp_limit_take(&router->errors, p->now_ns))
 		return DROP_NO_LISTENER;
-	rst = (struct tcp){
-		.sport = tcp.dport, .dport = tcp.sport, .flags = TCP_RST
-	};
-	if (tcp.flags & TCP_ACK)
-		rst.seq = tcp.ack;
-	else {
-		rst.flags |= TCP_ACK;
-		rst.ack = tcp.seq + (uint32_t)tcp.data_bytes +
-		    ((tcp.flags & TCP_SYN) != 0) + ((tcp.flags & TCP_FIN) != 0);
-	}
+	rst = tcp_reset(&tcp);
 	ip = (struct ip4){ .total_bytes = IP4_HEADER_BYTES + TCP_HEADER_BYTES,
 		.fragment = IP4_DF,
 		.ttl = 64,

@@ -36,7 +36,7 @@ struct neigh {
 	struct neigh *next; /* in its bucket, or of the free ones */
 	struct neigh_table *table;
 	struct iface *iface;
-	uint32_t ip;
+	struct ip6_addr ip;
 	struct mac mac;
 	struct mac rival; /* CHECKING: who claims to have ip, or zero */
 	uint8_t state;    /* enum neigh_state */
@@ -44,6 +44,7 @@ struct neigh {
 	bool used;         /* was sent to, or to be */
 	uint16_t nblocks;  /* of queue */
 	uint64_t since_ns; /* it was asked for, or last confirmed */
+	uint64_t check_ns; /* KNOWN: when a use has it asked again */
 	uint64_t used_ns;
 	struct held_list queue;
 	TAILQ_ENTRY(neigh)
@@ -106,10 +107,10 @@ neigh_set(struct neigh *n, enum neigh_state to)
 {
 	struct neigh_table *table = n->table;
 	bool was = is_answered(n);
-	char text[IP4_TEXT_BYTES];
+	char text[IP6_TEXT_BYTES];
 
 	assert(neigh_fsm[n->state].next & 1u << to);
-	log_debug("neighbour %s: %s -> %s", ip4_text(text, n->ip),
+	log_debug("neighbour %s: %s -> %s", ip6_text(text, &n->ip),
 	    neigh_fsm[n->state].name, neigh_fsm[to].name);
 	if (n->state == NEIGH_ASKING)
 		table->asking--;
@@ -128,24 +129,27 @@ neigh_set(struct neigh *n, enum neigh_state to)
 /* ---- the table ---- */
 
 static uint32_t
-bucket_of(
-    const struct neigh_table *table, const struct iface *iface, uint32_t ip)
+bucket_of(const struct neigh_table *table, const struct iface *iface,
+    const struct ip6_addr *ip)
 {
-	uint64_t h = ((uint64_t)(uintptr_t)iface << 32 ^ ip) + table->key;
+	uint64_t half[2], h;
 
+	memcpy(half, ip->b, sizeof(half));
+	h = (half[1] ^ (uint64_t)(uintptr_t)iface) + table->key;
 	h ^= h >> 32;
 	h *= UINT64_C(0x9e3779b97f4a7c15);
-	h ^= h >> 29;
+	h ^= h >> 29 ^ half[0];
 	h *= UINT64_C(0xbf58476d1ce4e5b9);
 	return (uint32_t)(h >> 32) & table->mask;
 }
 
 static struct neigh *
-lookup(const struct neigh_table *table, const struct iface *iface, uint32_t ip)
+lookup(const struct neigh_table *table, const struct iface *iface,
+    const struct ip6_addr *ip)
 {
 	struct neigh *n = table->buckets[bucket_of(table, iface, ip)];
 
-	while (n != NULL && (n->ip != ip || n->iface != iface))
+	while (n != NULL && (!ip6_equal(&n->ip, ip) || n->iface != iface))
 		n = n->next;
 	return n;
 }
@@ -155,7 +159,7 @@ static void expire(void *arg);
 /* An entry in state FREE, in its bucket already, which the caller sets to
  * another state at once.  NULL: all are being asked for. */
 static struct neigh *
-make(struct neigh_table *table, struct iface *iface, uint32_t ip)
+make(struct neigh_table *table, struct iface *iface, const struct ip6_addr *ip)
 {
 	struct neigh **bucket;
 	struct neigh *n = table->free;
@@ -174,7 +178,7 @@ make(struct neigh_table *table, struct iface *iface, uint32_t ip)
 	memset(n, 0, sizeof(*n));
 	n->table = table;
 	n->iface = iface;
-	n->ip = ip;
+	n->ip = *ip;
 	n->state = NEIGH_FREE;
 	TAILQ_INIT(&n->queue);
 	loop_timer_init(&n->timer, table->loop, expire, n);
@@ -251,7 +255,7 @@ static void
 enter_free(struct neigh *n)
 {
 	struct neigh_table *table = n->table;
-	struct neigh **at = &table->buckets[bucket_of(table, n->iface, n->ip)];
+	struct neigh **at = &table->buckets[bucket_of(table, n->iface, &n->ip)];
 	struct held *held;
 
 	loop_timer_unset(&n->timer);
@@ -260,7 +264,7 @@ enter_free(struct neigh *n)
 	*at = n->next;
 	/* Telling the sender may need a new entry for the same address. */
 	while ((held = pop(n)) != NULL)
-		lose(n, held, DROP_ARP_FAILED);
+		lose(n, held, table->calls->failed);
 	n->next = table->free;
 	table->free = n;
 }
@@ -271,7 +275,7 @@ ask(struct neigh *n)
 	struct neigh_table *table = n->table;
 
 	n->tries++;
-	table->calls->ask(table->arg, n->iface, n->ip,
+	table->calls->ask(table->arg, n->iface, &n->ip,
 	    n->state == NEIGH_CHECKING ? &n->mac : NULL);
 	loop_timer_set(&n->timer, loop_now_ns(table->loop) + NS_PER_S);
 }
@@ -299,6 +303,7 @@ enter_known(struct neigh *n)
 
 	loop_timer_unset(&n->timer);
 	n->since_ns = loop_now_ns(table->loop);
+	n->check_ns = n->since_ns + NEIGH_AGE_S * NS_PER_S;
 	n->rival = (struct mac){ 0 };
 	while ((held = pop(n)) != NULL) {
 		table->calls->send(table->arg, n->iface, &n->mac, held);
@@ -326,8 +331,8 @@ expire(void *arg)
 /* ---- what happens to it ---- */
 
 const struct mac *
-neigh_find(struct neigh_table *table, struct iface *iface, uint32_t ip,
-    uint64_t now_ns)
+neigh_find(struct neigh_table *table, struct iface *iface,
+    const struct ip6_addr *ip, uint64_t now_ns)
 {
 	struct neigh *n = lookup(table, iface, ip);
 
@@ -338,45 +343,45 @@ neigh_find(struct neigh_table *table, struct iface *iface, uint32_t ip,
 		n->used_ns = now_ns;
 		TAILQ_REMOVE(&table->used, n, order);
 		TAILQ_INSERT_TAIL(&table->used, n, order);
-		if (n->state == NEIGH_KNOWN &&
-		    now_ns - n->since_ns >= NEIGH_AGE_S * NS_PER_S)
+		if (n->state == NEIGH_KNOWN && now_ns >= n->check_ns)
 			neigh_set(n, NEIGH_CHECKING);
 	}
 	return &n->mac;
 }
 
 enum reason
-neigh_keep(struct neigh_table *table, struct iface *iface, uint32_t ip,
-    const struct frame *frame, const struct verdict *verdict)
+neigh_keep(struct neigh_table *table, struct iface *iface,
+    const struct ip6_addr *ip, const struct frame *frame,
+    const struct verdict *verdict)
 {
 	struct neigh *n = lookup(table, iface, ip);
 	unsigned int blocks = hold_blocks(frame->len);
 	struct held *held;
 
 	if (n == NULL && table->asking >= (table->max + 1) / 2)
-		return DROP_ARP_QUEUE;
+		return table->calls->full;
 	if (n == NULL) {
 		n = make(table, iface, ip);
 		if (n == NULL)
-			return DROP_ARP_QUEUE;
+			return table->calls->full;
 		n->used = true;
 		neigh_set(n, NEIGH_ASKING);
 	}
 	assert(n->state == NEIGH_ASKING);
 	while (
 	    n->nblocks + blocks > NEIGH_QUEUE_BLOCKS && (held = pop(n)) != NULL)
-		lose(n, held, DROP_ARP_QUEUE);
+		lose(n, held, table->calls->full);
 	held = hold_keep(table->hold, frame, verdict);
 	if (held == NULL && (held = pop(n)) != NULL) {
 		/* Others have filled the pool: it gives one for one. */
-		lose(n, held, DROP_ARP_QUEUE);
+		lose(n, held, table->calls->full);
 		held = hold_keep(table->hold, frame, verdict);
 	}
 	if (held == NULL)
-		return DROP_ARP_QUEUE;
+		return table->calls->full;
 	TAILQ_INSERT_TAIL(&n->queue, held, link);
 	n->nblocks = (uint16_t)(n->nblocks + held->nblocks);
-	return REASON_ARP_QUEUED;
+	return table->calls->queued;
 }
 
 /* Somebody else says to have the address. */
@@ -393,29 +398,34 @@ claim(struct neigh *n, const struct mac *mac)
 }
 
 void
-neigh_heard(struct neigh_table *table, struct iface *iface, uint32_t ip,
-    const struct mac *mac, bool make_one)
+neigh_heard(struct neigh_table *table, struct iface *iface,
+    const struct ip6_addr *ip, const struct mac *mac, unsigned int how)
 {
 	struct neigh *n = lookup(table, iface, ip);
+	bool confirmed = how & NEIGH_CONFIRMED, was;
+	uint64_t age_s = confirmed ? NEIGH_AGE_S : NEIGH_DELAY_S;
 
-	if (n == NULL && make_one)
+	if (n == NULL && how & NEIGH_MAKE)
 		n = make(table, iface, ip);
 	if (n == NULL)
 		return;
-	if (is_answered(n) && !mac_equal(&n->mac, mac)) {
+	was = is_answered(n);
+	if (was && !mac_equal(&n->mac, mac)) {
 		claim(n, mac);
 		return;
 	}
+	if (was && !confirmed)
+		return;
 	n->mac = *mac;
-	if (n->state == NEIGH_KNOWN)
-		n->since_ns = loop_now_ns(table->loop);
-	else
+	if (n->state != NEIGH_KNOWN)
 		neigh_set(n, NEIGH_KNOWN);
+	n->since_ns = loop_now_ns(table->loop);
+	n->check_ns = n->since_ns + age_s * NS_PER_S;
 }
 
 void
-neigh_told(struct neigh_table *table, struct iface *iface, uint32_t ip,
-    const struct mac *mac)
+neigh_told(struct neigh_table *table, struct iface *iface,
+    const struct ip6_addr *ip, const struct mac *mac)
 {
 	struct neigh *n = lookup(table, iface, ip);
 
@@ -439,15 +449,16 @@ neigh_forget(struct neigh_table *table, const struct iface *iface)
 
 void
 neigh_each(const struct neigh_table *table,
-    void (*each)(void *arg, const struct iface *iface, uint32_t ip,
-	const struct mac *mac, enum neigh_state state, uint64_t age_ns),
+    void (*each)(void *arg, const struct iface *iface,
+	const struct ip6_addr *ip, const struct mac *mac,
+	enum neigh_state state, uint64_t age_ns),
     void *arg)
 {
 	for (uint32_t i = 0; i < table->fresh; i++) {
 		const struct neigh *n = &table->pool[i];
 
 		if (n->state != NEIGH_FREE)
-			each(arg, n->iface, n->ip, &n->mac,
+			each(arg, n->iface, &n->ip, &n->mac,
 			    (enum neigh_state)n->state,
 			    loop_now_ns(table->loop) - n->since_ns);
 	}

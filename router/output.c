@@ -23,8 +23,8 @@
 
 /* ---- one frame ---- */
 
-static void
-write_link(
+void
+output_link(
     uint8_t *head, const struct iface *out, const struct mac *to, uint16_t type)
 {
 	memcpy(head, to->b, sizeof(to->b));
@@ -34,21 +34,17 @@ write_link(
 
 /* A tail lies in the memory of take()'s caller, which is gone by the time that
  * a frame added meanwhile is sent. */
-static bool
-add(struct router *router, struct iface *out, const struct frame *frame,
+bool
+output_send(struct router *router, struct iface *out, const struct frame *frame,
     const struct verdict *cause)
 {
-	if (frame->ntail > 0 && outbox_is_sending(router->outbox))
-		return outbox_add_copy(
-		    router->outbox, &out->port, frame, cause);
-	return outbox_add(router->outbox, &out->port, frame, cause);
-}
+	bool fits = frame->ntail > 0 && outbox_is_sending(router->outbox)
+	    ? outbox_add_copy(router->outbox, &out->port, frame, cause)
+	    : outbox_add(router->outbox, &out->port, frame, cause);
 
-static void
-count_own(struct router *router, const struct verdict *cause)
-{
-	if (cause == &router->own)
+	if (fits && cause == &router->own)
 		router->node.count[REASON_SENT]++;
+	return fits;
 }
 
 /* Sends one frame that fits, to its next hop. */
@@ -56,8 +52,9 @@ static enum reason
 send_one(struct router *router, const struct way *way, struct frame *frame,
     uint8_t *head, const struct verdict *cause)
 {
-	const struct mac *to = neigh_find(router->neighbours, way->out,
-	    way->next_hop, loop_now_ns(router->loop));
+	struct ip6_addr hop = ip6_of_ip4(way->next_hop);
+	const struct mac *to = neigh_find(
+	    router->neighbours, way->out, &hop, loop_now_ns(router->loop));
 
 	if (to == NULL) {
 		struct verdict kept = *cause;
@@ -65,13 +62,11 @@ send_one(struct router *router, const struct way *way, struct frame *frame,
 		if (cause != &router->own)
 			kept.reason = REASON_ARP_QUEUED;
 		return neigh_keep(
-		    router->neighbours, way->out, way->next_hop, frame, &kept);
+		    router->neighbours, way->out, &hop, frame, &kept);
 	}
-	write_link(head, way->out, to, ETH_IPV4);
-	if (!add(router, way->out, frame, cause))
-		return DROP_PORT_FULL;
-	count_own(router, cause);
-	return REASON_NONE;
+	output_link(head, way->out, to, ETH_IPV4);
+	return output_send(router, way->out, frame, cause) ? REASON_NONE
+							   : DROP_PORT_FULL;
 }
 
 /* ---- fragments ---- */
@@ -234,8 +229,9 @@ enum reason
 output_packet(struct router *router, const struct way *way, struct packet *p,
     const struct verdict *cause)
 {
+	struct ip6_addr hop = ip6_of_ip4(way->next_hop);
 	const struct mac *to =
-	    neigh_find(router->neighbours, way->out, way->next_hop, p->now_ns);
+	    neigh_find(router->neighbours, way->out, &hop, p->now_ns);
 	bool direct = to != NULL && packet_fits(p, way->out);
 	struct frame other, *view = &other;
 
@@ -245,9 +241,9 @@ output_packet(struct router *router, const struct way *way, struct packet *p,
 		return DROP_PORT_FULL;
 	if (!direct)
 		return output_ip(router, way, view, p->bytes, cause);
-	write_link(p->bytes, way->out, to, ETH_IPV4);
-	return add(router, way->out, view, cause) ? REASON_NONE
-						  : DROP_PORT_FULL;
+	output_link(p->bytes, way->out, to, ETH_IPV4);
+	return output_send(router, way->out, view, cause) ? REASON_NONE
+							  : DROP_PORT_FULL;
 }
 
 /* ---- the router's own ---- */
@@ -261,8 +257,8 @@ output_room(struct router *router, size_t ip_bytes)
 	return room != NULL ? room + ETH_HEADER_BYTES : NULL;
 }
 
-static struct frame
-own_frame(uint8_t *ip, size_t ip_bytes)
+struct frame
+output_frame(uint8_t *ip, size_t ip_bytes)
 {
 	uint32_t len = (uint32_t)(ETH_HEADER_BYTES + ip_bytes);
 
@@ -274,7 +270,7 @@ own_frame(uint8_t *ip, size_t ip_bytes)
 enum reason
 output_own(struct router *router, uint8_t *ip, size_t ip_bytes)
 {
-	struct frame frame = own_frame(ip, ip_bytes);
+	struct frame frame = output_frame(ip, ip_bytes);
 	struct way way;
 
 	if (!way_find(router, get_be32(ip + IP4_OFF_DST), &way))
@@ -287,13 +283,11 @@ enum reason
 output_direct(struct router *router, struct iface *out, const struct mac *mac,
     uint8_t *ip, size_t ip_bytes)
 {
-	struct frame frame = own_frame(ip, ip_bytes);
+	struct frame frame = output_frame(ip, ip_bytes);
 
-	write_link(ip - ETH_HEADER_BYTES, out, mac, ETH_IPV4);
-	if (!add(router, out, &frame, &router->own))
-		return DROP_PORT_FULL;
-	count_own(router, &router->own);
-	return REASON_NONE;
+	output_link(ip - ETH_HEADER_BYTES, out, mac, ETH_IPV4);
+	return output_send(router, out, &frame, &router->own) ? REASON_NONE
+							      : DROP_PORT_FULL;
 }
 
 void
@@ -309,11 +303,10 @@ output_arp(struct router *router, struct iface *out, const struct mac *to,
 
 	if (room == NULL)
 		return; /* who asks will ask again */
-	write_link(room, out, to, ETH_ARP);
+	output_link(room, out, to, ETH_ARP);
 	w = writer(room + ETH_HEADER_BYTES, ARP_BYTES);
 	arp_write(&w, arp);
-	if (add(router, out, &frame, &router->own))
-		count_own(router, &router->own);
+	output_send(router, out, &frame, &router->own);
 }
 
 /* ---- errors ---- */
@@ -428,28 +421,28 @@ host_unreachable(
 /* ---- what the neighbours' table asks for ---- */
 
 static void
-ask(void *arg, struct iface *iface, uint32_t ip, const struct mac *to)
+ask(void *arg, struct iface *iface, const struct ip6_addr *ip,
+    const struct mac *to)
 {
-	const struct arp arp = { .op = ARP_REQUEST,
+	struct arp arp = { .op = ARP_REQUEST,
 		.sender_mac = iface->mac,
-		.sender_ip = iface->address.addr,
-		.target_ip = ip };
+		.sender_ip = iface->address.addr };
 
+	(void)ip6_to_ip4(&arp.target_ip, ip);
 	/* If there is no room, it is asked for again in a second. */
 	output_arp(arg, iface, to != NULL ? to : &mac_broadcast, &arp);
 }
 
-static void
-send_kept(
-    void *arg, struct iface *iface, const struct mac *to, struct held *held)
+void
+output_kept(struct router *router, struct iface *iface, const struct mac *to,
+    uint16_t type, struct held *held)
 {
-	struct router *router = arg;
 	bool own = held->verdict.reason == REASON_SENT;
 	struct held_view view;
 
 	hold_view(&view, held);
 	/* The first block is ours to write: the view borrows it. */
-	write_link((uint8_t *)(held + 1), iface, to, ETH_IPV4);
+	output_link((uint8_t *)(held + 1), iface, to, type);
 	if (!outbox_add_copy(router->outbox, &iface->port, &view.frame,
 		own ? &router->own : &held->verdict))
 		router->node.count[DROP_PORT_FULL]++;
@@ -457,35 +450,51 @@ send_kept(
 		router->node.count[REASON_SENT]++;
 }
 
-static void
-lose_kept(void *arg, struct iface *iface, struct held *held, enum reason reason)
+void
+output_lost(struct router *router, struct iface *iface, struct held *held,
+    enum reason reason)
 {
-	struct router *router = arg;
 	struct held_view view;
 
 	router->node.count[reason]++;
-	if (iface->port.watchers != NULL) {
-		hold_view(&view, held);
-		view.frame.verdict = (struct verdict){ .node = &router->node,
-			.reason = (uint16_t)reason,
-			.journey = held->verdict.journey };
-		port_tell_lost(&iface->port, DIR_OUT, &view.frame);
-	}
-	if (reason == DROP_ARP_FAILED)
-		host_unreachable(router, iface, held);
+	if (iface->port.watchers == NULL)
+		return;
+	hold_view(&view, held);
+	view.frame.verdict = (struct verdict){ .node = &router->node,
+		.reason = (uint16_t)reason,
+		.journey = held->verdict.journey };
+	port_tell_lost(&iface->port, DIR_OUT, &view.frame);
 }
 
-static void
-timer_done(void *arg)
+void
+output_done(void *arg)
 {
 	struct router *router = arg;
 
 	outbox_flush(router->outbox);
 }
 
+static void
+send_kept(
+    void *arg, struct iface *iface, const struct mac *to, struct held *held)
+{
+	output_kept(arg, iface, to, ETH_IPV4, held);
+}
+
+static void
+lose_kept(void *arg, struct iface *iface, struct held *held, enum reason reason)
+{
+	output_lost(arg, iface, held, reason);
+	if (reason == DROP_ARP_FAILED)
+		host_unreachable(arg, iface, held);
+}
+
 const struct neigh_calls output_neigh_calls = {
+	.queued = REASON_ARP_QUEUED,
+	.failed = DROP_ARP_FAILED,
+	.full = DROP_ARP_QUEUE,
 	.ask = ask,
 	.send = send_kept,
 	.lost = lose_kept,
-	.done = timer_done,
+	.done = output_done,
 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "router/nat_ports.h" /* nat_random() */
-#include "router/router_state.h"
+#include "router/router6.h"
 
 #define MTU_MIN 68 /* RFC 791 3.2 */
 #define MTU_MAX 65521
@@ -58,8 +58,11 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	router->fragments = fragment_table_new(
 	    nat_random(&router->seed), lose_fragment, router);
 	router->whole = malloc(FRAME_MAX_BYTES);
+	router->neighbours6 = neigh_new(loop, NEIGH_MAX,
+	    nat_random(&router->seed), &nd_neigh_calls, router);
 	if (router->outbox == NULL || router->neighbours == NULL ||
-	    router->fragments == NULL || router->whole == NULL)
+	    router->neighbours6 == NULL || router->fragments == NULL ||
+	    router->whole == NULL)
 		goto fail;
 	return router;
 fail:
@@ -75,7 +78,9 @@ router_free(struct router *router)
 		return;
 	/* Nobody is told about what is kept: it is all gone. */
 	neigh_free(router->neighbours);
+	neigh_free(router->neighbours6);
 	router->neighbours = NULL;
+	router->neighbours6 = NULL;
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_service_free(router->ifaces[i]->dhcp);
@@ -89,6 +94,7 @@ router_free(struct router *router)
 	fragment_table_free(router->fragments);
 	outbox_free(router->outbox);
 	route_clear(&router->routes);
+	route6_clear(&router->routes6);
 	packet_filter_free(router->filter);
 	nat_free(router->nat);
 	free(router->whole);
@@ -106,6 +112,7 @@ router_held(const struct router *router)
 {
 	return (struct router_held){
 		.neighbours = neigh_held(router->neighbours),
+		.neighbours6 = neigh_held(router->neighbours6),
 		.fragments = fragment_held(router->fragments),
 	};
 }
@@ -121,6 +128,7 @@ link_changed(struct port *port, bool up)
 	if (up || iface->router->neighbours == NULL)
 		return;
 	neigh_forget(iface->router->neighbours, iface);
+	neigh_forget(iface->router->neighbours6, iface);
 	outbox_flush(iface->router->outbox);
 }
 
@@ -128,11 +136,21 @@ static const char *
 describe(const struct port *port, char *out, size_t len)
 {
 	const struct iface *iface = (const struct iface *)port;
-	char address[NET_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+	char text[IP6_NET_TEXT_BYTES];
+	size_t used = 0;
 
-	snprintf(out, len, "%s, %s%s", ip4_net_text(address, iface->address),
-	    mac_text(mac, &iface->mac),
-	    iface == iface->router->outside ? ", outside of the NAT" : "");
+	out[0] = '\0';
+	if (iface->address.addr != 0)
+		used = (size_t)snprintf(
+		    out, len, "%s, ", ip4_net_text(text, iface->address));
+	for (unsigned int i = 0; i < iface->six.naddresses && used < len; i++)
+		used += (size_t)snprintf(out + used, len - used, "%s, ",
+		    ip6_net_text(text, &iface->six.address[i]));
+	if (used < len)
+		snprintf(out + used, len - used, "%s%s",
+		    mac_text(text, &iface->mac),
+		    iface == iface->router->outside ? ", outside of the NAT"
+						    : "");
 	return out;
 }
 
@@ -172,7 +190,12 @@ check_port(const struct router *router, const char *name,
 		    "port \"%s\": a router has at most %d ports; use another "
 		    "router",
 		    name, ROUTER_PORTS_MAX);
-	if (!is_host_address(o->address))
+	if (o->address.addr == 0 && o->naddresses6 == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" has no address; give it one like 10.0.0.1/24 "
+		    "or 2001:db8::1/64",
+		    name);
+	if (o->address.addr != 0 && !is_host_address(o->address))
 		return err_set(err, -EINVAL,
 		    "port \"%s\": %s is not the address of a host; use one "
 		    "like 10.0.0.1/24",
@@ -187,13 +210,14 @@ check_port(const struct router *router, const char *name,
 		return err_set(err, -EINVAL,
 		    "port \"%s\": mtu %u is out of range; use %d to %d", name,
 		    o->mtu_bytes, MTU_MIN, MTU_MAX);
-	for (unsigned int i = 0; i < router->nifaces; i++)
-		if (overlap(router->ifaces[i]->address, o->address))
+	for (unsigned int i = 0; i < router->nifaces && o->address.addr; i++)
+		if (router->ifaces[i]->address.addr != 0 &&
+		    overlap(router->ifaces[i]->address, o->address))
 			return err_set(err, -EEXIST,
 			    "port \"%s\": the subnet of %s overlaps with that "
 			    "of port \"%s\"; use another one",
 			    name, text, router->ifaces[i]->port.name);
-	return 0;
+	return iface6_check(router, name, o, err);
 }
 
 struct port *
@@ -220,7 +244,9 @@ router_add_port(struct router *router, const char *name,
 	iface->mtu_bytes =
 	    options->mtu_bytes != 0 ? options->mtu_bytes : ETH_MTU;
 	route.out = iface;
-	if (route_add(&router->routes, &route, err) < 0) {
+	if ((options->address.addr != 0 &&
+		route_add(&router->routes, &route, err) < 0) ||
+	    iface6_set(iface, options, err) < 0) {
 		free(iface);
 		return NULL;
 	}
@@ -229,9 +255,8 @@ router_add_port(struct router *router, const char *name,
 	return &iface->port;
 }
 
-/* The interface that port is, if it is one of this router. */
-static struct iface *
-iface_of(const struct router *router, const struct port *port)
+struct iface *
+router_iface(const struct router *router, const struct port *port)
 {
 	for (unsigned int i = 0; i < router->nifaces; i++)
 		if (&router->ifaces[i]->port == port)
@@ -252,7 +277,8 @@ router_add_route(
 		return err_set(err, -EINVAL,
 		    "route: the prefix of %s is too long; use 0 to 32", net);
 	for (unsigned int i = 0; i < router->nifaces; i++)
-		if (ip4_net_has(router->ifaces[i]->address, via))
+		if (router->ifaces[i]->address.addr != 0 &&
+		    ip4_net_has(router->ifaces[i]->address, via))
 			route.out = router->ifaces[i];
 	if (route.out == NULL || via == 0)
 		return err_set(err, -EINVAL,
@@ -283,8 +309,8 @@ router_add_filter(struct router *router, const struct port *in,
     const struct port *out, const char *expression, enum router_filter_do what,
     struct err *err)
 {
-	const struct iface *from = iface_of(router, in);
-	const struct iface *to = iface_of(router, out);
+	const struct iface *from = router_iface(router, in);
+	const struct iface *to = router_iface(router, out);
 
 	if (in != NULL && from == NULL)
 		return not_ours(router, in, err);
@@ -302,10 +328,14 @@ int
 router_set_dhcp(struct router *router, struct port *port,
     const struct router_dhcp_options *options, struct err *err)
 {
-	struct iface *iface = iface_of(router, port);
+	struct iface *iface = router_iface(router, port);
 
 	if (iface == NULL)
 		return not_ours(router, port, err);
+	if (iface->address.addr == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" has no IPv4 address; DHCP needs one",
+		    port->name);
 	if (iface->dhcp != NULL)
 		return err_set(err, -EEXIST,
 		    "port \"%s\" serves DHCP already; use one range",
@@ -318,7 +348,7 @@ int
 router_add_reservation(struct router *router, struct port *port,
     const struct mac *mac, uint32_t addr, struct err *err)
 {
-	struct iface *iface = iface_of(router, port);
+	struct iface *iface = router_iface(router, port);
 
 	if (iface == NULL)
 		return not_ours(router, port, err);
@@ -374,7 +404,7 @@ int
 router_set_nat(struct router *router, const struct router_nat_options *options,
     struct err *err)
 {
-	struct iface *outside = iface_of(router, options->outside);
+	struct iface *outside = router_iface(router, options->outside);
 	struct nat_options o = { .pool = options->pool,
 		.npool = options->npool,
 		.max_entries = options->max_entries,
@@ -386,6 +416,11 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		return err_set(err, -EEXIST,
 		    "router \"%s\" has a NAT already; use one outside port",
 		    router->node.name);
+	if (outside->address.addr == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" has no IPv4 address; a NAT's outside needs "
+		    "one",
+		    outside->port.name);
 	if (check_pool(router, outside, options, err) < 0)
 		return -EINVAL;
 	o.outside_ip = outside->address.addr;
@@ -447,12 +482,12 @@ struct arp_each {
 };
 
 static void
-each_neighbour(void *arg, const struct iface *iface, uint32_t ip,
+each_neighbour(void *arg, const struct iface *iface, const struct ip6_addr *ip,
     const struct mac *mac, enum neigh_state state, uint64_t age_ns)
 {
 	const struct arp_each *a = arg;
 	struct arp_row row = { .port = &iface->port,
-		.ip = ip,
+		.ip = *ip,
 		.mac = *mac,
 		.state = neigh_state_name(state),
 		.age_ns = age_ns };
@@ -467,6 +502,7 @@ router_each_arp(const struct router *router,
 	struct arp_each a = { each, arg };
 
 	neigh_each(router->neighbours, each_neighbour, &a);
+	neigh_each(router->neighbours6, each_neighbour, &a);
 }
 
 struct lease_each {
@@ -544,7 +580,7 @@ router_save_leases(const struct router *router,
 int
 router_restore_lease(struct router *router, const struct lease_saved *saved)
 {
-	const struct iface *iface = iface_of(router, saved->port);
+	const struct iface *iface = router_iface(router, saved->port);
 
 	if (iface == NULL || iface->dhcp == NULL)
 		return -EINVAL;

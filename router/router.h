@@ -1,10 +1,12 @@
 /*
- * router.h - an IPv4 router with NAT and DHCP, as a node of the fabric.
+ * router.h - a router of IPv4 and IPv6, with NAT and DHCP, as a node of the
+ * fabric.
  *
- * Ports are Ethernet interfaces with one address each.  Packets are forwarded
- * by longest prefix (RFC 1812), answered with ICMP errors where that is asked
- * for, and, when NAT is set, translated at the outer port (RFC 4787, 5382,
- * 5508).  Loop thread only; all time is the loop's.
+ * Ports are Ethernet interfaces with one IPv4 address, IPv6 addresses, or both.
+ * Packets are forwarded by longest prefix (RFC 1812, RFC 8200), answered with
+ * ICMP errors where that is asked for, and, when NAT is set, those of IPv4 are
+ * translated at the outer port (RFC 4787, 5382, 5508).  Loop thread only; all
+ * time is the loop's.
  *
  * With NAT, nothing leaves by the outer port with another source than that
  * port's address or one of its pool, and nothing from there reaches the other ports but through
@@ -13,12 +15,14 @@
  *
  * A frame that is kept until its next hop is resolved, or until its other
  * fragments come, is counted with that verdict, and once more if it is lost in
- * the end.  IPv6 and tagged frames are refused as DROP_ETH_TYPE.
+ * the end.  Tagged frames, and those of a family of which the port has no
+ * address, are refused as DROP_ETH_TYPE.
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
 
 #include "net/addr.h"
+#include "net/ip6.h"
 #include "net/ip64.h"
 #include "router/nat_rules.h"
 #include "switch/port.h"
@@ -33,22 +37,28 @@ struct node *router_node(struct router *router);
 
 /* Frames that it has taken, and neither sent nor dropped yet. */
 struct router_held {
-	unsigned int neighbours; /* until the next hop is resolved */
-	unsigned int fragments;  /* until the others have come */
+	unsigned int neighbours;  /* until the next hop is resolved, by ARP */
+	unsigned int neighbours6; /* the same, by neighbour discovery */
+	unsigned int fragments;   /* until the others have come */
 };
 struct router_held router_held(const struct router *router);
 
+#define ROUTER_ADDRESSES6 4 /* of a port; the link-local one comes with them */
+
 struct router_port_options {
 	struct mac mac;
-	struct ip4_net address;
-	uint32_t mtu_bytes; /* IP MTU; 0: 1500 */
-	bool mss_clamp;     /* TCP ends ask for no more than fits it */
+	struct ip4_net address; /* addr 0: no IPv4 */
+	struct ip6_net address6[ROUTER_ADDRESSES6];
+	unsigned int naddresses6; /* 0: no IPv6 */
+	uint32_t mtu_bytes;       /* IP MTU; 0: 1500 */
+	bool mss_clamp;           /* TCP ends ask for no more than fits it */
 	bool proxy_arp; /* answers for what it reaches elsewhere (RFC 1027) */
 	bool no_redirects; /* does not tell of better ways (RFC 792) */
 };
 
 /* A new interface named "gw.inside", the router's own, up to 64.  NULL: *err
- * says why (an address that is no host address, a subnet another port has). */
+ * says why (an address that is no host address, a subnet another port has, an
+ * MTU too small for IPv6). */
 struct port *router_add_port(struct router *router, const char *name,
     const struct router_port_options *options, struct err *err);
 
@@ -70,6 +80,11 @@ int router_add_filter(struct router *router, const struct port *in,
  * connected subnet.  Up to 4096 with the connected ones.  0 or -Exxx. */
 int router_add_route(
     struct router *router, struct ip4_net to, uint32_t via, struct err *err);
+
+/* The same for IPv6; ::/0 is the default route.  via is on a prefix of one of
+ * the ports, or it is link-local, and then port says of which link. */
+int router_add_route6(struct router *router, const struct ip6_net *to,
+    const struct ip6_addr *via, const struct port *port, struct err *err);
 
 /*
  * Serves DHCP on port: addresses first to last, which lie in its subnet.  Before
@@ -172,7 +187,7 @@ void router_each_refusal(const struct router *router,
 
 struct arp_row {
 	const struct port *port;
-	uint32_t ip;
+	struct ip6_addr ip; /* or an IPv4 address in it (ip6_to_ip4()) */
 	struct mac mac;
 	const char *state; /* "asking", "known", "checking" */
 	uint64_t age_ns;
@@ -222,5 +237,14 @@ struct route_row {
 
 void router_each_route(const struct router *router,
     void (*each)(void *arg, const struct route_row *row), void *arg);
+
+struct route6_row {
+	struct ip6_net to;
+	struct ip6_addr via; /* zero: connected */
+	const struct port *port;
+};
+
+void router_each_route6(const struct router *router,
+    void (*each)(void *arg, const struct route6_row *row), void *arg);
 
 #endif

@@ -27,19 +27,27 @@
 #include "router/packet_filter.h"
 #include "router/place.h"
 #include "router/route.h"
+#include "router/route6.h"
 #include "router/router.h"
 
-#define ROUTER_PORTS_MAX    64
-#define ROUTER_REFUSALS     64
-#define ROUTER_HEAD_BYTES   256 /* of a frame are copied and decided by */
-#define ROUTER_MAX_SEGMENTS 22  /* of a tail; frames in more are copied */
+#define ROUTER_PORTS_MAX  64
+#define ROUTER_REFUSALS   64
+#define ROUTER_HEAD_BYTES 256 /* of a frame are copied and decided by */
+
+/* What an interface has of IPv6. */
+struct iface6 {
+	struct ip6_net address[ROUTER_ADDRESSES6];
+	unsigned int naddresses; /* 0: it does not read IPv6 */
+	struct ip6_addr link_local;
+};
 
 /* An interface. */
 struct iface {
 	struct port port; /* first: the port is the interface */
 	struct router *router;
 	struct mac mac;
-	struct ip4_net address;
+	struct ip4_net address; /* addr 0: it does not read IPv4 */
+	struct iface6 six;
 	uint32_t mtu_bytes;
 	struct dhcp_service *dhcp; /* NULL: none */
 	bool mss_clamp, proxy_arp, redirects;
@@ -54,9 +62,11 @@ struct router {
 	unsigned int nifaces;
 	struct route_table routes;
 	struct place places[PLACES];
-	struct neigh_table *neighbours;
+	struct route6_table routes6;
+	struct neigh_table *neighbours;  /* by ARP */
+	struct neigh_table *neighbours6; /* by neighbour discovery */
 	struct outbox *outbox;
-	struct icmp_limit errors;
+	struct icmp_limit errors, errors6;
 	struct dns_service *dns;      /* NULL: none */
 	struct packet_filter *filter; /* NULL: all passes */
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
@@ -129,6 +139,12 @@ packet_fits(const struct packet *p, const struct iface *out)
 	return bytes <= out->mtu_bytes;
 }
 
+/* ---- router.c ---- */
+
+/* The interface that port is, or NULL if it is none of this router's. */
+struct iface *router_iface(
+    const struct router *router, const struct port *port);
+
 /* ---- forward.c ---- */
 
 void router_take(struct port *port, struct burst *burst);
@@ -190,6 +206,21 @@ enum reason local_packet(struct router *router, struct packet *p);
 enum reason local_group(struct router *router, struct packet *p);
 
 /* ---- output.c ---- */
+
+/* The steps that are the same for IPv4 and IPv6.  A frame of an IP packet in
+ * output_room(); its Ethernet header, written at head; its way to the outbox,
+ * false if there is no room; the same for one that was kept; what is to be told
+ * of one that was kept and is lost; and that all may be sent. */
+struct frame output_frame(uint8_t *ip, size_t ip_bytes);
+void output_link(uint8_t *head, const struct iface *out, const struct mac *to,
+    uint16_t type);
+bool output_send(struct router *router, struct iface *out,
+    const struct frame *frame, const struct verdict *cause);
+void output_kept(struct router *router, struct iface *iface,
+    const struct mac *to, uint16_t type, struct held *held);
+void output_lost(struct router *router, struct iface *iface, struct held *held,
+    enum reason reason);
+void output_done(void *router);
 
 extern const struct neigh_calls output_neigh_calls; /* arg is the router */
 

@@ -339,17 +339,6 @@ pattern_of(const struct meter *from, const struct meter *to,
 	return TEST_ETHERNET;
 }
 
-static bool
-ip6_net_has(
-    const struct ip6_addr *net, uint8_t prefix, const struct ip6_addr *addr)
-{
-	unsigned int whole = prefix / 8, bits = prefix % 8;
-
-	return memcmp(net->b, addr->b, whole) == 0 &&
-	    (bits == 0 ||
-		(uint8_t)(net->b[whole] ^ addr->b[whole]) >> (8 - bits) == 0);
-}
-
 static int
 no_address(const struct meter *m, const char *family, struct err *err)
 {
@@ -388,8 +377,8 @@ find_hop6(struct meter *m, struct err *err)
 		return no_address(m, "6", err);
 	if (ip6_is_zero(&m->to->address.ip6))
 		return no_address(m->to, "6", err);
-	m->routed = !ip6_net_has(
-	    &m->address.ip6, m->address.prefix6, &m->to->address.ip6);
+	m->routed = ip6_common_bits(&m->address.ip6, &m->to->address.ip6) <
+	    m->address.prefix6;
 	m->hop6 = m->routed ? m->address.gateway6 : m->to->address.ip6;
 	return ip6_is_zero(&m->hop6) ? no_way(m, err) : 0;
 }

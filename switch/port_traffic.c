@@ -2,7 +2,6 @@
  * traffic:[ADDRESS/PREFIX][?gateway=A&ip6=ADDRESS/PREFIX&gateway6=A&mac=M] - a
  * port that measures the lab (meter.h).
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,27 +117,15 @@ meter_options_check(const struct meter_options *o, struct err *err)
 static bool
 read_ip6(struct ip6_addr *addr, uint8_t *prefix, const char *text)
 {
-	char host[INET6_ADDRSTRLEN];
-	size_t n = strcspn(text, "/");
-	unsigned int bits = 0;
+	struct ip6_net net;
 
-	if (n >= sizeof(host))
-		return false;
-	memcpy(host, text, n);
-	host[n] = '\0';
-	if (inet_pton(AF_INET6, host, addr->b) != 1)
-		return false;
 	if (prefix == NULL)
-		return text[n] == '\0';
-	if (text[n] != '/' || text[n + 1] == '\0' || strlen(text + n) > 4)
+		return ip6_read(addr, text);
+	if (!ip6_net_read(&net, text))
 		return false;
-	for (const char *at = text + n + 1; *at != '\0'; at++) {
-		if (*at < '0' || *at > '9')
-			return false;
-		bits = bits * 10 + (unsigned int)(*at - '0');
-	}
-	*prefix = (uint8_t)(bits > 128 ? 129 : bits);
-	return bits <= 128;
+	*addr = net.addr;
+	*prefix = net.prefix;
+	return true;
 }
 
 static int

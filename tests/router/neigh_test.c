@@ -27,7 +27,8 @@ static const struct mac mac_a = { { 2, 0, 0, 0, 0, 1 } };
 static const struct mac mac_b = { { 2, 0, 0, 0, 0, 2 } };
 
 static void
-ask(void *arg, struct iface *iface, uint32_t ip, const struct mac *to)
+ask(void *arg, struct iface *iface, const struct ip6_addr *ip,
+    const struct mac *to)
 {
 	struct bench *b = arg;
 
@@ -79,7 +80,35 @@ done(void *arg)
 	b->done++;
 }
 
-static const struct neigh_calls calls = { ask, send_kept, lost, done };
+static const struct neigh_calls calls = { REASON_ARP_QUEUED, DROP_ARP_FAILED,
+	DROP_ARP_QUEUE, ask, send_kept, lost, done };
+
+static const struct mac *
+find_on(struct bench *b, struct iface *iface, uint32_t ip, uint64_t now_ns)
+{
+	struct ip6_addr key = ip6_of_ip4(ip);
+
+	return neigh_find(b->table, iface, &key, now_ns);
+}
+
+static void
+heard_on(struct bench *b, struct iface *iface, uint32_t ip,
+    const struct mac *mac, bool make)
+{
+	struct ip6_addr key = ip6_of_ip4(ip);
+
+	neigh_heard(b->table, iface, &key, mac,
+	    NEIGH_CONFIRMED | (make ? NEIGH_MAKE : 0));
+}
+
+static void
+told_on(
+    struct bench *b, struct iface *iface, uint32_t ip, const struct mac *mac)
+{
+	struct ip6_addr key = ip6_of_ip4(ip);
+
+	neigh_told(b->table, iface, &key, mac);
+}
 
 static int
 setup(void **state)
@@ -124,6 +153,7 @@ static enum reason
 keep_on(
     struct bench *b, struct iface *iface, uint32_t ip, char mark, size_t len)
 {
+	struct ip6_addr key = ip6_of_ip4(ip);
 	uint8_t *bytes = calloc(1, len);
 	struct verdict verdict = { .reason = REASON_ROUTED };
 	struct frame frame = {
@@ -132,7 +162,7 @@ keep_on(
 	enum reason reason;
 
 	bytes[0] = (uint8_t)mark;
-	reason = neigh_keep(b->table, iface, ip, &frame, &verdict);
+	reason = neigh_keep(b->table, iface, &key, &frame, &verdict);
 	free(bytes);
 	return reason;
 }
@@ -146,7 +176,7 @@ keep(struct bench *b, uint32_t ip, char mark)
 static const struct mac *
 find(struct bench *b, uint32_t ip)
 {
-	return neigh_find(b->table, LINK(1), ip, loop_now_ns(b->loop));
+	return find_on(b, LINK(1), ip, loop_now_ns(b->loop));
 }
 
 static void
@@ -159,7 +189,7 @@ packets_wait_for_the_answer_and_leave_in_order(void **state)
 	assert_int_equal(keep(b, 10, 'b'), REASON_ARP_QUEUED);
 	assert_int_equal(keep(b, 10, 'c'), REASON_ARP_QUEUED);
 	assert_int_equal(b->asked_all, 1);
-	neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+	heard_on(b, LINK(1), 10, &mac_a, false);
 	assert_string_equal(b->sent, "abc");
 	assert_true(mac_equal(find(b, 10), &mac_a));
 	loop_run(b->loop);
@@ -203,7 +233,7 @@ an_entry_that_is_used_is_checked_when_it_is_old(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	wait_ns(b, 59 * S);
 	assert_non_null(find(b, 10));
 	assert_int_equal(b->asked_one, 0);
@@ -211,7 +241,7 @@ an_entry_that_is_used_is_checked_when_it_is_old(void **state)
 	assert_non_null(find(b, 10)); /* stays in use meanwhile */
 	assert_int_equal(b->asked_one, 1);
 	assert_int_equal(b->asked_all, 0);
-	neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+	heard_on(b, LINK(1), 10, &mac_a, false);
 	loop_run(b->loop);
 	assert_int_equal(b->asked_one, 1);
 }
@@ -221,15 +251,15 @@ a_claim_holds_only_if_the_owner_does_not_answer(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	wait_ns(b, 2 * S);
-	neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+	heard_on(b, LINK(1), 10, &mac_b, false);
 	assert_true(mac_equal(find(b, 10), &mac_a));
 	assert_int_equal(b->asked_one, 1);
-	neigh_heard(b->table, LINK(1), 10, &mac_a, false); /* it answers */
+	heard_on(b, LINK(1), 10, &mac_a, false); /* it answers */
 	wait_ns(b, 2 * S);
 	assert_true(mac_equal(find(b, 10), &mac_a));
-	neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+	heard_on(b, LINK(1), 10, &mac_b, false);
 	assert_int_equal(b->asked_one, 2);
 	wait_ns(b, S + 1); /* it does not */
 	assert_true(mac_equal(find(b, 10), &mac_b));
@@ -243,14 +273,14 @@ a_storm_of_claims_costs_one_question_a_second(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	for (int i = 0; i < 1000; i++) {
 		unsigned int asked = b->asked_one;
 
-		neigh_heard(b->table, LINK(1), 10, &mac_b, false);
+		heard_on(b, LINK(1), 10, &mac_b, false);
 		assert_true(mac_equal(find(b, 10), &mac_a));
 		if (b->asked_one > asked)
-			neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+			heard_on(b, LINK(1), 10, &mac_a, false);
 		wait_ns(b, S / 100);
 	}
 	assert_in_range(b->asked_one, 9, 10);
@@ -261,10 +291,10 @@ who_the_router_gave_an_address_to_need_not_wait(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
-	neigh_told(b->table, LINK(1), 10, &mac_b);
+	heard_on(b, LINK(1), 10, &mac_a, true);
+	told_on(b, LINK(1), 10, &mac_b);
 	assert_true(mac_equal(find(b, 10), &mac_b));
-	neigh_told(b->table, LINK(1), 11, &mac_b);
+	told_on(b, LINK(1), 11, &mac_b);
 	assert_null(find(b, 11));
 	assert_int_equal(b->asked_one + b->asked_all, 0);
 }
@@ -276,13 +306,13 @@ entries_that_were_never_used_go_first(void **state)
 	struct bench *b = *state;
 
 	for (uint32_t ip = 1; ip <= 4; ip++) {
-		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+		heard_on(b, LINK(1), ip, &mac_a, true);
 		assert_non_null(find(b, ip));
 	}
 	assert_int_equal(keep(b, 5, 'a'), REASON_ARP_QUEUED);
-	neigh_heard(b->table, LINK(1), 5, &mac_a, false);
+	heard_on(b, LINK(1), 5, &mac_a, false);
 	for (uint32_t ip = 100; ip < 200; ip++)
-		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+		heard_on(b, LINK(1), ip, &mac_a, true);
 	for (uint32_t ip = 1; ip <= 5; ip++)
 		assert_non_null(find(b, ip));
 }
@@ -292,7 +322,7 @@ an_old_entry_that_does_not_answer_is_forgotten(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	wait_ns(b, 61 * S);
 	find(b, 10);
 	wait_ns(b, 2 * S + S / 2);
@@ -307,7 +337,7 @@ an_entry_that_nobody_uses_costs_no_frames(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	loop_run(b->loop); /* ends: no timer is set */
 	wait_ns(b, 10000 * S);
 	assert_int_equal(b->asked_one + b->asked_all, 0);
@@ -318,12 +348,12 @@ an_entry_is_made_only_if_asked_to(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+	heard_on(b, LINK(1), 10, &mac_a, false);
 	assert_null(find(b, 10));
-	neigh_heard(b->table, LINK(1), 10, &mac_a, true);
+	heard_on(b, LINK(1), 10, &mac_a, true);
 	assert_non_null(find(b, 10));
 	/* On one link it is not on another. */
-	assert_null(neigh_find(b->table, LINK(2), 10, 0));
+	assert_null(find_on(b, LINK(2), 10, 0));
 }
 
 static void
@@ -336,7 +366,7 @@ a_full_queue_pushes_out_its_oldest(void **state)
 	assert_int_equal(b->lost_queue, 0);
 	assert_int_equal(keep(b, 10, 'z'), REASON_ARP_QUEUED);
 	assert_int_equal(b->lost_queue, 1);
-	neigh_heard(b->table, LINK(1), 10, &mac_a, false);
+	heard_on(b, LINK(1), 10, &mac_a, false);
 	assert_int_equal(strlen(b->sent), NEIGH_QUEUE_BLOCKS);
 	assert_int_equal(b->sent[NEIGH_QUEUE_BLOCKS - 1], 'z');
 }
@@ -407,12 +437,12 @@ a_full_table_forgets_the_one_not_used_for_longest(void **state)
 	struct bench *b = *state;
 
 	for (uint32_t ip = 1; ip <= 8; ip++)
-		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+		heard_on(b, LINK(1), ip, &mac_a, true);
 	wait_ns(b, 2 * S);
 	for (uint32_t ip = 1; ip <= 8; ip++)
 		if (ip != 3)
 			assert_non_null(find(b, ip));
-	neigh_heard(b->table, LINK(1), 9, &mac_a, true);
+	heard_on(b, LINK(1), 9, &mac_a, true);
 	assert_null(find(b, 3));
 	for (uint32_t ip = 1; ip <= 9; ip++)
 		if (ip != 3)
@@ -425,7 +455,7 @@ a_scan_takes_no_more_than_half_the_table(void **state)
 	struct bench *b = *state;
 
 	for (uint32_t ip = 1; ip <= 4; ip++)
-		neigh_heard(b->table, LINK(1), ip, &mac_a, true);
+		heard_on(b, LINK(1), ip, &mac_a, true);
 	for (uint32_t ip = 100; ip < 104; ip++)
 		assert_int_equal(keep(b, ip, 'a'), REASON_ARP_QUEUED);
 	for (uint32_t ip = 104; ip < 200; ip++)
@@ -443,13 +473,13 @@ a_link_that_went_down_is_forgotten_alone(void **state)
 {
 	struct bench *b = *state;
 
-	neigh_heard(b->table, LINK(1), 1, &mac_a, true);
-	neigh_heard(b->table, LINK(2), 1, &mac_a, true);
+	heard_on(b, LINK(1), 1, &mac_a, true);
+	heard_on(b, LINK(2), 1, &mac_a, true);
 	keep(b, 10, 'a');
 	neigh_forget(b->table, LINK(1));
 	assert_null(find(b, 1));
 	assert_int_equal(b->lost_failed, 1);
-	assert_non_null(neigh_find(b->table, LINK(2), 1, 0));
+	assert_non_null(find_on(b, LINK(2), 1, 0));
 	loop_run(b->loop);
 	assert_int_equal(b->asked_all, 1);
 }

@@ -1,13 +1,17 @@
 /*
  * rig.h - a router in virtual time with a recording peer at each port.
  *
- *    peer 0 -- gw.inside   10.0.0.1/24
- *    peer 1 -- gw.outside  203.0.113.1/24   default route via 203.0.113.254
- *    peer 2 -- gw.other    10.1.0.1/24
+ *    peer 0 -- gw.inside   10.0.0.1/24                    2001:db8:1::1/64
+ *    peer 1 -- gw.outside  203.0.113.1/24                 2001:db8:2::1/64
+ *                          default route via 203.0.113.254
+ *    peer 2 -- gw.other    10.1.0.1/24                    2001:db8:3::1/64
  *
- * A peer stands for all hosts of its link: it answers ARP for whomever it is
- * asked about (unless it is told to be silent), with a MAC address that follows
- * from the IP address, and within the same call, as built-in hosts do.
+ * with IPv6 only from rig6_new() (rig6.h).
+ *
+ * A peer stands for all hosts of its link: it answers ARP and neighbour
+ * solicitations for whomever it is asked about (unless it is told to be silent),
+ * with a MAC address that follows from the IP address, and within the same call,
+ * as built-in hosts do.
  */
 #ifndef TESTS_ROUTER_RIG_H
 #define TESTS_ROUTER_RIG_H
@@ -26,6 +30,7 @@
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ip4.h"
+#include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/router.h"
@@ -64,9 +69,9 @@ struct peer {
 	struct rig *rig;
 	struct port *gw; /* the router's end */
 	struct mac gw_mac;
-	bool silent;   /* does not answer ARP */
-	bool keep_arp; /* records ARP frames too */
-	unsigned int arp_requests;
+	bool silent;   /* does not answer ARP and solicitations */
+	bool keep_arp; /* records those and answers, too */
+	unsigned int arp_requests, solicits;
 	unsigned int n;
 	struct seen seen[RIG_FRAMES];
 };
@@ -118,6 +123,51 @@ rig_answer_arp(struct peer *peer, const struct frame *frame)
 	port_send(&peer->port, &burst);
 }
 
+/* The MAC address of a host is made of its address's last bytes. */
+static inline struct mac
+rig_mac6(const struct ip6_addr *ip)
+{
+	return rig_mac(get_be32(ip->b + 12));
+}
+
+static inline bool
+rig_is_nd(const struct frame *frame)
+{
+	return frame->len >= 14 + 40 + 4 &&
+	    get_be16(frame->data + 12) == ETH_IPV6 &&
+	    frame->data[14 + 6] == IP_ICMP6 && frame->data[54] >= ND_SOLICIT &&
+	    frame->data[54] <= ND_ADVERTISE;
+}
+
+static inline void
+rig_answer_nd(struct peer *peer, const struct frame *frame)
+{
+	struct cursor c = cursor(frame->data + 14, frame->len - 14);
+	struct ip6 ip;
+	struct nd_message nd;
+	struct eth eth = { .dst = peer->gw_mac, .type = ETH_IPV6 };
+	uint8_t out[14 + 40 + ND_BYTES];
+	struct writer w = writer(out, sizeof(out));
+	struct burst burst;
+
+	assert_int_equal(ip6_parse(&ip, &c), REASON_NONE);
+	assert_int_equal(nd_message_parse(&nd, &c, &ip), REASON_NONE);
+	if (nd.type != ND_SOLICIT)
+		return;
+	peer->solicits++;
+	if (peer->silent)
+		return;
+	nd.type = ND_ADVERTISE;
+	nd.flags = ND_SOLICITED | ND_OVERRIDE;
+	nd.mac = rig_mac6(&nd.target);
+	eth.src = nd.mac;
+	eth_write(&w, &eth);
+	nd_message_write(&w, &nd, &nd.target, &ip.src);
+	burst_clear(&burst);
+	burst_add(&burst, out, (size_t)(w.at - out));
+	port_send(&peer->port, &burst);
+}
+
 static inline void
 rig_take(struct port *port, struct burst *burst)
 {
@@ -126,13 +176,16 @@ rig_take(struct port *port, struct burst *burst)
 	for (unsigned int i = 0; i < burst->n; i++) {
 		struct frame *frame = &burst->frame[i];
 		struct seen *seen = &peer->seen[peer->n];
-		bool is_arp =
-		    frame->len >= 14 && get_be16(frame->data + 12) == ETH_ARP;
+		bool is_nd = rig_is_nd(frame);
+		bool is_arp = is_nd ||
+		    (frame->len >= 14 && get_be16(frame->data + 12) == ETH_ARP);
 
 		node_judge(&peer->rig->node, frame, REASON_DELIVERED);
 		assert_non_null(frame->cause);
 		assert_non_null(frame->cause->node);
-		if (is_arp)
+		if (is_nd)
+			rig_answer_nd(peer, frame);
+		else if (is_arp)
 			rig_answer_arp(peer, frame);
 		if (is_arp && !peer->keep_arp)
 			continue;
@@ -143,7 +196,8 @@ rig_take(struct port *port, struct burst *burst)
 		seen->len = frame->len;
 		seen->flags = frame->flags;
 		seen->cause = *frame->cause;
-		if (frame->flags & FRAME_CSUM && !(frame->flags & FRAME_TSO4))
+		if (frame->flags & FRAME_CSUM &&
+		    !(frame->flags & (FRAME_TSO4 | FRAME_TSO6)))
 			offload_checksum(seen->data, frame);
 		peer->n++;
 	}
@@ -159,20 +213,24 @@ rig_clear(struct rig *rig)
 
 		while (peer->n > 0)
 			free(peer->seen[--peer->n].data);
-		peer->arp_requests = 0;
+		peer->arp_requests = peer->solicits = 0;
 	}
 }
 
 static inline struct rig *
-rig_make(uint32_t outside_mtu, bool has_default)
+rig_make_with(uint32_t outside_mtu, bool has_default, bool six)
 {
 	static const struct {
 		const char *name, *peer;
 		uint32_t addr;
+		struct ip6_net six;
 	} ports[NPEERS] = {
-		{ "gw.inside", "lan.inside", GW_INSIDE },
-		{ "gw.outside", "net.outside", GW_OUTSIDE },
-		{ "gw.other", "lan.other", GW_OTHER },
+		{ "gw.inside", "lan.inside", GW_INSIDE,
+		    { { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = 1 } }, 64 } },
+		{ "gw.outside", "net.outside", GW_OUTSIDE,
+		    { { { 0x20, 1, 0xd, 0xb8, 0, 2, [15] = 1 } }, 64 } },
+		{ "gw.other", "lan.other", GW_OTHER,
+		    { { { 0x20, 1, 0xd, 0xb8, 0, 3, [15] = 1 } }, 64 } },
 	};
 	struct rig *rig = calloc(1, sizeof(*rig));
 	struct err err = { "" };
@@ -183,6 +241,8 @@ rig_make(uint32_t outside_mtu, bool has_default)
 	for (int i = 0; i < NPEERS; i++) {
 		struct router_port_options o = { .mac = rig_mac(ports[i].addr),
 			.address = { ports[i].addr, 24 },
+			.address6 = { ports[i].six },
+			.naddresses6 = six ? 1 : 0,
 			.mtu_bytes = i == OUTSIDE ? outside_mtu : 0 };
 		struct peer *peer = &rig->peer[i];
 
@@ -199,6 +259,12 @@ rig_make(uint32_t outside_mtu, bool has_default)
 				     (struct ip4_net){ 0, 0 }, PROVIDER, &err),
 		    0);
 	return rig;
+}
+
+static inline struct rig *
+rig_make(uint32_t outside_mtu, bool has_default)
+{
+	return rig_make_with(outside_mtu, has_default, false);
 }
 
 static inline struct rig *

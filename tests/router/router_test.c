@@ -1351,7 +1351,9 @@ routes_and_nat_that_make_no_sense_are_refused_with_a_sentence(void **state)
 static void
 one_arp(void *arg, const struct arp_row *row)
 {
-	if (row->ip == ALICE)
+	uint32_t ip;
+
+	if (ip6_to_ip4(&ip, &row->ip) && ip == ALICE)
 		*(struct arp_row *)arg = *row;
 }
 
@@ -1368,13 +1370,12 @@ static void
 rows_tell_neighbours_and_routes(void **state)
 {
 	struct rig *rig = start(state);
-	struct arp_row row = { .ip = 0 };
+	struct arp_row row = { .state = "" };
 	unsigned int n = 0;
 	char text[128];
 
 	rig_wait(rig, 5 * S);
 	router_each_arp(rig->router, one_arp, &row);
-	assert_int_equal(row.ip, ALICE);
 	assert_string_equal(row.state, "known");
 	assert_int_equal(row.age_ns, 5 * S);
 	assert_ptr_equal(row.port, rig->peer[INSIDE].gw);

@@ -1,0 +1,225 @@
+/*
+ * IPv6 packets for the router itself.
+ *
+ * Here extension headers count (RFC 8200 4): what says that it must be known
+ * and is not is refused, and its sender told.  A routing header has nowhere
+ * else to lead to: type 0 is refused (RFC 5095), others with segments left,
+ * too.  Fragments are not reassembled: what a router is asked fits one packet.
+ */
+#include "router/router6.h"
+
+#include "net/nd.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+
+#define HOP_LIMIT 64
+
+/* What an option's type asks for when it is not known (RFC 8200 4.2). */
+#define OPT_DISCARD_QUIETLY 0x40
+#define OPT_TELL_ALWAYS     0x80
+#define OPT_TELL_OF_UNICAST 0xc0
+#define OPT_WHAT            0xc0
+
+/* The upper layer of a packet for the router. */
+struct upper {
+	struct ip6_chain chain;
+	struct cursor c;
+	bool trusted; /* its checksum is yet to be made, or was looked at */
+};
+
+static enum reason
+refuse_option(
+    struct router *router, struct packet6 *p, const struct ip6_chain *chain)
+{
+	uint8_t what = chain->option & OPT_WHAT;
+
+	if (what == OPT_TELL_ALWAYS ||
+	    (what == OPT_TELL_OF_UNICAST && !ip6_is_multicast(&p->ip.dst)))
+		output6_error(router, p, ICMP6_PARAMETER,
+		    ICMP6_PARAMETER_OPTION, chain->option_at);
+	return DROP_IP6_OPTION;
+}
+
+/* Reads the extension headers of a packet of which all has been copied. */
+static enum reason
+open_packet(struct router *router, struct packet6 *p, struct upper *u)
+{
+	enum reason reason;
+
+	if (!packet6_whole(router, p))
+		return DROP_PORT_FULL;
+	u->c = packet6_payload(p);
+	reason = ip6_chain_parse(&u->chain, &u->c, &p->ip);
+	if (reason != REASON_NONE)
+		return reason;
+	if (u->chain.option_at != 0)
+		return refuse_option(router, p, &u->chain);
+	if (u->chain.routing_at != 0 && u->chain.segments_left != 0) {
+		/* The pointer is to the header's type. */
+		output6_error(router, p, ICMP6_PARAMETER,
+		    ICMP6_PARAMETER_HEADER, u->chain.routing_at + 2u);
+		return DROP_IP6_OPTION;
+	}
+	if (ip6_is_fragment(&u->chain))
+		return DROP_FRAGMENT;
+	u->trusted = (p->frame->flags & (FRAME_CSUM | FRAME_VALID)) != 0;
+	return REASON_NONE;
+}
+
+/* ---- the upper layers ---- */
+
+/* An echo request is answered from the address it was sent to, or, if that is a
+ * group's, from one of the link's (RFC 4443 4.2). */
+static enum reason
+answer_echo(
+    struct router *router, struct packet6 *p, const struct icmp6 *request)
+{
+	struct icmp6 reply = *request;
+	struct ip6 ip = { .traffic_class = p->ip.traffic_class,
+		.payload_bytes =
+		    (uint16_t)(ICMP6_HEADER_BYTES + request->data_bytes),
+		.next = IP_ICMP6,
+		.hop_limit = HOP_LIMIT,
+		.src = ip6_is_multicast(&p->ip.dst)
+		    ? *iface6_source(p->in, &p->ip.src)
+		    : p->ip.dst,
+		.dst = p->ip.src };
+	size_t bytes = IP6_HEADER_BYTES + (size_t)ip.payload_bytes;
+	uint8_t *room = output_room(router, bytes);
+	struct writer w;
+	enum reason reason;
+
+	if (room == NULL)
+		return DROP_PORT_FULL;
+	reply.type = ICMP6_ECHO_REPLY;
+	reply.code = 0;
+	w = writer(room, bytes);
+	ip6_write(&w, &ip);
+	icmp6_write(&w, &reply, &ip.src, &ip.dst);
+	reason = output6_own(router, p->in, room, bytes);
+	return reason_is_drop(reason) ? reason : REASON_DELIVERED;
+}
+
+static enum reason
+take_icmp(struct router *router, struct packet6 *p, struct upper *u)
+{
+	struct icmp6 icmp;
+	struct cursor c = u->c;
+	enum reason reason =
+	    icmp6_parse(&icmp, &c, &p->ip.src, &p->ip.dst, u->trusted);
+
+	if (reason != REASON_NONE)
+		return reason;
+	switch (icmp.type) {
+	case ND_SOLICIT:
+	case ND_ADVERTISE: return nd_take(router, p, &u->c);
+	case ICMP6_ECHO_REQUEST:
+		return ip6_is_zero(&p->ip.src) ? DROP_MARTIAN
+					       : answer_echo(router, p, &icmp);
+	default: return REASON_DELIVERED; /* open: it has been heard */
+	}
+}
+
+static enum reason
+take_udp(struct router *router, struct packet6 *p, struct upper *u)
+{
+	struct udp udp;
+	enum reason reason = udp6_parse(&udp, &u->c, &p->ip, u->trusted);
+
+	if (reason != REASON_NONE)
+		return reason;
+	output6_error(router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_PORT, 0);
+	return DROP_NO_LISTENER;
+}
+
+/* A segment to a port where nothing listens (RFC 9293 3.10.7.1). */
+static enum reason
+take_tcp(struct router *router, struct packet6 *p, struct upper *u)
+{
+	struct tcp tcp, rst;
+	struct ip6 ip = { .payload_bytes = TCP_HEADER_BYTES,
+		.next = IP_TCP,
+		.hop_limit = HOP_LIMIT,
+		.src = p->ip.dst,
+		.dst = p->ip.src };
+	const size_t bytes = IP6_HEADER_BYTES + TCP_HEADER_BYTES;
+	struct writer w;
+	uint8_t *room;
+	enum reason reason = tcp6_parse(&tcp, &u->c, &p->ip, u->trusted);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (tcp.flags & TCP_RST ||
+	    !icmp_limit_take(&router->errors6, p->now_ns))
+		return DROP_NO_LISTENER;
+	room = output_room(router, bytes);
+	if (room == NULL)
+		return DROP_NO_LISTENER;
+	rst = tcp_reset(&tcp);
+	w = writer(room, bytes);
+	ip6_write(&w, &ip);
+	tcp6_write(&w, &rst, &ip.src, &ip.dst);
+	output6_own(router, p->in, room, bytes);
+	return DROP_NO_LISTENER;
+}
+
+enum reason
+local6_packet(struct router *router, struct packet6 *p)
+{
+	struct upper u;
+	enum reason reason = open_packet(router, p, &u);
+
+	if (reason != REASON_NONE)
+		return reason;
+	switch (u.chain.protocol) {
+	case IP_ICMP6: return take_icmp(router, p, &u);
+	case IP_UDP: return take_udp(router, p, &u);
+	case IP_TCP: return take_tcp(router, p, &u);
+	case IP_NONE: return REASON_DELIVERED;
+	default: /* open: other protocols exist */
+		output6_error(router, p, ICMP6_PARAMETER, ICMP6_PARAMETER_NEXT,
+		    u.chain.next_at);
+		return DROP_PROTOCOL;
+	}
+}
+
+/* ---- groups ---- */
+
+/* Has the router joined it, on that link? */
+static bool
+has_joined(const struct iface *in, const struct ip6_addr *group)
+{
+	struct ip6_addr own = nd_group(&in->six.link_local);
+
+	if (ip6_equal(group, &ip6_all_nodes) ||
+	    ip6_equal(group, &ip6_all_routers) || ip6_equal(group, &own))
+		return true;
+	for (unsigned int i = 0; i < in->six.naddresses; i++) {
+		const struct ip6_net *net = &in->six.address[i];
+		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
+
+		own = nd_group(&net->addr);
+		if (ip6_equal(group, &own))
+			return true;
+		own = nd_group(&anycast);
+		if (net->prefix < 127 && ip6_equal(group, &own))
+			return true;
+	}
+	return false;
+}
+
+enum reason
+local6_group(struct router *router, struct packet6 *p)
+{
+	struct upper u;
+	enum reason reason;
+
+	if (!has_joined(p->in, &p->ip.dst))
+		return DROP_MULTICAST;
+	reason = open_packet(router, p, &u);
+	if (reason != REASON_NONE)
+		return reason;
+	if (u.chain.protocol != IP_ICMP6)
+		return DROP_MULTICAST;
+	return take_icmp(router, p, &u);
+}

@@ -1,0 +1,139 @@
+/*
+ * The last steps of an IPv6 packet: its next hop is known or it is kept until
+ * then, and it goes to the outbox.  Routers do not cut IPv6 packets.
+ */
+#include "router/router6.h"
+
+#include "net/nd.h"
+#include "router/icmp6_error.h"
+
+enum reason
+output6_ip(struct router *router, const struct way6 *way, struct frame *frame,
+    uint8_t *head, const struct verdict *cause)
+{
+	const struct mac *to = neigh_find(router->neighbours6, way->out,
+	    &way->next_hop, loop_now_ns(router->loop));
+
+	if (to == NULL) {
+		struct verdict kept = *cause;
+
+		if (cause != &router->own)
+			kept.reason = REASON_ND_QUEUED;
+		return neigh_keep(router->neighbours6, way->out, &way->next_hop,
+		    frame, &kept);
+	}
+	output_link(head, way->out, to, ETH_IPV6);
+	return output_send(router, way->out, frame, cause) ? REASON_NONE
+							   : DROP_PORT_FULL;
+}
+
+/* ---- the router's own ---- */
+
+void
+output6_direct(struct router *router, struct iface *out, const struct mac *mac,
+    uint8_t *ip, size_t ip_bytes)
+{
+	struct frame frame = output_frame(ip, ip_bytes);
+
+	output_link(ip - ETH_HEADER_BYTES, out, mac, ETH_IPV6);
+	output_send(router, out, &frame, &router->own);
+}
+
+enum reason
+output6_own(
+    struct router *router, struct iface *out, uint8_t *ip, size_t ip_bytes)
+{
+	struct frame frame = output_frame(ip, ip_bytes);
+	struct way6 way = { .out = out };
+	struct ip6_addr dst;
+
+	memcpy(dst.b, ip + IP6_OFF_DST, sizeof(dst.b));
+	if (ip6_is_multicast(&dst)) {
+		struct mac group = nd_group_mac(&dst);
+
+		output6_direct(router, out, &group, ip, ip_bytes);
+		return REASON_NONE;
+	}
+	if (ip6_is_link_local(&dst))
+		way.next_hop = dst;
+	else if (!way6_find(router, &dst, &way))
+		return DROP_NO_ROUTE;
+	if (ip_bytes > way.out->mtu_bytes)
+		return DROP_MTU;
+	return output6_ip(
+	    router, &way, &frame, ip - ETH_HEADER_BYTES, &router->own);
+}
+
+/* ---- errors ---- */
+
+/* Sends an error to src, who is reached by way of on, from the address from, or
+ * one that is fit, if that is NULL. */
+static void
+send_error(struct router *router, struct iface *on, const struct ip6_addr *from,
+    const struct ip6_addr *src, const struct icmp6_error *error,
+    const uint8_t *quote, size_t n)
+{
+	struct way6 way = { .out = on };
+	struct writer w;
+	uint8_t *ip;
+
+	if (!ip6_is_link_local(src) && !way6_find(router, src, &way))
+		return;
+	if (!icmp_limit_take(&router->errors6, loop_now_ns(router->loop)))
+		return;
+	ip = output_room(router, ICMP6_ERROR_BYTES);
+	if (ip == NULL)
+		return;
+	w = writer(ip, ICMP6_ERROR_BYTES);
+	icmp6_error_write(&w, error,
+	    from != NULL ? from : iface6_source(way.out, src), src, quote, n);
+	output6_own(router, on, ip, (size_t)(w.at - ip));
+}
+
+void
+output6_error(struct router *router, const struct packet6 *p, uint8_t type,
+    uint8_t code, uint32_t word)
+{
+	const struct icmp6_error error = { type, code, word };
+	uint8_t quote[ICMP6_ERROR_QUOTE];
+	size_t n = packet6_bytes(p), have = p->head - ETH_HEADER_BYTES;
+	bool ours;
+
+	if (!icmp6_error_allowed(&error, &p->ip, packet6_payload(p), p->group))
+		return;
+	if (n > sizeof(quote))
+		n = sizeof(quote);
+	if (have > n)
+		have = n;
+	/* What was decided by is quoted from our copy. */
+	memcpy(quote, packet6_ip(p), have);
+	if (n > have)
+		frame_copy(
+		    quote + have, p->frame, ETH_HEADER_BYTES + have, n - have);
+	ours = router_owner6(router, p->in, &p->ip.dst) != NULL;
+	send_error(router, p->in, ours ? &p->ip.dst : NULL, &p->ip.src, &error,
+	    quote, n);
+}
+
+void
+output6_unreachable(struct router *router, struct iface *out, struct held *held)
+{
+	const struct icmp6_error error = { ICMP6_UNREACHABLE,
+		ICMP6_UNREACH_ADDRESS, 0 };
+	struct held_view view;
+	uint8_t quote[ICMP6_ERROR_QUOTE];
+	size_t n = held->len - ETH_HEADER_BYTES;
+	struct cursor c;
+	struct ip6 quoted;
+
+	if (held->verdict.reason == REASON_SENT)
+		return;
+	hold_view(&view, held);
+	if (n > sizeof(quote))
+		n = sizeof(quote);
+	frame_copy(quote, &view.frame, ETH_HEADER_BYTES, n);
+	c = cursor(quote, n);
+	if (ip6_parse_quoted(&quoted, &c) == REASON_NONE &&
+	    icmp6_error_allowed(&error, &quoted, c, false))
+		send_error(router, out, NULL, &quoted.src, &error, quote, n);
+}

@@ -1,0 +1,141 @@
+#include "router/router6.h"
+
+#include <errno.h>
+
+/* Has another port a prefix that overlaps with net? */
+static const struct iface *
+find_overlap(const struct router *router, const struct ip6_net *net)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		const struct iface6 *six = &router->ifaces[i]->six;
+
+		for (unsigned int k = 0; k < six->naddresses; k++)
+			if (ip6_net_has(&six->address[k], &net->addr) ||
+			    ip6_net_has(net, &six->address[k].addr))
+				return router->ifaces[i];
+	}
+	return NULL;
+}
+
+static int
+check_address(const struct router *router, const char *name,
+    const struct router_port_options *o, unsigned int i, struct err *err)
+{
+	const struct ip6_net *net = &o->address6[i];
+	struct ip6_addr prefix = ip6_masked(&net->addr, net->prefix);
+	const struct iface *other = find_overlap(router, net);
+	char text[IP6_NET_TEXT_BYTES];
+
+	ip6_net_text(text, net);
+	if (!ip6_is_host(&net->addr) || ip6_is_link_local(&net->addr) ||
+	    net->prefix == 0 || net->prefix > 128 ||
+	    (net->prefix < 127 && ip6_equal(&prefix, &net->addr)))
+		return err_set(err, -EINVAL,
+		    "port \"%s\": %s is not the address of a host beyond its "
+		    "link; use one like 2001:db8::1/64",
+		    name, text);
+	for (unsigned int k = 0; k < i; k++)
+		if (ip6_net_has(&o->address6[k], &net->addr) ||
+		    ip6_net_has(net, &o->address6[k].addr))
+			return err_set(err, -EEXIST,
+			    "port \"%s\": two addresses are of the prefix of "
+			    "%s; use one of them",
+			    name, text);
+	if (other != NULL)
+		return err_set(err, -EEXIST,
+		    "port \"%s\": the prefix of %s overlaps with that of port "
+		    "\"%s\"; use another one",
+		    name, text, other->port.name);
+	return 0;
+}
+
+int
+iface6_check(const struct router *router, const char *name,
+    const struct router_port_options *o, struct err *err)
+{
+	int e = 0;
+
+	if (o->naddresses6 > ROUTER_ADDRESSES6)
+		return err_set(err, -ENOSPC,
+		    "port \"%s\": %u IPv6 addresses are too many; use at most "
+		    "%d",
+		    name, o->naddresses6, ROUTER_ADDRESSES6);
+	if (o->naddresses6 > 0 && o->mtu_bytes != 0 &&
+	    o->mtu_bytes < IP6_MTU_MIN)
+		return err_set(err, -EINVAL,
+		    "port \"%s\": mtu %u is too small for IPv6; use %d at "
+		    "least",
+		    name, o->mtu_bytes, IP6_MTU_MIN);
+	if (router->routes6.n + o->naddresses6 > ROUTES_MAX)
+		return err_set(err, -ENOSPC,
+		    "port \"%s\": the router has %d IPv6 routes already; take "
+		    "fewer, wider ones",
+		    name, ROUTES_MAX);
+	for (unsigned int i = 0; i < o->naddresses6 && e == 0; i++)
+		e = check_address(router, name, o, i, err);
+	return e;
+}
+
+int
+iface6_set(struct iface *iface, const struct router_port_options *options,
+    struct err *err)
+{
+	struct iface6 *six = &iface->six;
+	int e = 0;
+
+	six->link_local = ip6_link_local(&iface->mac);
+	six->naddresses = options->naddresses6;
+	for (unsigned int i = 0; i < six->naddresses && e == 0; i++) {
+		struct route6 route = { .to = options->address6[i],
+			.out = iface };
+
+		six->address[i] = options->address6[i];
+		e = route6_add(&iface->router->routes6, &route, err);
+	}
+	return e;
+}
+
+int
+router_add_route6(struct router *router, const struct ip6_net *to,
+    const struct ip6_addr *via, const struct port *port, struct err *err)
+{
+	struct route6 route = { .to = *to, .via = *via };
+	char text[IP6_TEXT_BYTES], net[IP6_NET_TEXT_BYTES];
+
+	ip6_text(text, via);
+	ip6_net_text(net, to);
+	if (to->prefix > 128)
+		return err_set(err, -EINVAL,
+		    "route: the prefix of %s is too long; use 0 to 128", net);
+	if (ip6_is_link_local(via))
+		route.out = router_iface(router, port);
+	for (unsigned int i = 0; i < router->nifaces && port == NULL; i++)
+		if (!ip6_is_link_local(via) && ip6_is_host(via) &&
+		    iface6_has_on_link(router->ifaces[i], via))
+			route.out = router->ifaces[i];
+	if (route.out == NULL || route.out->six.naddresses == 0)
+		return err_set(err, -EINVAL,
+		    "route to %s: no port of \"%s\" is on the link of %s; use "
+		    "a next hop within the prefix of a port",
+		    net, router->node.name, text);
+	if (router_owner6(router, route.out, via) != NULL)
+		return err_set(err, -EINVAL,
+		    "route to %s: %s is the router itself; use another "
+		    "router's address",
+		    net, text);
+	return route6_add(&router->routes6, &route, err);
+}
+
+void
+router_each_route6(const struct router *router,
+    void (*each)(void *arg, const struct route6_row *row), void *arg)
+{
+	for (unsigned int i = 0; i < router->routes6.n; i++) {
+		const struct route6 *route = &router->routes6.routes[i];
+		struct route6_row row = { .to = route->to,
+			.via = route->via,
+			.port = &route->out->port };
+
+		each(arg, &row);
+	}
+}

@@ -1,0 +1,297 @@
+/*
+ * Neighbour discovery, seen from the link (RFC 4861 7).
+ */
+#include "router/neigh.h"
+#include "tests/router/rig6.h"
+
+#define S NS_PER_S
+
+static struct rig *
+start(void **state)
+{
+	struct rig *rig = rig6_new(0);
+
+	rig->peer[INSIDE].keep_arp = true;
+	*state = rig;
+	return rig;
+}
+
+static int
+teardown(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+/* A message from src to dst, in a frame to the router or the group. */
+static enum reason
+say(struct rig *rig, const struct nd_message *nd, struct ip6_addr src,
+    struct ip6_addr dst, uint8_t hop_limit)
+{
+	uint8_t out[14 + 40 + ND_BYTES];
+	struct writer w = writer(out, sizeof(out));
+	struct eth eth = { .dst = ip6_is_multicast(&dst)
+		    ? nd_group_mac(&dst)
+		    : rig->peer[INSIDE].gw_mac,
+		.src = rig_mac6(&src),
+		.type = ETH_IPV6 };
+	size_t len;
+
+	eth_write(&w, &eth);
+	nd_message_write(&w, nd, &src, &dst);
+	out[14 + IP6_OFF_HOP_LIMIT] = hop_limit;
+	len = (size_t)(w.at - out);
+	if (mac_is_zero(&nd->mac)) {
+		/* Without the option. */
+		struct icmp6 icmp = { .type = nd->type,
+			.word = nd->flags,
+			.data = nd->target.b,
+			.data_bytes = 16 };
+
+		len -= 8;
+		put_be16(out + 14 + IP6_OFF_PAYLOAD, ND_BYTES - 8);
+		w = writer(out + 54, ND_BYTES - 8);
+		icmp6_write(&w, &icmp, &src, &dst);
+	}
+	return rig_send(rig, INSIDE, out, len);
+}
+
+static struct nd_message
+question(struct ip6_addr target, struct mac mac)
+{
+	return (struct nd_message){
+		.type = ND_SOLICIT, .target = target, .mac = mac
+	};
+}
+
+static struct nd_message
+answer(struct ip6_addr target, struct mac mac, uint32_t flags)
+{
+	return (struct nd_message){ .type = ND_ADVERTISE,
+		.target = target,
+		.mac = mac,
+		.flags = flags };
+}
+
+/* What the router advertised last. */
+static struct nd_message
+advertised(const struct rig *rig, struct ip6_addr *dst)
+{
+	struct got6 g = rig6_last(rig, INSIDE);
+	struct cursor c = cursor(g.bytes + 40, g.len - 40);
+	struct nd_message nd;
+
+	assert_int_equal(nd_message_parse(&nd, &c, &g.ip), REASON_NONE);
+	assert_int_equal(nd.type, ND_ADVERTISE);
+	assert_int_equal(g.ip.hop_limit, 255);
+	*dst = g.ip.dst;
+	return nd;
+}
+
+static void
+it_answers_for_its_addresses_alone(void **state)
+{
+	struct rig *rig = start(state);
+	struct mac mac = rig->peer[INSIDE].gw_mac;
+	struct ip6_addr ours[] = { GW6, ip6_link_local(&mac) }, dst;
+	struct ip6_addr others[] = { BOB6, rig_ip6(2, 1) };
+	struct ip6_addr alice = ALICE6;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct nd_message q = question(ours[i], rig_mac6(&alice)), a;
+
+		assert_int_equal(say(rig, &q, ALICE6, nd_group(&ours[i]), 255),
+		    REASON_DELIVERED);
+		a = advertised(rig, &dst);
+		assert_ip6(a.target, ours[i]);
+		assert_ip6(dst, ALICE6);
+		assert_true(mac_equal(&a.mac, &mac));
+		assert_int_equal(
+		    a.flags, ND_ROUTER | ND_SOLICITED | ND_OVERRIDE);
+	}
+	rig_clear(rig);
+	for (size_t i = 0; i < 2; i++) {
+		struct nd_message q = question(others[i], rig_mac6(&alice));
+
+		assert_int_equal(say(rig, &q, ALICE6, GW6, 255), DROP_NOT_OURS);
+	}
+	assert_int_equal(rig->peer[INSIDE].n, 0);
+}
+
+static void
+who_looks_for_its_address_is_told_that_it_is_taken(void **state)
+{
+	struct rig *rig = start(state);
+	struct ip6_addr gw = GW6, dst;
+	struct nd_message q = question(gw, (struct mac){ { 0 } }), a;
+
+	assert_int_equal(
+	    say(rig, &q, (struct ip6_addr){ { 0 } }, nd_group(&gw), 255),
+	    REASON_DELIVERED);
+	a = advertised(rig, &dst);
+	assert_ip6(dst, ip6_all_nodes);
+	assert_int_equal(a.flags, ND_ROUTER | ND_OVERRIDE);
+	assert_ip6(a.target, gw);
+}
+
+static void
+who_asks_for_it_need_not_be_asked(void **state)
+{
+	struct rig *rig = start(state);
+	struct ip6_addr alice = ALICE6;
+	struct nd_message q = question(GW6, rig_mac6(&alice));
+	struct form6 f = form6(SERVER6, ALICE6, IP_UDP);
+
+	say(rig, &q, ALICE6, GW6, 255);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].solicits, 0);
+	/* It was heard of and never answered: it is asked when it is used. */
+	rig_wait(rig, 6 * S);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].solicits, 1);
+	rig_wait(rig, 50 * S);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].solicits, 1);
+	rig_wait(rig, 15 * S);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].solicits, 2);
+}
+
+/* Where the router sends what is for alice. */
+static struct mac
+alice_at(struct rig *rig)
+{
+	struct form6 f = form6(SERVER6, ALICE6, IP_UDP);
+	struct mac mac;
+	const struct peer *peer = &rig->peer[INSIDE];
+
+	rig6_send(rig, OUTSIDE, &f);
+	for (unsigned int i = peer->n; i-- > 0;)
+		if (peer->seen[i].data[20] == IP_UDP) {
+			memcpy(mac.b, peer->seen[i].data, 6);
+			return mac;
+		}
+	fail();
+	return mac;
+}
+
+static void
+a_neighbour_is_not_taken_by_one_that_only_claims(void **state)
+{
+	struct rig *rig = start(state);
+	struct ip6_addr alice = ALICE6;
+	struct mac thief = { { 2, 6, 6, 6, 6, 6 } }, at,
+		   true_one = rig_mac6(&alice);
+	struct nd_message a = answer(alice, true_one, ND_SOLICITED);
+
+	/* Nothing is made of it while nobody asked. */
+	assert_int_equal(say(rig, &a, alice, GW6, 255), REASON_DELIVERED);
+	at = alice_at(rig);
+	assert_int_equal(rig->peer[INSIDE].solicits, 1);
+	assert_true(mac_equal(&at, &true_one));
+	a = answer(alice, thief, 0);
+	say(rig, &a, alice, ip6_all_nodes, 255);
+	rig_wait(rig, 2 * S);
+	at = alice_at(rig);
+	assert_true(mac_equal(&at, &true_one));
+	assert_int_equal(rig->peer[INSIDE].solicits, 2); /* asked again */
+	/* One that overrides is believed: the host has a new NIC. */
+	a = answer(alice, thief, ND_OVERRIDE);
+	say(rig, &a, alice, ip6_all_nodes, 255);
+	at = alice_at(rig);
+	assert_true(mac_equal(&at, &thief));
+}
+
+static void
+messages_that_cannot_be_are_dropped(void **state)
+{
+	struct rig *rig = start(state);
+	struct mac mac = { { 2, 1 } }, group = { { 3, 1 } }, none = { { 0 } };
+	struct ip6_addr gw = GW6, zero = { { 0 } };
+	const struct {
+		struct nd_message nd;
+		struct ip6_addr src, dst;
+		uint8_t hop_limit;
+		enum reason reason;
+	} rows[] = {
+		/* from beyond a router */
+		{ question(gw, mac), ALICE6, gw, 254, DROP_ND },
+		/* from no address, with a MAC address, or not to the group */
+		{ question(gw, mac), zero, nd_group(&gw), 255, DROP_ND },
+		{ question(gw, none), zero, ip6_all_nodes, 255, DROP_ND },
+		/* an answer to all that was asked for */
+		{ answer(BOB6, mac, ND_SOLICITED), ALICE6, ip6_all_nodes, 255,
+		    DROP_ND },
+		{ question(ip6_all_nodes, mac), ALICE6, gw, 255, DROP_ND },
+		{ question(gw, group), ALICE6, gw, 255, DROP_ETH_SOURCE },
+		/* from off the link */
+		{ question(gw, mac), addr6("2a00::1"), gw, 255, DROP_MARTIAN },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("row %zu\n", i);
+		assert_int_equal(say(rig, &rows[i].nd, rows[i].src, rows[i].dst,
+				     rows[i].hop_limit),
+		    rows[i].reason);
+	}
+	assert_int_equal(rig->peer[INSIDE].n, 0);
+}
+
+/* RFC 6583: a scan of a /64 asks for addresses that nobody has. */
+static void
+a_scan_takes_nothing_from_who_answers(void **state)
+{
+	struct rig *rig = start(state);
+	struct form6 f = form6(CAROL6, SERVER6, IP_UDP);
+	struct form6 back = form6(SERVER6, CAROL6, IP_UDP);
+	struct form6 ipv4_is = form6(CAROL6, SERVER6, IP_UDP);
+
+	rig6_send(rig, OTHER, &f);
+	rig6_send(rig, OUTSIDE, &back);
+	rig->peer[INSIDE].silent = true;
+	rig->peer[INSIDE].keep_arp = false;
+	for (unsigned int i = 0; i < 20000; i++) {
+		f.dst = rig_ip6(1, (uint16_t)(i + 0x100));
+		rig6_send(rig, OTHER, &f);
+		if (i % 1000 == 0)
+			rig_wait(rig, S / 10);
+	}
+	assert_true(router_held(rig->router).neighbours6 <= NEIGH_HELD_BLOCKS);
+	assert_int_not_equal(router_node(rig->router)->count[DROP_ND_QUEUE], 0);
+	rig_clear(rig);
+	assert_int_equal(rig6_send(rig, OTHER, &ipv4_is), REASON_ROUTED);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &back), REASON_ROUTED);
+	assert_int_equal(rig->peer[OTHER].solicits, 0);
+	assert_int_equal(
+	    rig_udp(rig, OTHER, CAROL, 5000, ALICE, 53), REASON_ARP_QUEUED);
+}
+
+static void
+a_link_that_goes_down_is_forgotten(void **state)
+{
+	struct rig *rig = start(state);
+
+	alice_at(rig);
+	port_set_down(rig->peer[INSIDE].gw, true);
+	port_set_down(rig->peer[INSIDE].gw, false);
+	alice_at(rig);
+	assert_int_equal(rig->peer[INSIDE].solicits, 2);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(it_answers_for_its_addresses_alone),
+		T(who_looks_for_its_address_is_told_that_it_is_taken),
+		T(who_asks_for_it_need_not_be_asked),
+		T(a_neighbour_is_not_taken_by_one_that_only_claims),
+		T(messages_that_cannot_be_are_dropped),
+		T(a_scan_takes_nothing_from_who_answers),
+		T(a_link_that_goes_down_is_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
