@@ -15,6 +15,7 @@
 #define IP6_TEXT_BYTES     40   /* eight times four digits */
 #define IP6_NET_TEXT_BYTES 44   /* and "/128" */
 #define IP6_MTU_MIN        1280 /* of any link (RFC 8200 5) */
+#define IP6_FRAGMENT_BYTES 8    /* of a fragment header */
 
 #define IP6_OFF_PAYLOAD   4
 #define IP6_OFF_NEXT      6

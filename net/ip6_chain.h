@@ -12,8 +12,6 @@
 #include "net/ip6.h"
 #include "net/reason.h"
 
-#define IP6_FRAGMENT_BYTES 8
-
 /* What follows a packet's IPv6 header. */
 struct ip6_chain {
 	uint8_t protocol;      /* of the upper layer, or IP_NONE */

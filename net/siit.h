@@ -15,10 +15,8 @@
 #include "net/ip4.h"
 #include "net/ip6.h"
 
-#define IP6_MIN_MTU        1280 /* RFC 8200 5 */
-#define IP6_FRAGMENT_BYTES 8    /* of a fragment header */
-#define IP_FRAGMENT        44   /* the fragment header */
-#define IP6_MORE           1    /* in it, beside the offset */
+#define IP6_MIN_MTU 1280 /* RFC 8200 5 */
+#define IP6_MORE    1    /* in it, beside the offset */
 
 #define SIIT_MAX_GROWTH    28          /* bytes from IPv4 to IPv6 */
 #define SIIT_MAX_ERROR4    576         /* RFC 1812 4.3.2.3 */

@@ -8,14 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/icmp6.h"
 #include "net/siit.h"
-
-#define ICMP6_UNREACHABLE   1
-#define ICMP6_TOO_BIG       2
-#define ICMP6_TIME_EXCEEDED 3
-#define ICMP6_PARAMETER     4
-#define ICMP6_ECHO_REQUEST  128
-#define ICMP6_ECHO_REPLY    129
 
 /* The first eight bytes of a message, without its checksum. */
 struct siit_icmp {
