@@ -140,6 +140,8 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 		return dhcp_service_take(p->in->dhcp, p, &udp);
 	if (udp.dport == DNS_PORT && router->dns != NULL && !is_group)
 		return take_dns(router, p, &udp);
+	if (router->pcp != NULL && !is_group && pcp_service_wants(p, &udp))
+		return pcp_service_take(router->pcp, p, &udp);
 	if (!is_group)
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;

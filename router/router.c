@@ -86,6 +86,7 @@ router_free(struct router *router)
 		dhcp_service_free(router->ifaces[i]->dhcp);
 	}
 	dns_service_free(router->dns);
+	pcp_service_free(router->pcp);
 	loop_timer_unset(&router->nat_timer);
 	loop_timer_unset(&router->syn_timer);
 	loop_timer_unset(&router->fragment_timer);
@@ -431,6 +432,23 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 	router->outside = outside;
 	place_forget(router);
 	return 0;
+}
+
+int
+router_set_pcp(struct router *router, const struct router_pcp_options *options,
+    struct err *err)
+{
+	if (router->nat == NULL)
+		return err_set(err, -EINVAL,
+		    "router \"%s\" has no NAT whose mappings could be asked "
+		    "for; give it one first",
+		    router->node.name);
+	if (router->pcp != NULL)
+		return err_set(err, -EEXIST,
+		    "router \"%s\" speaks PCP already; say it once",
+		    router->node.name);
+	router->pcp = pcp_service_new(router, options, err);
+	return router->pcp != NULL ? 0 : -ENOMEM;
 }
 
 const struct nat_rules *

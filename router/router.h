@@ -154,6 +154,31 @@ const struct nat_rules *router_nat_rules(const struct router *router);
 int router_change_nat(
     struct router *router, const struct nat_rules *rules, struct err *err);
 
+enum router_pcp_protocols {
+	ROUTER_PCP_BOTH,
+	ROUTER_PCP_ONLY,
+	ROUTER_NATPMP_ONLY,
+	ROUTER_PCP_PROTOCOLS,
+};
+
+#define ROUTER_PCP_MIN_S 120 /* RFC 6887 15 */
+#define ROUTER_PCP_MAX_S 86400
+
+/*
+ * Lets hosts inside ask for mappings, by PCP and NAT-PMP, at the addresses of
+ * all ports but the NAT's outside.  A mapping lasts for min_s at least, and for
+ * max_s if more is asked for.
+ */
+struct router_pcp_options {
+	enum router_pcp_protocols protocols;
+	bool third_party;      /* for others than themselves, too */
+	uint32_t min_s, max_s; /* 0: as above */
+};
+
+/* After router_set_nat().  0 or -Exxx. */
+int router_set_pcp(struct router *router,
+    const struct router_pcp_options *options, struct err *err);
+
 /* ---- what `show` prints; each calls each() for every row ---- */
 
 struct nat_row {

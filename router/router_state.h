@@ -7,6 +7,7 @@
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
  *    dns_service.c   ... DNS
+ *    pcp_service.c   ... PCP and NAT-PMP
  *    output.c     the last steps: fragments, the neighbour, the port
  */
 #ifndef ROUTER_ROUTER_STATE_H
@@ -25,6 +26,7 @@
 #include "router/neigh.h"
 #include "router/outbox.h"
 #include "router/packet_filter.h"
+#include "router/pcp_service.h"
 #include "router/place.h"
 #include "router/route.h"
 #include "router/route6.h"
@@ -68,6 +70,7 @@ struct router {
 	struct outbox *outbox;
 	struct icmp_limit errors, errors6;
 	struct dns_service *dns;      /* NULL: none */
+	struct pcp_service *pcp;      /* NULL: none */
 	struct packet_filter *filter; /* NULL: all passes */
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
 	struct verdict own; /* why it sends those */

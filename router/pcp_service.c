@@ -1,0 +1,181 @@
+#include "router/pcp_service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/natpmp.h"
+#include "net/pcp.h"
+#include "router/pcp_server.h"
+#include "router/router_state.h"
+
+#define ALL_HOSTS          UINT32_C(0xe0000001) /* 224.0.0.1 */
+#define ANNOUNCEMENTS      10
+#define FIRST_GAP_NS       (250 * NS_PER_MS)
+#define DATAGRAM_AT        (IP4_HEADER_BYTES + UDP_HEADER_BYTES)
+#define ANNOUNCEMENT_BYTES 32
+
+struct pcp_service {
+	struct router *router;
+	struct pcp_server server;
+	uint64_t begun_ns;
+	struct loop_timer timer;
+	unsigned int announced;
+};
+
+static uint32_t
+epoch_s(const struct pcp_service *service)
+{
+	uint64_t now_ns = loop_now_ns(service->router->loop);
+
+	return (uint32_t)((now_ns - service->begun_ns) / NS_PER_S);
+}
+
+/* Writes the headers of a datagram whose data is there already, in a packet
+ * that begins at ip. */
+static size_t
+write_headers(struct router *router, uint8_t *ip, size_t data_bytes,
+    uint32_t src, uint32_t dst, uint16_t dport)
+{
+	struct writer w = writer(ip, DATAGRAM_AT + data_bytes);
+	const struct ip4 header = { .total_bytes =
+					(uint16_t)(DATAGRAM_AT + data_bytes),
+		.id = router->next_id++,
+		.ttl = dst == ALL_HOSTS ? 1 : 64,
+		.protocol = IP_UDP,
+		.src = src,
+		.dst = dst };
+	const struct udp udp = { .sport = PCP_PORT,
+		.dport = dport,
+		.data = ip + DATAGRAM_AT,
+		.data_bytes = data_bytes };
+
+	ip4_write(&w, &header);
+	udp_write(&w, &udp, src, dst);
+	return header.total_bytes;
+}
+
+/* ---- announcements ---- */
+
+static void
+announce_on(
+    struct router *router, struct iface *out, const uint8_t *data, size_t bytes)
+{
+	static const struct mac to = { { 0x01, 0x00, 0x5e, 0, 0, 1 } };
+	uint8_t *ip =
+	    bytes > 0 ? output_room(router, DATAGRAM_AT + bytes) : NULL;
+
+	if (ip == NULL)
+		return;
+	memcpy(ip + DATAGRAM_AT, data, bytes);
+	output_direct(router, out, &to, ip,
+	    write_headers(router, ip, bytes, out->address.addr, ALL_HOSTS,
+		PCP_CLIENT_PORT));
+}
+
+static void
+announce(void *arg)
+{
+	struct pcp_service *service = arg;
+	struct router *router = service->router;
+	uint8_t pcp[ANNOUNCEMENT_BYTES], natpmp[ANNOUNCEMENT_BYTES];
+	struct writer w = writer(pcp, sizeof(pcp));
+	struct writer v = writer(natpmp, sizeof(natpmp));
+
+	pcp_server_announce(&service->server, epoch_s(service), &w, &v);
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		struct iface *iface = router->ifaces[i];
+
+		if (iface == router->outside)
+			continue;
+		announce_on(router, iface, pcp, (size_t)(w.at - pcp));
+		announce_on(router, iface, natpmp, (size_t)(v.at - natpmp));
+	}
+	outbox_flush(router->outbox);
+	if (++service->announced < ANNOUNCEMENTS)
+		loop_timer_set(&service->timer,
+		    loop_now_ns(router->loop) +
+			(FIRST_GAP_NS << (service->announced - 1)));
+}
+
+/* ---- making it ---- */
+
+static bool
+is_inside(const void *arg, uint32_t ip)
+{
+	const struct router *router = arg;
+	struct way way;
+
+	return way_find(router, ip, &way) && way.out != router->outside &&
+	    router_owner(router, ip) == NULL;
+}
+
+struct pcp_service *
+pcp_service_new(struct router *router, const struct router_pcp_options *options,
+    struct err *err)
+{
+	struct pcp_service *service = calloc(1, sizeof(*service));
+
+	if (service == NULL) {
+		err_sys(err, -ENOMEM, NULL, "port mapping");
+		return NULL;
+	}
+	service->router = router;
+	service->begun_ns = loop_now_ns(router->loop);
+	service->server = (struct pcp_server){ .nat = router->nat,
+		.protocols = options->protocols,
+		.third_party = options->third_party,
+		.min_s =
+		    options->min_s != 0 ? options->min_s : ROUTER_PCP_MIN_S,
+		.max_s =
+		    options->max_s != 0 ? options->max_s : ROUTER_PCP_MAX_S,
+		.is_inside = is_inside,
+		.arg = router };
+	loop_timer_init(&service->timer, router->loop, announce, service);
+	loop_timer_set(&service->timer, service->begun_ns);
+	return service;
+}
+
+void
+pcp_service_free(struct pcp_service *service)
+{
+	if (service == NULL)
+		return;
+	loop_timer_unset(&service->timer);
+	free(service);
+}
+
+/* ---- packets ---- */
+
+bool
+pcp_service_wants(const struct packet *p, const struct udp *udp)
+{
+	return udp->dport == PCP_PORT && p->in != p->in->router->outside &&
+	    p->ip.dst == p->in->address.addr;
+}
+
+enum reason
+pcp_service_take(
+    struct pcp_service *service, struct packet *p, const struct udp *udp)
+{
+	struct router *router = service->router;
+	const struct pcp_asked asked = { .bytes = udp->data,
+		.len = udp->data_bytes,
+		.src = p->ip.src,
+		.now_ns = p->now_ns,
+		.epoch_s = epoch_s(service) };
+	uint8_t answer[PCP_MAX_BYTES];
+	struct writer w = writer(answer, sizeof(answer));
+	enum reason reason = pcp_server_take(&service->server, &asked, &w);
+	size_t bytes = (size_t)(w.at - answer);
+	uint8_t *ip =
+	    bytes > 0 ? output_room(router, DATAGRAM_AT + bytes) : NULL;
+
+	router_arm_timers(router);
+	if (ip == NULL)
+		return reason; /* the host asks again */
+	memcpy(ip + DATAGRAM_AT, answer, bytes);
+	output_own(router, ip,
+	    write_headers(
+		router, ip, bytes, p->in->address.addr, p->ip.src, udp->sport));
+	return reason;
+}
