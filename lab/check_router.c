@@ -249,6 +249,28 @@ check_nat(struct check *c, const struct lab_router *router)
 	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
 }
 
+static void
+check_pcp(struct check *c, const struct lab_router *router)
+{
+	const struct lab_pcp *pcp = &router->pcp;
+
+	if (pcp->item.node == NULL)
+		return;
+	if (router->nat.item.node == NULL)
+		problem_add(c->problems, lab_place(&router->item, "pcp"),
+		    "router \"%s\" has no NAT whose mappings could be asked "
+		    "for; add \"nat:\" to it, or remove pcp",
+		    router->item.name);
+	check_whole_seconds(c, &pcp->item, "min-lifetime", pcp->min_ns);
+	check_whole_seconds(c, &pcp->item, "max-lifetime", pcp->max_ns);
+	if (pcp->min_ns > pcp->max_ns)
+		problem_add(c->problems, lab_place(&pcp->item, NULL),
+		    "min-lifetime %us is longer than max-lifetime %us; make "
+		    "it shorter",
+		    (unsigned int)(pcp->min_ns / NS_PER_S),
+		    (unsigned int)(pcp->max_ns / NS_PER_S));
+}
+
 void
 check_routers(struct check *c)
 {
@@ -262,6 +284,7 @@ check_routers(struct check *c)
 		for (unsigned int k = 0; k < router->nroutes; k++)
 			check_route(c, router, &router->routes[k]);
 		check_nat(c, router);
+		check_pcp(c, router);
 		serving_check_filter(router, c->problems);
 	}
 }

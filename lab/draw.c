@@ -63,6 +63,8 @@ add_router(struct draw_lab *draw, struct lab_router *router)
 	add_line(node, "router");
 	if (router->nat.item.node != NULL)
 		add_line(node, "NAT at %s", router->nat.outside);
+	if (router->pcp.item.node != NULL)
+		add_line(node, "PCP");
 	for (unsigned int k = 0; k < router->nports; k++)
 		if (router->ports[k].dhcp.first != 0)
 			add_line(

@@ -373,7 +373,9 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 		e = serving_filter(f, lr, router, err);
 	if (e == 0)
 		e = serving_dns(&f->serving[i], f, lr, router, err);
-	return e < 0 ? e : set_nat(f, router, &lr->nat, err);
+	if (e == 0)
+		e = set_nat(f, router, &lr->nat, err);
+	return e < 0 ? e : serving_pcp(lr, router, err);
 }
 
 static int

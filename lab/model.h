@@ -236,6 +236,14 @@ struct lab_dns {
 	const char *domain;
 };
 
+/* Who may ask for mappings of the NAT. */
+struct lab_pcp {
+	struct lab_item item;
+	int protocols; /* enum router_pcp_protocols */
+	bool third_party;
+	uint64_t min_ns, max_ns;
+};
+
 struct lab_router {
 	struct lab_item item;
 	struct lab_port *ports;
@@ -244,6 +252,7 @@ struct lab_router {
 	struct lab_route *routes;
 	unsigned int nroutes;
 	struct lab_dns dns; /* item.node NULL: it answers none */
+	struct lab_pcp pcp; /* the same */
 	struct lab_filter *filter;
 	unsigned int nfilter;
 	const char *leases; /* the file that keeps them; NULL: none */

@@ -314,6 +314,23 @@ serving_dns(struct serving *serving, const struct fabric *fabric,
 	    : router_set_dns(router, &options, err);
 }
 
+/* ---- PCP ---- */
+
+int
+serving_pcp(const struct lab_router *lr, struct router *router, struct err *err)
+{
+	const struct router_pcp_options options = {
+		.protocols = (enum router_pcp_protocols)lr->pcp.protocols,
+		.third_party = lr->pcp.third_party,
+		.min_s = (uint32_t)(lr->pcp.min_ns / NS_PER_S),
+		.max_s = (uint32_t)(lr->pcp.max_ns / NS_PER_S)
+	};
+
+	return lr->pcp.item.node == NULL
+	    ? 0
+	    : router_set_pcp(router, &options, err);
+}
+
 /* ---- filter ---- */
 
 static const struct lab_port *

@@ -9,8 +9,8 @@ deps:
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
 WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin bridge bridge-loop dhcp \
-	   extcap groups idle lacp lldp macnat nat-course nat-peers ports \
-	   stp vlan-peers wifi),$(LABS))
+	   extcap groups idle lacp lldp macnat nat-course nat-peers natpmp \
+	   ports stp vlan-peers wifi),$(LABS))
 
 test:
 	@tests/deps.sh build test
@@ -34,7 +34,7 @@ include tests/labs/hostile/hostile.mk
 # ---- what RFCs ask of a NAT, and the tests that say so ----
 
 .PHONY: nat-requirements
-nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c))
+nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c tests/router/pcp*_test.c))
 	@BUILD=$(BUILD) tests/nat-requirements
 
 # ---- benches: tests/bench/FOLDER_bench.c ----
