@@ -21,8 +21,8 @@ struct pcp_server {
 	bool third_party;      /* may hosts ask for others (RFC 6887 13.1)? */
 	uint32_t min_s, max_s; /* how long mappings last */
 	/* May ip have mappings: is it of a host inside? */
-	bool (*is_inside)(const void *arg, uint32_t ip);
-	const void *arg;
+	bool (*is_inside)(void *arg, uint32_t ip);
+	void *arg;
 };
 
 /* A datagram that came to the server's port. */

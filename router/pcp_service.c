@@ -100,13 +100,14 @@ announce(void *arg)
 /* ---- making it ---- */
 
 static bool
-is_inside(const void *arg, uint32_t ip)
+is_inside(void *arg, uint32_t ip)
 {
-	const struct router *router = arg;
-	struct way way;
+	struct router *router = arg;
+	const struct place *place = place_find(router, ip);
 
-	return way_find(router, ip, &way) && way.out != router->outside &&
-	    router_owner(router, ip) == NULL;
+	return place->route != NULL && place->owner == NULL &&
+	    !place->martian && !place->broadcast &&
+	    place->route->out != router->outside;
 }
 
 struct pcp_service *

@@ -35,7 +35,7 @@ struct stage {
 };
 
 static bool
-is_inside(const void *arg, uint32_t ip)
+is_inside(void *arg, uint32_t ip)
 {
 	(void)arg;
 	return ip >> 8 == ALICE >> 8;
