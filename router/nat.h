@@ -48,6 +48,9 @@ void nat_free(struct nat *nat); /* NULL is fine */
 
 /* Is it an outside address of the NAT? */
 bool nat_has_address(const struct nat *nat, uint32_t ip);
+/* Where an inside host is seen outside, as far as it has mappings; else where it
+ * would be now. */
+uint32_t nat_address_of(const struct nat *nat, uint32_t in_ip);
 const struct nat_rules *nat_rules(const struct nat *nat);
 
 /* New rules for new sessions; timers are for all, and a shorter one ends those

@@ -72,6 +72,17 @@ choose_address(struct nat *nat, const struct nat_flow *flow,
 	return any_address(nat, flow, wish);
 }
 
+uint32_t
+nat_address_of(const struct nat *nat, uint32_t in_ip)
+{
+	const struct nat_host *host = nat_host_of(nat, in_ip);
+	int32_t address = host != NULL && host->address != 0
+	    ? host->address - 1
+	    : nat_addresses_least(&nat->addresses, nat->hosts.block_ports);
+
+	return nat->addresses.ip[address >= 0 ? address : 0];
+}
+
 /* ---- the port ---- */
 
 /* What the rules and want, unless that is 0, say of a flow's outside port. */

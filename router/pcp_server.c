@@ -398,7 +398,7 @@ take_natpmp(const struct pcp_server *server, const struct pcp_asked *asked,
 	    natpmp_parse_request(&m, asked->bytes, asked->len);
 
 	if (result == NATPMP_SUCCESS && m.op == NATPMP_ADDRESS)
-		m.address = nat_outside_ip(server->nat);
+		m.address = nat_address_of(server->nat, asked->src);
 	else if (result == NATPMP_SUCCESS)
 		result = natpmp_map(server, asked, &m);
 	if (result == NATPMP_SILENCE)
@@ -443,7 +443,7 @@ pcp_server_announce(const struct pcp_server *server, uint32_t epoch_s,
 	const struct pcp announce = { .op = PCP_ANNOUNCE, .epoch_s = epoch_s };
 	const struct natpmp address = { .op = NATPMP_ADDRESS,
 		.epoch_s = epoch_s,
-		.address = nat_outside_ip(server->nat) };
+		.address = nat_address_of(server->nat, 0) };
 
 	if (server->protocols != ROUTER_NATPMP_ONLY)
 		pcp_write_response(pcp, &announce);

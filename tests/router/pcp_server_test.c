@@ -152,7 +152,8 @@ mapped(struct stage *s, struct pcp m)
 static enum reason
 in(struct stage *s, uint16_t port, uint32_t remote_ip, uint16_t remote_port)
 {
-	struct nat_flow flow = { .port = port,
+	struct nat_flow flow = { .ip = OUTSIDE,
+		.port = port,
 		.remote_ip = remote_ip,
 		.remote_port = remote_port,
 		.protocol = IP_UDP };
@@ -214,10 +215,10 @@ lifetimes_are_within_bounds(void **state)
 
 		assert_int_equal(answer.lifetime_s, rows[i][1]);
 		nat_expire(s->nat, s->now_ns + rows[i][1] * S - 1);
-		assert_true(nat_has_port(s->nat, IP_UDP, 5000));
+		assert_true(nat_has_port(s->nat, OUTSIDE, IP_UDP, 5000));
 		s->now_ns += rows[i][1] * S;
 		nat_expire(s->nat, s->now_ns);
-		assert_false(nat_has_port(s->nat, IP_UDP, 5000));
+		assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 5000));
 	}
 	strike(s);
 }
@@ -362,13 +363,13 @@ all_mappings_of_a_nonce_are_deleted_at_once(void **state)
 	mapped(s, m);
 	m = map(ALICE, 0, 0, 0);
 	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
-	assert_false(nat_has_port(s->nat, IP_UDP, 40000));
-	assert_true(nat_has_port(s->nat, IP_TCP, 40000));
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 40000));
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
 	m.protocol = 0;
 	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
-	assert_false(nat_has_port(s->nat, IP_TCP, 40000));
-	assert_true(nat_has_port(s->nat, IP_TCP, 40001));
-	assert_true(nat_has_port(s->nat, IP_UDP, 40002));
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40001));
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_UDP, 40002));
 	strike(s);
 }
 
@@ -419,7 +420,7 @@ filters_that_cannot_be_are_refused(void **state)
 		m.filters[i] =
 		    (struct pcp_filter){ ip6_of_ip4(SERVER), i + 1, 128 };
 	assert_int_equal(pcp(s, m).result, PCP_EXCESSIVE_REMOTE_PEERS);
-	assert_false(nat_has_port(s->nat, IP_UDP, 40000));
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 40000));
 	m.nfilters--;
 	assert_int_equal(mapped(s, m), 40000);
 	m.lifetime_s = 0;
@@ -589,7 +590,7 @@ nat_pmp_tells_the_address_maps_and_deletes(void **state)
 	assert_int_equal(answer.result, NATPMP_SUCCESS);
 	assert_int_equal(answer.out_port, 40000);
 	assert_int_equal(answer.lifetime_s, 7200);
-	assert_true(nat_has_port(s->nat, IP_TCP, 40000));
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
 	/* The same again is the same again. */
 	m.out_port = 40001;
 	assert_int_equal(natpmp(s, ALICE, m).out_port, 40000);
@@ -605,7 +606,40 @@ nat_pmp_tells_the_address_maps_and_deletes(void **state)
 	assert_int_equal(answer.result, NATPMP_SUCCESS);
 	assert_int_equal(answer.out_port, 0);
 	assert_int_equal(answer.lifetime_s, 0);
-	assert_false(nat_has_port(s->nat, IP_TCP, 40000));
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
+	strike(s);
+}
+
+static void
+nat_pmp_tells_each_host_where_it_is_seen(void **state)
+{
+	static const uint32_t pool[] = { OUTSIDE, OUTSIDE + 1 };
+	struct stage *s = calloc(1, sizeof(*s));
+	struct nat_options o = { .outside_ip = OUTSIDE,
+		.pool = pool,
+		.npool = 2,
+		.rules = nat_rules_default };
+
+	(void)state;
+	s->nat = nat_new(&o, NULL);
+	assert_non_null(s->nat);
+	s->server =
+	    (struct pcp_server){ .nat = s->nat, .min_s = 120, .max_s = 600 };
+	for (uint32_t host = ALICE; host < ALICE + 6; host++) {
+		struct natpmp address =
+		    natpmp(s, host, (struct natpmp){ .op = NATPMP_ADDRESS });
+		struct natpmp m =
+		    natpmp(s, host, natpmp_map(NATPMP_MAP_UDP, 5000, 0, 600));
+		struct nat_pin found,
+		    ends = {
+			    .protocol = IP_UDP, .in_ip = host, .in_port = 5000
+		    };
+
+		assert_int_equal(m.result, NATPMP_SUCCESS);
+		assert_true(nat_pin_find(s->nat, &ends, &found, 0));
+		assert_int_equal(found.out_ip, address.address);
+		assert_int_equal(found.out_ip, OUTSIDE + host % 2);
+	}
 	strike(s);
 }
 
@@ -621,8 +655,8 @@ nat_pmp_deletes_all_of_a_protocol(void **state)
 	}
 	natpmp(s, ALICE, natpmp_map(NATPMP_MAP_UDP, 0, 0, 0));
 	for (uint16_t i = 1; i <= 3; i++) {
-		assert_false(nat_has_port(s->nat, IP_UDP, 4000 + i));
-		assert_true(nat_has_port(s->nat, IP_TCP, 4000 + i));
+		assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 4000 + i));
+		assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 4000 + i));
 	}
 	strike(s);
 }
@@ -729,6 +763,7 @@ main(void)
 		cmocka_unit_test(a_host_with_all_that_it_may_have_is_told_so),
 		cmocka_unit_test(announce_tells_the_epoch),
 		cmocka_unit_test(nat_pmp_tells_the_address_maps_and_deletes),
+		cmocka_unit_test(nat_pmp_tells_each_host_where_it_is_seen),
 		cmocka_unit_test(nat_pmp_deletes_all_of_a_protocol),
 		cmocka_unit_test(nat_pmp_refuses_by_its_own_codes),
 		cmocka_unit_test(versions_are_negotiated),
