@@ -29,6 +29,7 @@ include tests/bench/cable/cable.mk
 include tests/bench/capture/capture.mk
 include tests/bench/switch/switch.mk
 include tests/bench/emulate/emulate.mk
+include tests/bench/nat/nat.mk
 include tests/labs/hostile/hostile.mk
 
 # ---- what RFCs ask of a NAT, and the tests that say so ----
@@ -42,7 +43,7 @@ nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c 
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*_bench.c)))
 
 bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
-    $(BENCH_CAPTURE) $(BENCH_BRIDGE) $(BENCH_SWITCH)
+    $(BENCH_CAPTURE) $(BENCH_BRIDGE) $(BENCH_NAT) $(BENCH_SWITCH)
 	@tests/deps.sh bench
 	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
 	@echo "== disks beside QEMU"; BUILD=$(BUILD) tests/bench/disk.py
@@ -52,6 +53,7 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 	@echo "== guests"; BUILD=$(BUILD) tests/bench/guests/run
+	@echo "== NAT"; BUILD=$(BUILD) tests/bench/nat/run
 	@echo "== the switch"; BUILD=$(BUILD) tests/bench/switch/run
 
 # ---- fuzz targets: tests/fuzz/NAME_fuzz.c, first line "/* libs: net base */"

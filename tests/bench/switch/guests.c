@@ -15,7 +15,8 @@
 
 #define FEATURES \
 	(1ull << VHOST_F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1)
-#define PINGS 400
+#define PINGS   400
+#define MARK_AT 14
 
 /* Address n behind B. */
 static void
@@ -41,10 +42,21 @@ some_mac(uint32_t nmacs)
 	return (uint32_t)((x >> 32) * nmacs >> 32);
 }
 
+/* A number and its complement, whose sum is always the same. */
+static void
+mark(uint8_t *at, uint64_t seq)
+{
+	uint32_t both[2] = { (uint32_t)seq, ~(uint32_t)seq };
+
+	memcpy(at, both, sizeof(both));
+}
+
 /* A's driver: offers frames in every buffer that came back. */
 static unsigned int
 send_some(const struct bench *bench, struct front_queue *tx, uint64_t seq)
 {
+	unsigned int mark_at =
+	    bench->dress != NULL ? bench->dress->mark_at : MARK_AT;
 	uint16_t free, n;
 
 	tx->seen = load(&tx->used[IDX]);
@@ -56,8 +68,7 @@ send_some(const struct bench *bench, struct front_queue *tx, uint64_t seq)
 
 		if (bench->nmacs > 1)
 			put_mac(frame, some_mac(bench->nmacs));
-		memcpy(frame + 14, &seq, sizeof(seq));
-		seq++;
+		mark(frame + mark_at, seq++);
 		tx->avail[RING + d] = d;
 	}
 	if (n > 0)
@@ -191,6 +202,8 @@ fill_transmit(struct bench *bench)
 		if (bench->broadcast)
 			memset(at + HEADER, 0xff, 6);
 		memcpy(at + HEADER + 6, mac_a, 6);
+		if (bench->dress != NULL)
+			bench->dress->frame(at + HEADER, i);
 		tx->desc[i] = (struct vring_slot){ .addr = front_address(
 						       &bench->front[0], at),
 			.len = HEADER + bench->bytes };
@@ -231,6 +244,8 @@ teach(struct bench *bench)
 		memset(at, 0, HEADER + 60);
 		memcpy(at + HEADER, mac_a, 6);
 		put_mac(at + HEADER + 6, i);
+		if (bench->dress != NULL)
+			bench->dress->hello(at + HEADER);
 		tx->desc[d] = (struct vring_slot){ .addr = front_address(b, at),
 			.len = HEADER + 60 };
 		front_offer(tx, d);

@@ -4,7 +4,7 @@
  *     rings [-s SECONDS] [-m MACS] [-p PORTS] [-b RECEIVERS]
  *           MOVER BYTES polling|events|idle [SOCKET SOCKET]
  *
- * MOVER is ceiling, fabric, bare (idle only), or sockets, of another switch that
+ * MOVER is ceiling, fabric, nat, bare (idle only), or sockets, of another switch that
  * is running.  Polling: nobody sleeps or notifies.  Events: both sleep, and wake
  * each other by eventfd.  Idle: the time of one frame when both were asleep.
  */
@@ -28,11 +28,13 @@ static const struct mover {
 	const char *name;
 	void (*run)(struct bench *bench); /* NULL: somebody else does */
 	bool plugs;
+	const struct dress *dress;
 } movers[] = {
-	{ "ceiling", ceiling_run, false },
-	{ "bare", bare_run, false },
-	{ "fabric", fabric_run, true },
-	{ "sockets", NULL, true },
+	{ "ceiling", ceiling_run, false, NULL },
+	{ "bare", bare_run, false, NULL },
+	{ "fabric", fabric_run, true, NULL },
+	{ "nat", nat_run, true, &nat_dress },
+	{ "sockets", NULL, true, NULL },
 };
 
 double
@@ -170,6 +172,7 @@ main(int argc, char **argv)
 	read_options(&bench, argc, argv);
 	argv += optind;
 	mover = mover_of(argv[0]);
+	bench.dress = mover->dress;
 	bench.bytes = (unsigned int)atoi(argv[1]);
 	bench.events = argv[2][0] == 'e';
 	idle = argv[2][0] == 'i';

@@ -5,6 +5,8 @@
  *     fill A's transmit ring  ------->   the fabric, the ceiling, or another
  *     empty the others' receive rings <- switch that serves vhost-user sockets
  *
+ * With a router for a mover, A is inside and B is outside.
+ *
  * Front 0 is A.  Front 1 is B; those behind it receive broadcasts, or idle.
  */
 #ifndef TESTS_BENCH_SWITCH_RINGS_H
@@ -31,8 +33,17 @@ struct shared {
 	double lost;
 };
 
+/* What frames are, where a switch would not do. */
+struct dress {
+	void (*frame)(uint8_t *at, unsigned int n); /* the n-th of A's ring */
+	void (*hello)(uint8_t *at); /* of 60 bytes: B says where it is */
+	unsigned int mark_at;       /* 8 bytes that may be of any value and
+	                               have the same sum */
+};
+
 struct bench {
 	struct shared *shared;
+	const struct dress *dress; /* NULL: payload without a meaning */
 	struct front front[FRONTS_MAX];
 	char path[FRONTS_MAX][96];
 	unsigned int nfronts;
@@ -80,5 +91,8 @@ void guests_ping(struct bench *bench);
 void ceiling_run(struct bench *bench);
 void bare_run(struct bench *bench); /* answers kicks, moves nothing */
 void fabric_run(struct bench *bench);
+void nat_run(struct bench *bench); /* tests/bench/nat/router.c */
+
+extern const struct dress nat_dress;
 
 #endif

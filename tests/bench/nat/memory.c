@@ -1,15 +1,22 @@
 /*
- * router_bench - NAT on one core, in memory: how many packets a second are
- * looked up and rewritten with their checksums, with the table alone and
- * through the whole router, and how many connections a second begin.
+ * NAT on one core, in memory: how many packets a second are looked up and
+ * rewritten with their checksums, with the table alone and through the whole
+ * router, how many connections a second begin, and what an entry takes.
  *
- * Flows are chosen at random among all, in a ring of packets that no cache
- * holds.  Each figure is the median of 5 runs, with the least and the most.
+ *     memory [-r RUNS]
+ *
+ * Flows are chosen at random among all, in a ring of packets that no cache of
+ * a core holds.  The table alone: the headers are copied and parsed, the entry is
+ * found, counted and kept alive, and addresses, ports and both checksums are
+ * rewritten.  Port to port: frames of 60 bytes in bursts of 64, with all that a
+ * router does.  Each figure is the median of RUNS (5), with the least and the
+ * most.
  */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "net/arp.h"
 #include "net/eth.h"
@@ -18,12 +25,14 @@
 #include "router/nat_ports.h"
 #include "router/nat_translate.h"
 
-#define RUNS        5
+#define RUNS_MAX    99
 #define RING        (256 * 1024) /* packets */
 #define FRAME_BYTES 60
 #define IP_BYTES    (FRAME_BYTES - ETH_HEADER_BYTES)
 #define OUTSIDE     UINT32_C(0xcb007101)
 #define INSIDE      UINT32_C(0x0a000001)
+
+static int runs = 5;
 
 static double
 now_s(void)
@@ -44,11 +53,11 @@ compare(const void *a, const void *b)
 
 /* Prints the median of what was measured, in millions a second. */
 static void
-report(const char *what, double rate[RUNS])
+report(const char *what, double rate[RUNS_MAX])
 {
-	qsort(rate, RUNS, sizeof(rate[0]), compare);
-	printf("%-52s %7.2f M/s  (%.2f..%.2f)\n", what, rate[RUNS / 2] / 1e6,
-	    rate[0] / 1e6, rate[RUNS - 1] / 1e6);
+	qsort(rate, (size_t)runs, sizeof(rate[0]), compare);
+	printf("%-52s %7.2f M/s  (%.2f..%.2f)\n", what, rate[runs / 2] / 1e6,
+	    rate[0] / 1e6, rate[runs - 1] / 1e6);
 	fflush(stdout);
 }
 
@@ -175,12 +184,12 @@ bench_table(uint32_t flows)
 {
 	struct nat *nat = make_table(flows);
 	uint8_t *ring = make_ring(flows, &(struct mac){ { 2 } });
-	double rate[RUNS];
+	double rate[RUNS_MAX];
 	uint64_t now_ns = 1;
 	char what[64];
 
 	fill(nat, flows);
-	for (int run = -1; run < RUNS; run++) { /* the first one warms */
+	for (int run = -1; run < runs; run++) { /* the first one warms */
 		double start = now_s(), end;
 		size_t n = 0;
 
@@ -302,13 +311,13 @@ bench_router(uint32_t flows, bool nat)
 {
 	struct bench b;
 	uint8_t *ring = make_ring(flows, &gw_mac);
-	double rate[RUNS];
+	double rate[RUNS_MAX];
 	char what[64];
 
 	bench_open(&b, nat ? flows : 0);
 	for (int k = 0; k < 6; k++)
 		send_ring(&b, ring); /* makes the sessions, or most of them */
-	for (int run = 0; run < RUNS; run++) {
+	for (int run = 0; run < runs; run++) {
 		double start = now_s(), end;
 
 		taken = 0;
@@ -331,7 +340,7 @@ bench_large(void)
 {
 	struct bench b;
 	uint8_t *bytes = calloc(1, 65536);
-	double rate[RUNS];
+	double rate[RUNS_MAX];
 	struct writer w = writer(bytes, 54);
 	struct eth eth = {
 		.dst = gw_mac, .src = { { 2, 1 } }, .type = ETH_IPV4
@@ -348,7 +357,7 @@ bench_large(void)
 	put_be16(bytes + 34, 5000);
 	put_be16(bytes + 36, 80);
 	bytes[46] = 5 << 4;
-	for (int run = 0; run < RUNS; run++) {
+	for (int run = 0; run < runs; run++) {
 		double start = now_s(), end;
 
 		taken = 0;
@@ -401,9 +410,9 @@ beginning(enum beginning kind, uint32_t i)
 static void
 bench_new(const char *what, enum beginning kind, uint32_t n)
 {
-	double rate[RUNS];
+	double rate[RUNS_MAX];
 
-	for (int run = -1; run < RUNS; run++) {
+	for (int run = -1; run < runs; run++) {
 		struct nat *nat = make_table(n);
 		double start, end;
 
@@ -436,8 +445,16 @@ print_bytes(uint32_t max)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	int c;
+
+	while ((c = getopt(argc, argv, "r:")) != -1)
+		runs = c == 'r' ? atoi(optarg) : 0;
+	if (runs < 1 || runs > RUNS_MAX) {
+		fprintf(stderr, "usage: memory [-r RUNS], 1 to %d\n", RUNS_MAX);
+		return 2;
+	}
 	bench_table(1000);
 	bench_table(65536);
 	bench_table(1000000);

@@ -1,0 +1,16 @@
+# The bench of the NAT: in memory, and what it is loaded with.
+
+BENCH_NAT := $(addprefix $(BUILD)/tests/bench/nat/,memory load)
+
+$(BUILD)/tests/bench/nat/memory: $(BUILD)/obj/tests/bench/nat/memory.c.o \
+    $(call archives,router)
+	@mkdir -p $(@D)
+	$(call say,  LINK ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group \
+	    $(filter %.a,$^) -Wl,--end-group $(call needs,router)
+
+$(BUILD)/tests/bench/nat/load: $(BUILD)/obj/tests/bench/nat/load.c.o \
+    $(call archives,net)
+	@mkdir -p $(@D)
+	$(call say,  LINK ,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(filter %.a,$^)
