@@ -18,7 +18,9 @@
  * The vnet header is read before the tag is put back, for which the addresses
  * move four bytes into it.
  *
- * A burst goes out by one sendmmsg(), from the buffers where it lies.  A send
+ * A burst goes out by one sendmmsg(), from the buffers where it lies, segments
+ * of a stream as one frame that the kernel cuts: most of what a frame costs it
+ * is paid once for many.  A send
  * ring would have to be filled by copying, and its slots for superframes would
  * be large again.  PACKET_QDISC_BYPASS would hide what we send from tcpdump.
  *
@@ -45,6 +47,7 @@
 #include "bridge/privilege.h"
 #include "net/cursor.h"
 #include "net/eth.h"
+#include "switch/join.h"
 #include "switch/vnet.h"
 
 #define SLOT_BYTES   2048
@@ -55,7 +58,8 @@
 #define LEAD_BYTES   16        /* vnet header, so that frames are aligned */
 #define LARGE_BYTES  (LEAD_BYTES + FRAME_MAX_BYTES + 1)
 #define POOL_BYTES   (256 * 1024) /* large frames of one burst */
-#define PIECES_MAX   62           /* of a frame that is sent without joining */
+#define PIECES_MAX \
+	JOIN_PIECES /* of a frame that is sent without joining them */
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -329,13 +333,13 @@ send_some(struct raw_socket *ps, const struct frame *const *frames,
 	return 1;
 }
 
-void
-raw_send(struct raw_socket *ps, const struct frame *const *frames,
+/* Sends frames as they are. */
+static void
+send_all(struct raw_socket *ps, const struct frame *const *frames,
     unsigned int n, enum reason *reason)
 {
 	unsigned int done = 0;
 
-	assert(n <= BURST_MAX);
 	while (done < n) {
 		unsigned int k =
 		    send_some(ps, frames + done, n - done, reason + done);
@@ -347,6 +351,21 @@ raw_send(struct raw_socket *ps, const struct frame *const *frames,
 				reason[done + k] = reason[done];
 		done += k;
 	}
+}
+
+void
+raw_send(struct raw_socket *ps, const struct frame *const *frames,
+    unsigned int n, enum reason *reason)
+{
+	enum reason fate[BURST_MAX];
+	struct join join;
+
+	assert(n <= BURST_MAX);
+	join_frames(&join, frames, n);
+	send_all(ps, join.frame, join.n, fate);
+	for (unsigned int k = 0; k < join.n; k++)
+		for (unsigned int i = 0; i < join.of[k]; i++)
+			*reason++ = fate[k];
 }
 
 /* ---- opening ---- */

@@ -31,13 +31,14 @@
 #include "base/log.h"
 #include "net/eth.h"
 #include "switch/port.h"
+#include "switch/join.h"
 #include "switch/vnet.h"
 
 extern const struct port_kind port_tap;
 
 #define READ_BYTES (VNET_BYTES + FRAME_MAX_BYTES) /* of one frame */
 #define POOL_BYTES (256 * 1024)                   /* of one burst */
-#define PIECES_MAX 62 /* of a frame that is written without joining them */
+#define PIECES_MAX JOIN_PIECES /* of a frame that is written without joining */
 
 static_assert(POOL_BYTES >= READ_BYTES, "no room for a frame");
 
@@ -170,10 +171,19 @@ static void
 take(struct port *port, struct burst *burst)
 {
 	struct tap *tap = (struct tap *)port;
+	const struct frame *frames[BURST_MAX] = { NULL };
+	struct frame *next = burst->frame;
+	struct join join;
 
 	for (unsigned int i = 0; i < burst->n; i++)
-		node_judge(port->node, &burst->frame[i],
-		    write_frame(tap, &burst->frame[i]));
+		frames[i] = &burst->frame[i];
+	join_frames(&join, frames, burst->n);
+	for (unsigned int k = 0; k < join.n; k++) {
+		enum reason reason = write_frame(tap, join.frame[k]);
+
+		for (unsigned int i = 0; i < join.of[k]; i++)
+			node_judge(port->node, next++, reason);
+	}
 }
 
 static void
