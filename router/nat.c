@@ -33,6 +33,7 @@
  */
 #include "router/nat.h"
 
+#include "net/dns.h"
 #include "net/tcp.h"
 #include "router/nat_state.h"
 
@@ -131,9 +132,14 @@ nat_session_in(const struct nat *nat, const struct nat_flow *flow)
 static enum nat_timer
 timer_of(uint8_t protocol, unsigned int state)
 {
+	static const enum nat_timer talk[] = {
+		[TALK_ONE_WAY] = NAT_TIMER_UDP_ONE_WAY,
+		[TALK_TWO_WAY] = NAT_TIMER_UDP,
+		[TALK_DNS] = NAT_TIMER_UDP_DNS,
+	};
+
 	if (protocol == IP_UDP)
-		return state == TALK_TWO_WAY ? NAT_TIMER_UDP
-					     : NAT_TIMER_UDP_ONE_WAY;
+		return talk[state];
 	if (protocol == IP_ICMP)
 		return NAT_TIMER_ICMP;
 	return nat_tcp_timer((enum nat_tcp_state)state);
@@ -285,7 +291,7 @@ flow_in(const struct nat *nat, const struct session *s)
 }
 
 static void
-session_end(struct nat *nat, uint32_t id)
+session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct session *s = &nat->sessions[id];
 	struct nat_flow out = flow_out(s), in = flow_in(nat, s);
@@ -298,7 +304,7 @@ session_end(struct nat *nat, uint32_t id)
 		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
 		    s->remote_ip);
 	nat_host_leave(nat, s->in_ip);
-	nat_mapping_leave(nat, s->mapping);
+	nat_mapping_leave(nat, s->mapping, now_ns);
 	s->expires_ns = 0;
 	nat_pool_give(&nat->session_pool, id, &s->next);
 }
@@ -406,6 +412,9 @@ session_start(struct nat *nat, struct session *s, enum nat_direction direction,
 {
 	unsigned int state = TALK_ONE_WAY;
 
+	if (s->protocol == IP_UDP && s->remote_port == DNS_PORT &&
+	    nat->rules.idle_s[NAT_TIMER_UDP_DNS] != 0)
+		state = TALK_DNS; /* RFC 4787 REQ-5a */
 	count(s, direction, bytes);
 	s->origin = direction & 1;
 	if (segment != NULL) {
@@ -476,7 +485,7 @@ live_out(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 
 	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
 		return id;
-	session_end(nat, id);
+	session_end(nat, id, now_ns);
 	return NAT_NONE;
 }
 
@@ -535,7 +544,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	if (other != NAT_NONE && nat->sessions[other].expires_ns > now_ns)
 		return DROP_NAT_FILTERED;
 	if (other != NAT_NONE) {
-		session_end(nat, other); /* another mapping's */
+		session_end(nat, other, now_ns); /* another mapping's */
 		room = true;
 	}
 	if (!room)
@@ -559,7 +568,7 @@ live_in(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 
 	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
 		return id;
-	session_end(nat, id);
+	session_end(nat, id, now_ns);
 	return NAT_NONE;
 }
 
@@ -643,12 +652,15 @@ nat_expire(struct nat *nat, uint64_t now_ns)
 
 		while (
 		    id != NAT_NONE && nat->sessions[id].expires_ns <= now_ns) {
-			session_end(nat, id);
+			session_end(nat, id, now_ns);
 			id = nat->timers[timer].first;
 		}
 		if (id != NAT_NONE && nat->sessions[id].expires_ns < due)
 			due = nat->sessions[id].expires_ns;
 	}
+	nat_mapping_expire(nat, now_ns);
+	if (nat_rest_due_ns(nat) < due)
+		due = nat_rest_due_ns(nat);
 	nat->due_ns = due;
 	return due;
 }

@@ -15,6 +15,7 @@
  *  - The rules say what mappings, filters and outside ports depend on
  *    (nat_rules.h).  A port stays in its class, below 1024 or not, but in
  *    blocks (RFC 4787 REQ-3).  No port is used twice, but by overloading.
+ *  - A port that is free rests before it may be another's (RFC 6888 REQ-8).
  *  - Packets that make no session and ICMP errors refresh and end nothing
  *    (REQ-12).
  *
@@ -126,7 +127,8 @@ uint64_t nat_due_ns(const struct nat *nat);
 
 struct nat_stats {
 	uint32_t sessions, mappings, max_sessions;
-	size_t bytes; /* of memory, if all were in use */
+	uint32_t resting; /* mappings without users that keep their ports */
+	size_t bytes;     /* of memory, if all were in use */
 };
 
 struct nat_stats nat_stats(const struct nat *nat);

@@ -223,7 +223,7 @@ walk_mappings(struct nat *nat)
 		const struct mapping *m = &nat->mappings[id];
 		struct nat_host *host;
 
-		if (m->users == 0)
+		if (m->users == 0 && m->rests_until == 0)
 			continue;
 		host = nat_hosts_get(
 		    &nat->hosts, hash_host(nat, m->in_ip), m->in_ip);
@@ -276,6 +276,7 @@ nat_set_rules(struct nat *nat, const struct nat_rules *rules, uint64_t now_ns,
 	nat->peers = peers;
 	nat->hosts = hosts;
 	start_rules(nat, rules);
+	nat_rest_shorten(nat, now_ns);
 	walk_mappings(nat);
 	walk_sessions(nat, now_ns);
 	nat_expire(nat, now_ns);

@@ -51,6 +51,62 @@ nat_mapping_find(const struct nat *nat, const struct mapping *key, uint32_t h)
 	return NAT_NONE;
 }
 
+/* ---- their end ---- */
+
+static void
+mapping_free(struct nat *nat, uint32_t id)
+{
+	struct mapping *m = &nat->mappings[id];
+	struct nat_host *host = nat_host_of(nat, m->in_ip);
+
+	nat_index_remove(&nat->mapping_index, hash_mapping(nat, m), id);
+	nat_ports_give(ports_of(nat, m->address, m->protocol), m->out_port);
+	nat_pool_give(&nat->mapping_pool, id, &m->next);
+	if (host == NULL)
+		return;
+	host->mappings--;
+	nat_hosts_put(&nat->hosts, hash_host(nat, m->in_ip), host);
+}
+
+/* Frees who has rested longest. */
+static void
+rest_less(struct nat *nat)
+{
+	uint32_t id = nat->rest.first;
+
+	nat_rest_end(nat, id);
+	mapping_free(nat, id);
+}
+
+void
+nat_mapping_leave(struct nat *nat, uint32_t id, uint64_t now_ns)
+{
+	struct mapping *m = &nat->mappings[id];
+	uint32_t *found;
+
+	if (--m->users > 0)
+		return;
+	found = mapping_at(nat, m->address, m->protocol, m->out_port);
+	if (*found == id)
+		*found = NAT_NONE;
+	if (!nat_rests(nat, id)) {
+		mapping_free(nat, id);
+		return;
+	}
+	if (nat->rules.rest_ports != 0 && nat->rest.n >= nat->rules.rest_ports)
+		rest_less(nat);
+	nat_rest_begin(nat, id, now_ns);
+}
+
+void
+nat_mapping_expire(struct nat *nat, uint64_t now_ns)
+{
+	while (nat_rest_due(nat, now_ns) != NAT_NONE)
+		rest_less(nat);
+}
+
+/* ---- finding or making one ---- */
+
 /* The mapping that was asked for the flow's inside end, if rules would not find
  * it anyway. */
 static uint32_t
@@ -86,6 +142,27 @@ mapping_new(
 	return id;
 }
 
+/* Is there room for another one, if need be by one that rests? */
+static bool
+has_room(struct nat *nat)
+{
+	if (nat->mapping_pool.used == nat->mapping_pool.max && nat->rest.n > 0)
+		rest_less(nat);
+	return nat->mapping_pool.used < nat->mapping_pool.max;
+}
+
+/* It has users again. */
+static void
+wake(struct nat *nat, uint32_t id)
+{
+	const struct mapping *m = &nat->mappings[id];
+
+	if (m->rests_until == 0)
+		return;
+	nat_rest_end(nat, id);
+	*mapping_at(nat, m->address, m->protocol, m->out_port) = id;
+}
+
 /* May the flow get one more session of a mapping that there is? */
 static bool
 can_join(
@@ -107,11 +184,13 @@ nat_mapping_for(struct nat *nat, const struct nat_flow *flow, uint32_t *id)
 	if (*id != NAT_NONE)
 		return REASON_NONE;
 	*id = nat_mapping_find(nat, &m, h);
-	if (*id != NAT_NONE)
-		return can_join(nat, flow, &nat->mappings[*id])
-		    ? REASON_NONE
-		    : DROP_NAT_NO_PORT;
-	if (nat->mapping_pool.used == nat->mapping_pool.max)
+	if (*id != NAT_NONE) {
+		if (!can_join(nat, flow, &nat->mappings[*id]))
+			return DROP_NAT_NO_PORT;
+		wake(nat, *id);
+		return REASON_NONE;
+	}
+	if (!has_room(nat))
 		return DROP_NAT_FULL; /* only if ports are shared */
 	at = nat_choose(nat, flow);
 	if (at.port < 0)
@@ -165,37 +244,17 @@ nat_mapping_for_pin(struct nat *nat, const struct nat_pin *pin, uint32_t *id)
 	*id = for_anybody ? NAT_NONE : asked_for(nat, &flow);
 	if (*id == NAT_NONE)
 		*id = nat_mapping_find(nat, &m, h);
-	if (*id != NAT_NONE)
-		return will_do(nat, *id, pin) ? REASON_NONE : DROP_NAT_NO_PORT;
-	if (nat->mapping_pool.used == nat->mapping_pool.max)
+	if (*id != NAT_NONE) {
+		if (!will_do(nat, *id, pin))
+			return DROP_NAT_NO_PORT;
+		wake(nat, *id);
+		return REASON_NONE;
+	}
+	if (!has_room(nat))
 		return DROP_NAT_FULL;
 	at = nat_choose_for_pin(nat, pin, &flow);
 	if (at.port < 0)
 		return DROP_NAT_NO_PORT;
 	*id = mapping_new(nat, &m, h, &at);
 	return REASON_NONE;
-}
-
-/* ---- their end ---- */
-
-void
-nat_mapping_leave(struct nat *nat, uint32_t id)
-{
-	struct mapping *m = &nat->mappings[id];
-	struct nat_host *host;
-	uint32_t *found;
-
-	if (--m->users > 0)
-		return;
-	found = mapping_at(nat, m->address, m->protocol, m->out_port);
-	host = nat_host_of(nat, m->in_ip);
-	nat_index_remove(&nat->mapping_index, hash_mapping(nat, m), id);
-	if (*found == id)
-		*found = NAT_NONE;
-	nat_ports_give(ports_of(nat, m->address, m->protocol), m->out_port);
-	nat_pool_give(&nat->mapping_pool, id, &m->next);
-	if (host == NULL)
-		return;
-	host->mappings--;
-	nat_hosts_put(&nat->hosts, hash_host(nat, m->in_ip), host);
 }

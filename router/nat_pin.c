@@ -122,7 +122,7 @@ tell(
 }
 
 static void
-end(struct nat *nat, uint32_t id)
+end(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct nat_pin_kept *kept = &nat->pins.items[id];
 	uint32_t mapping = kept->mapping, ip = kept->pin.in_ip;
@@ -132,7 +132,7 @@ end(struct nat *nat, uint32_t id)
 		nat->mappings[mapping].for_anybody = false;
 	nat_pins_remove(
 	    &nat->pins, id, hash_pin(nat, &kept->pin), hash_host(nat, ip));
-	nat_mapping_leave(nat, mapping);
+	nat_mapping_leave(nat, mapping, now_ns);
 	nat_host_leave(nat, ip);
 }
 
@@ -251,7 +251,7 @@ nat_pin_delete(struct nat *nat, const struct nat_pin *ends, uint64_t now_ns)
 	    (nat->pins.items[id].pin.by == NAT_PIN_BY_FILE) !=
 		(ends->by == NAT_PIN_BY_FILE))
 		return NAT_PIN_OTHERS;
-	end(nat, id);
+	end(nat, id, now_ns);
 	return NAT_PIN_RENEWED;
 }
 
@@ -271,7 +271,7 @@ nat_pin_delete_all(struct nat *nat, uint32_t in_ip, uint8_t protocol,
 		if (pin->protocol != protocol || pin->by != by ||
 		    memcmp(pin->nonce, nonce, sizeof(pin->nonce)) != 0)
 			continue;
-		end(nat, ids[i]);
+		end(nat, ids[i], now_ns);
 		n++;
 	}
 	return n;
@@ -300,7 +300,7 @@ nat_pin_expire(struct nat *nat, uint64_t now_ns)
 	uint32_t id = nat_pins_first(&nat->pins);
 
 	while (id != NAT_NONE && nat->pins.items[id].pin.until_ns <= now_ns) {
-		end(nat, id);
+		end(nat, id, now_ns);
 		id = nat_pins_first(&nat->pins);
 	}
 }

@@ -64,6 +64,7 @@ nat_idle_ns(const struct nat_rules *rules, enum nat_timer timer)
 	static const uint32_t otherwise[] = {
 		[NAT_TIMER_UDP] = NAT_UDP_IDLE_S,
 		[NAT_TIMER_UDP_ONE_WAY] = NAT_UDP_IDLE_S,
+		[NAT_TIMER_UDP_DNS] = NAT_UDP_IDLE_S,
 		[NAT_TIMER_TCP] = NAT_TCP_IDLE_S,
 		[NAT_TIMER_TCP_OPENING] = NAT_TCP_TRANSITORY_S,
 		[NAT_TIMER_TCP_CLOSING] = NAT_TCP_TRANSITORY_S,
@@ -71,9 +72,18 @@ nat_idle_ns(const struct nat_rules *rules, enum nat_timer timer)
 	};
 	uint32_t s = rules->idle_s[timer];
 
-	if (s == 0 && timer == NAT_TIMER_UDP_ONE_WAY)
+	if (s == 0 &&
+	    (timer == NAT_TIMER_UDP_ONE_WAY || timer == NAT_TIMER_UDP_DNS))
 		s = rules->idle_s[NAT_TIMER_UDP];
 	return (s != 0 ? s : otherwise[timer]) * NS_PER_S;
+}
+
+uint64_t
+nat_rest_ns(const struct nat_rules *rules)
+{
+	if (rules->no_rest)
+		return 0;
+	return (rules->rest_s != 0 ? rules->rest_s : NAT_REST_S) * NS_PER_S;
 }
 
 int

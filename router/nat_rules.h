@@ -51,6 +51,7 @@ enum nat_pooling {
 enum nat_timer {
 	NAT_TIMER_UDP,
 	NAT_TIMER_UDP_ONE_WAY, /* until an answer comes; 0: as UDP */
+	NAT_TIMER_UDP_DNS,     /* to port 53; 0: as others */
 	NAT_TIMER_TCP,
 	NAT_TIMER_TCP_OPENING,
 	NAT_TIMER_TCP_CLOSING,
@@ -61,7 +62,8 @@ enum nat_timer {
 #define NAT_UDP_IDLE_S       300  /* RFC 4787 REQ-5 */
 #define NAT_TCP_IDLE_S       7440 /* RFC 5382 REQ-5 */
 #define NAT_TCP_TRANSITORY_S 240
-#define NAT_ICMP_IDLE_S      60 /* RFC 5508 REQ-2 */
+#define NAT_ICMP_IDLE_S      60  /* RFC 5508 REQ-2 */
+#define NAT_REST_S           120 /* RFC 6888 REQ-8 */
 
 #define NAT_BLOCK_PORTS     512 /* default */
 #define NAT_BLOCK_PORTS_MIN 64
@@ -79,6 +81,9 @@ struct nat_rules {
 	uint32_t idle_s[NAT_TIMERS]; /* 0: the default */
 	uint32_t host_sessions;      /* of one inside host; 0: any number */
 	uint32_t block_ports;        /* of one inside host; 0: 512 */
+	bool no_rest;        /* a port may be another's as soon as it is free */
+	uint32_t rest_s;     /* or when it has rested; 0: 120 */
+	uint32_t rest_ports; /* at most so many do, the latest; 0: any number */
 };
 
 extern const struct nat_rules nat_rules_default;
@@ -99,6 +104,9 @@ const struct nat_rules *nat_preset(enum nat_preset preset);
 
 /* How long a session without packets lives. */
 uint64_t nat_idle_ns(const struct nat_rules *rules, enum nat_timer timer);
+
+/* How long a port rests, 0: not at all. */
+uint64_t nat_rest_ns(const struct nat_rules *rules);
 
 /* What cannot be: -EINVAL with *err saying what to do; else 0. */
 int nat_rules_check(const struct nat_rules *rules, struct err *err);

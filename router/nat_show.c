@@ -4,7 +4,8 @@ struct nat_stats
 nat_stats(const struct nat *nat)
 {
 	struct nat_stats stats = { .sessions = nat->session_pool.used,
-		.mappings = nat->mapping_pool.used,
+		.mappings = nat->mapping_pool.used - nat->rest.n,
+		.resting = nat->rest.n,
 		.max_sessions = nat->session_pool.max };
 
 	stats.bytes = sizeof(*nat) + nat_index_bytes(&nat->index) +

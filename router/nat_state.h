@@ -5,6 +5,7 @@
  *    nat_make.c     makes it, and gives it other rules
  *    nat_mapping.c  mappings
  *    nat_choice.c   ... and their outside ends
+ *    nat_rest.c     ... and which of them rest
  *    nat_pin.c      mappings that were asked for
  *    nat_show.c     what is asked about it
  */
@@ -21,10 +22,11 @@
 #include "router/nat_pins.h"
 #include "router/nat_pool.h"
 #include "router/nat_ports.h"
+#include "router/nat_rest.h"
 #include "router/nat_tcp.h"
 
 /* Of UDP and ICMP. */
-enum talk_state { TALK_ONE_WAY, TALK_TWO_WAY };
+enum talk_state { TALK_ONE_WAY, TALK_TWO_WAY, TALK_DNS };
 
 /* What a packet touches: one line of the cache.  Windows of TCP are apart. */
 struct session {
@@ -48,10 +50,11 @@ struct mapping {
 	uint32_t remote_ip; /* what the mapping depends on, or 0 */
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
-	uint8_t address;  /* the outside one, by its index */
-	bool for_anybody; /* by a pin */
-	uint32_t users;   /* sessions and pins */
-	uint32_t next;    /* free one */
+	uint8_t address;      /* the outside one, by its index */
+	bool for_anybody;     /* by a pin */
+	uint32_t users;       /* sessions and pins */
+	uint32_t next, prev;  /* of those that rest; or next free one */
+	uint32_t rests_until; /* nat_rest.c's; 0: it does not */
 };
 
 /* What one entry takes in a table of a million, all in: the session with its
@@ -85,6 +88,7 @@ struct nat {
 	struct nat_index mapping_index;
 	struct mapping *mappings;
 	struct nat_pool mapping_pool;
+	struct nat_rest rest;   /* of mappings */
 	struct nat_peers peers; /* address-dependent filtering only */
 	struct nat_hosts hosts; /* limits, blocks and pairs only */
 	struct nat_pins pins;
@@ -214,7 +218,9 @@ enum reason nat_mapping_for_pin(
 bool nat_mapping_is_at(
     const struct nat *nat, uint32_t id, const struct nat_pin *pin);
 /* It has one user less, which may have been the last. */
-void nat_mapping_leave(struct nat *nat, uint32_t id);
+void nat_mapping_leave(struct nat *nat, uint32_t id, uint64_t now_ns);
+/* Frees those that have rested. */
+void nat_mapping_expire(struct nat *nat, uint64_t now_ns);
 
 /* ---- nat_choice.c ---- */
 

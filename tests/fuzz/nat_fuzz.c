@@ -121,6 +121,8 @@ random_rules(void)
 		rules.idle_s[NAT_TIMER_UDP] = 10;
 	if (a & 0x20)
 		rules.idle_s[NAT_TIMER_UDP_ONE_WAY] = 5;
+	rules.no_rest = a & 4;
+	rules.rest_ports = b & 2 ? 3 : 0;
 	f.paired &= rules.pooling == NAT_POOLING_PAIRED;
 	f.shared |= rules.ports == NAT_PORTS_OVERLOAD;
 	return rules;
@@ -227,9 +229,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_table();
 	}
 	f.now_ns += 10000 * NS_PER_S;
+	nat_expire(f.nat, f.now_ns);
+	f.now_ns += 200 * NS_PER_S; /* and rested */
 	assert(nat_expire(f.nat, f.now_ns) == UINT64_MAX);
 	assert(nat_stats(f.nat).sessions == 0);
 	assert(nat_stats(f.nat).mappings == 0);
+	assert(nat_stats(f.nat).resting == 0);
 	nat_free(f.nat);
 	return 0;
 }

@@ -528,8 +528,12 @@ a_pin_holds_its_hosts_block_of_ports(void **state)
 	assert_int_equal(set(nat, p, 0, &fate), 0);
 	assert_int_equal(fate, NAT_PIN_TAKEN);
 	assert_in_range(out(nat, BOB, 1, SERVER, 0), 1024 + 512, 1024 + 1023);
+	/* And while its ports rest. */
 	nat_expire(nat, 100 * S);
-	assert_in_range(out(nat, BOB + 1, 1, SERVER, 100 * S), 1024, 1535);
+	assert_in_range(
+	    out(nat, BOB + 1, 1, SERVER, 100 * S), 1024 + 1024, 1024 + 1535);
+	nat_expire(nat, 222 * S);
+	assert_in_range(out(nat, BOB + 2, 1, SERVER, 222 * S), 1024, 1535);
 	nat_free(nat);
 }
 

@@ -234,8 +234,11 @@ a_block_is_free_when_its_host_is_silent(void **state)
 	assert_int_equal(out(nat, udp(BOB, 5000, SERVER, 1), 0, &why), 0);
 	assert_int_equal(why, DROP_NAT_NO_PORT);
 	nat_expire(nat, 301 * S);
+	/* Its ports rest. */
+	assert_int_equal(out(nat, udp(BOB, 5000, SERVER, 1), 301 * S, NULL), 0);
+	nat_expire(nat, 423 * S);
 	assert_int_not_equal(
-	    out(nat, udp(BOB, 5000, SERVER, 1), 301 * S, NULL), 0);
+	    out(nat, udp(BOB, 5000, SERVER, 1), 423 * S, NULL), 0);
 	nat_free(nat);
 }
 

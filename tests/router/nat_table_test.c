@@ -387,6 +387,7 @@ run_model(enum nat_behaviour mapping, enum nat_behaviour filtering)
 	struct nat_options o = { .outside_ip = OUTSIDE,
 		.rules.mapping = mapping,
 		.rules.filtering = filtering,
+		.rules.no_rest = true,
 		.max_entries = MODEL_MAX,
 		.seed = 3 };
 	struct nat *nat = nat_new(&o, NULL);
@@ -507,6 +508,7 @@ a_mapping_that_ends_to_make_room_admits_nobody(void **state)
 		struct nat *nat;
 
 		o.rules.filtering = filters[i];
+		o.rules.no_rest = true;
 		nat = nat_new(&o, NULL);
 		assert_non_null(nat);
 		nat_out(nat, &flow, NULL, 60, 0, &hit);
