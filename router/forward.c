@@ -7,7 +7,7 @@
  *                        |---from outside, to an outer one -> nat_path_in
  *                        |---to an outer address -----------> nat_path_hairpin
  *                        |---to another of our addresses ---> local_packet
- *                        |---by the outer port -------------> nat_path_out
+ *                        |---by the outer port, not exempt -> nat_path_out
  *                        '---else --------------------------> forward_send
  *
  * Parsing and deciding see only a copy of the frame's first ROUTER_HEAD_BYTES,
@@ -206,8 +206,10 @@ forward_send(struct router *router, struct packet *p, const struct way *way)
 	return reason;
 }
 
+/* Sends a packet on as it is, for why. */
 static enum reason
-plain_path(struct router *router, struct packet *p, const struct way *way)
+plain_path(struct router *router, struct packet *p, const struct way *way,
+    enum reason why)
 {
 	enum reason reason = forward_check(router, p, way->out);
 
@@ -220,30 +222,30 @@ plain_path(struct router *router, struct packet *p, const struct way *way)
 	    way->next_hop != p->ip.src)
 		output_error(
 		    router, p, ICMP_REDIRECT, REDIRECT_HOST, way->next_hop);
-	p->frame->verdict.reason = REASON_ROUTED;
+	p->frame->verdict.reason = (uint16_t)why;
 	return forward_send(router, p, way);
 }
 
 /* A packet to another host. */
 static enum reason
-route_packet(struct router *router, struct packet *p, const struct route *route)
+route_packet(struct router *router, struct packet *p, const struct place *to)
 {
+	bool was_outside = p->in == router->outside, will_be;
 	struct way way;
 
-	if (route == NULL) {
+	if (to->route == NULL) {
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_NET, 0);
 		return DROP_NO_ROUTE;
 	}
-	way.out = route->out;
-	way.next_hop = route->via != 0 ? route->via : p->ip.dst;
-	if (router->nat == NULL)
-		return plain_path(router, p, &way);
-	if (p->in != router->outside)
-		return way.out == router->outside
-		    ? nat_path_out(router, p, &way)
-		    : plain_path(router, p, &way);
-	if (way.out == router->outside)
-		return plain_path(router, p, &way);
+	way.out = to->route->out;
+	way.next_hop = to->route->via != 0 ? to->route->via : p->ip.dst;
+	will_be = way.out == router->outside;
+	if (router->nat == NULL || was_outside == will_be)
+		return plain_path(router, p, &way, REASON_ROUTED);
+	if (will_be && !to->exempt)
+		return nat_path_out(router, p, &way);
+	if (will_be || place_find(router, p->ip.src)->exempt)
+		return plain_path(router, p, &way, REASON_NAT_EXEMPT);
 	router_note_refusal(router, p, DROP_NAT_UNSOLICITED);
 	return DROP_NAT_UNSOLICITED;
 }
@@ -293,7 +295,7 @@ take_ip(struct router *router, struct packet *p)
 		return reason;
 	if (to.owner != NULL)
 		return own_packet(router, p, to.owner);
-	return route_packet(router, p, to.route);
+	return route_packet(router, p, &to);
 }
 
 static enum reason

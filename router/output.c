@@ -364,6 +364,7 @@ untranslate(struct router *router, uint8_t *ip, size_t bytes,
 	/* It was coming in, from beyond or from inside by the outer address. */
 	if (out != router->outside && way_find(router, quoted->src, &way) &&
 	    (is_ours || way.out == router->outside) &&
+	    !place_find(router, quoted->src)->exempt &&
 	    nat_icmp_out(router->nat, ip, bytes, now_ns, &hit) !=
 		REASON_NAT_ICMP)
 		return false;

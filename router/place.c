@@ -31,6 +31,7 @@ look_up(struct place *place, const struct router *router, uint32_t addr)
 		    addr >> 28 >= 0xe,
 		.broadcast = route != NULL && route->via == 0 &&
 		    ip4_net_broadcast(route->out->address) == addr,
+		.exempt = route_find(&router->exempt, addr) != NULL,
 		.route = route,
 		.owner = owner_of(router, addr) };
 }

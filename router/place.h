@@ -22,6 +22,7 @@ struct place {
 	bool known;
 	bool martian;   /* never in a packet to be forwarded (RFC 1812 5.3.7) */
 	bool broadcast; /* of a link of ours */
+	bool exempt;    /* by the rules of NAT: not translated for */
 	const struct route *route; /* NULL: there is none */
 	/* Whose address it is, or NULL.  Those of a NAT are its outside's. */
 	struct iface *owner;

@@ -48,6 +48,7 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	    (struct verdict){ .node = &router->node, .reason = REASON_SENT };
 	router->next_id = (uint16_t)nat_random(&router->seed);
 	route_init(&router->routes);
+	route_init(&router->exempt);
 	loop_timer_init(&router->nat_timer, loop, router_nat_expire, router);
 	loop_timer_init(&router->syn_timer, loop, router_answer_syns, router);
 	loop_timer_init(
@@ -95,6 +96,7 @@ router_free(struct router *router)
 	fragment_table_free(router->fragments);
 	outbox_free(router->outbox);
 	route_clear(&router->routes);
+	route_clear(&router->exempt);
 	route6_clear(&router->routes6);
 	packet_filter_free(router->filter);
 	nat_free(router->nat);
@@ -401,6 +403,31 @@ check_pool(struct router *router, const struct iface *outside,
 	return 0;
 }
 
+static int
+set_exempt(struct router *router, const struct router_nat_options *options,
+    struct err *err)
+{
+	for (unsigned int i = 0; i < options->nexempt; i++) {
+		struct route route = { .to = options->exempt[i] };
+		char text[NET_TEXT_BYTES];
+		int e;
+
+		ip4_net_text(text, route.to);
+		if (route.to.prefix > 32)
+			return err_set(err, -EINVAL,
+			    "the NAT of router \"%s\": the prefix of %s is too "
+			    "long; use 0 to 32",
+			    router->node.name, text);
+		e = route_add(&router->exempt, &route, NULL);
+		if (e < 0)
+			return err_set(err, e,
+			    "the NAT of router \"%s\": %s cannot be exempt: "
+			    "%s; name each net once, and at most %d",
+			    router->node.name, text, strerror(-e), ROUTES_MAX);
+	}
+	return 0;
+}
+
 int
 router_set_nat(struct router *router, const struct router_nat_options *options,
     struct err *err)
@@ -422,7 +449,8 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		    "port \"%s\" has no IPv4 address; a NAT's outside needs "
 		    "one",
 		    outside->port.name);
-	if (check_pool(router, outside, options, err) < 0)
+	if (check_pool(router, outside, options, err) < 0 ||
+	    set_exempt(router, options, err) < 0)
 		return -EINVAL;
 	o.outside_ip = outside->address.addr;
 	o.seed = nat_random(&router->seed);

@@ -138,6 +138,10 @@ struct router_nat_options {
 	 * 0: the port's.  ARP is answered for them there.  Borrowed. */
 	const uint32_t *pool;
 	unsigned int npool;
+	/* Outside nets whose hosts and those inside see each other as they are,
+	 * without NAT and its filters (RFC 6888 REQ-6).  Borrowed. */
+	const struct ip4_net *exempt;
+	unsigned int nexempt;
 	uint32_t max_entries; /* 0: 65536 */
 	struct nat_rules rules;
 };

@@ -77,6 +77,8 @@ struct router {
 
 	struct nat *nat; /* NULL: none */
 	struct iface *outside;
+	struct route_table
+	    exempt; /* outside nets that are not translated for */
 	struct loop_timer nat_timer;
 	struct nat_syns syns; /* refused from outside, to be told so */
 	struct loop_timer syn_timer;

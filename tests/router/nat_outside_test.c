@@ -241,6 +241,128 @@ rfc5382_req4_a_syn_to_one_address_is_not_taken_back_for_another(void **state)
 	assert_int_equal(rig_got(rig, OUTSIDE).icmp.code, ICMP_UNREACH_PORT);
 }
 
+/* ---- exempt ---- */
+
+static struct rig *
+exempting(void **state)
+{
+	static const struct ip4_net exempt[] = { { SERVER2, 32 },
+		{ IP(198, 51, 100, 0), 24 } };
+	struct rig *rig = rig_new(0);
+	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
+		.exempt = exempt,
+		.nexempt = 2,
+		.rules = nat_rules_default };
+	struct err err = { "" };
+
+	*state = rig;
+	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
+	rig_warm(rig);
+	return rig;
+}
+
+static void
+rfc6888_req6_an_exempt_destination_sees_the_host_itself(void **state)
+{
+	static const uint32_t exempt[] = { SERVER2, FAR };
+	struct rig *rig = exempting(state);
+	struct got g;
+
+	for (int i = 0; i < 2; i++) {
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_udp(rig, INSIDE, ALICE, 5000, exempt[i], 1),
+		    REASON_NAT_EXEMPT);
+		g = rig_got(rig, OUTSIDE);
+		assert_int_equal(g.ip.src, ALICE);
+		assert_int_equal(g.sport, 5000);
+		/* And speaks to it, first or not. */
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_tcp(rig, OUTSIDE, exempt[i], 1, ALICE, 80, TCP_SYN),
+		    REASON_NAT_EXEMPT);
+		g = rig_got(rig, INSIDE);
+		assert_int_equal(g.ip.src, exempt[i]);
+		assert_int_equal(g.ip.dst, ALICE);
+	}
+	/* Others are translated for as ever. */
+	rig_clear(rig);
+	assert_int_equal(
+	    rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1), REASON_NAT_NEW);
+	assert_int_equal(rig_got(rig, OUTSIDE).ip.src, GW_OUTSIDE);
+	assert_int_equal(rig_udp(rig, OUTSIDE, SERVER, 1, ALICE, 5000),
+	    DROP_NAT_UNSOLICITED);
+}
+
+static void
+rfc6888_req6_all_protocols_and_errors_pass_unchanged(void **state)
+{
+	struct rig *rig = exempting(state);
+	struct form f = form(ALICE, 5000, SERVER2, 1);
+	uint8_t quote[548];
+	size_t n;
+	struct got g;
+
+	/* GRE, which NAT cannot translate. */
+	assert_int_equal(rig_form(rig, INSIDE, &f, 47, 0), REASON_NAT_EXEMPT);
+	rig_clear(rig);
+	rig_udp(rig, OUTSIDE, SERVER2, 1, ALICE, 5000);
+	n = got_to_quote(rig, INSIDE, quote);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, INSIDE, ALICE, SERVER2,
+			     ICMP_UNREACHABLE, ICMP_UNREACH_PORT, quote, n),
+	    REASON_NAT_EXEMPT);
+	g = rig_got(rig, OUTSIDE);
+	assert_int_equal(g.ip.src, ALICE);
+	assert_int_equal(got_quote(&g).ip.dst, ALICE);
+}
+
+static void
+an_exempt_host_hears_that_an_inside_host_is_gone(void **state)
+{
+	struct rig *rig = exempting(state);
+	struct got g;
+
+	rig->peer[INSIDE].silent = true;
+	assert_int_equal(
+	    rig_udp(rig, OUTSIDE, SERVER2, 1, IP(10, 0, 0, 77), 5000),
+	    REASON_ARP_QUEUED);
+	rig_wait(rig, 10 * NS_PER_S);
+	g = rig_got(rig, OUTSIDE);
+	assert_int_equal(g.ip.dst, SERVER2);
+	assert_int_equal(g.icmp.code, ICMP_UNREACH_HOST);
+	assert_int_equal(got_quote(&g).ip.dst, IP(10, 0, 0, 77));
+}
+
+static void
+fragments_for_an_exempt_destination_pass_as_they_are(void **state)
+{
+	struct rig *rig = exempting(state);
+	struct form f = form(ALICE, 5000, SERVER2, 1);
+
+	f.fragment = 1; /* the second, which comes first */
+	f.data_bytes = 64;
+	assert_int_equal(
+	    rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_NAT_EXEMPT);
+	assert_int_equal(rig_got(rig, OUTSIDE).ip.src, ALICE);
+}
+
+static void
+a_net_that_is_exempt_twice_is_refused_with_a_sentence(void **state)
+{
+	static const struct ip4_net twice[] = { { SERVER2, 32 },
+		{ SERVER2, 32 } };
+	struct rig *rig = rig_new(0);
+	struct router_nat_options o = {
+		.outside = rig->peer[OUTSIDE].gw, .exempt = twice, .nexempt = 2
+	};
+	struct err err = { "" };
+
+	*state = rig;
+	assert_true(router_set_nat(rig->router, &o, &err) < 0);
+	assert_non_null(strstr(err.text, "203.0.113.11/32 cannot be exempt"));
+}
+
 /* ---- pools that cannot be ---- */
 
 static void
@@ -289,6 +411,11 @@ main(void)
 		T(rfc4787_req9_hairpin_between_two_addresses),
 		T(errors_find_their_host_by_its_address),
 		T(rfc5382_req4_a_syn_to_one_address_is_not_taken_back_for_another),
+		T(rfc6888_req6_an_exempt_destination_sees_the_host_itself),
+		T(rfc6888_req6_all_protocols_and_errors_pass_unchanged),
+		T(an_exempt_host_hears_that_an_inside_host_is_gone),
+		T(fragments_for_an_exempt_destination_pass_as_they_are),
+		T(a_net_that_is_exempt_twice_is_refused_with_a_sentence),
 		T(a_pool_that_cannot_be_is_refused_with_a_sentence),
 	};
 
