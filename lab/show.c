@@ -193,8 +193,9 @@ nat_row(void *arg, const struct nat_row *row)
 	struct rows *rows = arg;
 	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
 
-	table_add(rows->table, "[s,I,s,s,s,s?,s,o,I,I,I,I,s]", rows->node,
-	    number(row->id), protocol_name(row->protocol),
+	table_add(rows->table, "[s,o,s,s,s,s?,s,o,I,I,I,I,s]", rows->node,
+	    row->id == 0 ? json_null() : json_integer(number(row->id)),
+	    protocol_name(row->protocol),
 	    endpoint(in, row->protocol, row->inside_ip, row->inside_port),
 	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
 	    row->remote_ip == 0 ? NULL

@@ -11,7 +11,7 @@
 #define LOOK_US  (2 * US_PER_MS)
 
 static const struct command *const tables[] = { commands_net, commands_ping,
-	commands_tcp, commands_nat, commands_system };
+	commands_tcp, commands_nat, commands_pcp, commands_system };
 
 const struct command *
 command_find(const char *name)

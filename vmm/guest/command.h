@@ -22,7 +22,8 @@ struct command {
 };
 
 extern const struct command commands_net[], commands_ping[], commands_tcp[],
-    commands_nat[], commands_system[]; /* each ends with a row without name */
+    commands_nat[], commands_pcp[],
+    commands_system[]; /* each ends with a row without name */
 
 /* NULL: there is no such command. */
 const struct command *command_find(const char *name);
