@@ -28,6 +28,12 @@ struct nets6 {
 	unsigned int n;
 };
 
+/* IPv6 addresses. */
+struct ips6 {
+	struct ip6_addr addr[ROUTER_RA_SERVERS];
+	unsigned int n;
+};
+
 #define ANY_NET_TEXT_BYTES IP6_NET_TEXT_BYTES
 
 /* Text, in out.  Returns out. */

@@ -3,6 +3,8 @@
  */
 #include "lab/check_parts.h"
 
+#include "base/loop.h"
+
 /* False: with a problem. */
 static bool
 check_net6(
@@ -38,6 +40,29 @@ check_net6(
 	return false;
 }
 
+/* Problems of what a port advertises. */
+static void
+check_ra(struct check *c, const struct lab_port *port)
+{
+	static const char *const whole[] = { "interval", "lifetime", "valid",
+		"preferred" };
+	const struct lab_ra *ra = &port->ra;
+	const uint64_t ns[] = { ra->interval_ns, ra->lifetime_ns, ra->valid_ns,
+		ra->preferred_ns };
+
+	if (yaml_get(port->item.node, "address6") == NULL)
+		problem_add(c->problems, lab_place(&port->item, "ra"),
+		    "ra on a port without an IPv6 address; add \"address6:\"");
+	for (unsigned int i = 0; i < 4; i++)
+		if (ns[i] % NS_PER_S != 0)
+			problem_add(c->problems, lab_place(&ra->item, whole[i]),
+			    "%s is counted in whole seconds; write it as 60s",
+			    whole[i]);
+	if (ra->preferred_ns > ra->valid_ns)
+		problem_add(c->problems, lab_place(&ra->item, "preferred"),
+		    "preferred is longer than valid; make it as long at most");
+}
+
 void
 check_address6(struct check *c, const struct lab_port *port)
 {
@@ -51,6 +76,8 @@ check_address6(struct check *c, const struct lab_port *port)
 	for (unsigned int i = 0; i < port->address6.n; i++)
 		if (!check_net6(c, port, &port->address6.net[i]))
 			return;
+	if (port->ra.item.node != NULL)
+		check_ra(c, port);
 	if (port->address6.n > 0 && port->mtu != 0 && port->mtu < IP6_MTU_MIN)
 		problem_add(c->problems, lab_place(&port->item, "mtu"),
 		    "mtu %u is too small for IPv6; use %d at least, or remove "

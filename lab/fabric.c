@@ -366,6 +366,8 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 			return -EINVAL;
 		*slot_of(f, lp) = port;
 		e = serving_dhcp(router, port, lp, err);
+		if (e == 0)
+			e = serving_ra(router, port, lp, err);
 	}
 	for (unsigned int k = 0; k < lr->nroutes && e == 0; k++)
 		e = add_route(f, router, &lr->routes[k], err);

@@ -172,6 +172,15 @@ struct lab_dhcp_option {
 	struct lab_texts addresses;
 };
 
+/* Advertisements of a router's port. */
+struct lab_ra {
+	struct lab_item item;
+	uint64_t interval_ns, lifetime_ns, valid_ns, preferred_ns, hop_limit;
+	bool managed, other, on_link, autonomous;
+	struct ips6 dns;
+	const char *domain;
+};
+
 /* A port of a router, VM, host, plug or bridge. */
 struct lab_port {
 	struct lab_item item;       /* "inside" */
@@ -197,6 +206,7 @@ struct lab_port {
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];
 	struct lab_rules rules; /* of the switch's end */
 	/* routers only */
+	struct lab_ra ra; /* item.node NULL: it advertises nothing */
 	struct lab_range dhcp;
 	uint64_t lease_ns, probe_ns, per_station;
 	const char *domain;

@@ -424,6 +424,46 @@ const struct schema_key schema_keys[] = {
 	    .help = "IPv6 address and prefix length, as 2001:db8::1/64, or a "
 		    "list of up to four; a link-local address by the port's "
 		    "MAC address comes with them." },
+	{ KEY("routers.*.ports.*.ra", MAP, lab_port, ra),
+	    .help = "Advertise the router and the prefixes of address6 on the "
+		    "link, so that hosts configure themselves, and answer "
+		    "stateless DHCPv6.  May be empty." },
+	{ KEY("routers.*.ports.*.ra.interval", DURATION, lab_ra, interval_ns),
+	    .min = 4 * NS_PER_S, .max = 1800 * NS_PER_S, .preset = "600s",
+	    .help = "The time between two advertisements is a random one up to "
+		    "this, in whole seconds; who asks gets one at once." },
+	{ KEY("routers.*.ports.*.ra.lifetime", DURATION, lab_ra, lifetime_ns),
+	    .max = 9000 * NS_PER_S, .preset = "three times interval",
+	    .help = "How long hosts use it as a default router; 0s: not at "
+		    "all." },
+	{ KEY("routers.*.ports.*.ra.autonomous", BOOL, lab_ra, autonomous),
+	    .preset = "true",
+	    .help = "Hosts make addresses of prefixes of 64 bits (SLAAC)." },
+	{ KEY("routers.*.ports.*.ra.on-link", BOOL, lab_ra, on_link),
+	    .preset = "true",
+	    .help = "Addresses of the prefixes are on the link." },
+	{ KEY("routers.*.ports.*.ra.valid", DURATION, lab_ra, valid_ns),
+	    .min = NS_PER_S, .max = 3650 * 86400 * NS_PER_S, .preset = "30d",
+	    .help = "How long addresses of the prefixes last." },
+	{ KEY("routers.*.ports.*.ra.preferred", DURATION, lab_ra, preferred_ns),
+	    .min = NS_PER_S, .max = 3650 * 86400 * NS_PER_S,
+	    .preset = "7d, or valid",
+	    .help = "How long they are used for new connections." },
+	{ KEY("routers.*.ports.*.ra.hop-limit", COUNT, lab_ra, hop_limit),
+	    .min = 1, .max = 255, .preset = "64",
+	    .help = "What hosts put into the packets that they send." },
+	{ KEY("routers.*.ports.*.ra.dns", IPS6, lab_ra, dns),
+	    .help = "DNS servers, up to four.  Left out, where the router has "
+		    "dns: its own address." },
+	{ KEY("routers.*.ports.*.ra.domain", NAME, lab_ra, domain),
+	    .help = "The domain to search in." },
+	{ KEY("routers.*.ports.*.ra.other", BOOL, lab_ra, other),
+	    .preset = "false",
+	    .help = "Tell hosts to ask for DNS by DHCPv6, too (the O flag)." },
+	{ KEY("routers.*.ports.*.ra.managed", BOOL, lab_ra, managed),
+	    .preset = "false",
+	    .help = "Tell hosts that a DHCPv6 server on the link gives "
+		    "addresses (the M flag); the router does not." },
 	MAC_ROW("routers.*.ports.*", 0),
 	{ KEY("routers.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
 	    .max = 65521, .preset = "1500",

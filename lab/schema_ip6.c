@@ -82,3 +82,39 @@ schema_nets6_read(struct schema_reader *r, const struct schema_key *row,
 		good &= add_net(r, e, node->key, nets);
 	return good;
 }
+
+static bool
+add_ip(struct schema_reader *r, const struct yaml *node, const char *key,
+    struct ips6 *ips)
+{
+	if (ips->n == ROUTER_RA_SERVERS) {
+		problem_add(r->problems, node->at,
+		    "%s: more than %d addresses; write fewer", key,
+		    ROUTER_RA_SERVERS);
+		return false;
+	}
+	if (node->kind == YAML_SCALAR &&
+	    ip6_read(&ips->addr[ips->n], node->text)) {
+		ips->n++;
+		return true;
+	}
+	problem_add(r->problems, node->at,
+	    "%s \"%.60s\" is not an IPv6 address; write one as 2001:db8::1",
+	    key, node->kind == YAML_SCALAR ? node->text : "");
+	return false;
+}
+
+bool
+schema_ips6_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to)
+{
+	struct ips6 *ips = to;
+	bool good = true;
+
+	(void)row;
+	if (node->kind != YAML_LIST)
+		return add_ip(r, node, node->key, ips);
+	for (const struct yaml *e = node->first; e != NULL; e = e->next)
+		good &= add_ip(r, e, node->key, ips);
+	return good;
+}

@@ -164,7 +164,8 @@ static bool
 may_be_list(enum schema_type type)
 {
 	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS ||
-	    type == SCHEMA_STATICS || type == SCHEMA_NETS6;
+	    type == SCHEMA_STATICS || type == SCHEMA_NETS6 ||
+	    type == SCHEMA_IPS6;
 }
 
 static void

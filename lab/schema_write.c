@@ -30,6 +30,7 @@ static const struct {
 	[SCHEMA_ANY_IP] = { "address", "^[0-9a-fA-F:.]+$" },
 	[SCHEMA_ANY_NET] = { "address/prefix", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
 	[SCHEMA_NETS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
+	[SCHEMA_IPS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+$" },
 	[SCHEMA_RANGE] = { "address range",
 	    "^[0-9]{1,3}(\\.[0-9]{1,3}){3}-[0-9]{1,3}(\\.[0-9]{1,3}){3}$" },
 	[SCHEMA_MAC] = { "MAC address",
@@ -120,6 +121,7 @@ value_schema(const struct schema_key *row)
 		return json_pack("{s:s,s:o}", "type", "array", "items",
 		    object_schema(path, false));
 	case SCHEMA_NETS6:
+	case SCHEMA_IPS6:
 	case SCHEMA_TEXTS:
 		return json_pack("{s:[o,{s:s,s:o}]}", "anyOf", text_schema(row),
 		    "type", "array", "items", text_schema(row));

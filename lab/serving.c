@@ -128,8 +128,8 @@ name_server(const struct lab_port *lp)
 	return lp->address.addr;
 }
 
-static const char *
-domain_of(const struct lab_port *lp)
+const char *
+serving_domain(const struct lab_port *lp)
 {
 	const struct lab_router *router = (const struct lab_router *)lp->owner;
 
@@ -157,9 +157,9 @@ serving_dhcp(struct router *router, struct port *port,
 
 	if (lp->dhcp.first == 0)
 		return 0;
-	if (domain_of(lp) != NULL)
+	if (serving_domain(lp) != NULL)
 		snprintf(options.domain, sizeof(options.domain), "%s",
-		    domain_of(lp));
+		    serving_domain(lp));
 	for (unsigned int i = 0; i < lp->noptions && i < DHCP_EXTRAS; i++)
 		if (serving_option(&extra[i], &lp->options[i], &why))
 			options.nextra++;

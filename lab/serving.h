@@ -17,6 +17,13 @@ bool serving_option(struct dhcp_extra *out,
 int serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err);
 
+/* Router advertisements, if port has them.  0 or -Exxx. */
+int serving_ra(struct router *router, struct port *port,
+    const struct lab_port *lp, struct err *err);
+
+/* The domain that hosts behind a router's port are told, or NULL. */
+const char *serving_domain(const struct lab_port *lp);
+
 /* Whose names a router answers. */
 struct serving {
 	const struct fabric *fabric;

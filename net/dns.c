@@ -254,9 +254,8 @@ dns_parse(struct dns *dns, struct cursor *c)
 
 /* ---- writing ---- */
 
-/* Writes a dotted name as labels; one that cannot be written sets overrun. */
-static void
-write_name(struct writer *w, const char *name)
+void
+dns_write_name(struct writer *w, const char *name)
 {
 	const char *at = name;
 
@@ -287,7 +286,7 @@ static void
 write_owner(struct writer *w, const struct dns *dns, uint16_t type)
 {
 	if (dns->alias[0] != '\0' && type != TYPE_CNAME)
-		write_name(w, dns->alias);
+		dns_write_name(w, dns->alias);
 	else
 		wr_be16(w, NAME_POINTER);
 	wr_be16(w, type);
@@ -304,7 +303,7 @@ write_pointer(
 
 	write_owner(w, dns, type);
 	length = wr_room(w, 2);
-	write_name(w, name);
+	dns_write_name(w, name);
 	if (length != NULL)
 		put_be16(length, (uint16_t)(w->at - length - 2));
 }
@@ -324,7 +323,7 @@ dns_write(struct writer *w, const struct dns *dns)
 	wr_be16(w, (uint16_t)(alias + naddrs + naddrs6 + host));
 	wr_be16(w, 0);
 	wr_be16(w, 0);
-	write_name(w, dns->name);
+	dns_write_name(w, dns->name);
 	wr_be16(w, dns->type);
 	wr_be16(w, dns->class);
 	if (alias)

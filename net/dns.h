@@ -54,5 +54,8 @@ enum reason dns_parse(struct dns *dns, struct cursor *c);
 /* Writes question and answers, but for dnssec; a name that cannot be (an empty label, one of
  * more than 63 letters, more than 253 in all) sets overrun. */
 void dns_write(struct writer *w, const struct dns *dns);
+/* Writes a dotted name as labels, which is how other protocols have names, too;
+ * with the same exceptions. */
+void dns_write_name(struct writer *w, const char *name);
 
 #endif

@@ -6,22 +6,20 @@
 #define OPT_TARGET 2
 #define OPT_MAC    1 /* length, in eights of bytes */
 
-static enum reason
-parse_options(struct nd_message *nd, struct cursor *c)
+enum reason
+nd_find_mac(struct mac *mac, struct cursor *options, uint8_t want)
 {
-	uint8_t want = nd->type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET;
-
-	while (cur_left(c) > 0) {
-		uint8_t type = cur_u8(c), eights = cur_u8(c);
+	while (cur_left(options) > 0) {
+		uint8_t type = cur_u8(options), eights = cur_u8(options);
 		struct cursor body;
 
 		if (eights == 0)
 			return DROP_ND;
-		body = cur_sub(c, (size_t)eights * 8 - 2);
-		if (c->overrun)
+		body = cur_sub(options, (size_t)eights * 8 - 2);
+		if (options->overrun)
 			return DROP_SHORT;
 		if (type == want && eights == OPT_MAC)
-			cur_mac(&body, &nd->mac);
+			cur_mac(&body, mac);
 	}
 	return DROP_NONE;
 }
@@ -64,7 +62,8 @@ nd_message_parse(struct nd_message *nd, struct cursor *c, const struct ip6 *ip)
 	if (code != 0 || ip->hop_limit != ND_HOP_LIMIT ||
 	    ip6_is_multicast(&n.target))
 		return DROP_ND;
-	reason = parse_options(&n, c);
+	reason = nd_find_mac(
+	    &n.mac, c, n.type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET);
 	if (reason == DROP_NONE && is_odd(&n, ip))
 		reason = DROP_ND;
 	if (reason == DROP_NONE)

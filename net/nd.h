@@ -36,6 +36,10 @@ struct nd_message {
 enum reason nd_message_parse(
     struct nd_message *nd, struct cursor *c, const struct ip6 *ip);
 
+/* Walks the options of a message of neighbour discovery (4.6): *mac is that of
+ * the option want, and left alone if there is none.  DROP_SHORT, DROP_ND. */
+enum reason nd_find_mac(struct mac *mac, struct cursor *options, uint8_t want);
+
 /* Writes the IPv6 header and the message, with nd->mac. */
 void nd_message_write(struct writer *w, const struct nd_message *nd,
     const struct ip6_addr *src, const struct ip6_addr *dst);

@@ -8,9 +8,11 @@
  */
 #include "router/router6.h"
 
+#include "net/dhcp6.h"
 #include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/ra.h"
 
 #define HOP_LIMIT 64
 
@@ -113,6 +115,10 @@ take_icmp(struct router *router, struct packet6 *p, struct upper *u)
 	switch (icmp.type) {
 	case ND_SOLICIT:
 	case ND_ADVERTISE: return nd_take(router, p, &u->c);
+	case ND_ROUTER_SOLICIT:
+		return p->in->six.ra == NULL
+		    ? REASON_DELIVERED
+		    : ra_solicited(p->in->six.ra, p, &u->c);
 	case ICMP6_ECHO_REQUEST:
 		return ip6_is_zero(&p->ip.src) ? DROP_MARTIAN
 					       : answer_echo(router, p, &icmp);
@@ -128,6 +134,8 @@ take_udp(struct router *router, struct packet6 *p, struct upper *u)
 
 	if (reason != REASON_NONE)
 		return reason;
+	if (udp.dport == DHCP6_SERVER_PORT && p->in->six.ra != NULL)
+		return ra_informed(p->in->six.ra, p, &udp);
 	output6_error(router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;
 }
@@ -194,6 +202,8 @@ has_joined(const struct iface *in, const struct ip6_addr *group)
 	if (ip6_equal(group, &ip6_all_nodes) ||
 	    ip6_equal(group, &ip6_all_routers) || ip6_equal(group, &own))
 		return true;
+	if (ip6_equal(group, &dhcp6_servers))
+		return in->six.ra != NULL;
 	for (unsigned int i = 0; i < in->six.naddresses; i++) {
 		const struct ip6_net *net = &in->six.address[i];
 		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
@@ -219,7 +229,9 @@ local6_group(struct router *router, struct packet6 *p)
 	reason = open_packet(router, p, &u);
 	if (reason != REASON_NONE)
 		return reason;
-	if (u.chain.protocol != IP_ICMP6)
-		return DROP_MULTICAST;
-	return take_icmp(router, p, &u);
+	switch (u.chain.protocol) {
+	case IP_ICMP6: return take_icmp(router, p, &u);
+	case IP_UDP: return take_udp(router, p, &u);
+	default: return DROP_MULTICAST; /* open: other protocols exist */
+	}
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "router/nat_ports.h" /* nat_random() */
+#include "router/ra.h"
 #include "router/router6.h"
 
 #define MTU_MIN 68 /* RFC 791 3.2 */
@@ -85,6 +86,7 @@ router_free(struct router *router)
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_service_free(router->ifaces[i]->dhcp);
+		ra_free(router->ifaces[i]->six.ra);
 	}
 	dns_service_free(router->dns);
 	pcp_service_free(router->pcp);
@@ -128,6 +130,8 @@ link_changed(struct port *port, bool up)
 {
 	struct iface *iface = (struct iface *)port;
 
+	if (up && iface->six.ra != NULL)
+		ra_link_up(iface->six.ra);
 	if (up || iface->router->neighbours == NULL)
 		return;
 	neigh_forget(iface->router->neighbours, iface);

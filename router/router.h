@@ -87,6 +87,29 @@ int router_add_route6(struct router *router, const struct ip6_net *to,
     const struct ip6_addr *via, const struct port *port, struct err *err);
 
 /*
+ * Advertises the router on a port with IPv6, and its prefixes, so that hosts
+ * find their addresses by themselves (RFC 4861 6.2, RFC 4862); answers who asks
+ * for the rest by DHCPv6 without addresses (RFC 8415).  0 or -Exxx.
+ */
+#define ROUTER_RA_SERVERS 4
+
+struct router_ra_options {
+	uint32_t interval_s; /* at most, between two; 0: 600 */
+	bool has_lifetime;   /* else three times that */
+	uint32_t lifetime_s; /* as a default router; 0: it is none */
+	bool managed, other; /* tells hosts to ask by DHCPv6 */
+	bool not_on_link, not_autonomous; /* of all prefixes */
+	uint32_t valid_s, preferred_s;    /* 0: 30 days, 7 days */
+	uint8_t hop_limit;                /* for hosts; 0: 64 */
+	struct ip6_addr dns[ROUTER_RA_SERVERS];
+	unsigned int ndns;
+	char domain[64]; /* "": none is told */
+};
+
+int router_set_ra(struct router *router, struct port *port,
+    const struct router_ra_options *options, struct err *err);
+
+/*
  * Serves DHCP on port: addresses first to last, which lie in its subnet.  Before
  * an address is offered to a new client, the link is asked for it for probe_ns:
  * who answers keeps it.

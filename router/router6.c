@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "router/ra.h"
+
 /* Has another port a prefix that overlaps with net? */
 static const struct iface *
 find_overlap(const struct router *router, const struct ip6_net *net)
@@ -124,6 +126,25 @@ router_add_route6(struct router *router, const struct ip6_net *to,
 		    "router's address",
 		    net, text);
 	return route6_add(&router->routes6, &route, err);
+}
+
+int
+router_set_ra(struct router *router, struct port *port,
+    const struct router_ra_options *options, struct err *err)
+{
+	struct iface *iface = router_iface(router, port);
+
+	if (iface == NULL)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" does not belong to router \"%s\"; use one "
+		    "that "
+		    "does",
+		    port != NULL ? port->name : "", router->node.name);
+	if (iface->six.ra != NULL)
+		return err_set(err, -EEXIST,
+		    "port \"%s\" advertises already; say it once", port->name);
+	iface->six.ra = ra_new(router, iface, options, err);
+	return iface->six.ra != NULL ? 0 : -EINVAL;
 }
 
 void

@@ -41,6 +41,7 @@ struct iface6 {
 	struct ip6_net address[ROUTER_ADDRESSES6];
 	unsigned int naddresses; /* 0: it does not read IPv6 */
 	struct ip6_addr link_local;
+	struct ra *ra; /* NULL: it does not advertise */
 };
 
 /* An interface. */

@@ -1,0 +1,169 @@
+/*
+ * Router solicitations and advertisements, byte by byte.
+ */
+#include "net/ra.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "net/checksum.h"
+#include "net/icmp6.h"
+#include "net/nd.h"
+#include "tests/net/exact.h"
+
+static const struct ip6_addr zero;
+static const struct ip6_addr host = { { 0xfe, 0x80, [15] = 9 } };
+
+/* A solicitation whose checksum is right, in an exact piece of memory. */
+static enum reason
+solicit(const uint8_t *data, size_t n, struct ip6 ip, struct mac *mac)
+{
+	uint8_t bytes[128] = { ND_ROUTER_SOLICIT };
+	struct exact e;
+	enum reason reason;
+
+	memcpy(bytes, data, n);
+	if (n >= 4)
+		put_be16(bytes + 2,
+		    csum_finish(csum_add_bytes(
+			csum_pseudo6(&ip.src, &ip.dst, IP_ICMP6, (uint32_t)n),
+			bytes, n)));
+	e = exact(bytes, n);
+	reason = rs_parse(mac, &e.c, &ip);
+	exact_free(&e);
+	return reason;
+}
+
+static void
+solicitations_are_believed_as_rfc_4861_says(void **state)
+{
+	static const struct {
+		uint8_t bytes[32];
+		size_t n;
+		bool nameless;
+		uint8_t hop_limit;
+		enum reason reason;
+		uint8_t mac; /* its first byte */
+	} rows[] = {
+		{ { 133 }, 8, false, 255, REASON_NONE, 0 },
+		{ { 133 }, 8, true, 255, REASON_NONE, 0 },
+		{ { 133, [8] = 1, 1, 2, 3, 4, 5, 6, 7 }, 16, false, 255,
+		    REASON_NONE, 2 },
+		{ { 133, [8] = 1, 1, 2, 3, 4, 5, 6, 7 }, 16, true, 255, DROP_ND,
+		    0 },
+		{ { 133, [8] = 200, 1, 2, 3, 4, 5, 6, 7 }, 16, false, 255,
+		    REASON_NONE, 0 },
+		{ { 133 }, 8, false, 254, DROP_ND, 0 },
+		{ { 133, 1 }, 8, false, 255, DROP_ND, 0 },
+		{ { 134 }, 8, false, 255, DROP_ND, 0 },
+		{ { 133 }, 7, false, 255, DROP_SHORT, 0 },
+		{ { 133, [8] = 1, 0 }, 16, false, 255, DROP_ND, 0 },
+		{ { 133, [8] = 1, 2 }, 16, false, 255, DROP_SHORT, 0 },
+		{ { 133, [8] = 1 }, 9, false, 255, DROP_ND, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ip6 ip = { .src = rows[i].nameless ? zero : host,
+			.dst = ip6_all_routers,
+			.hop_limit = rows[i].hop_limit };
+		struct mac mac = { { 0 } };
+
+		print_message("row %zu\n", i);
+		assert_int_equal(solicit(rows[i].bytes, rows[i].n, ip, &mac),
+		    rows[i].reason);
+		assert_int_equal(mac.b[0], rows[i].mac);
+	}
+}
+
+static void
+a_wrong_checksum_is_told(void **state)
+{
+	uint8_t bytes[8] = { ND_ROUTER_SOLICIT };
+	struct cursor c = cursor(bytes, sizeof(bytes));
+	struct ip6 ip = { .src = host, .hop_limit = 255 };
+	struct mac mac;
+
+	(void)state;
+	assert_int_equal(rs_parse(&mac, &c, &ip), DROP_L4_CHECKSUM);
+}
+
+static void
+an_advertisement_says_what_it_is_told(void **state)
+{
+	static const uint8_t want[] = {
+		/* hop limit, O flag, lifetime; reachable, retransmission */
+		64, 0x40, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0,
+		/* source */
+		1, 1, 2, 0, 0, 0, 0, 1,
+		/* MTU */
+		5, 1, 0, 0, 0, 0, 0x05, 0xdc,
+		/* prefix, without host bits */
+		3, 4, 64, 0xc0, 0, 0x27, 0x8d, 0, 0, 0x09, 0x3a, 0x80, 0, 0, 0,
+		0, 0x20, 1, 0xd, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		/* DNS */
+		25, 3, 0, 0, 0, 0, 0x07, 0x08, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 1,
+		/* domain, padded */
+		31, 3, 0, 0, 0, 0, 0x07, 0x08, 3, 'l', 'a', 'b', 7, 'e', 'x',
+		'a', 'm', 'p', 'l', 'e', 0, 0, 0, 0
+	};
+	struct ra_message ra = { .hop_limit = 64,
+		.other = true,
+		.lifetime_s = 1800,
+		.mac = { { 2, 0, 0, 0, 0, 1 } },
+		.mtu_bytes = 1500,
+		.prefix = { { { { { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = 1 } },
+				  64 },
+		    true, true, 2592000, 604800 } },
+		.nprefixes = 1,
+		.dns = { { { 0x20, 1, 0xd, 0xb8, [15] = 1 } } },
+		.ndns = 1,
+		.domain = "lab.example",
+		.dns_s = 1800 };
+	uint8_t bytes[IP6_HEADER_BYTES + RA_MAX_BYTES];
+	struct writer w = writer(bytes, sizeof(bytes));
+	struct cursor c;
+	struct ip6 ip;
+	struct icmp6 icmp;
+
+	(void)state;
+	ra_write(&w, &ra, &host, &ip6_all_nodes);
+	assert_false(w.overrun);
+	c = cursor(bytes, (size_t)(w.at - bytes));
+	assert_int_equal(ip6_parse(&ip, &c), REASON_NONE);
+	assert_int_equal(ip.hop_limit, 255);
+	assert_int_equal(
+	    icmp6_parse(&icmp, &c, &ip.src, &ip.dst, false), REASON_NONE);
+	assert_int_equal(icmp.type, ND_ROUTER_ADVERTISE);
+	assert_int_equal(icmp.data_bytes, sizeof(want) - 4);
+	assert_memory_equal(bytes + IP6_HEADER_BYTES + 4, want, sizeof(want));
+	/* All there can be fits. */
+	ra.nprefixes = RA_PREFIXES;
+	ra.ndns = RA_SERVERS;
+	ra.domain = "a23456789012345678901234567890123456789012345678901234567"
+		    "89012";
+	w = writer(bytes, sizeof(bytes));
+	ra_write(&w, &ra, &host, &ip6_all_nodes);
+	assert_false(w.overrun);
+	assert_true(w.at - bytes <= RA_MAX_BYTES);
+	/* A domain that is no name is left out. */
+	ra.domain = "a..b";
+	w = writer(bytes, sizeof(bytes));
+	ra_write(&w, &ra, &host, &ip6_all_nodes);
+	assert_false(w.overrun);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(solicitations_are_believed_as_rfc_4861_says),
+		cmocka_unit_test(a_wrong_checksum_is_told),
+		cmocka_unit_test(an_advertisement_says_what_it_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
