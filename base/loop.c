@@ -279,6 +279,8 @@ what_of(unsigned int events)
 		what |= EV_READ | EV_PERSIST;
 	if (events & LOOP_WRITE)
 		what |= EV_WRITE | EV_PERSIST;
+	if (what != 0 && events & LOOP_EDGE)
+		what |= EV_ET;
 	return what;
 }
 

@@ -109,10 +109,13 @@ void loop_defer_cancel(struct loop_defer *defer);
 
 /*
  * Watches a descriptor, which stays the caller's.  LOOP_READ and LOOP_WRITE
- * are level-triggered.  events 0 keeps the watch but sleeps it.
+ * are level-triggered.  events 0 keeps the watch but sleeps it.  With LOOP_EDGE
+ * it tells of a change only: once of what is so when the events are set, even
+ * to what they were, and then of each new arrival, however much was left.
  */
 #define LOOP_READ  1u
 #define LOOP_WRITE 2u
+#define LOOP_EDGE  4u
 
 struct loop_watch;
 

@@ -4,6 +4,7 @@
 #include "bridge/port_host.h"
 #include "bridge/port_nic.h"
 #include "bridge/port_slirp.h"
+#include "bridge/port_sockets.h"
 #include "bridge/port_wifi.h"
 #include "pcap-tools/port_pcap.h"
 #include "switch/meter.h"
@@ -23,6 +24,7 @@ const struct port_kind *const port_kinds[] = {
 	&port_udp,
 	&port_vxlan,
 	&port_slirp,
+	&port_sockets,
 	&port_traffic,
 	NULL,
 };

@@ -10,7 +10,7 @@ LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
 WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin bridge bridge-loop dhcp \
 	   extcap groups idle lacp lldp macnat nat-course nat-peers natpmp \
-	   ports stp vlan-peers wifi),$(LABS))
+	   ports sockets stp vlan-peers wifi),$(LABS))
 
 test:
 	@tests/deps.sh build test
@@ -51,6 +51,7 @@ bench: $(BENCHES) $(BUILD)/lanyard $(BENCH_KERNELS) $(BENCH_CABLE) \
 	@echo "== engine emulate"; BUILD=$(BUILD) tests/bench/emulate/run
 	@echo "== captures"; BUILD=$(BUILD) tests/bench/capture/run
 	@echo "== bridges"; BUILD=$(BUILD) tests/bench/bridge/run
+	@echo "== ways out"; BUILD=$(BUILD) tests/bench/way-out/run
 	@echo "== cables"; BUILD=$(BUILD) tests/bench/cable/run
 	@echo "== guests"; BUILD=$(BUILD) tests/bench/guests/run
 	@echo "== NAT"; BUILD=$(BUILD) tests/bench/nat/run
