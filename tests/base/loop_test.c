@@ -846,6 +846,50 @@ a_watch_is_level_triggered(void **state)
 	pipe_close(&p);
 }
 
+/* Nothing is read: the first call asks anew, the second lets another byte come,
+ * and the third ends it. */
+static void
+change_twice(struct pipe *p)
+{
+	size_t n = strlen(p->f->log);
+
+	if (n == 1)
+		loop_watch_events(p->watch, LOOP_READ | LOOP_EDGE);
+	else if (n == 2)
+		pipe_feed(p);
+	else
+		free_if_thrice(p);
+}
+
+static void
+end_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+a_watch_for_edges_tells_of_changes_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct loop_timer end;
+	struct pipe p;
+
+	pipe_open(&p, f, 'p', LOOP_READ | LOOP_EDGE, change_twice);
+	pipe_feed(&p);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_string_equal(f->log, "ppp");
+	pipe_close(&p);
+	/* What does not change is told of once. */
+	f->nlog = 0;
+	pipe_open(&p, f, 'q', LOOP_READ | LOOP_EDGE, NULL);
+	pipe_feed(&p);
+	loop_timer_init(&end, f->loop, end_loop, f->loop);
+	loop_timer_set(&end, loop_now_ns(f->loop) + 20 * NS_PER_MS);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_string_equal(f->log, "q");
+	pipe_close(&p);
+}
+
 static void
 again_until_thrice(struct actor *a)
 {
@@ -1302,6 +1346,7 @@ main(void)
 		ON_REAL(a_real_timer_is_not_early),
 		ON_REAL(wall_time_is_since_1970),
 		ON_REAL(a_watch_is_level_triggered),
+		ON_REAL(a_watch_for_edges_tells_of_changes_alone),
 		ON_REAL(a_watch_tells_what_is_ready),
 		ON_REAL(a_closed_peer_makes_a_watch_ready_to_read),
 		ON_REAL(events_of_a_watch_can_be_changed_in_its_callback),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,8 +35,10 @@ struct lan {
 	struct mac us;
 	unsigned int n; /* frames that came */
 	size_t len;
-	uint8_t last[2048]; /* the latest */
+	uint8_t last[70000]; /* the latest */
 	bool stop_at_frame;
+	bool giving;               /* a burst of the guest */
+	unsigned int while_giving; /* frames that came meanwhile */
 };
 
 static void
@@ -47,6 +50,7 @@ take(struct port *port, struct burst *burst)
 		struct frame *f = &burst->frame[i];
 
 		l->n++;
+		l->while_giving += l->giving;
 		l->len = f->len < sizeof(l->last) ? f->len : sizeof(l->last);
 		frame_copy(l->last, f, 0, l->len);
 		node_judge(port->node, f, REASON_DELIVERED);
@@ -104,6 +108,23 @@ wait_frame(struct lan *l)
 	return l->n > before;
 }
 
+static void
+stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* What is due when the round ends is done. */
+static void
+end_round(struct lan *l)
+{
+	struct loop_defer last;
+
+	loop_defer_init(&last, l->loop, stop, l->loop);
+	loop_defer_ask(&last);
+	loop_run(l->loop);
+}
+
 static enum reason
 give(struct lan *l, const void *bytes, size_t n)
 {
@@ -111,7 +132,9 @@ give(struct lan *l, const void *bytes, size_t n)
 
 	burst_clear(&burst);
 	burst_add(&burst, bytes, n);
+	l->giving = true;
 	port_send(&l->port, &burst);
+	l->giving = false;
 	return burst.frame[0].verdict.reason;
 }
 
@@ -282,7 +305,7 @@ the_gateway_answers_echo_requests_itself(void **state)
 /* ---- TCP ---- */
 
 static enum reason
-segment(struct lan *l, struct tcp tcp)
+segment_alone(struct lan *l, struct tcp tcp)
 {
 	uint8_t frame[256];
 	struct writer w = packet(frame, sizeof(frame), l,
@@ -290,9 +313,20 @@ segment(struct lan *l, struct tcp tcp)
 	    TCP_HEADER_BYTES + (tcp.mss != 0 ? 4 : 0) + tcp.data_bytes);
 
 	tcp.sport = 1234;
-	tcp.window = 8000;
+	if (tcp.window == 0)
+		tcp.window = 8000;
 	tcp_write(&w, &tcp, GUEST, US);
 	return give(l, frame, (size_t)(w.at - frame));
+}
+
+/* The same, and what it causes at once. */
+static enum reason
+segment(struct lan *l, struct tcp tcp)
+{
+	enum reason reason = segment_alone(l, tcp);
+
+	end_round(l);
+	return reason;
 }
 
 /* The segment that came last; its sum is the pseudo header's. */
@@ -403,6 +437,92 @@ a_connection_is_spliced_and_both_sides_end_it(void **state)
 	end(&l);
 }
 
+/* A connection of the guest's port 1234, whose SYN had 1000 as its number.
+ * Returns the far end; *seq is what the guest gets next. */
+static int
+open_connection(struct lan *l, int server, uint16_t port, uint32_t *seq)
+{
+	int peer;
+
+	segment(l,
+	    (struct tcp){
+		.dport = port, .seq = 1000, .flags = TCP_SYN, .mss = 1460 });
+	if (l->n == 0)
+		assert_true(wait_frame(l));
+	assert_int_equal(answer(l).flags, TCP_SYN | TCP_ACK);
+	*seq = answer(l).seq + 1;
+	peer = accept(server, NULL, NULL);
+	assert_true(peer >= 0);
+	segment(l,
+	    (struct tcp){
+		.dport = port, .seq = 1001, .ack = *seq, .flags = TCP_ACK });
+	return peer;
+}
+
+/* Who hands us a burst is sending, and may have little room for what comes
+ * back meanwhile. */
+static void
+no_segment_is_sent_within_a_burst_of_the_guest(void **state)
+{
+	static uint8_t much[100000];
+	uint16_t port;
+	uint32_t seq;
+	struct lan l;
+	int server = listener(&port), peer;
+
+	(void)state;
+	begin(&l, "sockets:10.0.2.2/24?host=yes");
+	peer = open_connection(&l, server, port, &seq);
+	assert_int_equal(send(peer, much, sizeof(much), 0), sizeof(much));
+	assert_true(wait_frame(&l));
+	for (unsigned int i = 0; i < 100; i++) {
+		struct tcp last = answer(&l);
+
+		segment(&l,
+		    (struct tcp){ .dport = port,
+			.seq = 1001,
+			.ack = last.seq + (uint32_t)last.data_bytes,
+			.window = 40000,
+			.flags = TCP_ACK });
+		if (answer(&l).seq == last.seq)
+			break; /* all was sent */
+	}
+	assert_int_equal(
+	    answer(&l).seq + answer(&l).data_bytes, seq + sizeof(much));
+	assert_int_equal(l.while_giving, 0);
+	close(peer);
+	close(server);
+	end(&l);
+}
+
+static void
+a_timer_that_is_due_with_the_last_acknowledgement_ends_nothing(void **state)
+{
+	const struct timespec longer = { .tv_nsec = 300 * 1000 * 1000 };
+	uint16_t port;
+	uint32_t seq;
+	struct lan l;
+	int server = listener(&port), peer;
+
+	(void)state;
+	begin(&l, "sockets:10.0.2.2/24?host=yes");
+	peer = open_connection(&l, server, port, &seq);
+	assert_int_equal(send(peer, "one", 3, 0), 3);
+	assert_true(wait_frame(&l));
+	nanosleep(&longer, NULL); /* as a process that is not scheduled */
+	segment(&l,
+	    (struct tcp){
+		.dport = port, .seq = 1001, .ack = seq + 3, .flags = TCP_ACK });
+	end_round(&l);
+	assert_int_equal(send(peer, "two", 3, 0), 3);
+	assert_true(wait_frame(&l));
+	assert_false(answer(&l).flags & TCP_RST);
+	assert_int_equal(answer(&l).seq, seq + 3);
+	close(peer);
+	close(server);
+	end(&l);
+}
+
 static void
 a_refused_connection_is_reset(void **state)
 {
@@ -439,6 +559,10 @@ main(void)
 		cmocka_unit_test(what_may_not_go_out_is_refused_by_its_reason),
 		cmocka_unit_test(the_gateway_answers_echo_requests_itself),
 		cmocka_unit_test(a_connection_is_spliced_and_both_sides_end_it),
+		cmocka_unit_test(
+		    no_segment_is_sent_within_a_burst_of_the_guest),
+		cmocka_unit_test(
+		    a_timer_that_is_due_with_the_last_acknowledgement_ends_nothing),
 		cmocka_unit_test(a_refused_connection_is_reset),
 	};
 
