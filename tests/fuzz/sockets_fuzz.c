@@ -4,6 +4,8 @@
  * socket of this program reaches anybody: socket(), connect() and bind() are
  * our own, and give it one end of a pair whose other end the input writes to.
  *
+ * Its hosts may answer at once (what's highest bit).
+ *
  * Input: records of a byte what, a byte length, and so many bytes: a frame from
  * the LAN with what it lacks made good (headers, sums), the frame as it is, or
  * bytes from outside.
@@ -80,6 +82,40 @@ getrandom(void *out, size_t n, unsigned int flags)
 static struct port lan;
 static struct node lan_node;
 static unsigned int heard;
+static bool answers;
+
+/* As a guest in this process does, before port_send() has come back: all is
+ * acknowledged, or the connection reset. */
+static void
+answer(struct port *port, const struct ip4 *ip, const struct tcp *tcp)
+{
+	uint8_t bytes[ETH_HEADER_BYTES + IP4_HEADER_BYTES + TCP_HEADER_BYTES];
+	struct mac us = mac_of_name("way"), guest = { { 2, 0, 0, 0, 0, 5 } };
+	struct writer w = writer(bytes, sizeof(bytes));
+	struct burst burst;
+
+	eth_write(
+	    &w, &(struct eth){ .dst = us, .src = guest, .type = ETH_IPV4 });
+	ip4_write(&w,
+	    &(struct ip4){ .ttl = 64,
+		.protocol = IP_TCP,
+		.total_bytes = sizeof(bytes) - ETH_HEADER_BYTES,
+		.src = ip->dst,
+		.dst = ip->src });
+	tcp_write(&w,
+	    &(struct tcp){ .sport = tcp->dport,
+		.dport = tcp->sport,
+		.seq = tcp->ack,
+		.ack = tcp->seq + (uint32_t)tcp->data_bytes +
+		    !!(tcp->flags & (TCP_SYN | TCP_FIN)),
+		.window = (uint16_t)(heard * 1000),
+		.flags = heard % 16 == 0 ? TCP_RST : TCP_ACK },
+	    ip->dst, ip->src);
+	burst_clear(&burst);
+	burst_add(&burst, bytes, sizeof(bytes));
+	port_send(port, &burst);
+	assert(burst.frame[0].verdict.node != NULL);
+}
 
 /* What comes out of the port is well-formed. */
 static void
@@ -90,6 +126,7 @@ take(struct port *port, struct burst *burst)
 		struct cursor c = cursor(f->data, f->len);
 		struct eth eth;
 		struct ip4 ip;
+		struct tcp tcp;
 
 		assert(f->head == f->len && eth_parse(&eth, &c) == DROP_NONE);
 		if (eth.type == ETH_IPV4) {
@@ -99,6 +136,11 @@ take(struct port *port, struct burst *burst)
 		}
 		heard++;
 		node_judge(port->node, f, REASON_DELIVERED);
+		if (answers && eth.type == ETH_IPV4 && ip.protocol == IP_TCP &&
+		    tcp_parse(&tcp, &c, &ip, true) == DROP_NONE &&
+		    !(tcp.flags & TCP_RST) &&
+		    (tcp.flags != TCP_ACK || tcp.data_bytes > 0))
+			answer(port, &ip, &tcp);
 	}
 }
 
@@ -212,7 +254,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		node_init(&node, "way");
 		node_init(&lan_node, "lan");
 	}
-	npairs = 0;
+	npairs = heard = 0;
+	answers = false;
 	port_init(&lan, &lan_ops, &lan_node, "lan");
 	port = port_open(
 	    kinds, loop, &node, "way", "sockets:10.0.2.2/24?host=yes", &err);
@@ -222,10 +265,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t len = cur_left(&c) < n ? cur_left(&c) : n;
 		const uint8_t *bytes = cur_bytes(&c, len);
 
+		answers = what & 0x80;
 		if (what % 4 < 2)
 			give(bytes, len, what % 4 == 1);
 		else if (what % 4 == 2 && npairs > 0)
-			(void)!write(outside[bytes[0] % npairs], bytes, len);
+			(void)!send(outside[bytes[0] % npairs], bytes, len,
+			    MSG_NOSIGNAL);
 		else
 			turn();
 	}
