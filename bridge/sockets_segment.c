@@ -216,7 +216,7 @@ tcp_flow_syn_ack(struct tcp_flow *t)
 }
 
 void
-tcp_reset(struct sockets *s, const struct sockets_packet *p,
+tcp_refuse(struct sockets *s, const struct sockets_packet *p,
     const struct tcp *tcp, size_t data_bytes)
 {
 	uint8_t packet[SOCKETS_HEAD_BYTES + TCP_HEADER_BYTES];
@@ -225,19 +225,12 @@ tcp_reset(struct sockets *s, const struct sockets_packet *p,
 		.protocol = IP_TCP,
 		.src = p->ip.dst,
 		.dst = p->ip.src };
-	struct tcp reset = { .sport = tcp->dport, .dport = tcp->sport };
+	struct tcp whole = *tcp, reset;
 
 	if (tcp->flags & TCP_RST)
 		return;
-	if (tcp->flags & TCP_ACK) {
-		reset.seq = tcp->ack;
-		reset.flags = TCP_RST;
-	} else {
-		reset.ack = tcp->seq + (uint32_t)data_bytes +
-		    ((tcp->flags & TCP_SYN) != 0) +
-		    ((tcp->flags & TCP_FIN) != 0);
-		reset.flags = TCP_RST | TCP_ACK;
-	}
+	whole.data_bytes = data_bytes; /* the frame's head has less */
+	reset = tcp_reset(&whole);
 	write_header(l4, &ip, &reset, TCP_HEADER_BYTES, 0);
 	sockets_flush(s);
 	sockets_send(

@@ -484,9 +484,9 @@ sockets_tcp(
 	    (tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		reason = begin(s, p, &tcp);
 		if (reason == DROP_PORT_FULL)
-			tcp_reset(s, p, &tcp, data_bytes);
+			tcp_refuse(s, p, &tcp, data_bytes);
 	} else if (t == NULL) {
-		tcp_reset(s, p, &tcp, data_bytes);
+		tcp_refuse(s, p, &tcp, data_bytes);
 		reason = DROP_TCP_STATE;
 	} else if (tcp.flags & TCP_RST) {
 		if (reset_is_in_window(t, &tcp))

@@ -165,7 +165,7 @@ void tcp_flow_send(struct tcp_flow *t, uint8_t *l4, uint32_t seq, size_t n,
 void tcp_flow_ack(struct tcp_flow *t, uint32_t seq, uint8_t flags);
 void tcp_flow_syn_ack(struct tcp_flow *t);
 /* A reset for a segment that nobody wants (RFC 9293 3.10.7.1). */
-void tcp_reset(struct sockets *s, const struct sockets_packet *p,
+void tcp_refuse(struct sockets *s, const struct sockets_packet *p,
     const struct tcp *tcp, size_t data_bytes);
 
 #endif
