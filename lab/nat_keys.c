@@ -76,6 +76,10 @@ static const struct schema_key keys[] = {
 	    .preset = "external",
 	    .help = "Where such packets come from: the sender's outside end, "
 		    "as REQ-9 asks, or its inside one." },
+	{ KEY("ftp", BOOL, ftp), .preset = "false",
+	    .help = "Read FTP's control connections, and let the data "
+		    "connections through that they ask for: active mode of "
+		    "clients inside, passive mode of servers inside." },
 	{ KEY("refresh", CHOICE, refresh), .choices = refreshes,
 	    .preset = "both",
 	    .help = "Packets of which direction keep a UDP or ICMP entry "
@@ -180,6 +184,8 @@ nat_keys_apply(
 		r.hairpin = said->hairpin;
 	if (says(said, "hairpin-source"))
 		r.hairpin_internal = said->hairpin_source == 1;
+	if (says(said, "ftp"))
+		r.ftp = said->ftp;
 	if (says(said, "unsolicited-syn"))
 		r.refuse_syn = said->unsolicited_syn == 1;
 	if (says(said, "refresh"))

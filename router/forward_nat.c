@@ -35,6 +35,7 @@ enum fate {
 };
 
 struct decision {
+	enum path path;
 	enum fate fate;
 	struct nat_ends ends;
 	struct way way;
@@ -281,6 +282,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 {
 	enum reason reason;
 
+	d->path = path;
 	d->fate = FATE_TRANSLATE;
 	d->reason = REASON_NONE;
 	if (way != NULL) {
@@ -314,12 +316,39 @@ decide(struct router *router, const struct packet *p, enum path path,
 
 /* ---- acting ---- */
 
+/* Sends a segment of TCP, which may be one of FTP. */
+static enum reason
+translate_stream(
+    struct router *router, struct packet *p, const struct decision *d)
+{
+	struct alg_segment s = { .to = d->ends,
+		.seq = p->l4.segment.seq,
+		.flags = p->l4.segment.flags,
+		.outwards = d->path == PATH_OUT };
+
+	if (s.outwards)
+		s.ends = (struct ftp_ends){ .in_ip = p->ip.src,
+			.in_port = p->l4.sport,
+			.remote_ip = p->ip.dst,
+			.remote_port = p->l4.dport };
+	else
+		s.ends = (struct ftp_ends){ .in_ip = d->ends.dst,
+			.in_port = d->ends.dport,
+			.remote_ip = p->ip.src,
+			.remote_port = p->l4.sport };
+	if (d->path == PATH_HAIRPIN || !ftp_ends_are_control(&s.ends))
+		return forward_send(router, p, &d->way);
+	return alg_send(router, p, &d->way, &s);
+}
+
 static enum reason
 translate(struct router *router, struct packet *p, const struct decision *d)
 {
 	nat_rewrite(&p->l4, &d->ends);
 	p->frame->verdict.reason = (uint16_t)d->reason;
 	p->frame->verdict.entry = d->entry;
+	if (router->ftp != NULL && p->l4.is_tcp)
+		return translate_stream(router, p, d);
 	return forward_send(router, p, &d->way);
 }
 

@@ -1,6 +1,7 @@
 /*
  * nat_pin.h - mappings that are there because they were asked for: by the lab
- * file (port forwards), or by an inside host (NAT-PMP, PCP).
+ * file (port forwards), or by an inside host (NAT-PMP, PCP, or in words of FTP
+ * that the router understands).
  *
  * A pin keeps a mapping, and so its outside port, for as long as it lasts,
  * whether there is traffic or not.  There are two kinds.
@@ -33,7 +34,12 @@
 struct nat;
 
 /* Who asked. */
-enum nat_pin_by { NAT_PIN_BY_FILE, NAT_PIN_BY_PMP, NAT_PIN_BY_PCP };
+enum nat_pin_by {
+	NAT_PIN_BY_FILE,
+	NAT_PIN_BY_PMP,
+	NAT_PIN_BY_PCP,
+	NAT_PIN_BY_ALG,
+};
 
 /* Senders that are admitted. */
 struct nat_pin_filter {

@@ -49,6 +49,7 @@ each_pin(void *arg, const struct nat_pin *pin)
 		[NAT_PIN_BY_FILE] = "the lab file says so",
 		[NAT_PIN_BY_PMP] = "its host asked for it by NAT-PMP",
 		[NAT_PIN_BY_PCP] = "its host asked for it by PCP",
+		[NAT_PIN_BY_ALG] = "its host asked for it in FTP",
 	};
 	const struct pins_each *p = arg;
 	struct nat_row row = { .protocol = pin->protocol,

@@ -101,6 +101,7 @@ router_free(struct router *router)
 	route_clear(&router->exempt);
 	route6_clear(&router->routes6);
 	packet_filter_free(router->filter);
+	ftp_alg_free(router->ftp);
 	nat_free(router->nat);
 	free(router->whole);
 	free(router);
@@ -456,6 +457,8 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 	if (check_pool(router, outside, options, err) < 0 ||
 	    set_exempt(router, options, err) < 0)
 		return -EINVAL;
+	if (options->rules.ftp && !alg_make(router, err))
+		return -ENOMEM;
 	o.outside_ip = outside->address.addr;
 	o.seed = nat_random(&router->seed);
 	router->nat = nat_new(&o, err);
@@ -500,6 +503,8 @@ router_change_nat(
 		    "router \"%s\" has no NAT; add \"nat:\" to it in the lab "
 		    "file",
 		    router->node.name);
+	if (rules->ftp && !alg_make(router, err))
+		return -ENOMEM;
 	e = nat_set_rules(router->nat, rules, loop_now_ns(router->loop), err);
 	router_arm_timers(router);
 	return e;

@@ -4,6 +4,7 @@
  *    router.c     makes it, and answers what is asked about it
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
+ *    forward_alg.c   ... and its data is looked at
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
  *    dns_service.c   ... DNS
@@ -19,6 +20,7 @@
 #include "router/dhcp_service.h"
 #include "router/dns_service.h"
 #include "router/fragment.h"
+#include "router/ftp_alg.h"
 #include "router/icmp_error.h"
 #include "router/nat.h"
 #include "router/nat_syn.h"
@@ -76,7 +78,8 @@ struct router {
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
 	struct verdict own; /* why it sends those */
 
-	struct nat *nat; /* NULL: none */
+	struct nat *nat;     /* NULL: none */
+	struct ftp_alg *ftp; /* NULL: it was never wanted */
 	struct iface *outside;
 	struct route_table
 	    exempt; /* outside nets that are not translated for */
@@ -201,6 +204,27 @@ void router_answer_syns(void *arg);
 
 /* Sees to it that the timers are set for what the last packets did. */
 void router_arm_timers(struct router *router);
+
+/* ---- forward_alg.c ---- */
+
+/* Makes what is needed for that, unless it is there.  It stays as long as the
+ * router: what was changed in a connection goes on when it is not wanted any
+ * more.  False: no memory. */
+bool alg_make(struct router *router, struct err *err);
+
+/* A segment of TCP, as it came, and where it is going. */
+struct alg_segment {
+	struct ftp_ends ends;
+	struct nat_ends to; /* in its headers already */
+	uint32_t seq;
+	uint8_t flags;
+	bool outwards;
+};
+
+/* Sends a segment of a control connection of FTP, as forward_send() does,
+ * after what must be changed in it.  Or DROP_NAT_ALG. */
+enum reason alg_send(struct router *router, struct packet *p,
+    const struct way *way, const struct alg_segment *segment);
 
 /* ---- local.c ---- */
 

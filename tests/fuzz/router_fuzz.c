@@ -10,6 +10,7 @@
  * port with an inside address; no packet is translated to where nobody is.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/arp.h"
@@ -175,10 +176,35 @@ address(void)
 static uint16_t
 port_number(void)
 {
-	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 80, 9, 0 };
+	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 21, 9, 0 };
 	uint8_t b = byte();
 
 	return b < 240 ? known[b % 8] : cur_be16(&f.in);
+}
+
+/* Lines of FTP, of bytes in all. */
+static const uint8_t *
+ftp_data(const struct ip4 *ip, size_t bytes)
+{
+	static uint8_t text[3000];
+	uint8_t choice = byte();
+
+	memset(text, 0, bytes + 64);
+	switch (choice & 3) {
+	case 0: strcpy((char *)text, "USER a\r\n"); break;
+	case 1:
+		snprintf((char *)text, 64, "PORT 10,0,0,%u,%u,%u\r\n",
+		    ip->src & 255, choice >> 2, choice);
+		break;
+	case 2:
+		snprintf((char *)text, 64, "EPRT |1|10.0.0.%u|%u|\r\n",
+		    ip->src & 255, 5000 + (choice >> 4));
+		break;
+	case 3: strcpy((char *)text, "229 (|||5001|)\r\n"); break;
+	}
+	if (bytes > 0)
+		text[bytes - 1] = '\n';
+	return text;
 }
 
 static void
@@ -202,6 +228,8 @@ write_transport(struct writer *w, const struct ip4 *ip, size_t bytes)
 		tcp.seq = byte();
 		tcp.ack = byte();
 		tcp.window = 100;
+		if (tcp.dport == 21 || tcp.sport == 21)
+			tcp.data = ftp_data(ip, bytes);
 		tcp_write(w, &tcp, ip->src, ip->dst);
 		break;
 	case IP_ICMP:
@@ -478,6 +506,7 @@ start(uint8_t options)
 		.rules.filtering = options / 3 % 3,
 		.max_entries = 20,
 		.rules.hairpin = options & 0x40,
+		.rules.ftp = options & 0x40,
 		.rules.refuse_syn = options & 0x20 };
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
 		.last = IP(10, 0, 0, 103),

@@ -1,0 +1,240 @@
+/*
+ * What FTP's control connections need beyond translation of their headers.
+ *
+ *    out:  SYN   a new connection is noted
+ *          data  whole lines in order are read; text that names an inside end
+ *                is replaced, in this segment and whenever it comes again
+ *          seq   moved by what was replaced before it
+ *    in:   ack, and the edges of SACK, moved back
+ *
+ * A checksum that covers more than the header is only computed anew if it was
+ * right before, so that damage on the way is not covered up.  A segment may grow
+ * beyond the link's MTU by the few bytes of an address, if its sender filled it
+ * up; then it is cut, whatever it asked for, since no error that its sender
+ * could be sent would make sense to it.
+ */
+#include "router/router_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "net/checksum.h"
+#include "net/tcp.h"
+#include "router/nat_ports.h"
+
+#define OFF_SEQ     4
+#define OFF_ACK     8
+#define OPT_SACK    5
+#define OPT_END     0
+#define OPT_NOP     1
+#define DATA_OFFSET 12
+
+static uint8_t *
+tcp_of(const struct packet *p)
+{
+	return packet_ip(p) + p->ip.header_bytes;
+}
+
+static size_t
+header_of(const struct packet *p)
+{
+	return (size_t)(tcp_of(p)[DATA_OFFSET] >> 4) * 4;
+}
+
+/* The sum is the pseudo header's alone; the rest is added when it leaves. */
+static bool
+is_partial(const struct packet *p)
+{
+	return (p->frame->flags & FRAME_CSUM) != 0;
+}
+
+/* ---- numbers ---- */
+
+static void
+move_back(uint8_t *at, const struct tcp_edits *edits)
+{
+	put_be32(at, tcp_edits_back(edits, get_be32(at)));
+}
+
+/* The edges of blocks that the receiver has (RFC 2018 3). */
+static void
+move_sack(uint8_t *tcp, size_t header_bytes, const struct tcp_edits *edits)
+{
+	size_t at = TCP_HEADER_BYTES;
+
+	while (at + 1 < header_bytes && tcp[at] != OPT_END) {
+		size_t len = tcp[at] == OPT_NOP ? 1 : tcp[at + 1];
+
+		if (len == 0 || (len == 1 && tcp[at] != OPT_NOP) ||
+		    len > header_bytes - at)
+			return;
+		for (size_t edge = at + 2;
+		     tcp[at] == OPT_SACK && edge + 4 <= at + len; edge += 4)
+			move_back(tcp + edge, edits);
+		at += len;
+	}
+}
+
+/* Changes the numbers in the header, and the checksum by what that is. */
+static void
+move_numbers(const struct packet *p, struct tcp_edits *edits, bool outwards)
+{
+	uint8_t *tcp = tcp_of(p);
+	size_t bytes = header_of(p);
+	uint32_t before = csum_add_bytes(0, tcp, bytes), after;
+	uint16_t check = get_be16(tcp + TCP_OFF_CHECKSUM);
+
+	if (outwards)
+		put_be32(tcp + OFF_SEQ,
+		    tcp_edits_out(edits, get_be32(tcp + OFF_SEQ)));
+	else {
+		if (tcp[13] & TCP_ACK) {
+			move_back(tcp + OFF_ACK, edits);
+			tcp_edits_settle(edits, get_be32(tcp + OFF_ACK));
+		}
+		move_sack(tcp, bytes, edits);
+	}
+	if (is_partial(p))
+		return;
+	after = csum_add_bytes(0, tcp, bytes);
+	before = (uint16_t)~csum_fold(before);
+	put_be16(tcp + TCP_OFF_CHECKSUM,
+	    csum_finish(csum_add(
+		csum_add((uint16_t)~check, before), csum_fold(after))));
+}
+
+/* ---- data ---- */
+
+static uint16_t
+sum_of(const struct packet *p, const struct nat_ends *to)
+{
+	size_t n = (size_t)p->ip.total_bytes - p->ip.header_bytes;
+
+	return csum_finish(csum_add_bytes(
+	    csum_pseudo4(to->src, to->dst, IP_TCP, (uint16_t)n), tcp_of(p), n));
+}
+
+static bool
+sum_is_right(const struct packet *p, const struct nat_ends *to)
+{
+	return p->frame->flags & (FRAME_CSUM | FRAME_VALID) ||
+	    sum_of(p, to) == 0;
+}
+
+static void
+write_lengths(struct packet *p, size_t total, const struct nat_ends *to)
+{
+	uint8_t *check = tcp_of(p) + TCP_OFF_CHECKSUM;
+	uint16_t old = p->ip.total_bytes;
+
+	put_be16(packet_ip(p) + 2, (uint16_t)total);
+	put_be16(packet_ip(p) + IP4_OFF_CHECKSUM,
+	    csum_update16(get_be16(packet_ip(p) + IP4_OFF_CHECKSUM), old,
+		(uint16_t)total));
+	p->ip.total_bytes = (uint16_t)total;
+	if (is_partial(p)) {
+		put_be16(check,
+		    csum_fold(
+			csum_add((uint32_t)get_be16(check) + (uint16_t)~old,
+			    (uint32_t)total)));
+		return;
+	}
+	put_be16(check, 0);
+	put_be16(check, sum_of(p, to));
+}
+
+/* Replaces in a whole packet what is to be, in a copy. */
+static enum reason
+replace(struct router *router, struct packet *p, struct frame *changed,
+    const struct tcp_edits *edits, const struct alg_segment *s)
+{
+	size_t head = ETH_HEADER_BYTES + p->ip.header_bytes + header_of(p);
+	size_t n = ETH_HEADER_BYTES + (size_t)p->ip.total_bytes - head;
+	size_t room_bytes = head + n + (size_t)TCP_EDITS * TCP_EDIT_BYTES;
+	uint8_t *room = outbox_room(router->outbox, room_bytes);
+	long len;
+
+	if (room == NULL)
+		return DROP_PORT_FULL;
+	memcpy(room, p->bytes, head);
+	len = tcp_edits_apply(
+	    edits, s->seq, p->bytes + head, n, room + head, room_bytes - head);
+	if (len < 0 || head + (size_t)len - ETH_HEADER_BYTES > IP4_MAX_BYTES)
+		return DROP_NAT_ALG;
+	p->bytes = room;
+	p->head = (uint32_t)(head + (size_t)len);
+	p->ip.options = packet_ip(p) + IP4_HEADER_BYTES;
+	write_lengths(p, p->head - ETH_HEADER_BYTES, &s->to);
+	*changed = *p->frame;
+	changed->data = room;
+	changed->len = changed->head = p->head;
+	changed->tail = NULL;
+	changed->ntail = 0;
+	p->frame = changed;
+	return REASON_NONE;
+}
+
+/* Reads the data outwards, and replaces what is to be. */
+static enum reason
+take_data(struct router *router, struct packet *p, struct frame *changed,
+    struct ftp_control *control, const struct alg_segment *s)
+{
+	size_t head = p->ip.header_bytes + header_of(p);
+	size_t n = p->ip.total_bytes - head;
+	struct tcp_edits *edits = ftp_control_edits(control);
+
+	if (ip4_is_fragment(&p->ip))
+		return tcp_edits_touch(edits, s->seq, IP4_MAX_BYTES)
+		    ? DROP_NAT_ALG
+		    : REASON_NONE;
+	if (n == 0 || !ftp_control_wants(control, s->seq, n))
+		return REASON_NONE;
+	if (!packet_whole(router, p))
+		return DROP_PORT_FULL;
+	if (!sum_is_right(p, &s->to))
+		return REASON_NONE; /* its receiver does not read it either */
+	if (nat_rules(router->nat)->ftp)
+		ftp_control_read(control, router->nat, s->to.src, s->seq,
+		    packet_ip(p) + head, n, p->now_ns);
+	return tcp_edits_touch(edits, s->seq, n)
+	    ? replace(router, p, changed, edits, s)
+	    : REASON_NONE;
+}
+
+bool
+alg_make(struct router *router, struct err *err)
+{
+	if (router->ftp == NULL)
+		router->ftp = ftp_alg_new(nat_random(&router->seed));
+	if (router->ftp == NULL)
+		err_set(err, -ENOMEM, "out of memory");
+	return router->ftp != NULL;
+}
+
+enum reason
+alg_send(struct router *router, struct packet *p, const struct way *way,
+    const struct alg_segment *s)
+{
+	struct frame *came = p->frame, changed;
+	struct ftp_control *control = NULL;
+	enum reason reason = REASON_NONE;
+
+	if (!s->outwards || !(s->flags & TCP_SYN))
+		control = ftp_alg_find(router->ftp, &s->ends);
+	else if (nat_rules(router->nat)->ftp)
+		ftp_alg_open(
+		    router->ftp, router->nat, &s->ends, s->seq, p->now_ns);
+	if (control == NULL)
+		return forward_send(router, p, way);
+	if (s->outwards)
+		reason = take_data(router, p, &changed, control, s);
+	if (reason != REASON_NONE)
+		return reason;
+	move_numbers(p, ftp_control_edits(control), s->outwards);
+	reason = forward_send(router, p, way);
+	if (p->frame != came) {
+		came->verdict = changed.verdict;
+		p->frame = came;
+	}
+	return reason;
+}
