@@ -15,8 +15,9 @@
 /* Adds len bytes to sum.  Up to 64 KiB per call.  Fast: vectorised. */
 uint32_t csum_add_bytes(uint32_t sum, const void *data, size_t len_bytes);
 
-/* The word at at, as it lies there. */
-static inline uint64_t
+/* The word or half a word at at, as it lies there: of sums that are written back
+ * as they lie there, too. */
+static inline uint32_t
 csum_word(const uint8_t *at)
 {
 	uint32_t word;
@@ -25,12 +26,21 @@ csum_word(const uint8_t *at)
 	return word;
 }
 
+static inline uint16_t
+csum_half(const uint8_t *at)
+{
+	uint16_t half;
+
+	__builtin_memcpy(&half, at, sizeof(half));
+	return half;
+}
+
 /* Is the sum of an IPv4 header right, its checksum included?  bytes is 20 to 60,
  * a multiple of 4.  In which order bytes are added makes no difference. */
 static inline bool
 csum_header_is_right(const uint8_t *header, size_t bytes)
 {
-	uint64_t sum = csum_word(header) + csum_word(header + 4) +
+	uint64_t sum = (uint64_t)csum_word(header) + csum_word(header + 4) +
 	    csum_word(header + 8) + csum_word(header + 12) +
 	    csum_word(header + 16);
 

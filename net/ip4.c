@@ -12,86 +12,65 @@
 
 #include "net/checksum.h"
 
-#define FLAGS (IP4_DF | IP4_MF)
+#define FLAGS  (IP4_DF | IP4_MF)
+#define OFFSET 0x1fff
 
-static inline void
-read_fields(struct ip4 *ip, const uint8_t *h)
+/* Reads a header; what follows it is cut to what belongs to it, which need not be
+ * there as a whole. */
+static inline enum reason
+parse(struct ip4 *ip, struct cursor *c, bool whole)
 {
-	uint16_t fragment = get_be16(h + IP4_OFF_FRAGMENT);
+	const uint8_t *h = c->at;
+	size_t left = cur_left(c), header_bytes, total_bytes;
+	uint16_t fragment;
 
+	if (left < IP4_HEADER_BYTES)
+		return DROP_SHORT;
+	header_bytes = (size_t)(h[0] & 0xf) * 4;
+	if (h[0] >> 4 != 4)
+		return DROP_IP_VERSION;
+	if (header_bytes < IP4_HEADER_BYTES)
+		return DROP_IP_HEADER;
+	if (header_bytes > left)
+		return DROP_SHORT;
+	if (!csum_header_is_right(h, header_bytes))
+		return DROP_IP_CHECKSUM;
+	total_bytes = get_be16(h + IP4_OFF_LENGTH);
+	fragment = get_be16(h + IP4_OFF_FRAGMENT);
+	/* No datagram is whole if a piece of it ends beyond the longest. */
+	if (total_bytes < header_bytes ||
+	    (fragment & OFFSET) * 8u + total_bytes > IP4_MAX_BYTES)
+		return DROP_IP_HEADER;
+	if (whole && total_bytes > left)
+		return DROP_IP_LENGTH;
+	c->at = h + header_bytes;
+	if (total_bytes < left)
+		c->end = h + total_bytes;
 	ip->tos = h[1];
-	ip->header_bytes = (uint8_t)((h[0] & 0xf) * 4);
-	ip->total_bytes = get_be16(h + IP4_OFF_LENGTH);
+	ip->header_bytes = (uint8_t)header_bytes;
+	ip->total_bytes = (uint16_t)total_bytes;
 	ip->id = get_be16(h + IP4_OFF_ID);
 	ip->fragment = fragment & FLAGS;
-	ip->offset_bytes = (uint16_t)((fragment & 0x1fff) * 8);
+	ip->offset_bytes = (uint16_t)((fragment & OFFSET) * 8);
 	ip->ttl = h[IP4_OFF_TTL];
 	ip->protocol = h[IP4_OFF_PROTOCOL];
 	ip->checksum = get_be16(h + IP4_OFF_CHECKSUM);
 	ip->src = get_be32(h + IP4_OFF_SRC);
 	ip->dst = get_be32(h + IP4_OFF_DST);
 	ip->options = h + IP4_HEADER_BYTES;
-}
-
-/* Checks a header whose own bytes are all there; *c is left behind it, where
- * payload bytes should follow. */
-static inline enum reason
-check_header(struct cursor *c, size_t *payload)
-{
-	const uint8_t *h = cur_bytes(c, IP4_HEADER_BYTES);
-	size_t header_bytes, total_bytes, offset_bytes;
-
-	if (h == NULL)
-		return DROP_SHORT;
-	if (h[0] >> 4 != 4)
-		return DROP_IP_VERSION;
-	header_bytes = (size_t)(h[0] & 0xf) * 4;
-	if (header_bytes < IP4_HEADER_BYTES)
-		return DROP_IP_HEADER;
-	if (cur_bytes(c, header_bytes - IP4_HEADER_BYTES) == NULL)
-		return DROP_SHORT;
-	if (!csum_header_is_right(h, header_bytes))
-		return DROP_IP_CHECKSUM;
-	total_bytes = get_be16(h + IP4_OFF_LENGTH);
-	if (total_bytes < header_bytes)
-		return DROP_IP_HEADER;
-	/* No datagram is whole if a piece of it ends beyond the longest. */
-	offset_bytes = (size_t)(get_be16(h + IP4_OFF_FRAGMENT) & 0x1fff) * 8;
-	if (offset_bytes + total_bytes > IP4_MAX_BYTES)
-		return DROP_IP_HEADER;
-	*payload = total_bytes - header_bytes;
 	return DROP_NONE;
 }
 
 enum reason
 ip4_parse(struct ip4 *ip, struct cursor *c)
 {
-	const uint8_t *header = c->at;
-	size_t payload;
-	enum reason reason = check_header(c, &payload);
-
-	if (reason != DROP_NONE)
-		return reason;
-	if (payload > cur_left(c))
-		return DROP_IP_LENGTH;
-	c->end = c->at + payload;
-	read_fields(ip, header);
-	return DROP_NONE;
+	return parse(ip, c, true);
 }
 
 enum reason
 ip4_parse_quoted(struct ip4 *ip, struct cursor *c)
 {
-	const uint8_t *header = c->at;
-	size_t payload;
-	enum reason reason = check_header(c, &payload);
-
-	if (reason != DROP_NONE)
-		return reason;
-	if (payload < cur_left(c))
-		c->end = c->at + payload;
-	read_fields(ip, header);
-	return DROP_NONE;
+	return parse(ip, c, false);
 }
 
 void

@@ -413,7 +413,7 @@ follow(
 
 	if (reason != REASON_NONE)
 		return reason;
-	nat_rewrite_addresses(packet_ip(p), &p->ip, fate->src, fate->dst);
+	nat_rewrite_addresses(packet_ip(p), fate->src, fate->dst);
 	rewrite_id(packet_ip(p), fate->id);
 	p->frame->verdict.reason = (uint16_t)fate->reason;
 	p->frame->verdict.entry = fate->entry;

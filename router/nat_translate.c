@@ -1,7 +1,6 @@
 /*
- * All changes of a packet are summed up as differences of 16-bit words first,
- * one sum for the addresses and one for the ports, and then applied to each
- * checksum that covers them: equation 3 of RFC 1624, once per checksum.
+ * All changes of a packet are summed up as differences first, one sum for the
+ * addresses and one for the ports, and then applied to each checksum that covers them: equation 3 of RFC 1624, once per checksum.
  *
  * A checksum that an offload has yet to finish holds the plain sum of the
  * pseudo header: the addresses' difference is added to it, and the ports need
@@ -23,20 +22,27 @@
 #define PORTS_BYTES 8 /* of a transport header are quoted at least (RFC 792) */
 
 /*
- * What a change from one value to another adds to a sum.  Since 2^16 is 1 in
- * one's complement, values of 32 bits are added as they are, and sums are
- * folded once, in the end.
+ * Writes a value and returns what that adds to a sum.  Sums are of words in the
+ * order in which they lie there, which a sum does not care about; and since 2^16
+ * is 1 in one's complement, words of 32 bits are added as they are, and folded
+ * once, in the end.
  */
 static inline uint64_t
-difference16(uint16_t from, uint16_t to)
+change16(uint8_t *at, uint16_t to)
 {
-	return (uint64_t)(uint16_t)~from + to;
+	uint16_t from = csum_half(at);
+
+	put_be16(at, to);
+	return (uint64_t)(uint16_t)~from + csum_half(at);
 }
 
 static inline uint64_t
-difference32(uint32_t from, uint32_t to)
+change32(uint8_t *at, uint32_t to)
 {
-	return (uint64_t)(uint32_t)~from + to;
+	uint32_t from = csum_word(at);
+
+	put_be32(at, to);
+	return (uint64_t)(uint32_t)~from + csum_word(at);
 }
 
 /* The sum with a difference, as 16 bits. */
@@ -50,10 +56,17 @@ plus(uint16_t sum, uint64_t difference)
 	return (uint16_t)((difference >> 16) + (uint16_t)difference);
 }
 
+/* Writes a sum as it lies there. */
+static inline void
+put_sum(uint8_t *at, uint16_t sum)
+{
+	memcpy(at, &sum, sizeof(sum));
+}
+
 static inline void
 update(uint8_t *at, uint64_t difference)
 {
-	put_be16(at, (uint16_t)~plus((uint16_t)~get_be16(at), difference));
+	put_sum(at, (uint16_t)~plus((uint16_t)~csum_half(at), difference));
 }
 
 /* ---- reading ---- */
@@ -137,15 +150,11 @@ read_icmp(struct nat_packet *p, struct cursor *c)
 	}
 	if (type == ICMP_ECHO_REQUEST) {
 		p->sport = id;
-		p->sport_at = ICMP_OFF_ID;
-		p->dport_at = NAT_NO_PORT;
 		return REASON_NONE;
 	}
 	if (type == ICMP_ECHO_REPLY) {
 		p->is_reply = true;
 		p->dport = id;
-		p->dport_at = ICMP_OFF_ID;
-		p->sport_at = NAT_NO_PORT;
 		return REASON_NONE;
 	}
 	return DROP_NAT_PROTOCOL;
@@ -154,17 +163,14 @@ read_icmp(struct nat_packet *p, struct cursor *c)
 enum reason
 nat_read(struct nat_packet *p)
 {
-	size_t skip = p->ip.header_bytes, end = p->ip.total_bytes;
-	struct cursor c;
+	size_t skip = p->ip.header_bytes;
+	size_t end = p->ip.total_bytes < p->head_bytes ? p->ip.total_bytes
+						       : p->head_bytes;
+	struct cursor c = cursor(p->bytes + skip, end - skip);
 	enum reason reason = REASON_NONE;
 
-	if (end > p->head_bytes)
-		end = p->head_bytes;
-	c = cursor(p->bytes + skip, end - skip);
 	p->kind = NAT_FLOW;
 	p->sport = p->dport = 0;
-	p->sport_at = 0;
-	p->dport_at = 2;
 	p->is_tcp = p->is_reply = false;
 	switch (p->ip.protocol) {
 	case IP_TCP: reason = read_tcp(p, &c); break;
@@ -180,64 +186,51 @@ nat_read(struct nat_packet *p)
 
 /* ---- writing ---- */
 
-/* Updates a transport checksum, if the header's bytes that are there hold it.
- */
-static void
-update_transport(const struct nat_packet *p, uint8_t *l4, size_t bytes,
-    uint64_t addresses, uint64_t ports)
+/* Updates a checksum of TCP or UDP, if the header's bytes that are there hold
+ * it. */
+static inline void
+update_transport(
+    const struct nat_packet *p, uint8_t *l4, uint64_t addresses, uint64_t ports)
 {
-	if (p->ip.protocol == IP_ICMP) {
-		update(l4 + ICMP_OFF_CHECKSUM, ports);
+	bool is_udp = p->ip.protocol == IP_UDP;
+	uint8_t *at = l4 + (is_udp ? UDP_OFF_CHECKSUM : TCP_OFF_CHECKSUM);
+
+	if (at + 2 > p->bytes + p->head_bytes)
 		return;
-	}
-	if (p->ip.protocol == IP_TCP) {
-		if (bytes < TCP_OFF_CHECKSUM + 2)
-			return;
-		l4 += TCP_OFF_CHECKSUM;
-	} else
-		l4 += UDP_OFF_CHECKSUM;
 	if (p->partial) {
-		put_be16(l4, plus(get_be16(l4), addresses));
+		put_sum(at, plus(csum_half(at), addresses));
 		return;
 	}
-	if (p->ip.protocol == IP_UDP && get_be16(l4) == 0)
+	if (is_udp && csum_half(at) == 0)
 		return; /* there is none (RFC 768) */
-	update(l4, addresses + ports);
-	if (p->ip.protocol == IP_UDP && get_be16(l4) == 0)
-		put_be16(l4, 0xffff);
+	update(at, addresses + ports);
+	if (is_udp && csum_half(at) == 0)
+		put_sum(at, 0xffff);
 }
 
 void
 nat_rewrite(const struct nat_packet *p, const struct nat_ends *to)
 {
-	uint8_t *l4 = p->bytes + p->ip.header_bytes;
-	size_t bytes = p->head_bytes - p->ip.header_bytes;
-	uint64_t addresses =
-	    difference32(p->ip.src, to->src) + difference32(p->ip.dst, to->dst);
-	uint64_t ports = 0;
+	uint8_t *ip = p->bytes, *l4 = ip + p->ip.header_bytes;
+	uint64_t addresses = change32(ip + IP4_OFF_SRC, to->src) +
+	    change32(ip + IP4_OFF_DST, to->dst);
 
-	put_be32(p->bytes + IP4_OFF_SRC, to->src);
-	put_be32(p->bytes + IP4_OFF_DST, to->dst);
-	update(p->bytes + IP4_OFF_CHECKSUM, addresses);
-	if (p->sport_at != NAT_NO_PORT) {
-		ports += difference16(p->sport, to->sport);
-		put_be16(l4 + p->sport_at, to->sport);
-	}
-	if (p->dport_at != NAT_NO_PORT) {
-		ports += difference16(p->dport, to->dport);
-		put_be16(l4 + p->dport_at, to->dport);
-	}
-	update_transport(p, l4, bytes, addresses, ports);
+	update(ip + IP4_OFF_CHECKSUM, addresses);
+	if (p->ip.protocol == IP_ICMP)
+		update(l4 + ICMP_OFF_CHECKSUM,
+		    change16(
+			l4 + ICMP_OFF_ID, p->is_reply ? to->dport : to->sport));
+	else
+		update_transport(p, l4, addresses,
+		    change32(l4, (uint32_t)to->sport << 16 | to->dport));
 }
 
 void
-nat_rewrite_addresses(
-    uint8_t *header, const struct ip4 *old, uint32_t src, uint32_t dst)
+nat_rewrite_addresses(uint8_t *header, uint32_t src, uint32_t dst)
 {
-	put_be32(header + IP4_OFF_SRC, src);
-	put_be32(header + IP4_OFF_DST, dst);
 	update(header + IP4_OFF_CHECKSUM,
-	    difference32(old->src, src) + difference32(old->dst, dst));
+	    change32(header + IP4_OFF_SRC, src) +
+		change32(header + IP4_OFF_DST, dst));
 }
 
 /* ---- ICMP errors ---- */
@@ -258,8 +251,6 @@ read_quote(struct nat_packet *q, uint8_t *bytes, size_t len)
 	q->head_bytes = q->ip.header_bytes + cur_left(&c);
 	q->partial = false;
 	q->kind = NAT_FLOW;
-	q->sport_at = 0;
-	q->dport_at = 2;
 	switch (q->ip.protocol) {
 	case IP_TCP:
 	case IP_UDP:
@@ -305,7 +296,7 @@ finish_error(uint8_t *packet, const struct ip4 *ip, size_t icmp_bytes,
 	put_be16(icmp + ICMP_OFF_CHECKSUM, 0);
 	put_be16(icmp + ICMP_OFF_CHECKSUM,
 	    csum_finish(csum_add_bytes(0, icmp, icmp_bytes)));
-	nat_rewrite_addresses(packet, ip, src, dst);
+	nat_rewrite_addresses(packet, src, dst);
 }
 
 enum reason

@@ -26,13 +26,10 @@ struct nat_packet {
 	/* From here on nat_read() fills in. */
 	enum nat_kind kind;
 	uint16_t sport, dport;
-	uint8_t sport_at, dport_at; /* in the transport header; NAT_NO_PORT */
-	bool is_tcp;                /* segment is set */
-	bool is_reply;              /* ICMP echo reply */
+	bool is_tcp;   /* segment is set */
+	bool is_reply; /* ICMP echo reply: dport is its id, else sport */
 	struct nat_segment segment;
 };
-
-#define NAT_NO_PORT 0xff
 
 /* Reads the transport header.  DROP_SHORT, DROP_L4_HEADER, or
  * DROP_NAT_PROTOCOL if it is none that NAT can translate. */
@@ -81,10 +78,9 @@ nat_ends(const struct nat_packet *packet)
 /* Writes to into the packet's headers.  packet->ip is left as it was. */
 void nat_rewrite(const struct nat_packet *packet, const struct nat_ends *to);
 
-/* Writes src and dst into an IPv4 header with checksum, as for a fragment that
- * has no ports.  old is the header as parsed. */
-void nat_rewrite_addresses(
-    uint8_t *header, const struct ip4 *old, uint32_t src, uint32_t dst);
+/* Writes src and dst into an IPv4 header with its checksum, as for a fragment
+ * that has no ports. */
+void nat_rewrite_addresses(uint8_t *header, uint32_t src, uint32_t dst);
 
 /*
  * Translates an ICMP error, whose whole packet of bytes is at packet.

@@ -59,6 +59,7 @@ struct neigh_table {
 	void *arg;
 	struct hold *hold;
 	struct neigh *pool, *free;
+	struct neigh *last;  /* that was found, which is mostly the next one */
 	uint32_t max, fresh; /* entries below fresh were used once */
 	uint32_t asking;
 	uint32_t mask;
@@ -259,6 +260,8 @@ enter_free(struct neigh *n)
 	struct held *held;
 
 	loop_timer_unset(&n->timer);
+	if (table->last == n)
+		table->last = NULL;
 	while (*at != n)
 		at = &(*at)->next;
 	*at = n->next;
@@ -334,8 +337,10 @@ const struct mac *
 neigh_find(struct neigh_table *table, struct iface *iface,
     const struct ip6_addr *ip, uint64_t now_ns)
 {
-	struct neigh *n = lookup(table, iface, ip);
+	struct neigh *n = table->last;
 
+	if (n == NULL || n->iface != iface || !ip6_equal(&n->ip, ip))
+		n = table->last = lookup(table, iface, ip);
 	if (n == NULL || !is_answered(n))
 		return NULL;
 	if (!n->used || now_ns - n->used_ns >= NS_PER_S) {

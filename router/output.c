@@ -415,7 +415,7 @@ host_unreachable(
 	if (ip4_parse(&header, &c) != REASON_NONE ||
 	    !way_find(router, header.dst, &way))
 		return;
-	nat_rewrite_addresses(ip, &header, way.out->address.addr, header.dst);
+	nat_rewrite_addresses(ip, way.out->address.addr, header.dst);
 	output_own(router, ip, n);
 }
 
