@@ -217,6 +217,29 @@ check_nat_timers(struct check *c, const struct lab_nat *nat)
 }
 
 static void
+check_nat64(struct check *c, const struct lab_router *router)
+{
+	const struct ip64_prefix *nat64 = &router->nat.nat64;
+	const struct ip64_prefix *dns64 = &router->dns.dns64;
+	bool some = false;
+
+	if (nat64->bits == 0)
+		return;
+	for (unsigned int i = 0; i < router->nports; i++)
+		some |= &router->ports[i] != router->nat.out &&
+		    yaml_get(router->ports[i].item.node, "address6") != NULL;
+	if (!some)
+		problem_add(c->problems, lab_place(&router->nat.item, "nat64"),
+		    "nat64 without a port that IPv6 hosts can be behind; add "
+		    "\"address6:\" to one");
+	if (dns64->bits != 0 &&
+	    (dns64->bits != nat64->bits ||
+		!ip6_equal(&dns64->addr, &nat64->addr)))
+		problem_add(c->problems, lab_place(&router->dns.item, "dns64"),
+		    "dns64 is another prefix than nat64; write the same one");
+}
+
+static void
 check_nat(struct check *c, const struct lab_router *router)
 {
 	const struct lab_nat *nat = &router->nat;
@@ -235,6 +258,7 @@ check_nat(struct check *c, const struct lab_router *router)
 		    "port \"%s\" has no IPv4 address for others to hide "
 		    "behind; add \"address:\" to it",
 		    nat->out->full);
+	check_nat64(c, router);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
 	nearest_init(&near, nat->outside);

@@ -319,6 +319,7 @@ set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
 		.outside = *slot_of(f, nat->out),
 		.max_entries = (uint32_t)nat->limit,
 		.rules = nat_rules_default,
+		.nat64 = nat->nat64,
 	};
 	e = nat_keys_apply(&nat->rules, &options.rules, err);
 	return e < 0 ? e : router_set_nat(router, &options, err);

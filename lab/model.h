@@ -220,6 +220,7 @@ struct lab_nat {
 	struct lab_item item;
 	const char *outside;
 	uint64_t limit;
+	struct ip64_prefix nat64; /* bits 0: none */
 	struct lab_nat_rules rules;
 	struct lab_port *out; /* outside, resolved */
 };
@@ -244,6 +245,7 @@ struct lab_dns {
 	uint32_t upstream;
 	uint64_t port;
 	const char *domain;
+	struct ip64_prefix dns64; /* bits 0: none */
 };
 
 /* Who may ask for mappings of the NAT. */

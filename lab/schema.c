@@ -560,6 +560,10 @@ const struct schema_key schema_keys[] = {
 		    "other names; without one, they do not exist." },
 	{ KEY("routers.*.dns.port", COUNT, lab_dns, port), .min = 1,
 	    .max = 65535, .preset = "53", .help = "That server's port." },
+	{ KEY("routers.*.dns.dns64", PREFIX64, lab_dns, dns64),
+	    .help = "Make AAAA records of A records for names that have none, "
+		    "behind this prefix (DNS64, RFC 6147); usually that of "
+		    "nat64." },
 	{ KEY("routers.*.nat", MAP, lab_router, nat),
 	    .help = "Network address and port translation.  An empty entry "
 		    "is refused, since outside must be said." },
@@ -569,6 +573,13 @@ const struct schema_key schema_keys[] = {
 	{ KEY("routers.*.nat.limit", COUNT, lab_nat, limit), .min = 1,
 	    .max = 1000000, .preset = "65536",
 	    .help = "How many entries the NAT table holds." },
+	{ KEY("routers.*.nat.nat64", PREFIX64, lab_nat, nat64),
+	    .help = "Let IPv6 hosts behind the other ports reach the IPv4 "
+		    "hosts that are beyond this one, behind this prefix, as "
+		    "64:ff9b::/96 (NAT64, RFC 6146): 203.0.113.10 is "
+		    "64:ff9b::203.0.113.10 to them.  Private addresses are not "
+		    "behind 64:ff9b::/96 but behind prefixes of one's own "
+		    "(RFC 6052, section 3.1)." },
 	{ .path = "routers.*.nat.+nat",
 	    .type = SCHEMA_KEYS,
 	    .keys = &nat_keys,

@@ -118,3 +118,25 @@ schema_ips6_read(struct schema_reader *r, const struct schema_key *row,
 		good &= add_ip(r, e, node->key, ips);
 	return good;
 }
+
+bool
+schema_prefix64_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to)
+{
+	struct ip6_net net;
+	struct ip64_prefix prefix;
+
+	(void)row;
+	if (ip6_net_read(&net, node->text)) {
+		prefix = (struct ip64_prefix){ net.addr, net.prefix };
+		if (ip64_is_prefix(&prefix)) {
+			memcpy(to, &prefix, sizeof(prefix));
+			return true;
+		}
+	}
+	problem_add(r->problems, node->at,
+	    "%s \"%.60s\" is no prefix that IPv4 addresses can stand behind; "
+	    "write one of 32, 40, 48, 56, 64 or 96 bits, as 64:ff9b::/96",
+	    node->key, node->text);
+	return false;
+}

@@ -27,6 +27,8 @@ bool schema_any_net_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 bool schema_ips6_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
+bool schema_prefix64_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to);
 bool schema_nets6_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 

@@ -31,6 +31,8 @@ static const struct {
 	[SCHEMA_ANY_NET] = { "address/prefix", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
 	[SCHEMA_NETS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
 	[SCHEMA_IPS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+$" },
+	[SCHEMA_PREFIX64] = { "IPv6 prefix",
+	    "^[0-9a-fA-F:.]+/(32|40|48|56|64|96)$" },
 	[SCHEMA_RANGE] = { "address range",
 	    "^[0-9]{1,3}(\\.[0-9]{1,3}){3}-[0-9]{1,3}(\\.[0-9]{1,3}){3}$" },
 	[SCHEMA_MAC] = { "MAC address",

@@ -297,6 +297,15 @@ look_back(void *arg, uint32_t addr, char *name, size_t bytes)
 	return o.found;
 }
 
+static bool
+has_ip6(const struct lab_router *router)
+{
+	for (unsigned int i = 0; i < router->nports; i++)
+		if (router->ports[i].address6.n > 0)
+			return true;
+	return router->dns.dns64.bits != 0;
+}
+
 int
 serving_dns(struct serving *serving, const struct fabric *fabric,
     const struct lab_router *lr, struct router *router, struct err *err)
@@ -305,7 +314,9 @@ serving_dns(struct serving *serving, const struct fabric *fabric,
 		.reverse = look_back,
 		.arg = serving,
 		.upstream = lr->dns.upstream,
-		.upstream_port = (uint16_t)lr->dns.port };
+		.upstream_port = (uint16_t)lr->dns.port,
+		.ip6 = has_ip6(lr),
+		.dns64 = lr->dns.dns64 };
 
 	serving->fabric = fabric;
 	serving->domain = lr->dns.domain != NULL ? lr->dns.domain : "lab";

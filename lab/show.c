@@ -16,7 +16,7 @@
 #include "net/ip4.h"
 #include "vmm/sandbox.h"
 
-#define ENDPOINT_BYTES 32 /* "255.255.255.255 id 65535" */
+#define ENDPOINT_BYTES (IP6_TEXT_BYTES + 10) /* and " id 65535" */
 
 static const char *
 protocol_name(uint8_t protocol)
@@ -29,20 +29,32 @@ protocol_name(uint8_t protocol)
 	}
 }
 
-/* "10.0.0.1:80"; an ICMP id, or nothing, behind it for other protocols. */
+/* "10.0.0.1:80", "[2001:db8::1]:80"; an ICMP id, or nothing, behind it for other
+ * protocols.  IPv4 is ::ffff:10.0.0.1 in ip. */
 static const char *
-endpoint(char out[ENDPOINT_BYTES], uint8_t protocol, uint32_t ip, uint16_t port)
+endpoint6(char out[ENDPOINT_BYTES], uint8_t protocol, const struct ip6_addr *ip,
+    uint16_t port)
 {
-	char text[IP4_TEXT_BYTES];
+	char text[IP6_TEXT_BYTES];
+	uint32_t ip4;
 
-	ip4_text(text, ip);
+	ip6_text(text, ip);
 	if (protocol == IP_TCP || protocol == IP_UDP)
-		snprintf(out, ENDPOINT_BYTES, "%s:%u", text, port);
+		snprintf(out, ENDPOINT_BYTES,
+		    ip6_to_ip4(&ip4, ip) ? "%s:%u" : "[%s]:%u", text, port);
 	else if (protocol == IP_ICMP && port != 0)
 		snprintf(out, ENDPOINT_BYTES, "%s id %u", text, port);
 	else
 		snprintf(out, ENDPOINT_BYTES, "%s", text);
 	return out;
+}
+
+static const char *
+endpoint(char out[ENDPOINT_BYTES], uint8_t protocol, uint32_t ip, uint16_t port)
+{
+	struct ip6_addr addr = ip6_of_ip4(ip);
+
+	return endpoint6(out, protocol, &addr, port);
 }
 
 /* ---- ports ---- */
@@ -192,15 +204,19 @@ nat_row(void *arg, const struct nat_row *row)
 {
 	struct rows *rows = arg;
 	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
+	bool six = !ip6_is_zero(&row->inside6);
+	struct ip6_addr inside =
+	    six ? row->inside6 : ip6_of_ip4(row->inside_ip);
+	struct ip6_addr from = six ? row->remote6 : ip6_of_ip4(row->remote_ip);
 
 	table_add(rows->table, "[s,o,s,s,s,s?,s,o,I,I,I,I,s]", rows->node,
 	    row->id == 0 ? json_null() : json_integer(number(row->id)),
 	    protocol_name(row->protocol),
-	    endpoint(in, row->protocol, row->inside_ip, row->inside_port),
+	    endpoint6(in, row->protocol, &inside, row->inside_port),
 	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
-	    row->remote_ip == 0 ? NULL
-				: endpoint(remote, row->protocol,
-				      row->remote_ip, row->remote_port),
+	    row->remote_ip == 0
+		? NULL
+		: endpoint6(remote, row->protocol, &from, row->remote_port),
 	    row->state,
 	    row->left_ns == UINT64_MAX ? json_null()
 				       : json_real(in_seconds(row->left_ns)),

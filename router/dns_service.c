@@ -14,7 +14,7 @@
 
 #include "router/dns64.h"
 #include "router/dns_upstream.h"
-#include "router/router_state.h"
+#include "router/router6.h"
 
 #define DNS_HEADER_BYTES 12
 #define DNS_SERVFAIL     2
@@ -92,6 +92,28 @@ restore_letters(uint8_t *message, const struct question *q)
 			name[i] = q->name[i];
 }
 
+static void
+send_by_ip6(const struct question *q, const struct udp *udp)
+{
+	struct router *router = q->service->router;
+	struct ip6 ip = { .payload_bytes =
+			      (uint16_t)(UDP_HEADER_BYTES + udp->data_bytes),
+		.next = IP_UDP,
+		.hop_limit = 64,
+		.src = q->client.own,
+		.dst = q->client.addr };
+	size_t bytes = IP6_HEADER_BYTES + (size_t)ip.payload_bytes;
+	uint8_t *room = output_room(router, bytes);
+	struct writer w;
+
+	if (room == NULL)
+		return; /* the client asks again */
+	w = writer(room, bytes);
+	ip6_write(&w, &ip);
+	udp6_write(&w, udp, &ip.src, &ip.dst);
+	output6_own(router, q->client.in, room, bytes);
+}
+
 /* Sends a message to who asked. */
 static void
 send_message(struct question *q, const uint8_t *message, size_t bytes)
@@ -106,8 +128,10 @@ send_message(struct question *q, const uint8_t *message, size_t bytes)
 	uint8_t *room;
 
 	if (!ip6_to_ip4(&ip.src, &q->client.own) ||
-	    !ip6_to_ip4(&ip.dst, &q->client.addr))
+	    !ip6_to_ip4(&ip.dst, &q->client.addr)) {
+		send_by_ip6(q, &udp);
 		return;
+	}
 	ip.total_bytes =
 	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + bytes);
 	ip.id = router->next_id++;

@@ -31,6 +31,8 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/mss.h"
+#include "router/nat64.h"
+#include "router/nat64_hosts.h"
 #include "router/router6.h"
 #include "router/taken.h"
 
@@ -43,8 +45,11 @@
 bool
 way_find(struct router *router, uint32_t addr, struct way *way)
 {
-	const struct route *route = place_find(router, addr)->route;
+	const struct route *route;
 
+	if (nat64_is_virtual(addr))
+		return nat64_way(router, addr, way);
+	route = place_find(router, addr)->route;
 	if (route == NULL)
 		return false;
 	way->out = route->out;
@@ -192,7 +197,8 @@ forward_send(struct router *router, struct packet *p, const struct way *way)
 
 	if (reason != REASON_NONE)
 		return reason;
-	verdict->out = &way->out->port;
+	verdict->out =
+	    way->out->real != NULL ? &way->out->real->port : &way->out->port;
 	verdict->nout = 1;
 	clamp(p, way->out);
 	age(packet_ip(p));
@@ -268,6 +274,14 @@ own_packet(struct router *router, struct packet *p, const struct iface *owner)
 	return local_packet(router, p);
 }
 
+enum reason
+forward_to(struct router *router, struct packet *p, const struct place *to)
+{
+	if (to->owner != NULL)
+		return own_packet(router, p, to->owner);
+	return route_packet(router, p, to);
+}
+
 static enum reason
 take_ip(struct router *router, struct packet *p)
 {
@@ -293,9 +307,7 @@ take_ip(struct router *router, struct packet *p)
 	reason = filter_packet(router, p, p->in, NULL);
 	if (reason != REASON_NONE)
 		return reason;
-	if (to.owner != NULL)
-		return own_packet(router, p, to.owner);
-	return route_packet(router, p, &to);
+	return forward_to(router, p, &to);
 }
 
 static enum reason

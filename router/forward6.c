@@ -19,6 +19,7 @@
 #include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/nat64.h"
 #include "router/taken.h"
 
 /* ---- where to ---- */
@@ -240,6 +241,8 @@ route_packet(struct router *router, struct packet6 *p)
 	struct way6 way;
 	enum reason reason;
 
+	if (nat64_has(router, &p->ip.dst))
+		return nat64_take(router, p);
 	/* Addresses of a link are known there alone (RFC 4291 2.5.6). */
 	if (ip6_is_link_local(&p->ip.dst))
 		return DROP_SCOPE;

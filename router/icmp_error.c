@@ -11,7 +11,7 @@
 static bool
 is_host(uint32_t addr)
 {
-	return addr >> 24 != 0 && !ip4_is_loopback(addr) && addr >> 29 != 7;
+	return addr != 0 && !ip4_is_loopback(addr) && addr >> 29 != 7;
 }
 
 bool

@@ -127,6 +127,17 @@ take_icmp(struct router *router, struct packet6 *p, struct upper *u)
 }
 
 static enum reason
+take_dns(struct router *router, const struct packet6 *p, const struct udp *udp)
+{
+	const struct dns_client client = { .addr = p->ip.src,
+		.own = p->ip.dst,
+		.port = udp->sport,
+		.in = p->in };
+
+	return dns_service_take(router->dns, &client, udp);
+}
+
+static enum reason
 take_udp(struct router *router, struct packet6 *p, struct upper *u)
 {
 	struct udp udp;
@@ -136,6 +147,9 @@ take_udp(struct router *router, struct packet6 *p, struct upper *u)
 		return reason;
 	if (udp.dport == DHCP6_SERVER_PORT && p->in->six.ra != NULL)
 		return ra_informed(p->in->six.ra, p, &udp);
+	if (udp.dport == DNS_PORT && router->dns != NULL &&
+	    p->in != router->outside)
+		return take_dns(router, p, &udp);
 	output6_error(router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;
 }

@@ -35,6 +35,7 @@
 
 #include "net/dns.h"
 #include "net/tcp.h"
+#include "router/nat64_hosts.h"
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
@@ -245,10 +246,12 @@ nat_host_join(struct nat *nat, uint32_t ip)
 {
 	struct nat_host *host;
 
+	if (nat->hosts.items != NULL && !host_has_room(nat, ip))
+		return DROP_NAT_HOST_LIMIT;
+	if (nat->virtual != NULL && nat64_is_virtual(ip))
+		nat64_hosts_join(nat->virtual, ip);
 	if (nat->hosts.items == NULL)
 		return REASON_NONE;
-	if (!host_has_room(nat, ip))
-		return DROP_NAT_HOST_LIMIT;
 	host = nat_hosts_get(&nat->hosts, hash_host(nat, ip), ip);
 	assert(host != NULL); /* who has a session has a mapping, or will */
 	host->sessions++;
@@ -261,6 +264,8 @@ nat_host_leave(struct nat *nat, uint32_t ip)
 	uint32_t h = hash_host(nat, ip);
 	struct nat_host *host;
 
+	if (nat->virtual != NULL && nat64_is_virtual(ip))
+		nat64_hosts_leave(nat->virtual, ip);
 	if (nat->hosts.items == NULL)
 		return;
 	host = nat_hosts_find(&nat->hosts, h, ip);

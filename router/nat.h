@@ -47,6 +47,10 @@ struct nat_options {
 struct nat *nat_new(const struct nat_options *options, struct err *err);
 void nat_free(struct nat *nat); /* NULL is fine */
 
+/* Has it count the sessions of hosts with virtual addresses there. */
+struct nat64_hosts;
+void nat_set_virtual(struct nat *nat, struct nat64_hosts *hosts);
+
 /* Is it an outside address of the NAT? */
 bool nat_has_address(const struct nat *nat, uint32_t ip);
 /* Where an inside host is seen outside, as far as it has mappings; else where it

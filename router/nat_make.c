@@ -198,6 +198,12 @@ nat_has_address(const struct nat *nat, uint32_t ip)
 	return nat_addresses_find(&nat->addresses, ip) >= 0;
 }
 
+void
+nat_set_virtual(struct nat *nat, struct nat64_hosts *hosts)
+{
+	nat->virtual = hosts;
+}
+
 const struct nat_rules *
 nat_rules(const struct nat *nat)
 {

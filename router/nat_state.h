@@ -88,9 +88,10 @@ struct nat {
 	struct nat_index mapping_index;
 	struct mapping *mappings;
 	struct nat_pool mapping_pool;
-	struct nat_rest rest;   /* of mappings */
-	struct nat_peers peers; /* address-dependent filtering only */
-	struct nat_hosts hosts; /* limits, blocks and pairs only */
+	struct nat_rest rest;        /* of mappings */
+	struct nat_peers peers;      /* address-dependent filtering only */
+	struct nat64_hosts *virtual; /* NULL: none */
+	struct nat_hosts hosts;      /* limits, blocks and pairs only */
 	struct nat_pins pins;
 	struct nat_addresses addresses;
 	uint64_t random;

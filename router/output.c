@@ -15,6 +15,7 @@
 
 #include "net/arp.h"
 #include "net/checksum.h"
+#include "router/nat64.h"
 #include "switch/offload.h"
 
 #define OPT_END    0
@@ -219,6 +220,8 @@ enum reason
 output_ip(struct router *router, const struct way *way, struct frame *frame,
     uint8_t *head, const struct verdict *cause)
 {
+	if (way->out->real != NULL)
+		return nat64_output(router, way, frame, cause);
 	if (longest(frame) > way->out->mtu_bytes)
 		return output_cut(router, way, frame, cause);
 	return send_one(router, way, frame, head, cause);
@@ -230,8 +233,9 @@ output_packet(struct router *router, const struct way *way, struct packet *p,
     const struct verdict *cause)
 {
 	struct ip6_addr hop = ip6_of_ip4(way->next_hop);
-	const struct mac *to =
-	    neigh_find(router->neighbours, way->out, &hop, p->now_ns);
+	const struct mac *to = way->out->real != NULL
+	    ? NULL
+	    : neigh_find(router->neighbours, way->out, &hop, p->now_ns);
 	bool direct = to != NULL && packet_fits(p, way->out);
 	struct frame other, *view = &other;
 

@@ -6,6 +6,7 @@
 
 #include "net/nd.h"
 #include "router/icmp6_error.h"
+#include "router/nat64.h"
 
 enum reason
 output6_ip(struct router *router, const struct way6 *way, struct frame *frame,
@@ -54,6 +55,8 @@ output6_own(
 		output6_direct(router, out, &group, ip, ip_bytes);
 		return REASON_NONE;
 	}
+	if (nat64_has(router, &dst))
+		return nat64_own(router, ip, ip_bytes);
 	if (ip6_is_link_local(&dst))
 		way.next_hop = dst;
 	else if (!way6_find(router, &dst, &way))
@@ -77,7 +80,8 @@ send_error(struct router *router, struct iface *on, const struct ip6_addr *from,
 	struct writer w;
 	uint8_t *ip;
 
-	if (!ip6_is_link_local(src) && !way6_find(router, src, &way))
+	if (!ip6_is_link_local(src) && !nat64_has(router, src) &&
+	    !way6_find(router, src, &way))
 		return;
 	if (!icmp_limit_take(&router->errors6, loop_now_ns(router->loop)))
 		return;

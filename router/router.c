@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "router/nat64.h"
 #include "router/nat_ports.h" /* nat_random() */
 #include "router/ra.h"
 #include "router/router6.h"
@@ -93,6 +94,7 @@ router_free(struct router *router)
 	loop_timer_unset(&router->nat_timer);
 	loop_timer_unset(&router->syn_timer);
 	loop_timer_unset(&router->fragment_timer);
+	nat64_free(router->nat64);
 	for (unsigned int i = 0; i < router->nifaces; i++)
 		free(router->ifaces[i]);
 	fragment_table_free(router->fragments);
@@ -433,6 +435,26 @@ set_exempt(struct router *router, const struct router_nat_options *options,
 	return 0;
 }
 
+static int
+set_nat64(struct router *router, const struct router_nat_options *options,
+    struct err *err)
+{
+	const struct ip64_prefix *prefix = &options->nat64;
+	char text[IP6_TEXT_BYTES];
+
+	if (!ip64_is_prefix(prefix))
+		return err_set(err, -EINVAL,
+		    "the NAT64 of router \"%s\": %s/%u is no prefix that IPv4 "
+		    "addresses can stand behind; use one of 32, 40, 48, 56, 64 "
+		    "or 96 bits, as 64:ff9b::/96",
+		    router->node.name, ip6_text(text, &prefix->addr),
+		    prefix->bits);
+	router->nat64 = nat64_new(router, prefix,
+	    options->max_entries != 0 ? options->max_entries : NAT_MAX_ENTRIES,
+	    err);
+	return router->nat64 != NULL ? 0 : -ENOMEM;
+}
+
 int
 router_set_nat(struct router *router, const struct router_nat_options *options,
     struct err *err)
@@ -466,7 +488,7 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		return -EINVAL;
 	router->outside = outside;
 	place_forget(router);
-	return 0;
+	return options->nat64.bits == 0 ? 0 : set_nat64(router, options, err);
 }
 
 int
@@ -512,12 +534,35 @@ router_change_nat(
 
 /* ---- what is asked about it ---- */
 
+struct each_nat {
+	const struct router *router;
+	void (*each)(void *arg, const struct nat_row *row);
+	void *arg;
+};
+
+/* Gives a row its IPv6 ends. */
+static void
+each_ends(void *arg, const struct nat_row *row)
+{
+	const struct each_nat *e = arg;
+	const struct ip6_addr *host = nat64_host(e->router, row->inside_ip);
+	struct nat_row six = *row;
+
+	if (host != NULL) {
+		six.inside6 = *host;
+		six.remote6 = nat64_remote(e->router, row->remote_ip);
+	}
+	e->each(e->arg, &six);
+}
+
 void
 router_each_nat(const struct router *router,
     void (*each)(void *arg, const struct nat_row *row), void *arg)
 {
+	struct each_nat e = { router, each, arg };
+
 	if (router->nat != NULL)
-		nat_each(router->nat, loop_now_ns(router->loop), each, arg);
+		nat_each(router->nat, loop_now_ns(router->loop), each_ends, &e);
 }
 
 void

@@ -5,13 +5,15 @@
  * Ports are Ethernet interfaces with one IPv4 address, IPv6 addresses, or both.
  * Packets are forwarded by longest prefix (RFC 1812, RFC 8200), answered with
  * ICMP errors where that is asked for, and, when NAT is set, those of IPv4 are
- * translated at the outer port (RFC 4787, 5382, 5508).  Loop thread only; all
- * time is the loop's.
+ * translated at the outer port (RFC 4787, 5382, 5508), and those of IPv6 to
+ * behind a prefix become such of IPv4 (RFC 6146).  Loop thread only; all time is
+ * the loop's.
  *
- * With NAT, nothing leaves by the outer port with another source than that
- * port's address or one of its pool, and nothing from there reaches the other ports but through
- * an entry of the table.  Between the other ports packets are routed as they
- * are.  A packet whose source is not where its route leads is refused.
+ * With NAT, nothing of IPv4 leaves by the outer port with another source than
+ * that port's address or one of its pool, and nothing from there reaches the
+ * other ports but through an entry of the table.  Between the other ports
+ * packets are routed as they are.  A packet whose source is not where its route
+ * leads is refused.
  *
  * A frame that is kept until its next hop is resolved, or until its other
  * fragments come, is counted with that verdict, and once more if it is lost in
@@ -167,6 +169,10 @@ struct router_nat_options {
 	unsigned int nexempt;
 	uint32_t max_entries; /* 0: 65536 */
 	struct nat_rules rules;
+	/* NAT64 (RFC 6146): IPv6 hosts behind the ports that there are by now
+	 * reach what is beyond the outer port behind this prefix.  bits 0:
+	 * none. */
+	struct ip64_prefix nat64;
 };
 
 int router_set_nat(struct router *router,
@@ -217,6 +223,7 @@ struct nat_row {
 	const char *state;
 	const char *why; /* it exists: a sentence of its first packet */
 	uint32_t inside_ip, outside_ip, remote_ip;
+	struct ip6_addr inside6, remote6; /* NAT64; else ::, and inside_ip */
 	uint16_t inside_port, outside_port, remote_port; /* ICMP: id, id, 0 */
 	uint64_t left_ns; /* until it expires; UINT64_MAX: never */
 	uint64_t out_frames, out_bytes, in_frames, in_bytes;

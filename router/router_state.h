@@ -5,6 +5,7 @@
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
  *    forward_alg.c   ... and its data is looked at
+ *    nat64.c      ... when it is of a host of IPv6
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
  *    dns_service.c   ... DNS
@@ -43,13 +44,15 @@ struct iface6 {
 	struct ip6_net address[ROUTER_ADDRESSES6];
 	unsigned int naddresses; /* 0: it does not read IPv6 */
 	struct ip6_addr link_local;
-	struct ra *ra; /* NULL: it does not advertise */
+	struct ra *ra;       /* NULL: it does not advertise */
+	struct iface *nat64; /* what stands for it there, or NULL */
 };
 
 /* An interface. */
 struct iface {
 	struct port port; /* first: the port is the interface */
 	struct router *router;
+	struct iface *real; /* whom it stands for (nat64.c); NULL: it is one */
 	struct mac mac;
 	struct ip4_net address; /* addr 0: it does not read IPv4 */
 	struct iface6 six;
@@ -82,7 +85,8 @@ struct router {
 	struct ftp_alg *ftp; /* NULL: it was never wanted */
 	struct iface *outside;
 	struct route_table
-	    exempt; /* outside nets that are not translated for */
+	    exempt;          /* outside nets that are not translated for */
+	struct nat64 *nat64; /* NULL: none */
 	struct loop_timer nat_timer;
 	struct nat_syns syns; /* refused from outside, to be told so */
 	struct loop_timer syn_timer;
@@ -180,6 +184,11 @@ enum reason forward_check(
  * are set already.  Returns the reason that stands in the end. */
 enum reason forward_send(
     struct router *router, struct packet *p, const struct way *way);
+
+/* Decides about a packet whose source may come in by where it did: it is to one
+ * of the router's addresses, or to another host. */
+enum reason forward_to(
+    struct router *router, struct packet *p, const struct place *to);
 
 /* ---- forward_nat.c ---- */
 
