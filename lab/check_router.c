@@ -96,6 +96,47 @@ check_dhcp_range(struct check *c, const struct lab_port *port)
 }
 
 static void
+check_dhcp_relay(struct check *c, const struct lab_port *port)
+{
+	struct place at = lab_place(&port->item, "dhcp-relay");
+	uint32_t server;
+
+	if (port->relay_info && port->relay.n == 0)
+		problem_add(c->problems,
+		    lab_place(&port->item, "dhcp-relay-info"),
+		    "dhcp-relay-info without dhcp-relay; add \"dhcp-relay: "
+		    "SERVER\"");
+	if (port->relay.n == 0)
+		return;
+	if (yaml_get(port->item.node, "dhcp") != NULL)
+		problem_add(c->problems, at,
+		    "dhcp and dhcp-relay on one port; keep one of both");
+	if (yaml_get(port->item.node, "address") == NULL)
+		problem_add(c->problems, at,
+		    "dhcp-relay on a port without an IPv4 address; add "
+		    "\"address:\"");
+	if (port->relay.n > ROUTER_RELAY_SERVERS)
+		problem_add(c->problems, at,
+		    "dhcp-relay: %u servers are too many; use up to %d",
+		    port->relay.n, ROUTER_RELAY_SERVERS);
+	for (unsigned int i = 0; i < port->relay.n; i++) {
+		const struct lab_text *text = &port->relay.list[i];
+
+		if (!ip4_read(&server, text->text))
+			problem_add(c->problems, text->node->at,
+			    "dhcp-relay: \"%.40s\" is not an address; write "
+			    "it as 192.0.2.1",
+			    text->text);
+		else if (check_has_address(port) &&
+		    ip4_net_has(port->address, server))
+			problem_add(c->problems, text->node->at,
+			    "dhcp-relay: %s is on the port's own subnet, where "
+			    "the server hears clients itself; leave it out",
+			    text->text);
+	}
+}
+
+static void
 check_dhcp_server(struct check *c, const struct lab_port *port)
 {
 	if (yaml_get(port->item.node, "dhcp") == NULL &&
@@ -112,6 +153,13 @@ check_dhcp_server(struct check *c, const struct lab_port *port)
 		check_dhcp_range(c, port);
 	for (unsigned int i = 0; i < port->nreserve; i++)
 		check_reserve(c, port, &port->reserve[i]);
+}
+
+static void
+check_dhcp(struct check *c, const struct lab_port *port)
+{
+	check_dhcp_server(c, port);
+	check_dhcp_relay(c, port);
 }
 
 static void
@@ -302,7 +350,7 @@ check_routers(struct check *c)
 		const struct lab_router *router = &c->lab->routers[i];
 
 		for (unsigned int k = 0; k < router->nports; k++)
-			check_dhcp_server(c, &router->ports[k]);
+			check_dhcp(c, &router->ports[k]);
 		check_subnets(c, router);
 		check_prefixes6(c, router);
 		for (unsigned int k = 0; k < router->nroutes; k++)

@@ -69,6 +69,9 @@ add_router(struct draw_lab *draw, struct lab_router *router)
 		if (router->ports[k].dhcp.first != 0)
 			add_line(
 			    node, "DHCP at %s", router->ports[k].item.name);
+		else if (router->ports[k].relay.n > 0)
+			add_line(node, "DHCP relay at %s",
+			    router->ports[k].item.name);
 }
 
 static void

@@ -209,6 +209,8 @@ struct lab_port {
 	struct lab_ra ra; /* item.node NULL: it advertises nothing */
 	struct lab_range dhcp;
 	uint64_t lease_ns, probe_ns, per_station;
+	struct lab_texts relay; /* addresses of DHCP servers elsewhere */
+	bool relay_info;
 	const char *domain;
 	struct lab_dhcp_option *options;
 	unsigned int noptions;

@@ -498,6 +498,15 @@ const struct schema_key schema_keys[] = {
 	    .min = 1, .max = 65536, .preset = "16",
 	    .help = "How many leases the clients at one MAC address may "
 		    "have." },
+	{ KEY("routers.*.ports.*.dhcp-relay", TEXTS, lab_port, relay),
+	    .help = "Instead of dhcp: the addresses of one to four DHCP "
+		    "servers elsewhere, to which clients' messages are "
+		    "passed on (RFC 1542).  They need a route to the port's "
+		    "subnet." },
+	{ KEY("routers.*.ports.*.dhcp-relay-info", BOOL, lab_port, relay_info),
+	    .preset = "false",
+	    .help = "Tell them the port's name as the circuit that a client "
+		    "came by (option 82)." },
 	{ ARRAY("routers.*.ports.*.dhcp-options", ITEMS, lab_port, options,
 	      noptions, lab_dhcp_option),
 	    .help = "More that DHCP clients are told when they ask for it." },

@@ -138,6 +138,20 @@ serving_domain(const struct lab_port *lp)
 	return router->dns.domain != NULL ? router->dns.domain : "lab";
 }
 
+static int
+serve_relay(struct router *router, struct port *port, const struct lab_port *lp,
+    struct err *err)
+{
+	struct router_dhcp_relay_options options = { .info = lp->relay_info };
+
+	while (options.nservers < lp->relay.n &&
+	    options.nservers < ROUTER_RELAY_SERVERS &&
+	    ip4_read(&options.servers[options.nservers],
+		lp->relay.list[options.nservers].text))
+		options.nservers++;
+	return router_set_dhcp_relay(router, port, &options, err);
+}
+
 int
 serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err)
@@ -156,7 +170,7 @@ serving_dhcp(struct router *router, struct port *port,
 	int e;
 
 	if (lp->dhcp.first == 0)
-		return 0;
+		return lp->relay.n > 0 ? serve_relay(router, port, lp, err) : 0;
 	if (serving_domain(lp) != NULL)
 		snprintf(options.domain, sizeof(options.domain), "%s",
 		    serving_domain(lp));

@@ -13,7 +13,7 @@
 bool serving_option(struct dhcp_extra *out,
     const struct lab_dhcp_option *option, const char **why);
 
-/* DHCP, if port has a range.  0 or -Exxx. */
+/* DHCP, if port has a range, or its relay.  0 or -Exxx. */
 int serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err);
 

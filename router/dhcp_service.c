@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "net/arp.h"
+#include "router/datagram.h"
 #include "router/router_state.h"
 
 struct probe {
@@ -113,45 +114,36 @@ send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
 	struct iface *out = service->iface;
 	/* The size that all take (RFC 2131 2). */
 	uint8_t message[ICMP_ERROR_BYTES - IP4_HEADER_BYTES - UDP_HEADER_BYTES];
-	struct udp udp = { .sport = DHCP_SERVER_PORT,
-		.dport = answer->to == DHCP_TO_RELAY ? DHCP_SERVER_PORT
-						     : DHCP_CLIENT_PORT,
-		.data = message };
-	struct ip4 ip = { .ttl = 64,
-		.protocol = IP_UDP,
-		.src = out->address.addr,
-		.dst = answer->addr };
-	struct writer w;
-	uint8_t *room;
+	const struct dhcp *m = &answer->message;
+	const struct datagram d = { .src = out->address.addr,
+		.dst = answer->addr,
+		.udp = { .sport = DHCP_SERVER_PORT,
+		    .dport = answer->to == DHCP_TO_RELAY ? DHCP_SERVER_PORT
+							 : DHCP_CLIENT_PORT,
+		    .data = message,
+		    .data_bytes =
+			write_message(message, sizeof(message), m) } };
+	uint8_t *packet;
+	size_t bytes;
 
-	udp.data_bytes =
-	    write_message(message, sizeof(message), &answer->message);
-	if (udp.data_bytes == 0)
+	if (d.udp.data_bytes == 0)
 		return;
-	ip.total_bytes =
-	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + udp.data_bytes);
-	ip.id = router->next_id++;
-	room = output_room(router, ip.total_bytes);
-	if (room == NULL)
+	packet = datagram_make(router, &d, &bytes);
+	if (packet == NULL)
 		return; /* the client asks again */
-	if (answer->message.type == DHCP_ACK && answer->to != DHCP_TO_RELAY &&
-	    answer->message.yiaddr != 0)
-		tell_neighbours(router, out, &answer->message);
-	w = writer(room, ip.total_bytes);
-	ip4_write(&w, &ip);
-	udp_write(&w, &udp, ip.src, ip.dst);
+	if (m->type == DHCP_ACK && answer->to != DHCP_TO_RELAY &&
+	    m->yiaddr != 0)
+		tell_neighbours(router, out, m);
 	switch (answer->to) {
 	case DHCP_TO_NOBODY: break;
 	case DHCP_TO_ALL:
-		output_direct(
-		    router, out, &mac_broadcast, room, ip.total_bytes);
+		output_direct(router, out, &mac_broadcast, packet, bytes);
 		break;
 	case DHCP_TO_CLIENT:
-		output_direct(
-		    router, out, &answer->message.chaddr, room, ip.total_bytes);
+		output_direct(router, out, &m->chaddr, packet, bytes);
 		break;
 	case DHCP_TO_ADDRESS:
-	case DHCP_TO_RELAY: output_own(router, room, ip.total_bytes); break;
+	case DHCP_TO_RELAY: output_own(router, packet, bytes); break;
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "router/dns64.h"
+#include "router/datagram.h"
 #include "router/dns_upstream.h"
 #include "router/router6.h"
 
@@ -119,29 +120,20 @@ static void
 send_message(struct question *q, const uint8_t *message, size_t bytes)
 {
 	struct router *router = q->service->router;
-	const struct udp udp = { .sport = DNS_PORT,
-		.dport = q->client.port,
-		.data = message,
-		.data_bytes = bytes };
-	struct ip4 ip = { .ttl = 64, .protocol = IP_UDP };
-	struct writer w;
-	uint8_t *room;
+	struct datagram d = { .udp = { .sport = DNS_PORT,
+				  .dport = q->client.port,
+				  .data = message,
+				  .data_bytes = bytes } };
+	uint8_t *packet;
 
-	if (!ip6_to_ip4(&ip.src, &q->client.own) ||
-	    !ip6_to_ip4(&ip.dst, &q->client.addr)) {
-		send_by_ip6(q, &udp);
+	if (!ip6_to_ip4(&d.src, &q->client.own) ||
+	    !ip6_to_ip4(&d.dst, &q->client.addr)) {
+		send_by_ip6(q, &d.udp);
 		return;
 	}
-	ip.total_bytes =
-	    (uint16_t)(IP4_HEADER_BYTES + UDP_HEADER_BYTES + bytes);
-	ip.id = router->next_id++;
-	room = output_room(router, ip.total_bytes);
-	if (room == NULL)
-		return; /* the client asks again */
-	w = writer(room, ip.total_bytes);
-	ip4_write(&w, &ip);
-	udp_write(&w, &udp, ip.src, ip.dst);
-	output_own(router, room, ip.total_bytes);
+	packet = datagram_make(router, &d, &bytes);
+	if (packet != NULL) /* else the client asks again */
+		output_own(router, packet, bytes);
 }
 
 /* Puts the records of the type that was asked for into r. */

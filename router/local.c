@@ -138,6 +138,8 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 		return reason;
 	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
 		return dhcp_service_take(p->in->dhcp, p, &udp);
+	if (dhcp_relay_wants(p, &udp))
+		return dhcp_relay_take(router, p, &udp);
 	if (udp.dport == DNS_PORT && router->dns != NULL && !is_group)
 		return take_dns(router, p, &udp);
 	if (router->pcp != NULL && !is_group && pcp_service_wants(p, &udp))

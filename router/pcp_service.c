@@ -5,13 +5,13 @@
 
 #include "net/natpmp.h"
 #include "net/pcp.h"
+#include "router/datagram.h"
 #include "router/pcp_server.h"
 #include "router/router_state.h"
 
 #define ALL_HOSTS          UINT32_C(0xe0000001) /* 224.0.0.1 */
 #define ANNOUNCEMENTS      10
 #define FIRST_GAP_NS       (250 * NS_PER_MS)
-#define DATAGRAM_AT        (IP4_HEADER_BYTES + UDP_HEADER_BYTES)
 #define ANNOUNCEMENT_BYTES 32
 
 struct pcp_service {
@@ -30,46 +30,25 @@ epoch_s(const struct pcp_service *service)
 	return (uint32_t)((now_ns - service->begun_ns) / NS_PER_S);
 }
 
-/* Writes the headers of a datagram whose data is there already, in a packet
- * that begins at ip. */
-static size_t
-write_headers(struct router *router, uint8_t *ip, size_t data_bytes,
-    uint32_t src, uint32_t dst, uint16_t dport)
-{
-	struct writer w = writer(ip, DATAGRAM_AT + data_bytes);
-	const struct ip4 header = { .total_bytes =
-					(uint16_t)(DATAGRAM_AT + data_bytes),
-		.id = router->next_id++,
-		.ttl = dst == ALL_HOSTS ? 1 : 64,
-		.protocol = IP_UDP,
-		.src = src,
-		.dst = dst };
-	const struct udp udp = { .sport = PCP_PORT,
-		.dport = dport,
-		.data = ip + DATAGRAM_AT,
-		.data_bytes = data_bytes };
-
-	ip4_write(&w, &header);
-	udp_write(&w, &udp, src, dst);
-	return header.total_bytes;
-}
-
 /* ---- announcements ---- */
 
 static void
 announce_on(
-    struct router *router, struct iface *out, const uint8_t *data, size_t bytes)
+    struct router *router, struct iface *out, const uint8_t *data, size_t len)
 {
 	static const struct mac to = { { 0x01, 0x00, 0x5e, 0, 0, 1 } };
-	uint8_t *ip =
-	    bytes > 0 ? output_room(router, DATAGRAM_AT + bytes) : NULL;
+	const struct datagram d = { .src = out->address.addr,
+		.dst = ALL_HOSTS,
+		.ttl = 1,
+		.udp = { .sport = PCP_PORT,
+		    .dport = PCP_CLIENT_PORT,
+		    .data = data,
+		    .data_bytes = len } };
+	size_t bytes;
+	uint8_t *packet = len > 0 ? datagram_make(router, &d, &bytes) : NULL;
 
-	if (ip == NULL)
-		return;
-	memcpy(ip + DATAGRAM_AT, data, bytes);
-	output_direct(router, out, &to, ip,
-	    write_headers(router, ip, bytes, out->address.addr, ALL_HOSTS,
-		PCP_CLIENT_PORT));
+	if (packet != NULL)
+		output_direct(router, out, &to, packet, bytes);
 }
 
 static void
@@ -85,7 +64,7 @@ announce(void *arg)
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		struct iface *iface = router->ifaces[i];
 
-		if (iface == router->outside)
+		if (iface == router->outside || iface->address.addr == 0)
 			continue;
 		announce_on(router, iface, pcp, (size_t)(w.at - pcp));
 		announce_on(router, iface, natpmp, (size_t)(v.at - natpmp));
@@ -167,16 +146,18 @@ pcp_service_take(
 	uint8_t answer[PCP_MAX_BYTES];
 	struct writer w = writer(answer, sizeof(answer));
 	enum reason reason = pcp_server_take(&service->server, &asked, &w);
-	size_t bytes = (size_t)(w.at - answer);
-	uint8_t *ip =
-	    bytes > 0 ? output_room(router, DATAGRAM_AT + bytes) : NULL;
+	const struct datagram d = { .src = p->in->address.addr,
+		.dst = p->ip.src,
+		.udp = { .sport = PCP_PORT,
+		    .dport = udp->sport,
+		    .data = answer,
+		    .data_bytes = (size_t)(w.at - answer) } };
+	size_t bytes;
+	uint8_t *packet =
+	    w.at > answer ? datagram_make(router, &d, &bytes) : NULL;
 
 	router_arm_timers(router);
-	if (ip == NULL)
-		return reason; /* the host asks again */
-	memcpy(ip + DATAGRAM_AT, answer, bytes);
-	output_own(router, ip,
-	    write_headers(
-		router, ip, bytes, p->in->address.addr, p->ip.src, udp->sport));
+	if (packet != NULL) /* else the host asks again */
+		output_own(router, packet, bytes);
 	return reason;
 }

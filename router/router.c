@@ -88,6 +88,7 @@ router_free(struct router *router)
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_service_free(router->ifaces[i]->dhcp);
 		ra_free(router->ifaces[i]->six.ra);
+		dhcp_relay_free(router->ifaces[i]->relay);
 	}
 	dns_service_free(router->dns);
 	pcp_service_free(router->pcp);
@@ -352,6 +353,27 @@ router_set_dhcp(struct router *router, struct port *port,
 		    port->name);
 	iface->dhcp = dhcp_service_new(router, iface, options, err);
 	return iface->dhcp != NULL ? 0 : -EINVAL;
+}
+
+int
+router_set_dhcp_relay(struct router *router, struct port *port,
+    const struct router_dhcp_relay_options *options, struct err *err)
+{
+	struct iface *iface = router_iface(router, port);
+
+	if (iface == NULL)
+		return not_ours(router, port, err);
+	if (iface->address.addr == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" has no IPv4 address; a DHCP relay needs one",
+		    port->name);
+	if (iface->dhcp != NULL || iface->relay != NULL)
+		return err_set(err, -EEXIST,
+		    "port \"%s\" serves or relays DHCP already; use one of "
+		    "both",
+		    port->name);
+	iface->relay = dhcp_relay_new(iface, options, err);
+	return iface->relay != NULL ? 0 : -EINVAL;
 }
 
 int

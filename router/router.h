@@ -130,6 +130,17 @@ struct router_dhcp_options {
 int router_set_dhcp(struct router *router, struct port *port,
     const struct router_dhcp_options *options, struct err *err);
 
+/* Passes DHCP on between the clients on port's link and servers elsewhere. */
+#define ROUTER_RELAY_SERVERS 4
+struct router_dhcp_relay_options {
+	uint32_t servers[ROUTER_RELAY_SERVERS];
+	unsigned int nservers;
+	bool info; /* tells them by which port a client came (RFC 3046) */
+};
+
+int router_set_dhcp_relay(struct router *router, struct port *port,
+    const struct router_dhcp_relay_options *options, struct err *err);
+
 /* A fixed address for one MAC address, within the port's subnet. */
 int router_add_reservation(struct router *router, struct port *port,
     const struct mac *mac, uint32_t addr, struct err *err);

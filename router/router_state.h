@@ -8,6 +8,7 @@
  *    nat64.c      ... when it is of a host of IPv6
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
+ *    dhcp_relay.c    ... DHCP, for servers elsewhere
  *    dns_service.c   ... DNS
  *    pcp_service.c   ... PCP and NAT-PMP
  *    output.c     the last steps: fragments, the neighbour, the port
@@ -17,6 +18,7 @@
 
 #include "net/arp.h"
 #include "net/eth.h"
+#include "router/dhcp_relay.h"
 #include "router/dhcp_server.h"
 #include "router/dhcp_service.h"
 #include "router/dns_service.h"
@@ -58,6 +60,7 @@ struct iface {
 	struct iface6 six;
 	uint32_t mtu_bytes;
 	struct dhcp_service *dhcp; /* NULL: none */
+	struct dhcp_relay *relay;  /* the same */
 	bool mss_clamp, proxy_arp, redirects;
 	uint64_t defend_again_ns; /* its address (RFC 5227 2.4) */
 };
