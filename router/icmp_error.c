@@ -29,23 +29,33 @@ icmp_error_allowed(const struct ip4 *ip, const uint8_t *payload,
 	return true;
 }
 
-bool
-icmp_limit_take(struct icmp_limit *limit, uint64_t now_ns)
+static void
+fill(struct icmp_bucket *b, uint32_t burst, uint64_t each_ns, uint64_t now_ns)
 {
-	const uint64_t each_ns = NS / ICMP_ERROR_RATE;
-	uint64_t n = (now_ns - limit->filled_ns) / each_ns;
+	uint64_t n = (now_ns - b->filled_ns) / each_ns;
 
-	if (!limit->started || limit->tokens + n >= ICMP_ERROR_BURST) {
-		limit->started = true;
-		limit->tokens = ICMP_ERROR_BURST;
-		limit->filled_ns = now_ns;
+	if (!b->started || b->tokens + n >= burst) {
+		b->started = true;
+		b->tokens = burst;
+		b->filled_ns = now_ns;
 	} else {
-		limit->tokens += (uint32_t)n;
-		limit->filled_ns += n * each_ns;
+		b->tokens += (uint32_t)n;
+		b->filled_ns += n * each_ns;
 	}
-	if (limit->tokens == 0)
+}
+
+bool
+icmp_limit_take(struct icmp_limit *limit, uint32_t who, uint64_t now_ns)
+{
+	struct icmp_bucket *share =
+	    &limit->share[(who * 0x9e3779b1u) >> 16 & (ICMP_ERROR_SHARES - 1)];
+
+	fill(&limit->all, ICMP_ERROR_BURST, NS / ICMP_ERROR_RATE, now_ns);
+	fill(share, ICMP_ERROR_BURST / 2, 2 * NS / ICMP_ERROR_RATE, now_ns);
+	if (limit->all.tokens == 0 || share->tokens == 0)
 		return false;
-	limit->tokens--;
+	limit->all.tokens--;
+	share->tokens--;
 	return true;
 }
 

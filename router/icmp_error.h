@@ -15,8 +15,9 @@
 #define ICMP_ERROR_QUOTE \
 	(ICMP_ERROR_BYTES - IP4_HEADER_BYTES - ICMP_HEADER_BYTES)
 
-#define ICMP_ERROR_BURST 64  /* errors at once */
-#define ICMP_ERROR_RATE  128 /* errors a second, for long */
+#define ICMP_ERROR_BURST  64  /* errors at once */
+#define ICMP_ERROR_RATE   128 /* errors a second, for long */
+#define ICMP_ERROR_SHARES 64
 
 struct icmp_error {
 	uint8_t type, code;
@@ -34,14 +35,22 @@ bool icmp_error_allowed(const struct ip4 *ip, const uint8_t *payload,
     size_t payload_bytes, bool group_frame);
 
 /* A bucket of tokens that fills with time (RFC 1812 4.3.2.8). */
-struct icmp_limit {
+struct icmp_bucket {
 	uint64_t filled_ns; /* up to when it was filled */
 	uint32_t tokens;
 	bool started;
 };
 
-/* Takes a token.  False: too many errors by now. */
-bool icmp_limit_take(struct icmp_limit *limit, uint64_t now_ns);
+/* One bucket for all, and one of half its size for each of a few groups of
+ * hosts: one that causes errors without end does not leave others without
+ * theirs, as those that say how large a packet may be. */
+struct icmp_limit {
+	struct icmp_bucket all, share[ICMP_ERROR_SHARES];
+};
+
+/* Takes a token for an error to the host whose address, or what is left of it,
+ * is who.  False: too many errors by now. */
+bool icmp_limit_take(struct icmp_limit *limit, uint32_t who, uint64_t now_ns);
 
 /* Writes an IP packet from src to dst that quotes the packet that begins at
  * quote, of which up to ICMP_ERROR_QUOTE bytes are taken. */

@@ -166,7 +166,8 @@ take_tcp(struct router *router, struct packet *p)
 	reason = tcp_parse(&tcp, &c, &p->ip, trusted);
 	if (reason != REASON_NONE)
 		return reason;
-	if (tcp.flags & TCP_RST || !icmp_limit_take(&router->errors, p->now_ns))
+	if (tcp.flags & TCP_RST ||
+	    !icmp_limit_take(&router->errors, p->ip.src, p->now_ns))
 		return DROP_NO_LISTENER;
 	rst = tcp_reset(&tcp);
 	ip = (struct ip4){ .total_bytes = IP4_HEADER_BYTES + TCP_HEADER_BYTES,

@@ -172,7 +172,8 @@ take_tcp(struct router *router, struct packet6 *p, struct upper *u)
 	if (reason != REASON_NONE)
 		return reason;
 	if (tcp.flags & TCP_RST ||
-	    !icmp_limit_take(&router->errors6, p->now_ns))
+	    !icmp_limit_take(
+		&router->errors6, get_be32(p->ip.src.b + 12), p->now_ns))
 		return DROP_NO_LISTENER;
 	room = output_room(router, bytes);
 	if (room == NULL)

@@ -334,7 +334,7 @@ output_error(struct router *router, const struct packet *p, uint8_t type,
 	if (!icmp_error_allowed(&p->ip, payload, payload_bytes, p->group))
 		return;
 	if (!way_find(router, p->ip.src, &way) ||
-	    !icmp_limit_take(&router->errors, p->now_ns))
+	    !icmp_limit_take(&router->errors, p->ip.src, p->now_ns))
 		return;
 	if (n > sizeof(quote))
 		n = sizeof(quote);
@@ -404,7 +404,8 @@ host_unreachable(
 	if (ip4_parse_quoted(&quoted, &c) != REASON_NONE ||
 	    !icmp_error_allowed(&quoted, c.at, cur_left(&c), false) ||
 	    held->verdict.reason == REASON_SENT ||
-	    !icmp_limit_take(&router->errors, loop_now_ns(router->loop)))
+	    !icmp_limit_take(
+		&router->errors, quoted.src, loop_now_ns(router->loop)))
 		return;
 	ip = output_room(router, ICMP_ERROR_BYTES);
 	if (ip == NULL)

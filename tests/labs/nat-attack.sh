@@ -86,6 +86,9 @@ read -r -t 20 -u "${talk[0]}" line
 	note <"$tmp/talk"
 	exit 1
 }
+# A socket for its own answers alone: one for all ICMP would overflow when errors
+# come in by the thousand.
+ip netns exec "$innocent" sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 ip netns exec "$innocent" ping -n -D -i 0.02 203.0.113.10 >"$tmp/pings" 2>&1 &
 pids="$pids $!"
 for n in "$attacker" "$outsider"; do
@@ -165,7 +168,9 @@ from_outside() { frames="$frames $* smac=$outsider_mac dmac=$outside_mac --"; }
 replay() { # inside|outside KIND
 	device=lya1
 	[ "$1" = outside ] && device=lya3
-	"$1" tcpreplay -q -K --topspeed --loop 1000000 -i $device "$tmp/$2"
+	preload=-K
+	[ "$2" = scan ] && preload= # large, it would take all the time
+	"$1" tcpreplay -q $preload --topspeed --loop 1000000 -i $device "$tmp/$2"
 	return 0
 }
 
@@ -202,7 +207,7 @@ under "SYN flood from outside" nat-unsolicited \
 [ -n "${LONG:-}" ] && {
 	seconds=60
 	under "UDP from a million ports, once" nat-full \
-	    inside tcpreplay -q -K --topspeed -i lya1 "$tmp/scan"
+	    inside tcpreplay -q --topspeed -i lya1 "$tmp/scan"
 	seconds=${ATTACK_S:-0.7}
 }
 under "UDP from $((hosts * 50000)) ports" nat-full replay inside scan
@@ -219,8 +224,9 @@ mine=$(lease)
 under "DHCP for stations that are not" dhcp-limit replay inside dhcp-one
 under "DHCP from stations that are not" dhcp-full replay inside dhcp-many
 replay inside dhcp-many >"$tmp/attack" 2>&1 &
-[ -n "$mine" ] && [ "$(lease)" = "$mine" ]
-is $? "the lease that the other host has is its own meanwhile: ${mine:-none}"
+same=$(lease)
+[ -n "$mine" ] && [ "$same" = "$mine" ]
+is $? "the lease that the other host has, ${mine:-none}, is its own meanwhile: ${same:-none}"
 wait $!
 under "ARP in any name" "group-source martian arp-op" replay inside arp
 under "DNS queries" "" replay inside dns

@@ -128,30 +128,48 @@ icmp_without_a_type_is_not_answered(void **state)
 static void
 a_burst_passes_and_then_the_rate(void **state)
 {
-	struct icmp_limit limit = { .tokens = 0 };
+	struct icmp_limit limit = { .all.tokens = 0 };
 	unsigned int n = 0;
 
 	(void)state;
-	for (int i = 0; i < 1000; i++)
-		n += icmp_limit_take(&limit, 5 * MS);
+	for (uint32_t i = 0; i < 1000; i++)
+		n += icmp_limit_take(&limit, i, 5 * MS);
 	assert_int_equal(n, ICMP_ERROR_BURST);
 	n = 0;
 	for (uint64_t t = 0; t < 10000; t++)
-		n += icmp_limit_take(&limit, 5 * MS + t * MS);
+		n += icmp_limit_take(&limit, (uint32_t)t, 5 * MS + t * MS);
 	assert_in_range(n, 10 * ICMP_ERROR_RATE - 2, 10 * ICMP_ERROR_RATE);
 }
 
 static void
 a_long_silence_fills_the_bucket_and_no_more(void **state)
 {
-	struct icmp_limit limit = { .tokens = 0 };
+	struct icmp_limit limit = { .all.tokens = 0 };
 	unsigned int n = 0;
 
 	(void)state;
-	icmp_limit_take(&limit, 0);
-	for (int i = 0; i < 1000; i++)
-		n += icmp_limit_take(&limit, UINT64_C(1) << 60);
+	icmp_limit_take(&limit, 0, 0);
+	for (uint32_t i = 0; i < 1000; i++)
+		n += icmp_limit_take(&limit, i, UINT64_C(1) << 60);
 	assert_int_equal(n, ICMP_ERROR_BURST);
+}
+
+static void
+one_host_leaves_errors_for_others(void **state)
+{
+	struct icmp_limit limit = { .all.tokens = 0 };
+	unsigned int mine = 0, others = 0;
+
+	(void)state;
+	for (uint64_t t = 0; t < 10000; t++) {
+		for (int i = 0; i < 10; i++)
+			mine += icmp_limit_take(&limit, 0x0a00000a, t * MS);
+		if (t % 100 == 0) /* ten a second */
+			others += icmp_limit_take(&limit, 0x0a00000b, t * MS);
+	}
+	assert_int_equal(others, 100);
+	assert_in_range(mine, 10 * ICMP_ERROR_RATE / 2,
+	    10 * ICMP_ERROR_RATE / 2 + ICMP_ERROR_BURST);
 }
 
 static void
@@ -197,6 +215,7 @@ main(void)
 		T(errors_are_sent_only_about_what_rfc1812_allows),
 		T(icmp_without_a_type_is_not_answered),
 		T(a_burst_passes_and_then_the_rate),
+		T(one_host_leaves_errors_for_others),
 		T(a_long_silence_fills_the_bucket_and_no_more),
 		T(the_quote_fits_576_bytes_and_the_checksums_are_right),
 	};
