@@ -132,14 +132,6 @@ find_burst(struct half *half, struct port *port)
 	return out;
 }
 
-struct frame *
-outbox_next(struct outbox *outbox, struct port *port)
-{
-	struct outgoing *out = find_burst(outbox->fill, port);
-
-	return out != NULL ? &out->burst.frame[out->burst.n] : NULL;
-}
-
 bool
 outbox_add(struct outbox *outbox, struct port *port, const struct frame *frame,
     const struct verdict *cause)
@@ -152,12 +144,44 @@ outbox_add(struct outbox *outbox, struct port *port, const struct frame *frame,
 		return false;
 	n = out->burst.n++;
 	to = &out->burst.frame[n];
-	if (to != frame)
-		*to = *frame;
+	*to = *frame;
 	out->cause[n] = *cause;
 	to->cause = &out->cause[n];
 	to->verdict.journey = cause->journey;
 	out->burst.flags |= to->flags;
+	outbox->fill->frames++;
+	return true;
+}
+
+/* Field by field, as most frames pass here: nothing that was written just now is
+ * read again in other widths. */
+bool
+outbox_add_bytes(struct outbox *outbox, struct port *port,
+    const struct frame *like, const uint8_t *data, uint32_t len,
+    const struct verdict *cause)
+{
+	struct outgoing *out = find_burst(outbox->fill, port);
+	struct frame *to;
+	struct verdict *why;
+
+	if (out == NULL)
+		return false;
+	to = &out->burst.frame[out->burst.n];
+	why = &out->cause[out->burst.n++];
+	to->data = data;
+	to->tail = NULL;
+	to->len = to->head = len;
+	to->ntail = 0;
+	to->flags = like->flags;
+	to->csum_start = like->csum_start;
+	to->csum_offset = like->csum_offset;
+	to->gso_bytes = like->gso_bytes;
+	to->header_bytes = like->header_bytes;
+	to->cause = why;
+	frame_judge(to, NULL, REASON_NONE);
+	to->verdict.journey = cause->journey;
+	*why = *cause;
+	out->burst.flags |= like->flags;
 	outbox->fill->frames++;
 	return true;
 }
@@ -187,8 +211,7 @@ static void
 send_half(struct half *half)
 {
 	for (unsigned int i = 0; i < half->n; i++)
-		if (half->out[i].burst.n > 0) /* else it was but asked for */
-			port_send(half->out[i].port, &half->out[i].burst);
+		port_send(half->out[i].port, &half->out[i].burst);
 	half->n = half->frames = 0;
 	half->used = 0;
 }

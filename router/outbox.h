@@ -44,14 +44,15 @@ struct outbox_mark {
 struct outbox_mark outbox_mark(const struct outbox *outbox);
 void outbox_rewind(struct outbox *outbox, struct outbox_mark mark);
 
-/* Where the next frame of port is going to be, for the caller to describe it in
- * place; good until anything is added.  NULL: no room. */
-struct frame *outbox_next(struct outbox *outbox, struct port *port);
-
 /* Adds frame to leave by port, with a copy of *cause.  Its bytes must last
  * until it is sent.  False: no room. */
 bool outbox_add(struct outbox *outbox, struct port *port,
     const struct frame *frame, const struct verdict *cause);
+
+/* Likewise the len bytes at data, with the same left to do as of like. */
+bool outbox_add_bytes(struct outbox *outbox, struct port *port,
+    const struct frame *like, const uint8_t *data, uint32_t len,
+    const struct verdict *cause);
 
 /* Likewise, with a copy of the bytes. */
 bool outbox_add_copy(struct outbox *outbox, struct port *port,

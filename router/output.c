@@ -227,7 +227,7 @@ output_ip(struct router *router, const struct way *way, struct frame *frame,
 	return send_one(router, way, frame, head, cause);
 }
 
-/* Most fit and know their next hop: those are described where they leave. */
+/* Most fit, know their next hop, and are copied as a whole already. */
 enum reason
 output_packet(struct router *router, const struct way *way, struct packet *p,
     const struct verdict *cause)
@@ -236,18 +236,19 @@ output_packet(struct router *router, const struct way *way, struct packet *p,
 	const struct mac *to = way->out->real != NULL
 	    ? NULL
 	    : neigh_find(router->neighbours, way->out, &hop, p->now_ns);
-	bool direct = to != NULL && packet_fits(p, way->out);
-	struct frame other, *view = &other;
+	uint32_t len = (uint32_t)ETH_HEADER_BYTES + p->ip.total_bytes;
+	struct frame view;
 
-	if (direct)
-		view = outbox_next(router->outbox, &way->out->port);
-	if (view == NULL || !packet_view(router, p, view))
+	if (to != NULL && len <= p->head && packet_fits(p, way->out)) {
+		output_link(p->bytes, way->out, to, ETH_IPV4);
+		return outbox_add_bytes(router->outbox, &way->out->port,
+			   p->frame, p->bytes, len, cause)
+		    ? REASON_NONE
+		    : DROP_PORT_FULL;
+	}
+	if (!packet_view(router, p, &view))
 		return DROP_PORT_FULL;
-	if (!direct)
-		return output_ip(router, way, view, p->bytes, cause);
-	output_link(p->bytes, way->out, to, ETH_IPV4);
-	return output_send(router, way->out, view, cause) ? REASON_NONE
-							  : DROP_PORT_FULL;
+	return output_ip(router, way, &view, p->bytes, cause);
 }
 
 /* ---- the router's own ---- */

@@ -20,8 +20,8 @@ owner_of(const struct router *router, uint32_t addr)
 	    : NULL;
 }
 
-static void
-look_up(struct place *place, const struct router *router, uint32_t addr)
+void
+place_look_up(const struct router *router, struct place *place, uint32_t addr)
 {
 	const struct route *route = route_find(&router->routes, addr);
 
@@ -34,17 +34,6 @@ look_up(struct place *place, const struct router *router, uint32_t addr)
 		.exempt = route_find(&router->exempt, addr) != NULL,
 		.route = route,
 		.owner = owner_of(router, addr) };
-}
-
-const struct place *
-place_find(struct router *router, uint32_t addr)
-{
-	uint32_t h = addr * UINT32_C(0x9e3779b1) >> 24;
-	struct place *place = &router->places[h % PLACES];
-
-	if (place->addr != addr || !place->known)
-		look_up(place, router, addr);
-	return place;
 }
 
 void

@@ -28,10 +28,11 @@ struct place {
 	struct iface *owner;
 };
 
-/* Good until the next call, or until routes, interfaces or a NAT are added. */
-const struct place *place_find(struct router *router, uint32_t addr);
+/* Finds it out anew, and keeps it at place. */
+void place_look_up(
+    const struct router *router, struct place *place, uint32_t addr);
 
-/* To be called when they are. */
+/* To be called when routes or interfaces are added. */
 void place_forget(struct router *router);
 
 #endif

@@ -141,6 +141,19 @@ packet_payload(const struct packet *p, const uint8_t **payload)
 	return end - p->ip.header_bytes;
 }
 
+/* What addr is.  Good until the next call, or until routes or interfaces are
+ * added. */
+static inline const struct place *
+place_find(struct router *router, uint32_t addr)
+{
+	struct place *place =
+	    &router->places[addr * UINT32_C(0x9e3779b1) >> 24 & (PLACES - 1)];
+
+	if (place->addr != addr || !place->known)
+		place_look_up(router, place, addr);
+	return place;
+}
+
 /* Does the packet, or each segment it is to become, fit the link? */
 static inline bool
 packet_fits(const struct packet *p, const struct iface *out)
