@@ -7,6 +7,7 @@
 
 #include "base/loop.h"
 #include "lab/nat_keys.h"
+#include "lab/outside.h"
 #include "lab/port_kinds.h"
 #include "lab/schema.h"
 #include "lab/serving.h"
@@ -307,6 +308,7 @@ check_nat(struct check *c, const struct lab_router *router)
 		    "behind; add \"address:\" to it",
 		    nat->out->full);
 	check_nat64(c, router);
+	outside_check(c->lab, nat, c->problems);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
 	nearest_init(&near, nat->outside);

@@ -14,6 +14,7 @@
 #include "lab/client.h"
 #include "lab/nat_keys.h"
 #include "lab/nearest.h"
+#include "lab/outside.h"
 #include "lab/rules.h"
 #include "lab/schema.h"
 #include "lab/tree.h"
@@ -53,6 +54,20 @@ no_such_key(const char *key, struct err *err)
 	    near.best != NULL ? near.best : "", near.best != NULL ? "\"?" : "");
 }
 
+/* Ports to forward are no rule of NAT, and stand alone. */
+static int
+read_nat(struct lab_nat_rules *nat, const char *key, const char *text,
+    struct err *err)
+{
+	struct router_forward forward;
+
+	if (strcmp(key, "forward") == 0)
+		return outside_read_forward(&forward, text, err);
+	if (strcmp(key, "unforward") == 0)
+		return outside_read_end(&forward, text, err);
+	return keyset_read(&nat_keys, nat, key, text, err);
+}
+
 /* "delay=20ms" and "stp-cost=100" into the request, the former for way.  What
  * a spanning tree is told is looked at in the lab: some depends on what is set
  * there.  0, or -EINVAL with *err. */
@@ -74,7 +89,7 @@ read_pair(json_t *request, const char *way, const char *word, struct err *err)
 		way = "nat";
 		memmove(key, key + strlen(NAT_KEY_PREFIX),
 		    strlen(key + strlen(NAT_KEY_PREFIX)) + 1);
-		e = keyset_read(&nat_keys, &nat, key, equals + 1, err);
+		e = read_nat(&nat, key, equals + 1, err);
 	} else if (keyset_row(&wire_keys, key) != NULL) {
 		e = keyset_read(&wire_keys, &wire, key, equals + 1, err);
 	} else if (keyset_row(&rules_keys, key) != NULL) {
@@ -92,6 +107,11 @@ read_pair(json_t *request, const char *way, const char *word, struct err *err)
 	if (pairs == NULL) {
 		pairs = json_object();
 		json_object_set_new(request, way, pairs);
+	}
+	if (strcmp(way, "nat") == 0 && json_object_get(pairs, key) != NULL) {
+		json_decref(value);
+		return err_set(
+		    err, -EINVAL, "nat.%s is there twice; say it once", key);
 	}
 	json_object_set_new(pairs, key, value);
 	return 0;
@@ -186,6 +206,10 @@ const struct command command_set = {
 	    "Keys that begin with nat. are those of NAT in lanyard.lab(5), of "
 	    "a router, as\n"
 	    "  lanyard set nat gw nat.preset=symmetric nat.udp-idle=60s\n"
+	    "nat.forward leads a port to a host inside, nat.unforward ends "
+	    "that:\n"
+	    "  lanyard set nat gw nat.forward=tcp:8080=10.0.0.5:80\n"
+	    "  lanyard set nat gw nat.unforward=tcp:8080\n"
 	    "Entries that live go on as they are, but for their timers.",
 	.min_args = 3,
 	.max_args = -1,

@@ -17,6 +17,7 @@
 #include "lab/measure.h"
 #include "lab/nat_keys.h"
 #include "lab/nearest.h"
+#include "lab/outside.h"
 #include "lab/output.h"
 #include "lab/request.h"
 #include "lab/rundir.h"
@@ -245,6 +246,27 @@ read_tree(struct tree_change *change, const struct fabric *f,
 	return 0;
 }
 
+/* One port that is forwarded from now on, or not any more. */
+static int
+set_forward(struct router *router, json_t *nat, struct err *err)
+{
+	const char *add = json_string_value(json_object_get(nat, "forward"));
+	const char *end = json_string_value(json_object_get(nat, "unforward"));
+	struct router_forward forward;
+	int e;
+
+	if (json_object_size(nat) != 1)
+		return err_set(err, -EINVAL,
+		    "nat.forward and nat.unforward are set alone; say the rest "
+		    "by another command");
+	e = add != NULL ? outside_read_forward(&forward, add, err)
+			: outside_read_end(&forward, end, err);
+	if (e < 0)
+		return e;
+	return add != NULL ? router_add_forward(router, &forward, err)
+			   : router_end_forward(router, &forward, err);
+}
+
 /* How a router's NAT behaves from now on. */
 static int
 set_nat(const struct fabric *f, const struct request *r, struct err *err)
@@ -265,6 +287,9 @@ set_nat(const struct fabric *f, const struct request *r, struct err *err)
 		    "is "
 		    "set at a port",
 		    r->port);
+	if (json_object_get(r->nat, "forward") != NULL ||
+	    json_object_get(r->nat, "unforward") != NULL)
+		return set_forward(router, r->nat, err);
 	rules = router_nat_rules(router) != NULL ? *router_nat_rules(router)
 						 : nat_rules_default;
 	if (read_keys(&nat_keys, &said, r->nat, err) < 0 ||

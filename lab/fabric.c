@@ -10,6 +10,7 @@
 #include "lab/cabling.h"
 #include "lab/nat_keys.h"
 #include "lab/nearest.h"
+#include "lab/outside.h"
 #include "lab/port_kinds.h"
 #include "lab/serving.h"
 #include "lab/tree.h"
@@ -322,7 +323,7 @@ set_nat(struct fabric *f, struct router *router, const struct lab_nat *nat,
 		.nat64 = nat->nat64,
 	};
 	e = nat_keys_apply(&nat->rules, &options.rules, err);
-	return e < 0 ? e : router_set_nat(router, &options, err);
+	return e < 0 ? e : outside_make(router, nat, &options, err);
 }
 
 static int

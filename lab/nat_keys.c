@@ -31,6 +31,10 @@ static const char *const port_rules[] = { [NAT_PORTS_PRESERVE] = "preserving",
 	[NAT_PORTS_RANDOM] = "random",
 	[NAT_PORTS_BLOCKS] = "blocks",
 	NULL };
+static const char *const poolings[] = { [NAT_POOLING_PAIRED] = "paired",
+	[NAT_POOLING_SOFT] = "soft",
+	[NAT_POOLING_ARBITRARY] = "arbitrary",
+	NULL };
 static const char *const refreshes[] = { [NAT_REFRESH_BOTH] = "both",
 	[NAT_REFRESH_OUTBOUND] = "outbound",
 	[NAT_REFRESH_INBOUND] = "inbound",
@@ -65,6 +69,19 @@ static const struct schema_key keys[] = {
 	{ KEY("block", COUNT, block), .min = NAT_BLOCK_PORTS_MIN,
 	    .max = NAT_BLOCK_PORTS_MAX, .preset = "512",
 	    .help = "How many ports a host's block has." },
+	{ KEY("pooling", CHOICE, pooling), .choices = poolings,
+	    .preset = "paired",
+	    .help = "Which of several outside addresses a mapping gets "
+		    "(RFC 4787, REQ-2): that of its inside host, and none "
+		    "when that is out of ports; the same, or else another; "
+		    "or any." },
+	{ KEY("port-rest", DURATION, rest_ns), .max = DAY_NS, .preset = "120s",
+	    .help = "How long a free outside port keeps away from other hosts "
+		    "(RFC 6888, REQ-8), unless filtering depends on the "
+		    "remote end, or it was one of TCP." },
+	{ KEY("port-rest-limit", COUNT, rest_limit), .min = 1, .max = 1000000,
+	    .preset = "any",
+	    .help = "How many ports may do so; then the oldest are free." },
 	{ KEY("host-limit", COUNT, host_limit), .min = 1, .max = 1000000,
 	    .preset = "any",
 	    .help = "How many entries one inside host may have; it is "
@@ -97,6 +114,10 @@ static const struct schema_key keys[] = {
 	{ KEY("udp-one-way", DURATION, udp_one_way_ns), .min = NS_PER_S,
 	    .max = DAY_NS, .preset = "udp-idle",
 	    .help = "The same until the other side has answered." },
+	{ KEY("udp-dns", DURATION, udp_dns_ns), .min = NS_PER_S, .max = DAY_NS,
+	    .preset = "udp-idle",
+	    .help = "The same for entries to port 53 that are made from then "
+		    "on (RFC 4787, REQ-5a)." },
 	{ KEY("tcp-idle", DURATION, tcp_idle_ns), .min = NS_PER_S,
 	    .max = 7 * DAY_NS, .preset = "7440s",
 	    .help = "How long an established TCP entry lives without "
@@ -137,6 +158,7 @@ apply_timers(
 	} timers[] = {
 		{ "udp-idle", said->udp_idle_ns, NAT_TIMER_UDP },
 		{ "udp-one-way", said->udp_one_way_ns, NAT_TIMER_UDP_ONE_WAY },
+		{ "udp-dns", said->udp_dns_ns, NAT_TIMER_UDP_DNS },
 		{ "tcp-idle", said->tcp_idle_ns, NAT_TIMER_TCP },
 		{ "tcp-transitory", said->tcp_transitory_ns,
 		    NAT_TIMER_TCP_OPENING },
@@ -160,6 +182,20 @@ apply_timers(
 	return 0;
 }
 
+static int
+apply_rest(
+    const struct lab_nat_rules *said, struct nat_rules *rules, struct err *err)
+{
+	if (!says(said, "port-rest"))
+		return 0;
+	if (said->rest_ns % NS_PER_S != 0)
+		return err_set(err, -EINVAL,
+		    "port-rest is counted in whole seconds; write it as 60s");
+	rules->rest_s = (uint32_t)(said->rest_ns / NS_PER_S);
+	rules->no_rest = rules->rest_s == 0;
+	return 0;
+}
+
 int
 nat_keys_apply(
     const struct lab_nat_rules *said, struct nat_rules *rules, struct err *err)
@@ -178,6 +214,10 @@ nat_keys_apply(
 		r.any_parity = !said->parity;
 	if (says(said, "block"))
 		r.block_ports = (uint32_t)said->block;
+	if (says(said, "pooling"))
+		r.pooling = (enum nat_pooling)said->pooling;
+	if (says(said, "port-rest-limit"))
+		r.rest_ports = (uint32_t)said->rest_limit;
 	if (says(said, "host-limit"))
 		r.host_sessions = (uint32_t)said->host_limit;
 	if (says(said, "hairpin"))
@@ -190,7 +230,8 @@ nat_keys_apply(
 		r.refuse_syn = said->unsolicited_syn == 1;
 	if (says(said, "refresh"))
 		r.refresh = (enum nat_refresh)said->refresh;
-	if (apply_timers(said, &r, err) < 0 || nat_rules_check(&r, err) < 0)
+	if (apply_timers(said, &r, err) < 0 || apply_rest(said, &r, err) < 0 ||
+	    nat_rules_check(&r, err) < 0)
 		return -EINVAL;
 	*rules = r;
 	return 0;

@@ -578,7 +578,22 @@ const struct schema_key schema_keys[] = {
 		    "is refused, since outside must be said." },
 	{ KEY("routers.*.nat.outside", NAME, lab_nat, outside),
 	    .required = true,
-	    .help = "The router's port whose address hides the inside." },
+	    .help = "The router's port by whose addresses the inside is "
+		    "hidden." },
+	{ KEY("routers.*.nat.addresses", TEXTS, lab_nat, addresses),
+	    .preset = "that of outside",
+	    .help = "The outside addresses that inside hosts get, one by one "
+		    "or as 203.0.113.200-203.0.113.210, up to 255 in all.  ARP "
+		    "is answered for them on outside." },
+	{ KEY("routers.*.nat.forwards", TEXTS, lab_nat, forwards),
+	    .help = "Outside ports that lead to a host inside, whoever sends: "
+		    "as tcp:8080=10.0.0.5:80, or by another address than that "
+		    "of outside as udp:203.0.113.9:5060=10.0.0.5:5060." },
+	{ KEY("routers.*.nat.exempt", TEXTS, lab_nat, exempt),
+	    .help = "Outside networks, as 198.51.100.0/24, or hosts, that see "
+		    "the inside as it is and are seen so: what passes between "
+		    "them is neither translated nor filtered by NAT (RFC 6888, "
+		    "REQ-6)." },
 	{ KEY("routers.*.nat.limit", COUNT, lab_nat, limit), .min = 1,
 	    .max = 1000000, .preset = "65536",
 	    .help = "How many entries the NAT table holds." },

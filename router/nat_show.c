@@ -46,7 +46,7 @@ static void
 each_pin(void *arg, const struct nat_pin *pin)
 {
 	static const char *const why[] = {
-		[NAT_PIN_BY_FILE] = "the lab file says so",
+		[NAT_PIN_BY_FILE] = "the lab forwards the port",
 		[NAT_PIN_BY_PMP] = "its host asked for it by NAT-PMP",
 		[NAT_PIN_BY_PCP] = "its host asked for it by PCP",
 		[NAT_PIN_BY_ALG] = "its host asked for it in FTP",

@@ -223,6 +223,25 @@ struct router_pcp_options {
 int router_set_pcp(struct router *router,
     const struct router_pcp_options *options, struct err *err);
 
+/* An outside end that is an inside one's for ever, for all senders. */
+struct router_forward {
+	uint8_t protocol; /* IP_TCP, IP_UDP */
+	uint32_t out_ip;  /* an address of the NAT; 0: the outside port's */
+	uint16_t out_port;
+	uint32_t in_ip;
+	uint16_t in_port;
+};
+
+/* An inside end has one at most.  0, or -Exxx with *err: it is not inside, or
+ * one of both ends has another mapping. */
+int router_add_forward(struct router *router,
+    const struct router_forward *forward, struct err *err);
+
+/* Ends that of the outside end; what passes by it goes on until it is silent.
+ * -ENOENT: there is none. */
+int router_end_forward(struct router *router,
+    const struct router_forward *forward, struct err *err);
+
 /* ---- what `show` prints; each calls each() for every row ---- */
 
 struct nat_row {

@@ -42,3 +42,21 @@ grep -q address-and-port-dependent "$tmp/why"
 is $? "set: and why"
 ! "$LANYARD" set nat-1-ei-ei lan nat.mapping=address-dependent 2>"$tmp/why"
 is $? "set: of a switch is refused"
+
+# Ports are forwarded, and not any more, while it runs.
+change nat.forward=tcp:8080=10.0.0.100:80
+is $? "set: a port is forwarded"
+pins() { "$LANYARD" show nat-1-ei-ei nat | grep -c pinned; }
+"$LANYARD" show nat-1-ei-ei nat |
+    grep -q '10.0.0.100:80 .*203.0.113.1:8080.*the lab forwards the port'
+is $? "set: and shown with why"
+! change nat.forward=tcp:8080=10.0.0.101:80
+is $? "set: one that is taken is refused"
+grep -q 'has another mapping' "$tmp/why"
+is $? "set: and why"
+! change nat.forward=tcp:8081=10.0.0.101:80 nat.mapping=address-dependent
+is $? "set: a forward stands alone"
+change nat.unforward=tcp:8080 && [ "$(pins)" = 0 ]
+is $? "set: it ends"
+! change nat.unforward=tcp:8080
+is $? "set: once"
