@@ -48,7 +48,9 @@ read_body(struct ip6_chain *chain, struct cursor *c, uint8_t type, size_t at,
 		chain->routing_at = (uint16_t)at;
 		chain->routing_type = cur_u8(&body);
 		chain->segments_left = cur_u8(&body);
-	} else if (type != IP_AUTH)
+	} else if (type == IP_AUTH)
+		chain->has_auth = true;
+	else
 		look_at_options(chain, body, at + 2);
 }
 

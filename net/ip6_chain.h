@@ -23,6 +23,7 @@ struct ip6_chain {
 	uint32_t id;           /* of a fragment */
 	uint16_t routing_at;   /* as fragment_at */
 	uint8_t routing_type, segments_left;
+	bool has_auth; /* one is an authentication header */
 	/* The first option of a hop-by-hop or destination header that is not
 	 * known and says that it must be; 0: none.  option is its type. */
 	uint16_t option_at;

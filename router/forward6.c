@@ -3,7 +3,9 @@
  *
  *   take --> parse --> to a group? --------> local6_group
  *                        |--ours? ---------> local6_packet
- *                        '--a route, hops left, small enough --> forward6_send
+ *                        '--a route, hops left, small enough --> cross
+ *                                                                  |
+ *              filter (RFC 6092), prefixes (RFC 6296) -------> forward6_send
  *
  * As with IPv4, a copy of the packet's beginning is decided by, and the rest
  * goes out as it lies.  Extension headers are passed as they are: no router
@@ -19,6 +21,7 @@
 #include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/filter6.h"
 #include "router/nat64.h"
 #include "router/taken.h"
 
@@ -234,32 +237,77 @@ forward6_send(struct router *router, struct packet6 *p, const struct way6 *way)
 	return reason;
 }
 
-/* A packet to another host. */
+/* Where a packet goes, and whether it may.  The sender is told why not. */
 static enum reason
-route_packet(struct router *router, struct packet6 *p)
+find_way(struct router *router, const struct packet6 *p,
+    const struct ip6_addr *dst, struct way6 *way)
 {
-	struct way6 way;
-	enum reason reason;
-
-	if (nat64_has(router, &p->ip.dst))
-		return nat64_take(router, p);
 	/* Addresses of a link are known there alone (RFC 4291 2.5.6). */
-	if (ip6_is_link_local(&p->ip.dst))
+	if (ip6_is_link_local(dst))
 		return DROP_SCOPE;
-	if (!way6_find(router, &p->ip.dst, &way)) {
+	if (!way6_find(router, dst, way)) {
 		output6_error(
 		    router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_ROUTE, 0);
 		return DROP_NO_ROUTE;
 	}
-	if (ip6_is_link_local(&p->ip.src) && way.out != p->in) {
+	if (ip6_is_link_local(&p->ip.src) && way->out != p->in) {
 		output6_error(
 		    router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_SCOPE, 0);
 		return DROP_SCOPE;
 	}
-	reason = forward6_check(router, p, way.out);
+	return forward6_check(router, p, way->out);
+}
+
+/* Gives a packet the addresses that it leaves with, and asks the filter, which
+ * sees those of inside.  REASON_NONE, or a DROP. */
+static enum reason
+cross(struct router *router, struct packet6 *p, const struct iface *out,
+    struct prefix6_change *change)
+{
+	struct verdict *verdict = &p->frame->verdict;
+	struct filter6 *filter = router->filter6;
+	bool ends = filter != NULL && p->in != out;
+	enum reason reason = REASON_ROUTED;
+
+	if (ends && filter6_is_outside(filter, out))
+		reason = filter6_out(filter, p, &verdict->entry);
+	if (reason_is_drop(reason))
+		return reason;
+	if (router->npairs > 0) {
+		enum reason leaves = prefix6_leave(router, p, out, change);
+
+		if (reason_is_drop(leaves))
+			return leaves;
+		if (change->reason != REASON_NONE)
+			prefix6_apply(router, p, change);
+	}
+	if (ends && filter6_is_outside(filter, p->in))
+		reason = filter6_in(filter, p, &verdict->entry);
+	verdict->reason = (uint16_t)reason;
+	if (change->reason != REASON_NONE &&
+	    (reason == REASON_ROUTED || reason == REASON_FLOW_KNOWN))
+		verdict->reason = (uint16_t)change->reason;
+	return reason_is_drop(reason) ? reason : REASON_NONE;
+}
+
+/* A packet to another host. */
+static enum reason
+route_packet(struct router *router, struct packet6 *p)
+{
+	struct prefix6_change change = { .src = p->ip.src, .dst = p->ip.dst };
+	struct way6 way;
+	enum reason reason = REASON_NONE;
+
+	if (nat64_has(router, &p->ip.dst))
+		return nat64_take(router, p);
+	if (router->npairs > 0)
+		reason = prefix6_arrive(router, p, &change);
+	if (reason == REASON_NONE)
+		reason = find_way(router, p, &change.dst, &way);
+	if (reason == REASON_NONE)
+		reason = cross(router, p, way.out, &change);
 	if (reason != REASON_NONE)
 		return reason;
-	p->frame->verdict.reason = REASON_ROUTED;
 	return forward6_send(router, p, &way);
 }
 

@@ -18,6 +18,7 @@
 
 #include "net/checksum.h"
 #include "net/tcp.h"
+#include "router/filter6.h"
 
 /* Where a packet meets the NAT. */
 enum path {
@@ -668,6 +669,8 @@ router_arm_timers(struct router *router)
 			due < router->nat_timer.at_ns))
 			loop_timer_set(&router->nat_timer, due);
 	}
+	if (router->filter6 != NULL)
+		filter6_arm(router->filter6);
 	due = fragment_due_ns(router->fragments);
 	if (due != UINT64_MAX && !loop_timer_is_set(&router->fragment_timer))
 		loop_timer_set(&router->fragment_timer, due);

@@ -72,8 +72,8 @@ update(uint8_t *at, uint64_t difference)
 /* ---- reading ---- */
 
 /* The shift of the window scale option, 0 if there is none (RFC 7323 2.2). */
-static uint8_t
-read_scale(struct cursor options)
+uint8_t
+nat_read_scale(struct cursor options)
 {
 	while (cur_left(&options) > 0) {
 		uint8_t kind = cur_u8(&options), len;
@@ -116,7 +116,7 @@ read_tcp(struct nat_packet *p, struct cursor *c)
 	if (options.overrun)
 		return ip4_is_fragment(&p->ip) ? DROP_FRAGMENT : DROP_L4_HEADER;
 	if (s->flags & TCP_SYN)
-		s->scale = read_scale(options);
+		s->scale = nat_read_scale(options);
 	p->is_tcp = true;
 	return REASON_NONE;
 }

@@ -35,6 +35,9 @@ struct nat_packet {
  * DROP_NAT_PROTOCOL if it is none that NAT can translate. */
 enum reason nat_read(struct nat_packet *packet);
 
+/* The window scale that TCP's options ask for, 0: none (RFC 7323 2). */
+uint8_t nat_read_scale(struct cursor options);
+
 /* The packet's flow, as nat_out() and nat_in() want it. */
 static inline void
 nat_flow_out(const struct nat_packet *packet, struct nat_flow *flow)

@@ -138,7 +138,9 @@ output6_unreachable(struct router *router, struct iface *out, struct held *held)
 		n = sizeof(quote);
 	frame_copy(quote, &view.frame, ETH_HEADER_BYTES, n);
 	c = cursor(quote, n);
-	if (ip6_parse_quoted(&quoted, &c) == REASON_NONE &&
-	    icmp6_error_allowed(&error, &quoted, c, false))
+	if (ip6_parse_quoted(&quoted, &c) != REASON_NONE)
+		return;
+	prefix6_undo(router, out, quote, n, &quoted.src);
+	if (icmp6_error_allowed(&error, &quoted, c, false))
 		send_error(router, out, NULL, &quoted.src, &error, quote, n);
 }

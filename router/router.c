@@ -13,6 +13,7 @@
 
 #include "router/nat64.h"
 #include "router/nat_ports.h" /* nat_random() */
+#include "router/filter6.h"
 #include "router/ra.h"
 #include "router/router6.h"
 
@@ -105,6 +106,7 @@ router_free(struct router *router)
 	route6_clear(&router->routes6);
 	packet_filter_free(router->filter);
 	ftp_alg_free(router->ftp);
+	filter6_free(router->filter6);
 	nat_free(router->nat);
 	free(router->whole);
 	free(router);

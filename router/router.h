@@ -89,6 +89,27 @@ int router_add_route6(struct router *router, const struct ip6_net *to,
     const struct ip6_addr *via, const struct port *port, struct err *err);
 
 /*
+ * Lets nothing in by the port outside that was not asked for from inside (RFC
+ * 6092).  0 or -Exxx.
+ */
+struct router_filter6_options {
+	struct port *outside;
+	enum nat_behaviour filtering;
+	uint32_t max_flows;   /* 0: 65536 */
+	uint32_t per_station; /* 0: 16384 */
+	bool only_asked;      /* not even IPsec, HIP and Mobile IPv6 */
+};
+
+int router_set_filter6(struct router *router,
+    const struct router_filter6_options *options, struct err *err);
+
+/* Changes addresses of the prefix inside to ones of outside_prefix where they
+ * leave by outside, and back (RFC 6296).  Up to 8.  0 or -Exxx. */
+int router_add_npt6(struct router *router, struct port *outside,
+    const struct ip6_net *inside, const struct ip6_net *outside_prefix,
+    struct err *err);
+
+/*
  * Advertises the router on a port with IPv6, and its prefixes, so that hosts
  * find their addresses by themselves (RFC 4861 6.2, RFC 4862); answers who asks
  * for the rest by DHCPv6 without addresses (RFC 8415).  0 or -Exxx.
@@ -297,6 +318,21 @@ struct lease_row {
 
 void router_each_lease(const struct router *router,
     void (*each)(void *arg, const struct lease_row *row), void *arg);
+
+/* A flow of the filter of IPv6. */
+struct flow6_row {
+	uint32_t id; /* as in verdicts; never 0 */
+	uint8_t protocol;
+	const char *state; /* as of nat_row */
+	bool from_outside; /* it began there */
+	struct ip6_addr inside, remote;
+	uint16_t port, remote_port; /* ICMPv6: id, id */
+	uint64_t left_ns;           /* until it expires */
+	uint64_t out_frames, out_bytes, in_frames, in_bytes;
+};
+
+void router_each_flow6(const struct router *router,
+    void (*each)(void *arg, const struct flow6_row *row), void *arg);
 
 /* What of a lease outlives the router. */
 struct lease_saved {

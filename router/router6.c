@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "router/filter6.h"
 #include "router/ra.h"
 
 /* Has another port a prefix that overlaps with net? */
@@ -145,6 +146,75 @@ router_set_ra(struct router *router, struct port *port,
 		    "port \"%s\" advertises already; say it once", port->name);
 	iface->six.ra = ra_new(router, iface, options, err);
 	return iface->six.ra != NULL ? 0 : -EINVAL;
+}
+
+int
+router_set_filter6(struct router *router,
+    const struct router_filter6_options *options, struct err *err)
+{
+	struct iface *outside = router_iface(router, options->outside);
+
+	if (outside == NULL || outside->six.naddresses == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" is no port of \"%s\" with an IPv6 address; "
+		    "use "
+		    "one that is",
+		    options->outside != NULL ? options->outside->name : "",
+		    router->node.name);
+	if (router->filter6 != NULL)
+		return err_set(err, -EEXIST,
+		    "router \"%s\" has a filter of IPv6 already; use one "
+		    "outside port",
+		    router->node.name);
+	router->filter6 = filter6_new(router, outside, options, err);
+	return router->filter6 != NULL ? 0 : -ENOMEM;
+}
+
+int
+router_add_npt6(struct router *router, struct port *outside,
+    const struct ip6_net *inside, const struct ip6_net *outside_prefix,
+    struct err *err)
+{
+	struct prefix6_pair pair = { .outside = router_iface(router, outside) };
+	char in[IP6_NET_TEXT_BYTES], out[IP6_NET_TEXT_BYTES];
+
+	ip6_net_text(in, inside);
+	ip6_net_text(out, outside_prefix);
+	if (pair.outside == NULL || pair.outside->six.naddresses == 0)
+		return err_set(err, -EINVAL,
+		    "port \"%s\" is no port of \"%s\" with an IPv6 address; "
+		    "use "
+		    "one that is",
+		    outside != NULL ? outside->name : "", router->node.name);
+	for (unsigned int i = 0; i < pair.outside->six.naddresses; i++)
+		if (ip6_net_has(
+			outside_prefix, &pair.outside->six.address[i].addr))
+			return err_set(err, -EINVAL,
+			    "prefix %s has the address of port \"%s\" in it; "
+			    "use "
+			    "one that is routed to that",
+			    out, outside->name);
+	if (router->npairs == PREFIX6_PAIRS)
+		return err_set(err, -ENOSPC,
+		    "router \"%s\" translates %d prefixes already; use another "
+		    "router",
+		    router->node.name, PREFIX6_PAIRS);
+	if (!npt6_init(&pair.npt, inside, outside_prefix))
+		return err_set(err, -EINVAL,
+		    "prefixes %s and %s cannot be translated; use two that "
+		    "differ, of 64 bits at most",
+		    in, out);
+	router->pairs[router->npairs++] = pair;
+	return 0;
+}
+
+void
+router_each_flow6(const struct router *router,
+    void (*each)(void *arg, const struct flow6_row *row), void *arg)
+{
+	if (router->filter6 != NULL)
+		flow6_each(filter6_table(router->filter6),
+		    loop_now_ns(router->loop), each, arg);
 }
 
 void

@@ -33,6 +33,7 @@
 #include "router/packet_filter.h"
 #include "router/pcp_service.h"
 #include "router/place.h"
+#include "router/prefix6.h"
 #include "router/route.h"
 #include "router/route6.h"
 #include "router/router.h"
@@ -81,6 +82,9 @@ struct router {
 	struct dns_service *dns;      /* NULL: none */
 	struct pcp_service *pcp;      /* NULL: none */
 	struct packet_filter *filter; /* NULL: all passes */
+	struct filter6 *filter6;      /* NULL: all passes */
+	struct prefix6_pair pairs[PREFIX6_PAIRS];
+	unsigned int npairs;
 	uint16_t next_id;   /* of IP packets of its own, and of fragments */
 	struct verdict own; /* why it sends those */
 

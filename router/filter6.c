@@ -1,0 +1,320 @@
+/*
+ * Fragments: the first one has the ports, and the others pass when it did, for
+ * as long as fragments wait for each other at their receiver.  One that comes
+ * before its first is refused: nothing says yet what it is of.  A place for each
+ * of the latest, by a hash, is enough for that: one that another has taken is
+ * a packet lost, as on any link.
+ */
+#include "router/filter6.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "router/nat_ports.h" /* nat_random() */
+#include "router/nat_translate.h"
+#include "router/router6.h"
+
+#define IP_DCCP     33
+#define IP_ESP      50
+#define IP_SCTP     132
+#define IP_MOBILITY 135
+#define IP_UDPLITE  136
+#define IP_HIP      139
+#define PORT_IKE    500
+#define FIRSTS      256             /* fragments remembered */
+#define FIRST_NS    (60 * NS_PER_S) /* RFC 8200 4.5 */
+
+struct first {
+	struct ip6_addr src, dst;
+	uint32_t id;
+	uint32_t entry;
+	uint64_t until_ns; /* 0: none */
+};
+
+struct filter6 {
+	struct router *router;
+	struct iface *outside;
+	bool only_asked;
+	struct flow6_table *flows;
+	struct loop_timer timer;
+	uint64_t key;
+	struct first first[FIRSTS];
+};
+
+/* What a filter reads of a packet. */
+struct reading {
+	struct ip6_chain chain;
+	uint16_t sport, dport;
+	bool is_tcp;
+	struct nat_segment segment;
+	bool is_error;
+	struct cursor quote; /* of an error */
+};
+
+/* ---- reading ---- */
+
+static enum reason
+read_tcp(struct reading *r, struct cursor *c)
+{
+	struct nat_segment *s = &r->segment;
+	uint8_t header_bytes;
+	struct cursor options;
+
+	s->seq = cur_be32(c);
+	s->ack = cur_be32(c);
+	header_bytes = (uint8_t)(cur_u8(c) >> 4 << 2);
+	s->flags = cur_u8(c);
+	s->window = cur_be16(c);
+	cur_skip(c, 4);
+	if (c->overrun)
+		return DROP_SHORT;
+	if (header_bytes < TCP_HEADER_BYTES)
+		return DROP_L4_HEADER;
+	options = cur_sub(c, header_bytes - (size_t)TCP_HEADER_BYTES);
+	s->scale = s->flags & TCP_SYN && !options.overrun
+	    ? nat_read_scale(options)
+	    : 0;
+	r->is_tcp = true;
+	return REASON_NONE;
+}
+
+static enum reason
+read_icmp(struct reading *r, struct cursor *c)
+{
+	uint8_t type = cur_u8(c);
+
+	cur_skip(c, 3);
+	if (icmp6_is_error(type)) {
+		cur_skip(c, 4);
+		r->is_error = true;
+		r->quote = *c;
+	} else if (type == ICMP6_ECHO_REQUEST || type == ICMP6_ECHO_REPLY) {
+		r->sport = r->dport = cur_be16(c);
+	}
+	return c->overrun ? DROP_SHORT : REASON_NONE;
+}
+
+/* Of a packet, or of one that is quoted, which may end behind its ports. */
+static enum reason
+read_upper(
+    struct reading *r, struct cursor c, const struct ip6 *ip, bool quoted)
+{
+	enum reason reason = ip6_chain_parse(&r->chain, &c, ip);
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (r->chain.offset_bytes != 0)
+		return REASON_NONE;
+	switch (r->chain.protocol) {
+	case IP_TCP:
+	case IP_UDP:
+	case IP_UDPLITE:
+	case IP_DCCP:
+	case IP_SCTP:
+		r->sport = cur_be16(&c);
+		r->dport = cur_be16(&c);
+		if (c.overrun)
+			return DROP_SHORT;
+		return r->chain.protocol == IP_TCP && !quoted ? read_tcp(r, &c)
+							      : REASON_NONE;
+	case IP_ICMP6: return read_icmp(r, &c);
+	default: return REASON_NONE; /* open: without ports */
+	}
+}
+
+static struct flow6_ends
+ends_of(const struct reading *r, const struct ip6 *ip, bool outwards)
+{
+	return (struct flow6_ends){ .inside = outwards ? ip->src : ip->dst,
+		.remote = outwards ? ip->dst : ip->src,
+		.port = outwards ? r->sport : r->dport,
+		.remote_port = outwards ? r->dport : r->sport,
+		.protocol = r->chain.protocol };
+}
+
+/* ---- fragments ---- */
+
+static struct first *
+place(struct filter6 *f, const struct packet6 *p, const struct reading *r)
+{
+	uint64_t h = f->key ^ r->chain.id;
+	uint64_t v[4];
+
+	memcpy(v, p->ip.src.b, 16);
+	memcpy(v + 2, p->ip.dst.b, 16);
+	for (int i = 0; i < 4; i++)
+		h = (h ^ v[i] ^ h >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+	return &f->first[(h >> 40) % FIRSTS];
+}
+
+static void
+remember(struct filter6 *f, const struct packet6 *p, const struct reading *r,
+    uint32_t entry)
+{
+	if (r->chain.fragment_at != 0 && r->chain.more)
+		*place(f, p, r) = (struct first){ p->ip.src, p->ip.dst,
+			r->chain.id, entry, p->now_ns + FIRST_NS };
+}
+
+/* A fragment that is not the first. */
+static enum reason
+follow(struct filter6 *f, const struct packet6 *p, const struct reading *r,
+    uint32_t *entry)
+{
+	const struct first *first = place(f, p, r);
+
+	if (first->until_ns <= p->now_ns || first->id != r->chain.id ||
+	    !ip6_equal(&first->src, &p->ip.src) ||
+	    !ip6_equal(&first->dst, &p->ip.dst))
+		return DROP_FRAGMENT;
+	*entry = first->entry;
+	return REASON_FLOW_KNOWN;
+}
+
+/* ---- errors ---- */
+
+/* It passes if what it quotes is of a flow: a packet that went the other way. */
+static enum reason
+judge_error(
+    struct filter6 *f, const struct reading *r, bool outwards, uint32_t *entry)
+{
+	struct reading quoted = { .is_tcp = false };
+	struct cursor c = r->quote;
+	struct flow6_ends ends;
+	struct ip6 ip;
+
+	if (ip6_parse_quoted(&ip, &c) != REASON_NONE ||
+	    read_upper(&quoted, c, &ip, true) != REASON_NONE ||
+	    quoted.is_error || quoted.chain.offset_bytes != 0)
+		return DROP_FLOW_ICMP;
+	ends = ends_of(&quoted, &ip, !outwards);
+	*entry = flow6_find(f->flows, &ends);
+	return *entry != 0 ? REASON_FLOW_ICMP : DROP_FLOW_ICMP;
+}
+
+/* ---- both ways ---- */
+
+/* What comes in unasked (RFC 6092 3.2.4, 3.2.5). */
+static bool
+is_always_let_in(const struct filter6 *f, const struct reading *r)
+{
+	if (f->only_asked)
+		return false;
+	return r->chain.has_auth || r->chain.protocol == IP_ESP ||
+	    r->chain.protocol == IP_MOBILITY || r->chain.protocol == IP_HIP ||
+	    (r->chain.protocol == IP_UDP && r->dport == PORT_IKE);
+}
+
+static enum reason
+judge(
+    struct filter6 *f, const struct packet6 *p, bool outwards, uint32_t *entry)
+{
+	struct reading r = { .is_tcp = false };
+	enum reason reason = read_upper(&r, packet6_payload(p), &p->ip, false);
+	const struct nat_segment *segment;
+	struct flow6_ends ends;
+	struct mac station;
+
+	*entry = 0;
+	if (reason != REASON_NONE)
+		return reason;
+	if (r.chain.offset_bytes != 0)
+		return follow(f, p, &r, entry);
+	if (r.is_error)
+		return judge_error(f, &r, outwards, entry);
+	ends = ends_of(&r, &p->ip, outwards);
+	segment = r.is_tcp ? &r.segment : NULL;
+	memcpy(station.b, p->bytes + sizeof(station.b), sizeof(station.b));
+	reason = outwards ? flow6_out(f->flows, &ends, segment, &station,
+				packet6_bytes(p), p->now_ns, entry)
+			  : flow6_in(f->flows, &ends, segment, packet6_bytes(p),
+				p->now_ns, entry);
+	if (reason == DROP_FLOW_UNASKED && is_always_let_in(f, &r))
+		reason = REASON_ROUTED;
+	if (!reason_is_drop(reason))
+		remember(f, p, &r, *entry);
+	return reason;
+}
+
+enum reason
+filter6_out(struct filter6 *filter, const struct packet6 *p, uint32_t *entry)
+{
+	return judge(filter, p, true, entry);
+}
+
+enum reason
+filter6_in(struct filter6 *filter, const struct packet6 *p, uint32_t *entry)
+{
+	return judge(filter, p, false, entry);
+}
+
+bool
+filter6_is_outside(const struct filter6 *filter, const struct iface *iface)
+{
+	return filter->outside == iface;
+}
+
+const struct flow6_table *
+filter6_table(const struct filter6 *filter)
+{
+	return filter->flows;
+}
+
+/* ---- time ---- */
+
+void
+filter6_arm(struct filter6 *filter)
+{
+	uint64_t due_ns = flow6_due_ns(filter->flows);
+
+	if (due_ns != UINT64_MAX &&
+	    (!loop_timer_is_set(&filter->timer) ||
+		due_ns < filter->timer.at_ns))
+		loop_timer_set(&filter->timer, due_ns);
+}
+
+static void
+expire(void *arg)
+{
+	struct filter6 *f = arg;
+
+	flow6_expire(f->flows, loop_now_ns(f->router->loop));
+	filter6_arm(f);
+}
+
+struct filter6 *
+filter6_new(struct router *router, struct iface *outside,
+    const struct router_filter6_options *options, struct err *err)
+{
+	struct filter6 *f = calloc(1, sizeof(*f));
+	struct flow6_options o = { .max = options->max_flows,
+		.per_station = options->per_station,
+		.filtering = options->filtering,
+		.seed = nat_random(&router->seed) };
+
+	if (f != NULL)
+		f->flows = flow6_new(&o);
+	if (f == NULL || f->flows == NULL) {
+		free(f);
+		err_sys(err, -ENOMEM, NULL, "filter of IPv6");
+		return NULL;
+	}
+	f->router = router;
+	f->outside = outside;
+	f->only_asked = options->only_asked;
+	f->key = nat_random(&router->seed);
+	loop_timer_init(&f->timer, router->loop, expire, f);
+	return f;
+}
+
+void
+filter6_free(struct filter6 *filter)
+{
+	if (filter == NULL)
+		return;
+	loop_timer_unset(&filter->timer);
+	flow6_free(filter->flows);
+	free(filter);
+}
