@@ -4,6 +4,7 @@
 #include "lab/check_parts.h"
 
 #include "base/loop.h"
+#include "router/prefix6.h"
 
 /* False: with a problem. */
 static bool
@@ -227,4 +228,73 @@ check_via6(struct check *c, const struct lab_router *router,
 	    "via %s is on no subnet of router \"%s\"; use a neighbour's "
 	    "address",
 	    text, router->item.name);
+}
+
+/* A port that is named as an outside.  False: with a problem. */
+static bool
+check_outside(struct check *c, const struct lab_router *router,
+    const struct lab_item *item, const char *key, const char *name,
+    const struct lab_port *port)
+{
+	if (name == NULL)
+		return false; /* told already */
+	if (port == NULL)
+		problem_add(c->problems, lab_place(item, key),
+		    "%s \"%.40s\" is no port of router \"%s\"; name one of its "
+		    "ports",
+		    key, name, router->item.name);
+	else if (yaml_get(port->item.node, "address6") == NULL)
+		problem_add(c->problems, lab_place(item, key),
+		    "port \"%s\" has no IPv6 address; add \"address6:\" to it",
+		    port->full);
+	else
+		return true;
+	return false;
+}
+
+static void
+check_npt6(struct check *c, const struct lab_router *router,
+    const struct lab_npt6 *npt)
+{
+	const struct ip6_net *out = &npt->outside.ip6;
+	struct npt6 pair;
+	char text[IP6_NET_TEXT_BYTES];
+
+	if (!check_outside(
+		c, router, &npt->item, "port", npt->port_name, npt->port) ||
+	    npt->inside.family == ANY_NONE || npt->outside.family == ANY_NONE)
+		return;
+	if (npt->inside.family == ANY_IP4 || npt->outside.family == ANY_IP4) {
+		problem_add(c->problems, lab_place(&npt->item, "inside"),
+		    "inside and outside are prefixes of IPv6; use nat for "
+		    "IPv4");
+		return;
+	}
+	if (!npt6_init(&pair, &npt->inside.ip6, out))
+		problem_add(c->problems, lab_place(&npt->item, "outside"),
+		    "inside and outside cannot be translated; use two that "
+		    "differ, of 64 bits at most");
+	for (unsigned int i = 0; i < npt->port->address6.n; i++)
+		if (ip6_net_has(out, &npt->port->address6.net[i].addr))
+			problem_add(c->problems,
+			    lab_place(&npt->item, "outside"),
+			    "outside %s has the address of port \"%s\" in it; "
+			    "use a prefix that is routed to that",
+			    ip6_net_text(text, out), npt->port->full);
+}
+
+void
+check_outside6(struct check *c, const struct lab_router *router)
+{
+	const struct lab_firewall6 *fw = &router->firewall6;
+
+	if (fw->item.node != NULL)
+		check_outside(
+		    c, router, &fw->item, "outside", fw->outside, fw->out);
+	if (router->nnpt6 > PREFIX6_PAIRS)
+		problem_add(c->problems, lab_place(&router->item, "nptv6"),
+		    "more than %d prefixes; write fewer, wider ones",
+		    PREFIX6_PAIRS);
+	for (unsigned int i = 0; i < router->nnpt6; i++)
+		check_npt6(c, router, &router->npt6[i]);
 }

@@ -46,6 +46,8 @@ void check_address6(struct check *c, const struct lab_port *port);
 /* IPv6 addresses of all ports. */
 void check_unique6(struct check *c);
 void check_prefixes6(struct check *c, const struct lab_router *router);
+/* The filter of IPv6, and prefixes that are translated. */
+void check_outside6(struct check *c, const struct lab_router *router);
 /* The next hop of an IPv6 route. */
 void check_via6(struct check *c, const struct lab_router *router,
     const struct lab_route *route);

@@ -355,6 +355,7 @@ check_routers(struct check *c)
 			check_dhcp(c, &router->ports[k]);
 		check_subnets(c, router);
 		check_prefixes6(c, router);
+		check_outside6(c, router);
 		for (unsigned int k = 0; k < router->nroutes; k++)
 			check_route(c, router, &router->routes[k]);
 		check_nat(c, router);

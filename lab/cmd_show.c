@@ -153,6 +153,7 @@ const struct command command_show = {
 		"  nat       the NAT tables of routers\n"
 		"  nat-rules how the NATs of routers behave\n"
 		"  refusals  what routers refused from outside\n"
+		"  flows     the flows of IPv6 that routers let in\n"
 		"  arp       the neighbours that routers have resolved\n"
 		"  leases    the addresses that routers gave by DHCP\n"
 		"  routes    the routes of routers\n"

@@ -376,6 +376,8 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 	if (e == 0)
 		e = serving_filter(f, lr, router, err);
 	if (e == 0)
+		e = serving_outside6(f, lr, router, err);
+	if (e == 0)
 		e = serving_dns(&f->serving[i], f, lr, router, err);
 	if (e == 0)
 		e = set_nat(f, router, &lr->nat, err);

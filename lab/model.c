@@ -166,6 +166,14 @@ resolve_router(struct lab *lab, struct lab_router *router)
 		if (router->nat.outside != NULL &&
 		    strcmp(port->item.name, router->nat.outside) == 0)
 			router->nat.out = port;
+		if (router->firewall6.outside != NULL &&
+		    strcmp(port->item.name, router->firewall6.outside) == 0)
+			router->firewall6.out = port;
+		for (unsigned int j = 0; j < router->nnpt6; j++)
+			if (router->npt6[j].port_name != NULL &&
+			    strcmp(port->item.name,
+				router->npt6[j].port_name) == 0)
+				router->npt6[j].port = port;
 		for (unsigned int j = 0; j < router->nroutes; j++)
 			if (router->routes[j].port_name != NULL &&
 			    strcmp(port->item.name,

@@ -228,6 +228,24 @@ struct lab_nat {
 	struct lab_port *out;                         /* outside, resolved */
 };
 
+/* What is let in of IPv6. */
+struct lab_firewall6 {
+	struct lab_item item;
+	const char *outside;
+	int filtering; /* enum nat_behaviour */
+	uint64_t flows, per_station;
+	bool unasked;
+	struct lab_port *out; /* outside, resolved */
+};
+
+/* A prefix of IPv6 that is another one outside. */
+struct lab_npt6 {
+	struct lab_item item;
+	const char *port_name;
+	struct any_net inside, outside;
+	struct lab_port *port; /* of that name, resolved */
+};
+
 struct lab_route {
 	struct lab_item item;
 	struct any_net to;
@@ -263,7 +281,10 @@ struct lab_router {
 	struct lab_item item;
 	struct lab_port *ports;
 	unsigned int nports;
-	struct lab_nat nat; /* nat.item.node NULL: no NAT */
+	struct lab_nat nat;             /* nat.item.node NULL: no NAT */
+	struct lab_firewall6 firewall6; /* item.node NULL: none */
+	struct lab_npt6 *npt6;
+	unsigned int nnpt6;
 	struct lab_route *routes;
 	unsigned int nroutes;
 	struct lab_dns dns; /* item.node NULL: it answers none */

@@ -20,7 +20,7 @@ static const char *const presets[] = { [NAT_PRESET_NONE] = "rfc4787",
 	[NAT_PRESET_PF] = "pf",
 	[NAT_PRESET_CGN] = "cgn",
 	NULL };
-static const char *const behaviours[] = { [NAT_ENDPOINT_INDEPENDENT] =
+const char *const nat_behaviours[] = { [NAT_ENDPOINT_INDEPENDENT] =
 					      "endpoint-independent",
 	[NAT_ADDRESS_DEPENDENT] = "address-dependent",
 	[NAT_ADDRESS_AND_PORT_DEPENDENT] = "address-and-port-dependent",
@@ -48,11 +48,11 @@ static const struct schema_key keys[] = {
 	    .help = "A kind of NAT that has a name, which the other keys "
 		    "change: those of RFC 3489, what nftables masquerade and "
 		    "OpenBSD's pf do, or a carrier's (RFC 6888)." },
-	{ KEY("mapping", CHOICE, mapping), .choices = behaviours,
+	{ KEY("mapping", CHOICE, mapping), .choices = nat_behaviours,
 	    .preset = "endpoint-independent",
 	    .help = "On what the outside port of an inside endpoint depends "
 		    "(RFC 4787, section 4.1)." },
-	{ KEY("filtering", CHOICE, filtering), .choices = behaviours,
+	{ KEY("filtering", CHOICE, filtering), .choices = nat_behaviours,
 	    .preset = "address-and-port-dependent",
 	    .help = "Who may send to a mapping from outside (RFC 4787, "
 		    "section 5)." },

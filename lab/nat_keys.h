@@ -30,4 +30,7 @@ extern const struct keyset nat_keys; /* of struct lab_nat_rules */
 int nat_keys_apply(
     const struct lab_nat_rules *said, struct nat_rules *rules, struct err *err);
 
+/* The words for enum nat_behaviour; NULL at the end. */
+extern const char *const nat_behaviours[];
+
 #endif

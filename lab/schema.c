@@ -62,7 +62,7 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0a", "01:80:c2:00:00:0b", "01:80:c2:00:00:0c",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
-	"nat", "nat-rules", "refusals", "arp", "leases", "routes", "vms",
+	"nat", "nat-rules", "refusals", "flows", "arp", "leases", "routes", "vms",
 	"cables", "drops", "bonds", "lldp", "groups", "mrouters", "macnat",
 	"traffic", NULL };
 
@@ -627,6 +627,40 @@ const struct schema_key schema_keys[] = {
 	    .min = NS_PER_S, .max = 365 * 86400 * NS_PER_S, .preset = "24h",
 	    .help = "How long it lasts at most, unless it is asked for "
 		    "again." },
+	{ KEY("routers.*.firewall6", MAP, lab_router, firewall6),
+	    .help = "Let nothing of IPv6 in that was not asked for from inside "
+		    "(RFC 6092)." },
+	{ KEY("routers.*.firewall6.outside", NAME, lab_firewall6, outside),
+	    .required = true,
+	    .help = "The router's port where the outside begins." },
+	{ KEY("routers.*.firewall6.filtering", CHOICE, lab_firewall6,
+	      filtering),
+	    .choices = nat_behaviours, .preset = "address-and-port-dependent",
+	    .help = "Who may send to an end that has sent: anybody, the "
+		    "addresses it has sent to, or these by the same ports." },
+	{ KEY("routers.*.firewall6.unasked", BOOL, lab_firewall6, unasked),
+	    .preset = "true",
+	    .help = "IPsec, its key exchange, HIP and Mobile IPv6 come in "
+		    "unasked, as that RFC has it." },
+	{ KEY("routers.*.firewall6.flows", COUNT, lab_firewall6, flows),
+	    .min = 1, .max = 1000000, .preset = "65536",
+	    .help = "How many flows are let through at a time." },
+	{ KEY("routers.*.firewall6.flows-per-station", COUNT, lab_firewall6,
+	      per_station),
+	    .min = 1, .max = 1000000, .preset = "16384",
+	    .help = "How many of them one MAC address inside may have." },
+	{ ARRAY("routers.*.nptv6", ITEMS, lab_router, npt6, nnpt6, lab_npt6),
+	    .help = "Prefixes of IPv6 that are others outside (RFC 6296), up "
+		    "to 8." },
+	{ KEY("routers.*.nptv6[].port", NAME, lab_npt6, port_name),
+	    .required = true,
+	    .help = "The router's port where they change." },
+	{ KEY("routers.*.nptv6[].inside", ANY_NET, lab_npt6, inside),
+	    .required = true, .help = "The prefix inside, as fd00:1::/48." },
+	{ KEY("routers.*.nptv6[].outside", ANY_NET, lab_npt6, outside),
+	    .required = true,
+	    .help = "What it is outside, as 2001:db8:1::/48, which is routed "
+		    "to that port." },
 	{ ARRAY("routers.*.routes", ITEMS, lab_router, routes, nroutes,
 	      lab_route),
 	    .help = "Static routes." },

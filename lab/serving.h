@@ -21,6 +21,10 @@ int serving_dhcp(struct router *router, struct port *port,
 int serving_ra(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err);
 
+/* The filter of IPv6, and prefixes that are translated.  0 or -Exxx. */
+int serving_outside6(const struct fabric *fabric, const struct lab_router *lr,
+    struct router *router, struct err *err);
+
 /* The domain that hosts behind a router's port are told, or NULL. */
 const char *serving_domain(const struct lab_port *lp);
 

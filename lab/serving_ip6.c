@@ -39,3 +39,37 @@ serving_ra(struct router *router, struct port *port, const struct lab_port *lp,
 		snprintf(options.domain, sizeof(options.domain), "%s", domain);
 	return router_set_ra(router, port, &options, err);
 }
+
+/* The router's port of that one of the lab's. */
+static struct port *
+port_of(const struct fabric *f, const struct lab_port *lp)
+{
+	for (unsigned int i = 0; i < f->lab->nports; i++)
+		if (f->lab->ports[i] == lp)
+			return f->ports[i];
+	return NULL;
+}
+
+int
+serving_outside6(const struct fabric *fabric, const struct lab_router *lr,
+    struct router *router, struct err *err)
+{
+	const struct lab_firewall6 *fw = &lr->firewall6;
+	int e = 0;
+
+	if (fw->item.node != NULL) {
+		struct router_filter6_options o = {
+			.outside = port_of(fabric, fw->out),
+			.filtering = (enum nat_behaviour)fw->filtering,
+			.max_flows = (uint32_t)fw->flows,
+			.per_station = (uint32_t)fw->per_station,
+			.only_asked = !fw->unasked,
+		};
+
+		e = router_set_filter6(router, &o, err);
+	}
+	for (unsigned int i = 0; i < lr->nnpt6 && e == 0; i++)
+		e = router_add_npt6(router, port_of(fabric, lr->npt6[i].port),
+		    &lr->npt6[i].inside.ip6, &lr->npt6[i].outside.ip6, err);
+	return e;
+}

@@ -538,6 +538,7 @@ static const struct {
 	{ &nat_head, fill_nat },
 	{ &nat_rules_head, show_nat_rules },
 	{ &refusals_head, fill_refusals },
+	{ &flows_head, show_flows },
 	{ &arp_head, fill_arp },
 	{ &leases_head, fill_leases },
 	{ &routes_head, fill_routes },
@@ -556,7 +557,7 @@ static const struct {
 
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
 	&vlans_head, &trees_head, &stp_head, &nat_head, &nat_rules_head,
-	&refusals_head, &arp_head, &leases_head, &routes_head, &vms_head,
+	&refusals_head, &flows_head, &arp_head, &leases_head, &routes_head, &vms_head,
 	&cables_head, &drops_head, &bonds_head, &lldp_head, &groups_head,
 	&mrouters_head, &macnat_head, &traffic_head, NULL };
 

@@ -29,6 +29,10 @@ in_seconds(uint64_t ns)
 extern const struct table_head nat_rules_head;
 void show_nat_rules(struct rows *rows);
 
+/* show_flows.c */
+extern const struct table_head flows_head;
+void show_flows(struct rows *rows);
+
 /* show_switch.c */
 extern const struct table_head macs_head, vlans_head;
 void show_macs(struct rows *rows);

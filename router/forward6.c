@@ -299,7 +299,10 @@ route_packet(struct router *router, struct packet6 *p)
 	enum reason reason = REASON_NONE;
 
 	if (nat64_has(router, &p->ip.dst))
-		return nat64_take(router, p);
+		return router->filter6 != NULL &&
+			filter6_is_outside(router->filter6, p->in)
+		    ? DROP_FLOW_UNASKED
+		    : nat64_take(router, p);
 	if (router->npairs > 0)
 		reason = prefix6_arrive(router, p, &change);
 	if (reason == REASON_NONE)

@@ -12,6 +12,7 @@
 #include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/filter6.h"
 #include "router/ra.h"
 
 #define HOP_LIMIT 64
@@ -141,14 +142,19 @@ static enum reason
 take_udp(struct router *router, struct packet6 *p, struct upper *u)
 {
 	struct udp udp;
+	bool served = true;
 	enum reason reason = udp6_parse(&udp, &u->c, &p->ip, u->trusted);
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (udp.dport == DHCP6_SERVER_PORT && p->in->six.ra != NULL)
+	/* From outside, neither is (RFC 6092 REC-8, REC-9). */
+	if (router->filter6 != NULL &&
+	    filter6_is_outside(router->filter6, p->in))
+		served = false;
+	if (udp.dport == DHCP6_SERVER_PORT && p->in->six.ra != NULL && served)
 		return ra_informed(p->in->six.ra, p, &udp);
 	if (udp.dport == DNS_PORT && router->dns != NULL &&
-	    p->in != router->outside)
+	    p->in != router->outside && served && !ip6_is_multicast(&p->ip.dst))
 		return take_dns(router, p, &udp);
 	output6_error(router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;

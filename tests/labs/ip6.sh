@@ -1,7 +1,8 @@
 #!/bin/bash
 # IPv6 by kernels and programs that others wrote: a host makes its address of our
 # router's advertisements, asks for the rest by DHCPv6, and reaches another link
-# over a smaller MTU, on two routers in a row.
+# over a smaller MTU, on two routers in a row.  The first one lets nothing in that
+# was not asked for, and translates one of its prefixes.
 #
 #   alice ── lan ── gw ── middle ── far ── net ── server
 #   (kernel)    SLAAC           mtu 1400       (kernel)
@@ -35,13 +36,16 @@ routers:
       middle: {switch: middle, address6: 2001:db8:f::1/64, mtu: 1400}
     routes:
       - {to: "::/0", via: 2001:db8:f::2}
+    firewall6: {outside: middle}
+    nptv6:
+      - {port: middle, inside: "fd00:1::/48", outside: 2001:db8:9::/48}
   far:
     ports:
       middle: {switch: middle, address6: 2001:db8:f::2/64, mtu: 1400}
       net: {switch: net, address6: 2001:db8:2::1/64}
     routes:
       - {to: 2001:db8:1::/64, via: 2001:db8:f::1}
-      - {to: "fd00:1::/64", via: 2001:db8:f::1}
+      - {to: 2001:db8:9::/48, via: 2001:db8:f::1}
 plugs:
   alice: {switch: lan, locator: "tap:lya0"}
   server: {switch: net, locator: "tap:lya1"}
@@ -181,6 +185,54 @@ in_alice timeout 30 python3 "$tmp/ask.py" >"$tmp/asked" 2>&1
 grep -q '^3000000 2001:db8:1::ff:fe00:a$' "$tmp/asked"
 is $? "TCP carries 3 MB across, from the address that alice made"
 note <"$tmp/asked"
+
+# ---- what is let in, and by which address ----
+
+ip netns exec "$server" timeout 10 ping -6 -n -c 2 -i 0.2 -W 1 \
+    2001:db8:1::ff:fe00:a >"$tmp/ping" 2>&1
+[ $? = 1 ]
+is $? "a ping from outside is not let in"
+ip netns exec "$router" "$LANYARD" show ip6 drops >"$tmp/drops"
+grep -q '^gw  *flow-unasked  *2 ' "$tmp/drops"
+is $? "... and counted by its reason"
+cat >"$tmp/echo.py" <<'X'
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("2001:db8:2::10", 7001))
+while True:
+    d, who = s.recvfrom(2000)
+    s.sendto(who[0].encode(), who)
+X
+cat >"$tmp/from.py" <<'X'
+import socket, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.bind((sys.argv[1], 0))
+s.sendto(b"x", ("2001:db8:2::10", 7001))
+print(s.recvfrom(2000)[0].decode())
+X
+ip netns exec "$server" timeout 60 python3 "$tmp/echo.py" &
+pids="$pids $!"
+until_true 5 eval "ip netns exec $server ss -lun | grep -q :7001"
+in_alice python3 "$tmp/from.py" 2001:db8:1::ff:fe00:a >"$tmp/from" 2>&1
+grep -q '^2001:db8:1::ff:fe00:a$' "$tmp/from"
+is $? "an answer to what was sent is let in"
+note <"$tmp/from"
+in_alice python3 "$tmp/from.py" fd00:1::ff:fe00:a >"$tmp/from" 2>&1
+grep -q '^2001:db8:9:cf3f:0:ff:fe00:a$' "$tmp/from"
+is $? "the server sees the other address in the outside prefix"
+note <"$tmp/from"
+in_alice timeout 20 traceroute -6 -n -q 1 -w 2 -s fd00:1::ff:fe00:a \
+    2001:db8:2::10 >"$tmp/trace" 2>&1
+grep -q ' 2  2001:db8:f::2 ' "$tmp/trace" &&
+    grep -q ' 3  2001:db8:2::10 ' "$tmp/trace"
+is $? "errors about what was translated come back to who sent it"
+note <"$tmp/trace"
+ip netns exec "$router" "$LANYARD" show ip6 flows >"$tmp/flows"
+grep -q '^gw .* udp  *\[fd00:1::ff:fe00:a\]:[0-9]*  *\[2001:db8:2::10\]:7001  *two-way' \
+    "$tmp/flows"
+is $? "show flows has them"
+grep -v ':33[0-9]* ' "$tmp/flows" | note
 
 # ---- DHCPv6 without addresses ----
 
