@@ -96,6 +96,7 @@ gives_addresses(const struct lab_port *port)
 	/* The item is the first member of its VM; a kernel of the user's may
 	 * well serve DHCP. */
 	return port->dhcp.first != 0 || port->relay.n > 0 || is_outside(port) ||
+	    (port->ra.item.node != NULL && port->ra.autonomous) ||
 	    (port->kind == LAB_VM && port->address.addr != 0 &&
 		((const struct lab_vm *)port->owner)->kernel != NULL);
 }

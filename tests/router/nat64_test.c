@@ -406,7 +406,7 @@ complain(
 }
 
 static void
-rfc6146_s3_5_4_errors_come_back_about_what_was_sent(void **state)
+rfc6146_s3_6_1_errors_come_back_about_what_was_sent(void **state)
 {
 	static const struct {
 		uint8_t type, code;
@@ -742,7 +742,7 @@ main(void)
 		T(rfc7915_s4_what_may_be_cut_is_cut_to_1280),
 		T(rfc6146_s3_4_fragments_pass_in_any_order),
 		T(fragments_come_in_as_such),
-		T(rfc6146_s3_5_4_errors_come_back_about_what_was_sent),
+		T(rfc6146_s3_6_1_errors_come_back_about_what_was_sent),
 		T(rfc6791_s3_a_private_routers_error_comes_from_ours),
 		T(errors_of_hosts_go_out),
 		T(hop_limits_end_on_either_side),
