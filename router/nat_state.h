@@ -99,15 +99,23 @@ struct nat {
 	uint8_t refreshing; /* bit 1 << enum nat_direction */
 };
 
+static inline uint64_t
+mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Twice, since once leaves ends that differ in a port alone on few of the places
+ * of an index, with some keys. */
 static inline uint32_t
 hash(const struct nat *nat, uint64_t a, uint64_t b)
 {
-	unsigned __int128 product =
-	    (unsigned __int128)(a ^ nat->key[0]) * (b ^ nat->key[1]);
-	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
+	uint32_t h = (uint32_t)mix(mix(a ^ nat->key[0], b ^ nat->key[1]),
+	    UINT64_C(0x9e3779b97f4a7c15));
 
-	h ^= h >> 32;
-	return (uint32_t)h != 0 ? (uint32_t)h : 1; /* 0: it was not asked */
+	return h != 0 ? h : 1; /* 0: it was not asked */
 }
 
 static inline uint64_t
