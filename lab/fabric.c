@@ -357,6 +357,7 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 			.mss_clamp = lp->mss_clamp,
 			.proxy_arp = lp->proxy_arp,
 			.no_redirects = !lp->redirects,
+			.no_errors = !lp->icmp_errors,
 			.naddresses6 = lp->address6.n,
 		};
 		struct port *port;

@@ -198,9 +198,9 @@ struct lab_port {
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
 	struct nets6 address6;       /* routers only */
 	uint32_t gateway, dns;
-	uint64_t mtu;                         /* IP, bytes; 0: the default */
-	bool mss_clamp, proxy_arp, redirects; /* routers only */
-	uint64_t queues;                      /* VMs: pairs of them */
+	uint64_t mtu; /* IP, bytes; 0: the default */
+	bool mss_clamp, proxy_arp, redirects, icmp_errors; /* routers only */
+	uint64_t queues; /* VMs: pairs of them */
 	/* By enum lab_direction, as in the file; and what follows for each
 	 * direction of the cable (WIRE_OUT, WIRE_IN). */
 	struct lab_wire wire[WIRE_DIRECTIONS], ways[WIRE_DIRECTIONS];

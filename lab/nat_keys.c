@@ -56,6 +56,9 @@ static const struct schema_key keys[] = {
 	    .preset = "address-and-port-dependent",
 	    .help = "Who may send to a mapping from outside (RFC 4787, "
 		    "section 5)." },
+	{ KEY("tcp-filtering", CHOICE, tcp_filtering), .choices = behaviours,
+	    .preset = "filtering",
+	    .help = "The same for TCP alone (RFC 5382, REQ-3)." },
 	{ KEY("ports", CHOICE, ports), .choices = port_rules,
 	    .preset = "preserving",
 	    .help = "Which outside port a mapping gets (RFC 4787, section "
@@ -208,6 +211,10 @@ nat_keys_apply(
 		r.mapping = (enum nat_behaviour)said->mapping;
 	if (says(said, "filtering"))
 		r.filtering = (enum nat_behaviour)said->filtering;
+	if (says(said, "tcp-filtering")) {
+		r.tcp_apart = true;
+		r.tcp_filtering = (enum nat_behaviour)said->tcp_filtering;
+	}
 	if (says(said, "ports"))
 		r.ports = (enum nat_port_rule)said->ports;
 	if (says(said, "parity"))

@@ -69,6 +69,8 @@ nat_words(const struct nat_rules *rules,
 
 	choice(&w, "mapping", (int)rules->mapping);
 	choice(&w, "filtering", (int)rules->filtering);
+	if (rules->tcp_apart)
+		choice(&w, "tcp-filtering", (int)rules->tcp_filtering);
 	choice(&w, "ports", (int)rules->ports);
 	truth(&w, "parity", !rules->any_parity);
 	if (rules->ports == NAT_PORTS_BLOCKS)

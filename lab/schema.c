@@ -481,6 +481,10 @@ const struct schema_key schema_keys[] = {
 	    .preset = "true",
 	    .help = "Tell hosts by ICMP when another router of their own link "
 		    "is the better way." },
+	{ KEY("routers.*.ports.*.icmp-errors", BOOL, lab_port, icmp_errors),
+	    .preset = "true",
+	    .help = "Tell senders behind the port by ICMP what became of "
+		    "packets that went no further; what others say passes." },
 	{ KEY("routers.*.ports.*.dhcp", RANGE, lab_port, dhcp),
 	    .help = "Serve these addresses by DHCP, as "
 		    "10.0.0.100-10.0.0.199." },

@@ -218,7 +218,7 @@ filter_admits(const struct nat *nat, uint32_t mapping,
 	case PIN_REFUSES: return false;
 	case PIN_SAYS_NOTHING: break;
 	}
-	switch (nat->rules.filtering) {
+	switch (nat_filtering(&nat->rules, flow->protocol == IP_TCP)) {
 	case NAT_ENDPOINT_INDEPENDENT: return true;
 	case NAT_ADDRESS_DEPENDENT:
 		return nat_peers_has(&nat->peers,

@@ -71,7 +71,8 @@ make_extras(struct nat *nat, const struct nat_rules *rules,
 {
 	if (!make_sharers(nat, rules))
 		return false;
-	if (rules->filtering == NAT_ADDRESS_DEPENDENT &&
+	if ((nat_filtering(rules, false) == NAT_ADDRESS_DEPENDENT ||
+		nat_filtering(rules, true) == NAT_ADDRESS_DEPENDENT) &&
 	    nat_peers_init(peers, nat->session_pool.max + NAT_PINS_MAX) < 0)
 		return false;
 	/* One more than have mappings may be about to have one. */

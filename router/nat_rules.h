@@ -71,6 +71,8 @@ enum nat_timer {
 
 struct nat_rules {
 	enum nat_behaviour mapping, filtering;
+	bool tcp_apart; /* TCP has filters of its own (RFC 5382 REQ-3) */
+	enum nat_behaviour tcp_filtering;
 	enum nat_port_rule ports;
 	enum nat_pooling pooling;
 	bool any_parity; /* another port need not be as even as the inside's */
@@ -88,6 +90,14 @@ struct nat_rules {
 };
 
 extern const struct nat_rules nat_rules_default;
+
+/* Who may send to a mapping of TCP, or of another protocol. */
+static inline enum nat_behaviour
+nat_filtering(const struct nat_rules *rules, bool is_tcp)
+{
+	return is_tcp && rules->tcp_apart ? rules->tcp_filtering
+					  : rules->filtering;
+}
 
 enum nat_preset {
 	NAT_PRESET_NONE,      /* nat_rules_default */

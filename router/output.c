@@ -334,7 +334,7 @@ output_error(struct router *router, const struct packet *p, uint8_t type,
 
 	if (!icmp_error_allowed(&p->ip, payload, payload_bytes, p->group))
 		return;
-	if (!way_find(router, p->ip.src, &way) ||
+	if (!way_find(router, p->ip.src, &way) || way.out->no_errors ||
 	    !icmp_limit_take(&router->errors, p->ip.src, p->now_ns))
 		return;
 	if (n > sizeof(quote))
@@ -419,7 +419,7 @@ host_unreachable(
 	/* Its source is the address of where it leaves (RFC 1812 4.3.2.4). */
 	c = cursor(ip, n);
 	if (ip4_parse(&header, &c) != REASON_NONE ||
-	    !way_find(router, header.dst, &way))
+	    !way_find(router, header.dst, &way) || way.out->no_errors)
 		return;
 	nat_rewrite_addresses(ip, way.out->address.addr, header.dst);
 	output_own(router, ip, n);

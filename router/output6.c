@@ -83,7 +83,8 @@ send_error(struct router *router, struct iface *on, const struct ip6_addr *from,
 	if (!ip6_is_link_local(src) && !nat64_has(router, src) &&
 	    !way6_find(router, src, &way))
 		return;
-	if (!icmp_limit_take(&router->errors6, get_be32(src->b + 12),
+	if (way.out->no_errors ||
+	    !icmp_limit_take(&router->errors6, get_be32(src->b + 12),
 		loop_now_ns(router->loop)))
 		return;
 	ip = output_room(router, ICMP6_ERROR_BYTES);

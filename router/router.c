@@ -254,6 +254,7 @@ router_add_port(struct router *router, const char *name,
 	iface->mss_clamp = options->mss_clamp;
 	iface->proxy_arp = options->proxy_arp;
 	iface->redirects = !options->no_redirects;
+	iface->no_errors = options->no_errors;
 	iface->mtu_bytes =
 	    options->mtu_bytes != 0 ? options->mtu_bytes : ETH_MTU;
 	route.out = iface;

@@ -56,6 +56,7 @@ struct router_port_options {
 	bool mss_clamp;           /* TCP ends ask for no more than fits it */
 	bool proxy_arp; /* answers for what it reaches elsewhere (RFC 1027) */
 	bool no_redirects; /* does not tell of better ways (RFC 792) */
+	bool no_errors;    /* sends no ICMP errors there (RFC 5508 REQ-9) */
 };
 
 /* A new interface named "gw.inside", the router's own, up to 64.  NULL: *err

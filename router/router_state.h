@@ -62,7 +62,7 @@ struct iface {
 	uint32_t mtu_bytes;
 	struct dhcp_service *dhcp; /* NULL: none */
 	struct dhcp_relay *relay;  /* the same */
-	bool mss_clamp, proxy_arp, redirects;
+	bool mss_clamp, proxy_arp, redirects, no_errors;
 	uint64_t defend_again_ns; /* its address (RFC 5227 2.4) */
 };
 
