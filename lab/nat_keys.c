@@ -21,7 +21,7 @@ static const char *const presets[] = { [NAT_PRESET_NONE] = "rfc4787",
 	[NAT_PRESET_CGN] = "cgn",
 	NULL };
 const char *const nat_behaviours[] = { [NAT_ENDPOINT_INDEPENDENT] =
-					      "endpoint-independent",
+					   "endpoint-independent",
 	[NAT_ADDRESS_DEPENDENT] = "address-dependent",
 	[NAT_ADDRESS_AND_PORT_DEPENDENT] = "address-and-port-dependent",
 	NULL };
@@ -56,8 +56,8 @@ static const struct schema_key keys[] = {
 	    .preset = "address-and-port-dependent",
 	    .help = "Who may send to a mapping from outside (RFC 4787, "
 		    "section 5)." },
-	{ KEY("tcp-filtering", CHOICE, tcp_filtering), .choices = behaviours,
-	    .preset = "filtering",
+	{ KEY("tcp-filtering", CHOICE, tcp_filtering),
+	    .choices = nat_behaviours, .preset = "filtering",
 	    .help = "The same for TCP alone (RFC 5382, REQ-3)." },
 	{ KEY("ports", CHOICE, ports), .choices = port_rules,
 	    .preset = "preserving",
