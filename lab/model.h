@@ -224,8 +224,8 @@ struct lab_nat {
 	uint64_t limit;
 	struct ip64_prefix nat64; /* bits 0: none */
 	struct lab_nat_rules rules;
-	struct lab_texts addresses, forwards, exempt; /* outside.h */
-	struct lab_port *out;                         /* outside, resolved */
+	struct lab_texts addresses, forwards, pairs, exempt; /* outside.h */
+	struct lab_port *out; /* outside, resolved */
 };
 
 /* What is let in of IPv6. */

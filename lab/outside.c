@@ -114,6 +114,23 @@ read_range(struct lab_range *range, const char *text, struct err *err)
 	    text);
 }
 
+/* "203.0.113.7=10.0.0.5" */
+static int
+read_pair(struct router_nat_pair *pair, const char *text, struct err *err)
+{
+	const char *equals = strchr(text, '=');
+	char out[IP4_TEXT_BYTES];
+
+	if (equals != NULL && cut(out, sizeof(out), text, equals) &&
+	    ip4_read(&pair->out_ip, out) && pair->out_ip != 0 &&
+	    ip4_read(&pair->in_ip, equals + 1) && pair->in_ip != 0)
+		return 0;
+	return err_set(err, -EINVAL,
+	    "\"%.60s\" is no pair of addresses; write it as "
+	    "203.0.113.7=10.0.0.5, the outside one first",
+	    text);
+}
+
 /* "198.51.100.0/24", "198.51.100.7" */
 static int
 read_net(struct ip4_net *net, const char *text, struct err *err)
@@ -222,6 +239,43 @@ is_of_nat(const struct lab_nat *nat, const struct pool *pool, uint32_t ip)
 	return ip == 0 || (nat->out != NULL && nat->out->address.addr == ip);
 }
 
+static void
+check_pair(const struct lab *lab, const struct lab_nat *nat, unsigned int i,
+    const struct pool *pool, struct problems *problems)
+{
+	const struct lab_text *text = &nat->pairs.list[i];
+	struct router_nat_pair pair, other;
+	const struct lab_port *owner;
+	char ip[IP4_TEXT_BYTES];
+	struct err err = { "" };
+
+	if (read_pair(&pair, text->text, &err) < 0) {
+		tell(problems, text, "one-to-one", &err);
+		return;
+	}
+	owner = owner_of(lab, nat, pair.out_ip);
+	if (owner != NULL)
+		problem_add(problems, text->node->at,
+		    "one-to-one: %s is that of \"%s\"; use a free one",
+		    ip4_text(ip, pair.out_ip), owner->full);
+	if (is_of_nat(nat, pool, pair.out_ip))
+		problem_add(problems, text->node->at,
+		    "one-to-one: %s is for all hosts; take it out of "
+		    "addresses, or use another one than outside's",
+		    ip4_text(ip, pair.out_ip));
+	if (nat->out != NULL && ip4_net_has(nat->out->address, pair.in_ip))
+		problem_add(problems, text->node->at,
+		    "one-to-one: %s is outside; name a host inside",
+		    ip4_text(ip, pair.in_ip));
+	for (unsigned int k = 0; k < i; k++)
+		if (read_pair(&other, nat->pairs.list[k].text, NULL) == 0 &&
+		    (other.out_ip == pair.out_ip || other.in_ip == pair.in_ip))
+			problem_add(problems, text->node->at,
+			    "one-to-one: \"%s\" and \"%s\" have an address in "
+			    "common; each has one other",
+			    nat->pairs.list[k].text, text->text);
+}
+
 static bool
 same_end(const struct router_forward *a, const struct router_forward *b)
 {
@@ -270,6 +324,8 @@ outside_check(
 	struct pool pool = { .n = 0 };
 
 	check_pool(lab, nat, &pool, problems);
+	for (unsigned int i = 0; i < nat->pairs.n; i++)
+		check_pair(lab, nat, i, &pool, problems);
 	for (unsigned int i = 0; i < nat->forwards.n; i++)
 		check_forward(nat, i, &pool, problems);
 	for (unsigned int i = 0; i < nat->exempt.n; i++) {
@@ -310,12 +366,19 @@ int
 outside_make(struct router *router, const struct lab_nat *nat,
     struct router_nat_options *options, struct err *err)
 {
+	struct router_nat_pair pairs[POOL_MAX];
 	struct ip4_net exempt[EXEMPT_MAX];
 	struct pool pool = { .n = 0 };
 	int e = 0;
 
 	for (unsigned int i = 0; i < nat->addresses.n && e == 0; i++)
 		e = read_pool(&pool, &nat->addresses.list[i], err);
+	if (nat->pairs.n > POOL_MAX)
+		return err_set(err, -ENOSPC,
+		    "more than %d hosts have their own outside address",
+		    POOL_MAX);
+	for (unsigned int i = 0; i < nat->pairs.n && e == 0; i++)
+		e = read_pair(&pairs[i], nat->pairs.list[i].text, err);
 	if (nat->exempt.n > EXEMPT_MAX)
 		return err_set(
 		    err, -ENOSPC, "more than %d nets are exempt", EXEMPT_MAX);
@@ -325,10 +388,13 @@ outside_make(struct router *router, const struct lab_nat *nat,
 		return e;
 	options->pool = pool.ip;
 	options->npool = pool.n;
+	options->pairs = pairs;
+	options->npairs = nat->pairs.n;
 	options->exempt = exempt;
 	options->nexempt = nat->exempt.n;
 	e = router_set_nat(router, options, err);
-	options->pool = NULL;
+	options->pool = NULL; /* they were borrowed */
+	options->pairs = NULL;
 	options->exempt = NULL;
 	return e < 0 ? e : add_forwards(router, nat, err);
 }

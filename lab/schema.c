@@ -593,6 +593,11 @@ const struct schema_key schema_keys[] = {
 	    .help = "Outside ports that lead to a host inside, whoever sends: "
 		    "as tcp:8080=10.0.0.5:80, or by another address than that "
 		    "of outside as udp:203.0.113.9:5060=10.0.0.5:5060." },
+	{ KEY("routers.*.nat.one-to-one", TEXTS, lab_nat, pairs),
+	    .help = "Outside addresses that are one inside host's each, as "
+		    "203.0.113.7=10.0.0.5: it has the ports there that it has "
+		    "inside, and whoever sends there is let in, by TCP, UDP "
+		    "and ping." },
 	{ KEY("routers.*.nat.exempt", TEXTS, lab_nat, exempt),
 	    .help = "Outside networks, as 198.51.100.0/24, or hosts, that see "
 		    "the inside as it is and are seen so: what passes between "

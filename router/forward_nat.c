@@ -170,6 +170,61 @@ refuse_out(struct router *router, const struct packet *p, enum reason reason)
 	return reason;
 }
 
+/* A ping's answer goes out by the way it came, if that led to a host with an
+ * address of its own: nobody else was asked anything. */
+static enum reason
+decide_reply_out(
+    struct router *router, const struct packet *p, struct decision *d)
+{
+	const struct nat_flow flow = { .ip = p->ip.src,
+		.port = p->l4.dport,
+		.remote_ip = p->ip.dst,
+		.protocol = IP_ICMP };
+	struct nat_hit hit;
+
+	if (!nat_find_out(router->nat, &flow, p->now_ns, &hit) ||
+	    !nat_is_owned(router->nat, hit.ip))
+		return DROP_NAT_STATE;
+	d->reason =
+	    nat_out(router->nat, &flow, NULL, p->frame->len, p->now_ns, &hit);
+	if (reason_is_drop(d->reason))
+		return d->reason;
+	d->ends = (struct nat_ends){
+		.src = hit.ip, .dst = p->ip.dst, .dport = hit.port
+	};
+	d->entry = hit.id;
+	return REASON_NONE;
+}
+
+/* A ping to the address of one inside host goes there; others are for the
+ * router. */
+static enum reason
+decide_ping_in(
+    struct router *router, const struct packet *p, struct decision *d)
+{
+	const struct nat_flow flow = { .ip = p->ip.dst,
+		.port = p->l4.sport,
+		.remote_ip = p->ip.src,
+		.protocol = IP_ICMP };
+	struct nat_hit hit;
+
+	if (!nat_is_owned(router->nat, p->ip.dst)) {
+		d->fate = FATE_LOCAL;
+		return REASON_NONE;
+	}
+	d->reason =
+	    nat_in(router->nat, &flow, NULL, p->frame->len, p->now_ns, &hit);
+	if (reason_is_drop(d->reason))
+		return d->reason;
+	if (!way_find(router, hit.ip, &d->way))
+		return DROP_NO_ROUTE;
+	d->ends = (struct nat_ends){
+		.src = p->ip.src, .sport = hit.port, .dst = hit.ip
+	};
+	d->entry = hit.id;
+	return forward_check(router, p, d->way.out);
+}
+
 static enum reason
 decide_out(struct router *router, const struct packet *p, struct decision *d)
 {
@@ -186,7 +241,7 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 		return REASON_NONE;
 	}
 	if (p->l4.is_reply)
-		return DROP_NAT_STATE; /* nothing asked for it */
+		return decide_reply_out(router, p, d);
 	d->reason = nat_out(
 	    router->nat, flow, segment_of(p), p->frame->len, p->now_ns, &hit);
 	if (reason_is_drop(d->reason))
@@ -213,10 +268,8 @@ decide_in(struct router *router, const struct packet *p, struct decision *d)
 		d->fate = FATE_ERROR;
 		return REASON_NONE;
 	}
-	if (p->ip.protocol == IP_ICMP && !p->l4.is_reply) {
-		d->fate = FATE_LOCAL;
-		return REASON_NONE;
-	}
+	if (p->ip.protocol == IP_ICMP && !p->l4.is_reply)
+		return decide_ping_in(router, p, d);
 	d->reason = nat_in(router->nat, &p->flow, segment_of(p), p->frame->len,
 	    p->now_ns, &hit);
 	if (reason_is_drop(d->reason))

@@ -524,28 +524,59 @@ mapping_of(const struct nat *nat, const struct nat_flow *flow)
 	    : *mapping_at(nat, (uint32_t)address, flow->protocol, flow->port);
 }
 
+/* Whose is an incoming flow that has no session?  Fills in its inside end, and
+ * the mapping, NAT_NONE if that is still to be made.  REASON_NONE, or why it is
+ * refused. */
+static enum reason
+admit(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
+    uint32_t *mapping, struct nat_flow *inside)
+{
+	uint32_t owner = nat_owner(nat, flow->ip);
+
+	*mapping = mapping_of(nat, flow);
+	*inside = *flow;
+	inside->ip = owner;
+	if (*mapping == NAT_NONE)
+		return owner != 0 ? REASON_NONE : DROP_NAT_UNSOLICITED;
+	inside->ip = nat->mappings[*mapping].in_ip;
+	inside->port = nat->mappings[*mapping].in_port;
+	return owner != 0 || filter_admits(nat, *mapping, flow, now_ns)
+	    ? REASON_NONE
+	    : DROP_NAT_FILTERED;
+}
+
+/* The mapping of a host with an address of its own, by the outside end that a
+ * packet came to. */
+static enum reason
+own_mapping(struct nat *nat, const struct nat_flow *inside, uint16_t port,
+    uint64_t now_ns, uint32_t *mapping)
+{
+	enum reason reason = nat_mapping_for(nat, inside, mapping);
+
+	if (reason != REASON_NONE || nat->mappings[*mapping].out_port == port)
+		return reason;
+	/* Another port is that of the inside end, for it was asked for. */
+	nat->mappings[*mapping].users++;
+	nat_mapping_leave(nat, *mapping, now_ns);
+	return DROP_NAT_UNSOLICITED;
+}
+
 static enum reason
 new_in(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit)
 {
 	bool room = has_room(nat, now_ns);
-	uint32_t mapping = mapping_of(nat, flow);
-	const struct mapping *m = &nat->mappings[mapping];
-	struct nat_flow out = *flow;
+	struct nat_flow inside;
 	struct session *s;
-	enum reason reason;
-	uint32_t other;
+	uint32_t mapping, other;
+	enum reason reason = admit(nat, flow, now_ns, &mapping, &inside);
 
-	if (mapping == NAT_NONE)
-		return DROP_NAT_UNSOLICITED;
-	if (!filter_admits(nat, mapping, flow, now_ns))
-		return DROP_NAT_FILTERED;
-	out.ip = m->in_ip;
-	out.port = m->in_port;
-	if (segment != NULL && !may_begin(nat, &out, segment, now_ns))
+	if (reason != REASON_NONE)
+		return reason;
+	if (segment != NULL && !may_begin(nat, &inside, segment, now_ns))
 		return DROP_NAT_STATE;
-	other = find_out(nat, &out, hash_out(nat, &out));
+	other = find_out(nat, &inside, hash_out(nat, &inside));
 	if (other != NAT_NONE && nat->sessions[other].expires_ns > now_ns)
 		return DROP_NAT_FILTERED;
 	if (other != NAT_NONE) {
@@ -554,9 +585,16 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	}
 	if (!room)
 		return DROP_NAT_FULL;
-	reason = nat_host_join(nat, m->in_ip);
+	reason = nat_host_join(nat, inside.ip);
 	if (reason != REASON_NONE)
 		return reason;
+	if (mapping == NAT_NONE)
+		reason =
+		    own_mapping(nat, &inside, flow->port, now_ns, &mapping);
+	if (reason != REASON_NONE) {
+		nat_host_leave(nat, inside.ip);
+		return reason;
+	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	session_start(nat, s, NAT_INWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = s->in_ip,
@@ -640,7 +678,7 @@ nat_has_port(
 		.ip = ip, .port = port, .protocol = protocol
 	};
 
-	return mapping_of(nat, &flow) != NAT_NONE;
+	return mapping_of(nat, &flow) != NAT_NONE || nat_owner(nat, ip) != 0;
 }
 
 /* ---- time ---- */

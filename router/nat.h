@@ -16,6 +16,8 @@
  *    (nat_rules.h).  A port stays in its class, below 1024 or not, but in
  *    blocks (RFC 4787 REQ-3).  No port is used twice, but by overloading.
  *  - A port that is free rests before it may be another's (RFC 6888 REQ-8).
+ *  - A host with an address of its own has the same ports there, and admits all
+ *    senders, whatever the rules say.
  *  - Packets that make no session and ICMP errors refresh and end nothing
  *    (REQ-12).
  *
@@ -38,6 +40,9 @@ struct nat_options {
 	/* The addresses that inside hosts get; 0: its own.  Borrowed. */
 	const uint32_t *pool;
 	uint32_t npool;
+	/* Addresses that are one inside host's each.  Borrowed. */
+	const struct router_nat_pair *pairs;
+	uint32_t npairs;
 	uint32_t max_entries; /* 0: the default */
 	uint64_t seed;        /* of the choice of ports */
 	struct nat_rules rules;
@@ -53,6 +58,8 @@ void nat_set_virtual(struct nat *nat, struct nat64_hosts *hosts);
 
 /* Is it an outside address of the NAT? */
 bool nat_has_address(const struct nat *nat, uint32_t ip);
+/* Is it one of an inside host alone? */
+bool nat_is_owned(const struct nat *nat, uint32_t ip);
 /* Where an inside host is seen outside, as far as it has mappings; else where it
  * would be now. */
 uint32_t nat_address_of(const struct nat *nat, uint32_t in_ip);
@@ -137,7 +144,7 @@ struct nat_stats {
 
 struct nat_stats nat_stats(const struct nat *nat);
 
-/* Pins first, then sessions by id; left_ns counts from now_ns. */
+/* Addresses of one host first, then pins, then sessions by id; left_ns counts from now_ns. */
 void nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
 

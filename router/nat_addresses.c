@@ -79,7 +79,7 @@ nat_addresses_clear(struct nat_addresses *a)
 		free(a->of[i]->by_port);
 		free(a->of[i]);
 	}
-	a->n = a->npool = 0;
+	a->n = a->npool = a->nowned = 0;
 }
 
 size_t
@@ -95,6 +95,17 @@ nat_addresses_bytes(const struct nat_addresses *a)
 				bytes += 65536 * sizeof(uint16_t);
 	}
 	return bytes;
+}
+
+int32_t
+nat_addresses_own(const struct nat_addresses *a, uint32_t inside_ip)
+{
+	if (a->nowned == 0)
+		return -1;
+	for (uint32_t i = a->npool; i < a->n; i++)
+		if (a->of[i]->inside_ip == inside_ip)
+			return (int32_t)i;
+	return -1;
 }
 
 int32_t

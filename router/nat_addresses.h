@@ -4,7 +4,8 @@
  *
  * At most NAT_ADDRESSES_MAX of any shape, known by their index, the order in
  * which they were added.  The first npool of them are the pool, of which mappings
- * get theirs; others are the NAT's too, but nothing is mapped there unasked.
+ * get theirs; others are the NAT's too: of one inside host each, or nothing is
+ * mapped there unasked.
  */
 #ifndef ROUTER_NAT_ADDRESSES_H
 #define ROUTER_NAT_ADDRESSES_H
@@ -20,7 +21,8 @@ enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
 #define NAT_BLOCK_FIRST 1024 /* ports below are in no block */
 
 struct nat_address {
-	uint32_t hosts;             /* paired with it */
+	uint32_t inside_ip; /* the one host whose it is, with all ports; or 0 */
+	uint32_t hosts;     /* paired with it */
 	uint64_t blocks[16];        /* of ports: which are taken */
 	uint32_t nblocks;           /* how many that are */
 	uint32_t (*by_port)[65536]; /* by enum protocol_number: a mapping */
@@ -30,7 +32,7 @@ struct nat_address {
 struct nat_addresses {
 	uint32_t ip[NAT_ADDRESSES_MAX]; /* by index; what packets ask for */
 	struct nat_address *of[NAT_ADDRESSES_MAX];
-	uint32_t n, npool;
+	uint32_t n, npool, nowned;         /* owned: by an inside host */
 	uint8_t sorted[NAT_ADDRESSES_MAX]; /* indices by ascending ip */
 };
 
@@ -41,6 +43,10 @@ size_t nat_addresses_bytes(const struct nat_addresses *addresses);
 
 /* The index of an address, or -1. */
 int32_t nat_addresses_find(const struct nat_addresses *addresses, uint32_t ip);
+
+/* The index of the address that is an inside host's own, or -1. */
+int32_t nat_addresses_own(
+    const struct nat_addresses *addresses, uint32_t inside_ip);
 
 /* The address of the pool that a host without one is to be paired with: the one
  * with the fewest hosts, of those that have a block left if block_ports is not

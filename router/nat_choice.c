@@ -9,6 +9,9 @@
  * same address.
  *
  * What the lab file asks for is in no block: it may be any port.
+ *
+ * At an address of its own a host has the ports that it has inside, but for what
+ * was asked for there, and nobody else has any.
  */
 #include "router/nat_state.h"
 
@@ -197,8 +200,16 @@ nat_choose(struct nat *nat, const struct nat_flow *flow)
 {
 	struct nat_port_wish wish = wish_for(nat, flow, 0);
 	struct nat_end end = { 0, -1 };
-	int32_t address = -1;
+	int32_t address = nat_addresses_own(&nat->addresses, flow->ip);
 
+	if (address >= 0) {
+		wish.exact = true;
+		end.address = (uint32_t)address;
+		end.port =
+		    nat_ports_take(ports_of(nat, end.address, flow->protocol),
+			&wish, &nat->random);
+		return end;
+	}
 	if (nat->rules.ports == NAT_PORTS_CONTIGUOUS)
 		address = wish_beside(nat, flow, &wish);
 	if (address < 0)
@@ -238,6 +249,15 @@ suits(
 	    (!pin->pair || pair_is_free(nat, pin, end));
 }
 
+/* May an inside host have an end at an address? */
+static bool
+is_open(const struct nat *nat, uint32_t address, uint32_t in_ip)
+{
+	uint32_t owner = nat->addresses.of[address]->inside_ip;
+
+	return owner == 0 || owner == in_ip;
+}
+
 struct nat_end
 nat_choose_for_pin(
     struct nat *nat, const struct nat_pin *pin, const struct nat_flow *flow)
@@ -245,14 +265,20 @@ nat_choose_for_pin(
 	struct nat_port_wish wish = wish_for(nat, flow, pin->out_port);
 	struct nat_end end = { 0, -1 };
 	struct nat_ports *ports;
-	int32_t address = pin->out_ip != 0
-	    ? nat_addresses_find(&nat->addresses, pin->out_ip)
-	    : -1;
+	int32_t own = nat_addresses_own(&nat->addresses, flow->ip), address;
 
+	address = pin->out_ip != 0
+	    ? nat_addresses_find(&nat->addresses, pin->out_ip)
+	    : own;
+	if (address >= 0 && !is_open(nat, (uint32_t)address, flow->ip)) {
+		if (pin->exact)
+			return end;
+		address = own;
+	}
 	if (address < 0)
 		address = choose_address(nat, flow, &wish);
 	if (address < 0 ||
-	    (nat->rules.ports == NAT_PORTS_BLOCKS &&
+	    (nat->rules.ports == NAT_PORTS_BLOCKS && address != own &&
 		pin->by != NAT_PIN_BY_FILE && !wish_in_block(nat, flow, &wish)))
 		return end;
 	end.address = (uint32_t)address;

@@ -88,6 +88,32 @@ make_extras(struct nat *nat, const struct nat_rules *rules,
 /* ---- making it ---- */
 
 static int
+add_pairs(struct nat *nat, const struct nat_options *o, struct err *err)
+{
+	for (uint32_t i = 0; i < o->npairs; i++) {
+		struct router_nat_pair pair = o->pairs[i];
+		char out[IP4_TEXT_BYTES], in[IP4_TEXT_BYTES];
+		bool again =
+		    nat_addresses_own(&nat->addresses, pair.in_ip) >= 0;
+		int e = again ? -EEXIST
+			      : nat_addresses_add(&nat->addresses, pair.out_ip);
+
+		if (e < 0)
+			return err_set(err, e,
+			    "NAT: %s cannot be the own address of %s: %s",
+			    ip4_text(out, pair.out_ip),
+			    ip4_text(in, pair.in_ip),
+			    again              ? "that host has one already"
+				: e == -EEXIST ? "it is the NAT's already"
+				: e == -ENOSPC ? "there are too many"
+					       : "out of memory");
+		nat->addresses.of[nat->addresses.n - 1]->inside_ip = pair.in_ip;
+		nat->addresses.nowned++;
+	}
+	return 0;
+}
+
+static int
 add_addresses(struct nat *nat, const struct nat_options *o, struct err *err)
 {
 	char text[IP4_TEXT_BYTES];
@@ -107,7 +133,7 @@ add_addresses(struct nat *nat, const struct nat_options *o, struct err *err)
 	nat->addresses.npool = npool;
 	e = nat_addresses_add(&nat->addresses, o->outside_ip);
 	if (e == 0 || e == -EEXIST)
-		return 0;
+		return add_pairs(nat, o, err);
 fail:
 	if (e == -ENOSPC)
 		return err_set(err, e,
@@ -203,6 +229,12 @@ void
 nat_set_virtual(struct nat *nat, struct nat64_hosts *hosts)
 {
 	nat->virtual = hosts;
+}
+
+bool
+nat_is_owned(const struct nat *nat, uint32_t ip)
+{
+	return nat_owner(nat, ip) != 0;
 }
 
 const struct nat_rules *

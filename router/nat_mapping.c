@@ -22,6 +22,8 @@ nat_mapping_key(const struct nat *nat, const struct nat_flow *flow)
 		.in_port = flow->port,
 		.protocol = flow->protocol };
 
+	if (nat_addresses_own(&nat->addresses, flow->ip) >= 0)
+		return m; /* one port is like the other */
 	switch (nat->rules.mapping) {
 	case NAT_ENDPOINT_INDEPENDENT: break;
 	case NAT_ADDRESS_AND_PORT_DEPENDENT:

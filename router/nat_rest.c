@@ -19,7 +19,10 @@ end_of(const struct nat *nat, uint64_t now_ns)
 bool
 nat_rests(const struct nat *nat, uint32_t mapping)
 {
-	return nat->mappings[mapping].protocol != IP_TCP &&
+	const struct mapping *m = &nat->mappings[mapping];
+
+	return m->protocol != IP_TCP &&
+	    nat->addresses.of[m->address]->inside_ip == 0 &&
 	    nat->rules.filtering == NAT_ENDPOINT_INDEPENDENT &&
 	    nat_rest_ns(&nat->rules) != 0;
 }

@@ -68,12 +68,29 @@ each_pin(void *arg, const struct nat_pin *pin)
 	p->each(p->arg, &row);
 }
 
+static void
+each_owned(const struct nat *nat,
+    void (*each)(void *arg, const struct nat_row *row), void *arg)
+{
+	for (uint32_t i = nat->addresses.npool; i < nat->addresses.n; i++) {
+		struct nat_row row = { .state = "one-to-one",
+			.why = "the lab gives the host the address",
+			.inside_ip = nat->addresses.of[i]->inside_ip,
+			.outside_ip = nat->addresses.ip[i],
+			.left_ns = UINT64_MAX };
+
+		if (row.inside_ip != 0)
+			each(arg, &row);
+	}
+}
+
 void
 nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg)
 {
 	struct pins_each pins = { now_ns, each, arg };
 
+	each_owned(nat, each, arg);
 	nat_pin_each(nat, now_ns, each_pin, &pins);
 	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
 		const struct session *s = &nat->sessions[id];

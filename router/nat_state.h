@@ -188,6 +188,17 @@ ports_of(const struct nat *nat, uint32_t address, uint8_t protocol)
 	return &nat->addresses.of[address]->ports[number_of(protocol)];
 }
 
+/* The inside host whose the outside address ip is alone, or 0. */
+static inline uint32_t
+nat_owner(const struct nat *nat, uint32_t ip)
+{
+	int32_t address = nat->addresses.nowned == 0
+	    ? -1
+	    : nat_addresses_find(&nat->addresses, ip);
+
+	return address < 0 ? 0 : nat->addresses.of[address]->inside_ip;
+}
+
 /* The mapping that packets without a session find. */
 static inline uint32_t *
 mapping_at(

@@ -407,32 +407,63 @@ router_set_dns(struct router *router, const struct router_dns_options *options,
 	return router->dns != NULL ? 0 : -EINVAL;
 }
 
-/* Can each address of a pool be the NAT's? */
+/* Can an address be the NAT's? */
 static int
-check_pool(struct router *router, const struct iface *outside,
-    const struct router_nat_options *options, struct err *err)
+check_outside(struct router *router, const struct iface *outside, uint32_t ip,
+    struct err *err)
 {
 	char text[IP4_TEXT_BYTES];
+	struct ip4_net net = { ip, 32 };
+	struct way way;
 
-	for (unsigned int i = 0; i < options->npool; i++) {
-		struct ip4_net net = { options->pool[i], 32 };
-		struct way way;
-
-		if (ip4_net_has(outside->address, net.addr))
-			net.prefix = outside->address.prefix;
-		ip4_text(text, net.addr);
-		if (!is_host_address(net))
-			return err_set(err, -EINVAL,
-			    "the NAT of router \"%s\": %s is not the address "
-			    "of a host; use another one",
-			    router->node.name, text);
-		if (way_find(router, net.addr, &way) && way.out != outside)
-			return err_set(err, -EINVAL,
-			    "the NAT of router \"%s\": %s is reached by port "
-			    "\"%s\"; use an outside address",
-			    router->node.name, text, way.out->port.name);
-	}
+	if (ip4_net_has(outside->address, ip))
+		net.prefix = outside->address.prefix;
+	ip4_text(text, ip);
+	if (!is_host_address(net))
+		return err_set(err, -EINVAL,
+		    "the NAT of router \"%s\": %s is not the address of a "
+		    "host; use another one",
+		    router->node.name, text);
+	if (way_find(router, ip, &way) && way.out != outside)
+		return err_set(err, -EINVAL,
+		    "the NAT of router \"%s\": %s is reached by port \"%s\"; "
+		    "use an outside address",
+		    router->node.name, text, way.out->port.name);
 	return 0;
+}
+
+/* Is an address that of an inside host? */
+static int
+check_inside(struct router *router, const struct iface *outside, uint32_t ip,
+    struct err *err)
+{
+	char text[IP4_TEXT_BYTES];
+	struct way way;
+
+	if (way_find(router, ip, &way) && way.out != outside)
+		return 0;
+	return err_set(err, -EINVAL,
+	    "the NAT of router \"%s\": %s is not inside; use the address of a "
+	    "host behind it",
+	    router->node.name, ip4_text(text, ip));
+}
+
+static int
+check_addresses(struct router *router, const struct iface *outside,
+    const struct router_nat_options *options, struct err *err)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; i < options->npool && e == 0; i++)
+		e = check_outside(router, outside, options->pool[i], err);
+	for (unsigned int i = 0; i < options->npairs && e == 0; i++) {
+		const struct router_nat_pair *pair = &options->pairs[i];
+
+		e = check_outside(router, outside, pair->out_ip, err);
+		if (e == 0)
+			e = check_inside(router, outside, pair->in_ip, err);
+	}
+	return e;
 }
 
 static int
@@ -487,6 +518,8 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 	struct iface *outside = router_iface(router, options->outside);
 	struct nat_options o = { .pool = options->pool,
 		.npool = options->npool,
+		.pairs = options->pairs,
+		.npairs = options->npairs,
 		.max_entries = options->max_entries,
 		.rules = options->rules };
 
@@ -501,7 +534,7 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		    "port \"%s\" has no IPv4 address; a NAT's outside needs "
 		    "one",
 		    outside->port.name);
-	if (check_pool(router, outside, options, err) < 0 ||
+	if (check_addresses(router, outside, options, err) < 0 ||
 	    set_exempt(router, options, err) < 0)
 		return -EINVAL;
 	if (options->rules.ftp && !alg_make(router, err))

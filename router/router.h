@@ -190,12 +190,20 @@ struct router_dns_options {
 int router_set_dns(struct router *router,
     const struct router_dns_options *options, struct err *err);
 
+struct router_nat_pair {
+	uint32_t out_ip, in_ip;
+};
+
 struct router_nat_options {
 	struct port *outside;
 	/* The outside addresses that inside hosts get, up to 255 in any order;
 	 * 0: the port's.  ARP is answered for them there.  Borrowed. */
 	const uint32_t *pool;
 	unsigned int npool;
+	/* Addresses that are one inside host's each, with all ports, whoever
+	 * speaks first: of no pool, nor the port's.  Borrowed. */
+	const struct router_nat_pair *pairs;
+	unsigned int npairs;
 	/* Outside nets whose hosts and those inside see each other as they are,
 	 * without NAT and its filters (RFC 6888 REQ-6).  Borrowed. */
 	const struct ip4_net *exempt;
@@ -271,7 +279,7 @@ struct nat_row {
 	uint8_t protocol; /* IP_TCP, IP_UDP, IP_ICMP */
 	/* TCP: "opening", "opening-in", "established", "closing",
 	 * "closing-in", "finished", "reset"; else "one-way", "two-way".
-	 * With id 0: "pinned". */
+	 * With id 0: "pinned", or "one-to-one", by protocol 0. */
 	const char *state;
 	const char *why; /* it exists: a sentence of its first packet */
 	uint32_t inside_ip, outside_ip, remote_ip;

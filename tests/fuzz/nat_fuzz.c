@@ -21,9 +21,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The last one is of no pool. */
+/* The last one is of no pool, and perhaps one host's own. */
 static const uint32_t outside[] = { 0xcb007105, 0xcb0071c8, 0xcb007101,
 	0xcb007109 };
+
+static const struct router_nat_pair pairs[] = { { 0xcb007109, 0x0a000002 } };
 
 static struct {
 	struct nat *nat;
@@ -54,6 +56,8 @@ static void
 collect(void *arg, const struct nat_row *row)
 {
 	(void)arg;
+	if (row->id == 0)
+		return; /* the pair */
 	assert(f.rows < MAX);
 	f.row[f.rows++] = *row;
 }
@@ -197,6 +201,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nat_options o = { .outside_ip = outside[2],
 		.pool = outside,
+		.pairs = pairs,
 		.max_entries = MAX,
 		.seed = 1 };
 
@@ -205,7 +210,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.rows = 0;
 	f.shared = false;
 	f.paired = true;
-	o.npool = cur_u8(&f.in) & 3;
+	o.npool = cur_u8(&f.in);
+	o.npairs = o.npool >> 2 & 1;
+	o.npool &= 3;
 	o.rules = random_rules();
 	f.nat = nat_new(&o, NULL);
 	assert(f.nat != NULL);
