@@ -515,33 +515,21 @@ static enum reason
 deliver(struct router *router, struct packet *p, struct fragments *f)
 {
 	uint8_t *ip = router->whole + ETH_HEADER_BYTES;
-	uint32_t header_bytes = p->ip.header_bytes, at = 0;
+	uint32_t header_bytes = p->ip.header_bytes;
+	uint32_t bytes = header_bytes + f->total_bytes;
 	struct packet whole = *p;
 	struct frame frame = { .data = router->whole };
-	struct held *held;
 	struct writer w;
 
-	if (header_bytes + f->total_bytes > IP4_MAX_BYTES)
+	if (bytes > IP4_MAX_BYTES ||
+	    !fragment_join(router->fragments, f, ip + header_bytes))
 		return DROP_FRAGMENT;
-	while ((held = fragment_pop(f)) != NULL) {
-		struct held_view view;
-
-		hold_view(&view, held);
-		if (held->offset == at) { /* else there is a hole */
-			frame_copy(ip + header_bytes + at, &view.frame,
-			    held->len - held->bytes, held->bytes);
-			at += held->bytes;
-		}
-		fragment_drop(router->fragments, held);
-	}
-	if (at != f->total_bytes)
-		return DROP_FRAGMENT;
-	whole.ip.total_bytes = (uint16_t)(header_bytes + at);
+	whole.ip.total_bytes = (uint16_t)bytes;
 	whole.ip.fragment = 0;
 	whole.ip.offset_bytes = 0;
 	w = writer(ip, header_bytes);
 	ip4_write(&w, &whole.ip);
-	frame.len = frame.head = ETH_HEADER_BYTES + header_bytes + at;
+	frame.len = frame.head = ETH_HEADER_BYTES + bytes;
 	whole.frame = &frame;
 	whole.bytes = router->whole;
 	whole.head = frame.len;

@@ -176,6 +176,26 @@ fragment_find(struct fragment_table *table, const struct iface *in,
 	return f;
 }
 
+bool
+fragment_join(struct fragment_table *table, struct fragments *f, uint8_t *at)
+{
+	uint32_t n = 0;
+	struct held *held;
+
+	while ((held = fragment_pop(f)) != NULL) {
+		struct held_view view;
+
+		hold_view(&view, held);
+		if (held->offset == n) { /* else there is a hole */
+			frame_copy(at + n, &view.frame, held->len - held->bytes,
+			    held->bytes);
+			n += held->bytes;
+		}
+		fragment_drop(table, held);
+	}
+	return n == f->total_bytes;
+}
+
 void
 fragment_end(struct fragment_table *table, struct fragments *f)
 {

@@ -96,6 +96,11 @@ void fragment_refuse(struct fragment_table *table, struct fragments *fragments,
 struct held *fragment_pop(struct fragments *fragments);
 void fragment_drop(struct fragment_table *table, struct held *held);
 
+/* Writes the data of a packet, total_bytes of it, to at.  It is kept no more.
+ * False: some of it is missing. */
+bool fragment_join(
+    struct fragment_table *table, struct fragments *fragments, uint8_t *at);
+
 /* Forgets a packet; what is kept of it is lost. */
 void fragment_end(struct fragment_table *table, struct fragments *fragments);
 

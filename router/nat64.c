@@ -15,7 +15,7 @@
  * What leads to a virtual address is a way whose interface stands for one of the
  * real ones: smaller by what headers grow, so that the NAT's own checks of sizes
  * and its errors are right.  What is sent there, be it forwarded, of the router
- * itself, or an error, becomes IPv6 last of all (nat64_output).  Errors that the
+ * itself, or an error, becomes IPv6 last of all (nat64_output.c).  Errors that the
  * router makes about a translated packet are written for the virtual address
  * and take the same way.  The address of such an interface is 0.0.0.0, which
  * becomes the router's own IPv6 address.
@@ -25,8 +25,10 @@
  * those who have no IPv6; and a table beside the NAT's would need each rule
  * twice, with outside ports of its own.
  *
- * Packets that would become fragments of ICMP are refused, DROP_FRAGMENT: the
- * checksum of ICMPv6 holds the length of the whole message (net/siit.c).
+ * The checksum of ICMPv6 holds the length of the whole message (net/siit.c), so
+ * fragments of ICMP are collected until they are whole, as those for the router
+ * itself are, by the same table with its bounds; what they become is cut anew.
+ * Errors are short by design, and refused in fragments.
  */
 #include "router/nat64.h"
 
@@ -36,22 +38,11 @@
 #include "base/loop.h"
 #include "net/icmp.h"
 #include "net/siit.h"
-#include "router/nat64_hosts.h"
+#include "router/nat64_state.h"
 #include "router/nat_ports.h" /* nat_random() */
 #include "router/taken.h"
-#include "switch/offload.h"
 
 #define GROWTH (IP6_HEADER_BYTES - IP4_HEADER_BYTES)
-/* What a fragment holds: IPv4's may be cut, so that they fit any link (RFC 7915
- * 4). */
-#define PART_BYTES ((IP6_MIN_MTU - IP6_HEADER_BYTES - IP6_FRAGMENT_BYTES) & ~7u)
-
-struct nat64 {
-	struct ip64_prefix prefix;
-	struct nat64_hosts hosts;
-	unsigned int nlinks;
-	struct iface *links[ROUTER_PORTS_MAX]; /* to virtual addresses */
-};
 
 /* ---- making it ---- */
 
@@ -158,8 +149,8 @@ to4(const void *arg, const struct ip6_addr *addr, uint32_t *ip4)
 	return *ip4 != 0;
 }
 
-static bool
-to6(const void *arg, uint32_t ip4, struct ip6_addr *addr)
+bool
+nat64_to6(const void *arg, uint32_t ip4, struct ip6_addr *addr)
 {
 	const struct nat64 *nat64 = arg;
 	const struct ip6_addr *host;
@@ -174,21 +165,54 @@ to6(const void *arg, uint32_t ip4, struct ip6_addr *addr)
 	return host != NULL;
 }
 
-static struct siit
-translation(const struct router *router, const struct iface *inside)
+struct siit
+nat64_translation(const struct router *router, const struct iface *inside)
 {
 	return (struct siit){ .to4 = to4,
-		.to6 = to6,
+		.to6 = nat64_to6,
 		.arg = router->nat64,
 		.mtu4_bytes = router->outside->mtu_bytes,
 		.mtu6_bytes = inside->mtu_bytes };
 }
 
+/* ---- fragments of ICMP ---- */
+
+enum reason
+nat64_collect(struct router *router, const struct iface *in,
+    const struct ip4 *key, const struct frame *frame, uint8_t *where,
+    size_t *bytes)
+{
+	bool complete;
+	struct fragments *f = fragment_find(
+	    router->fragments, in, key, loop_now_ns(router->loop), &complete);
+	struct verdict verdict = frame->verdict;
+	enum reason reason = DROP_FRAGMENT;
+
+	verdict.node = &router->node;
+	verdict.reason = REASON_FRAGMENT_HELD;
+	if (f->state == FRAGMENT_WAITING)
+		fragment_decide(
+		    router->fragments, f, FRAGMENT_COLLECTING, NULL);
+	if (f->state == FRAGMENT_COLLECTING)
+		reason =
+		    fragment_keep(router->fragments, f, key, frame, &verdict);
+	if (!complete)
+		return reason;
+	*bytes = f->total_bytes;
+	if (reason == REASON_FRAGMENT_HELD)
+		reason = *bytes >= ICMP_HEADER_BYTES &&
+			*bytes <= IP4_MAX_BYTES - IP4_HEADER_BYTES &&
+			fragment_join(router->fragments, f, where)
+		    ? REASON_NONE
+		    : DROP_FRAGMENT;
+	fragment_end(router->fragments, f);
+	return reason;
+}
+
 /* ---- from IPv6 ---- */
 
-/* Headers shrink or grow: what an offload says of where they are. */
-static void
-move_offload(struct frame *frame, int by)
+void
+nat64_move_offload(struct frame *frame, int by)
 {
 	if (!(frame->flags & FRAME_TODO))
 		return;
@@ -252,7 +276,7 @@ static enum reason
 make_packet4(struct router *router, struct packet6 *p, const struct siit6 *head,
     const struct siit_new4 *to, struct packet *q, struct frame *frame)
 {
-	struct siit siit = translation(router, p->in);
+	struct siit siit = nat64_translation(router, p->in);
 	uint32_t len = (uint32_t)ETH_HEADER_BYTES + packet6_bytes(p), n;
 	struct cursor c;
 	struct writer w;
@@ -276,7 +300,7 @@ make_packet4(struct router *router, struct packet6 *p, const struct siit6 *head,
 	if (reason != REASON_NONE)
 		return reason;
 	n = (uint32_t)(w.at - room);
-	move_offload(frame, IP4_HEADER_BYTES - head->header_bytes);
+	nat64_move_offload(frame, IP4_HEADER_BYTES - head->header_bytes);
 	frame->len = n + (frame->len - frame->head);
 	frame->head = n;
 	frame->data = room;
@@ -310,6 +334,95 @@ take_from(struct router *router, struct packet6 *p, const struct siit6 *head,
 	return reason;
 }
 
+static enum reason
+take_whole(struct router *router, struct packet6 *p, const struct siit6 *head,
+    struct siit_new4 *to4, const struct place *to)
+{
+	struct nat64_hosts *hosts = &router->nat64->hosts;
+	enum reason reason;
+
+	/* Who sends an error need be no host that has sessions. */
+	if (siit6_wants_whole(head, packet6_ip(p), p->head - ETH_HEADER_BYTES))
+		return take_from(router, p, head, to4, to);
+	to4->src = nat64_hosts_take(hosts, &p->ip.src);
+	if (to4->src == 0)
+		return refuse(router, p, DROP_NAT64_FULL);
+	reason = take_from(router, p, head, to4, to);
+	nat64_hosts_leave(hosts, to4->src);
+	return reason;
+}
+
+/* Makes whole, in frame, the packet that p is a fragment of. */
+static enum reason
+join(struct router *router, struct packet6 *p, const struct siit6 *head,
+    struct packet6 *whole, struct frame *frame)
+{
+	const struct nat64_hosts *hosts = &router->nat64->hosts;
+	uint8_t *ip = router->whole + ETH_HEADER_BYTES;
+	/* As the table knows packets, which are of IPv4. */
+	struct ip4 key = {
+		.dst = nat64_hosts_hash(hosts, &p->ip.dst),
+		.id = (uint16_t)head->id,
+		.protocol = IP_ICMP6,
+		.header_bytes = IP4_HEADER_BYTES,
+		.offset_bytes = head->offset_bytes,
+		.fragment = head->more ? IP4_MF : 0,
+	};
+	struct frame view;
+	size_t bytes;
+	enum reason reason;
+
+	key.src = nat64_hosts_hash(hosts, &p->ip.src) ^ head->id;
+	key.total_bytes =
+	    (uint16_t)(IP4_HEADER_BYTES + siit6_payload_bytes(head));
+	if (!taken_view(router->outbox, p->frame, &p->bytes, &p->head,
+		(uint32_t)ETH_HEADER_BYTES + packet6_bytes(p), &view))
+		return DROP_PORT_FULL;
+	reason = nat64_collect(
+	    router, p->in, &key, &view, ip + IP6_HEADER_BYTES, &bytes);
+	if (reason != REASON_NONE)
+		return reason;
+	memcpy(router->whole, p->bytes, ETH_HEADER_BYTES + IP6_HEADER_BYTES);
+	put_be16(ip + IP6_OFF_PAYLOAD, (uint16_t)bytes);
+	ip[IP6_OFF_NEXT] = IP_ICMP6;
+	*whole = *p;
+	whole->bytes = router->whole;
+	whole->head = (uint32_t)(ETH_HEADER_BYTES + IP6_HEADER_BYTES + bytes);
+	whole->ip.payload_bytes = (uint16_t)bytes;
+	whole->ip.next = IP_ICMP6;
+	*frame = (struct frame){ .data = router->whole,
+		.len = whole->head,
+		.head = whole->head,
+		.verdict = p->frame->verdict };
+	whole->frame = frame;
+	return REASON_NONE;
+}
+
+/* A fragment of ICMPv6. */
+static enum reason
+take_piece(struct router *router, struct packet6 *p, const struct siit6 *head,
+    struct siit_new4 *to4, const struct place *to)
+{
+	struct packet6 whole;
+	struct frame frame;
+	struct siit6 joined = *head;
+	enum reason reason = join(router, p, head, &whole, &frame);
+
+	if (reason != REASON_NONE)
+		return reason;
+	/* It may be cut again: that is what has_fragment stands for. */
+	joined.ip = whole.ip;
+	joined.header_bytes = IP6_HEADER_BYTES;
+	joined.offset_bytes = 0;
+	joined.more = false;
+	if (siit6_wants_whole(
+		&joined, packet6_ip(&whole), whole.head - ETH_HEADER_BYTES))
+		return DROP_FRAGMENT;
+	reason = take_whole(router, &whole, &joined, to4, to);
+	p->frame->verdict = frame.verdict;
+	return reason;
+}
+
 enum reason
 nat64_take(struct router *router, struct packet6 *p)
 {
@@ -338,22 +451,16 @@ nat64_take(struct router *router, struct packet6 *p)
 	if (reason != REASON_NONE)
 		return reason;
 	router->next_id++;
-	/* Who sends an error need be no host that has sessions. */
-	if (siit6_wants_whole(&head, packet6_ip(p), p->head - ETH_HEADER_BYTES))
-		return take_from(router, p, &head, &to4, &to);
-	to4.src = nat64_hosts_take(&nat64->hosts, &p->ip.src);
-	if (to4.src == 0)
-		return refuse(router, p, DROP_NAT64_FULL);
-	reason = take_from(router, p, &head, &to4, &to);
-	nat64_hosts_leave(&nat64->hosts, to4.src);
-	return reason;
+	if (head.protocol == IP_ICMP6 && siit6_is_fragment(&head))
+		return take_piece(router, p, &head, &to4, &to);
+	return take_whole(router, p, &head, &to4, &to);
 }
 
 /* Brings an error about what was translated to IPv6 back to who sent it. */
 enum reason
 nat64_own(struct router *router, const uint8_t *ip, size_t bytes)
 {
-	struct siit siit = translation(router, router->outside);
+	struct siit siit = nat64_translation(router, router->outside);
 	uint64_t now_ns = loop_now_ns(router->loop);
 	struct siit_new4 to = { .id = router->next_id++ };
 	struct siit6 head;
@@ -379,239 +486,4 @@ nat64_own(struct router *router, const uint8_t *ip, size_t bytes)
 	    nat_icmp_in(router->nat, room, n, now_ns, &hit) != REASON_NAT_ICMP)
 		return DROP_NAT_ICMP;
 	return output_own(router, room, n);
-}
-
-/* ---- to IPv6 ---- */
-
-/* One packet on its way to a host. */
-struct crossing {
-	struct router *router;
-	struct way6 way;
-	const struct verdict *cause;
-	struct frame frame; /* of IPv4, and then of IPv6 */
-	struct ip4 ip;
-	struct siit_new6 to;
-};
-
-static const uint8_t *
-crossing_ip(const struct crossing *x)
-{
-	return x->frame.data + ETH_HEADER_BYTES;
-}
-
-/* From whom: the sender, or, if that is the router or an error of one whose
- * address cannot be told, the router itself (RFC 6791 3). */
-static bool
-choose_source(struct crossing *x)
-{
-	const struct nat64 *nat64 = x->router->nat64;
-	const uint8_t *l4 = crossing_ip(x) + x->ip.header_bytes;
-	bool is_error = x->ip.protocol == IP_ICMP && !ip4_is_fragment(&x->ip) &&
-	    x->frame.head > ETH_HEADER_BYTES + (size_t)x->ip.header_bytes &&
-	    icmp_is_error(l4[0]);
-
-	if (nat64_is_virtual(x->ip.src) ||
-	    ip64_may_embed(&nat64->prefix, x->ip.src))
-		return to6(nat64, x->ip.src, &x->to.src);
-	if (x->ip.src != 0 && !is_error)
-		return false;
-	x->to.src = *iface6_source(x->way.out, &x->to.dst);
-	return true;
-}
-
-/* Makes all of the packet contiguous.  False: no room. */
-static bool
-gather(struct crossing *x)
-{
-	struct frame *f = &x->frame;
-	uint8_t *room;
-
-	if (f->head == f->len)
-		return true;
-	room = outbox_room(x->router->outbox, f->len);
-	if (room == NULL)
-		return false;
-	frame_copy(room, f, 0, f->len);
-	f->data = room;
-	f->head = f->len;
-	f->tail = NULL;
-	f->ntail = 0;
-	x->ip.options = crossing_ip(x) + IP4_HEADER_BYTES;
-	return true;
-}
-
-/* What an offload left to do is done: nobody could do it later. */
-static bool
-finish_checksum(struct crossing *x)
-{
-	struct frame *f = &x->frame;
-	uint8_t *room;
-
-	if (!(f->flags & FRAME_CSUM))
-		return true;
-	room = outbox_room(x->router->outbox, f->len);
-	if (room == NULL)
-		return false;
-	frame_copy(room, f, 0, f->len);
-	offload_checksum(room, f);
-	f->data = room;
-	f->head = f->len;
-	f->tail = NULL;
-	f->ntail = 0;
-	f->flags &= (uint8_t)~FRAME_TODO;
-	x->ip.options = crossing_ip(x) + IP4_HEADER_BYTES;
-	return true;
-}
-
-/* Is it to be cut?  What must not be, was refused if it is too big. */
-static bool
-must_cut(const struct crossing *x)
-{
-	size_t bytes = (size_t)x->ip.total_bytes - x->ip.header_bytes +
-	    IP6_HEADER_BYTES +
-	    (ip4_is_fragment(&x->ip) ? IP6_FRAGMENT_BYTES : 0);
-
-	return !(x->ip.fragment & IP4_DF) && !(x->frame.flags & FRAME_TSO4) &&
-	    bytes > IP6_MIN_MTU;
-}
-
-/* The frame's packet becomes one of IPv6. */
-static enum reason
-convert(struct crossing *x)
-{
-	struct frame *f = &x->frame;
-	struct siit siit = translation(x->router, x->way.out);
-	size_t room_bytes = f->head + SIIT_MAX_GROWTH;
-	uint8_t *room;
-	struct writer w;
-	enum reason reason;
-	uint32_t n;
-
-	if (room_bytes < ETH_HEADER_BYTES + SIIT_MAX_ERROR6)
-		room_bytes = ETH_HEADER_BYTES + SIIT_MAX_ERROR6;
-	room = outbox_room(x->router->outbox, room_bytes);
-	if (room == NULL)
-		return DROP_PORT_FULL;
-	w = writer(room + ETH_HEADER_BYTES, room_bytes - ETH_HEADER_BYTES);
-	x->to.partial = (f->flags & FRAME_CSUM) != 0;
-	reason = siit_to6(&siit, &x->ip, crossing_ip(x),
-	    f->head - ETH_HEADER_BYTES, &x->to, &w);
-	if (reason != REASON_NONE)
-		return reason;
-	n = (uint32_t)(w.at - room);
-	move_offload(f, IP6_HEADER_BYTES - x->ip.header_bytes);
-	f->len = n + (f->len - f->head);
-	f->head = n;
-	f->data = room;
-	/* Segments are as long as who cuts them likes. */
-	if (f->flags & FRAME_TSO6 &&
-	    f->header_bytes + (size_t)f->gso_bytes >
-		ETH_HEADER_BYTES + (size_t)x->way.out->mtu_bytes)
-		f->gso_bytes = (uint16_t)(ETH_HEADER_BYTES +
-		    x->way.out->mtu_bytes - f->header_bytes);
-	return REASON_NONE;
-}
-
-/* Sends a part of a packet of IPv6, which begins with header: bytes from at on
- * of its payload, at offset in what was one packet once. */
-static enum reason
-send_part(struct crossing *x, const uint8_t *header, const uint8_t *payload,
-    size_t bytes, size_t offset, bool more)
-{
-	size_t len =
-	    ETH_HEADER_BYTES + IP6_HEADER_BYTES + IP6_FRAGMENT_BYTES + bytes;
-	uint8_t *room = outbox_room(x->router->outbox, len), *ip;
-	struct frame frame = {
-		.data = room, .len = (uint32_t)len, .head = (uint32_t)len
-	};
-
-	if (room == NULL)
-		return DROP_PORT_FULL;
-	ip = room + ETH_HEADER_BYTES;
-	memcpy(ip, header, IP6_HEADER_BYTES);
-	put_be16(ip + 4, (uint16_t)(IP6_FRAGMENT_BYTES + bytes));
-	ip[SIIT_OFF_NEXT] = IP_FRAGMENT;
-	ip += IP6_HEADER_BYTES;
-	ip[0] = x->ip.protocol == IP_ICMP ? IP_ICMP6 : x->ip.protocol;
-	ip[1] = 0;
-	put_be16(ip + 2, (uint16_t)(offset | (more ? IP6_MORE : 0)));
-	put_be32(ip + 4, x->ip.id);
-	memcpy(ip + IP6_FRAGMENT_BYTES, payload, bytes);
-	return output6_ip(x->router, &x->way, &frame, room, x->cause);
-}
-
-static enum reason
-send_cut(struct crossing *x)
-{
-	const uint8_t *header = crossing_ip(x);
-	size_t skip = IP6_HEADER_BYTES +
-	    (ip4_is_fragment(&x->ip) ? IP6_FRAGMENT_BYTES : 0);
-	size_t bytes = x->frame.len - ETH_HEADER_BYTES - skip;
-	size_t n = bytes / PART_BYTES + 1;
-	enum reason worst = REASON_NONE;
-
-	if (!outbox_has_room(x->router->outbox, (unsigned int)n,
-		bytes + n * (ETH_HEADER_BYTES + IP6_HEADER_BYTES + 8)))
-		return DROP_PORT_FULL;
-	for (size_t at = 0; at < bytes; at += PART_BYTES) {
-		bool last = bytes - at <= PART_BYTES;
-		enum reason reason = send_part(x, header, header + skip + at,
-		    last ? bytes - at : PART_BYTES, x->ip.offset_bytes + at,
-		    !last || x->ip.fragment & IP4_MF);
-
-		if (reason != REASON_NONE)
-			worst = reason;
-	}
-	return worst;
-}
-
-/* May it leave by the router's filter? */
-static bool
-passes(const struct crossing *x)
-{
-	struct router *router = x->router;
-
-	return router->filter == NULL ||
-	    packet_filter_decide(router->filter, NULL, x->way.out,
-		x->frame.data, x->frame.head,
-		x->frame.len) == ROUTER_FILTER_PASS;
-}
-
-enum reason
-nat64_output(struct router *router, const struct way *way,
-    const struct frame *frame, const struct verdict *cause)
-{
-	struct crossing x = {
-		.router = router, .cause = cause, .frame = *frame
-	};
-	const struct ip6_addr *host = nat64_host(router, way->next_hop);
-	struct cursor c = cursor(
-	    frame->data + ETH_HEADER_BYTES, frame->head - ETH_HEADER_BYTES);
-	enum reason reason = ip4_parse_quoted(&x.ip, &c);
-	bool cut;
-
-	if (reason != REASON_NONE)
-		return reason;
-	if (host == NULL || !way6_find(router, host, &x.way))
-		return DROP_NO_ROUTE;
-	x.to.dst = *host;
-	if (!choose_source(&x))
-		return DROP_NAT64_ADDRESS;
-	cut = must_cut(&x);
-	if (cut && !finish_checksum(&x))
-		return DROP_PORT_FULL;
-	if ((cut ||
-		siit4_wants_whole(
-		    &x.ip, crossing_ip(&x), x.frame.head - ETH_HEADER_BYTES)) &&
-	    !gather(&x))
-		return DROP_PORT_FULL;
-	reason = convert(&x);
-	if (reason != REASON_NONE)
-		return reason;
-	memset((uint8_t *)(uintptr_t)x.frame.data, 0, ETH_HEADER_BYTES);
-	if (!passes(&x))
-		return DROP_FILTERED;
-	return cut ? send_cut(&x)
-		   : output6_ip(router, &x.way, &x.frame,
-			 (uint8_t *)(uintptr_t)x.frame.data, cause);
 }

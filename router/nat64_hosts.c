@@ -32,8 +32,8 @@ nat64_hosts_clear(struct nat64_hosts *hosts)
 }
 
 /* Keyed, so that who does not know the key cannot make hosts that collide. */
-static uint32_t
-hash(const struct nat64_hosts *hosts, const struct ip6_addr *addr)
+uint32_t
+nat64_hosts_hash(const struct nat64_hosts *hosts, const struct ip6_addr *addr)
 {
 	uint64_t half[2], h;
 	unsigned __int128 product;
@@ -61,7 +61,7 @@ find(const struct nat64_hosts *hosts, const struct ip6_addr *addr, uint32_t h)
 uint32_t
 nat64_hosts_find(const struct nat64_hosts *hosts, const struct ip6_addr *addr)
 {
-	return find(hosts, addr, hash(hosts, addr));
+	return find(hosts, addr, nat64_hosts_hash(hosts, addr));
 }
 
 const struct ip6_addr *
@@ -75,7 +75,7 @@ nat64_hosts_addr(const struct nat64_hosts *hosts, uint32_t ip)
 uint32_t
 nat64_hosts_take(struct nat64_hosts *hosts, const struct ip6_addr *addr)
 {
-	uint32_t h = hash(hosts, addr), id = find(hosts, addr, h);
+	uint32_t h = nat64_hosts_hash(hosts, addr), id = find(hosts, addr, h);
 
 	if (id == NAT_NONE) {
 		id = NAT_POOL_TAKE(&hosts->pool, hosts->items);
@@ -103,6 +103,7 @@ nat64_hosts_leave(struct nat64_hosts *hosts, uint32_t ip)
 	assert(nat64_hosts_addr(hosts, ip) != NULL);
 	if (--host->users > 0)
 		return;
-	nat_index_remove(&hosts->index, hash(hosts, &host->addr), ip);
+	nat_index_remove(
+	    &hosts->index, nat64_hosts_hash(hosts, &host->addr), ip);
 	nat_pool_give(&hosts->pool, ip, &host->next);
 }

@@ -37,6 +37,10 @@ nat64_is_virtual(uint32_t ip)
 	return ip >> 24 == 0 && ip != 0;
 }
 
+/* A number that follows from an address, and that nobody else can foretell. */
+uint32_t nat64_hosts_hash(
+    const struct nat64_hosts *hosts, const struct ip6_addr *addr);
+
 /* The virtual address of a host; 0: it has none. */
 uint32_t nat64_hosts_find(
     const struct nat64_hosts *hosts, const struct ip6_addr *addr);

@@ -73,6 +73,9 @@ note <"$tmp/ping"
 ip -n "$client" -4 route show | grep -q . && not_ok "the client has no IPv4"
 timeout 20 $C ping -6 -n -c 2 -i 0.2 -w 10 -s 1300 $far >"$tmp/ping" 2>&1
 is $? "also by packets that are longer than 1280 bytes"
+timeout 20 $C ping -6 -n -c 2 -i 0.2 -w 10 -s 9000 $far >"$tmp/ping" 2>&1
+is $? "and in fragments"
+note <"$tmp/ping"
 $S tcpdump -n -i lyf1 -c 2 -l --immediate-mode icmp >"$tmp/seen" 2>&1 &
 pids="$pids $!"
 sleep 0.5

@@ -370,6 +370,98 @@ fragments_come_in_as_such(void **state)
 	free(pkt);
 }
 
+/* Joins what peer saw, which are fragments in their order, to out. */
+static size_t
+join_seen(const struct peer *peer, uint8_t *out)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < peer->n; i++) {
+		const struct seen *seen = &peer->seen[i];
+		bool six = get_be16(seen->data + 12) == ETH_IPV6;
+		size_t skip = 14 + (six ? 48 : 20);
+
+		memcpy(out + n, seen->data + skip, seen->len - skip);
+		n += seen->len - skip;
+	}
+	return n;
+}
+
+static void
+rfc6146_s3_4_pings_in_fragments_are_made_whole_and_cut_again(void **state)
+{
+	struct rig *rig = *state;
+	struct form6 f = form6(ALICE6, far64(SERVER), IP_ICMP6);
+	struct form back = form(SERVER, 77, GW_OUTSIDE, 0);
+	struct pkt *pkt = malloc(sizeof(*pkt));
+	uint8_t *ip = pkt->bytes + 14, whole[4000], rest[2000];
+	struct ip6_addr src = far64(SERVER), dst = ALICE6;
+
+	f.word = 77u << 16 | 3;
+	f.data_bytes = 1992;
+	assert_int_equal(
+	    send_piece(rig, &f, 1000, 1000, false), REASON_FRAGMENT_HELD);
+	assert_int_equal(send_piece(rig, &f, 0, 1000, true), REASON_NAT_NEW);
+	assert_int_equal(rig->peer[OUTSIDE].n, 2);
+	assert_int_equal(join_seen(&rig->peer[OUTSIDE], whole), 2000);
+	assert_int_equal(whole[0], ICMP_ECHO_REQUEST);
+	assert_int_equal(csum_fold(csum_add_bytes(0, whole, 2000)), 0xffff);
+
+	rig_clear(rig);
+	back.data_bytes = 1992;
+	back.id = 5;
+	pkt_make(pkt, &rig->peer[OUTSIDE], &back, IP_ICMP, ICMP_ECHO_REPLY);
+	memcpy(rest, ip + 20 + 1480, 520);
+	put_be16(ip + IP4_OFF_LENGTH, 1500);
+	put_be16(ip + IP4_OFF_FRAGMENT, IP4_MF);
+	put_be16(ip + IP4_OFF_CHECKSUM, 0);
+	put_be16(ip + IP4_OFF_CHECKSUM, csum_finish(csum_add_bytes(0, ip, 20)));
+	assert_int_equal(
+	    rig_send(rig, OUTSIDE, pkt->bytes, 1514), REASON_FRAGMENT_HELD);
+	memcpy(ip + 20, rest, 520);
+	put_be16(ip + IP4_OFF_LENGTH, 540);
+	put_be16(ip + IP4_OFF_FRAGMENT, 1480 / 8);
+	put_be16(ip + IP4_OFF_CHECKSUM, 0);
+	put_be16(ip + IP4_OFF_CHECKSUM, csum_finish(csum_add_bytes(0, ip, 20)));
+	assert_int_equal(
+	    rig_send(rig, OUTSIDE, pkt->bytes, 554), REASON_NAT_IN);
+	assert_int_equal(rig->peer[INSIDE].n, 2);
+	assert_int_equal(join_seen(&rig->peer[INSIDE], whole), 2000);
+	assert_int_equal(whole[0], ICMP6_ECHO_REPLY);
+	assert_int_equal(
+	    csum_fold(csum_add_bytes(
+		csum_pseudo6(&src, &dst, IP_ICMP6, 2000), whole, 2000)),
+	    0xffff);
+	/* One that never becomes whole is lost in time, and counted. */
+	f.word = 78u << 16;
+	assert_int_equal(
+	    send_piece(rig, &f, 0, 1000, true), REASON_FRAGMENT_HELD);
+	rig_wait(rig, 40 * NS_PER_S);
+	assert_int_equal(router_held(rig->router).fragments, 0);
+	assert_int_equal(router_node(rig->router)->count[DROP_FRAGMENT], 1);
+	free(pkt);
+}
+
+static void
+errors_in_fragments_are_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct form6 f = form6(ALICE6, far64(SERVER), IP_ICMP6);
+
+	f.type = ICMP6_UNREACHABLE;
+	f.data_bytes = 1992;
+	assert_int_equal(
+	    send_piece(rig, &f, 1000, 1000, false), REASON_FRAGMENT_HELD);
+	assert_int_equal(send_piece(rig, &f, 0, 1000, true), DROP_FRAGMENT);
+	/* Overlapping ones, too. */
+	f.type = ICMP6_ECHO_REQUEST;
+	assert_int_equal(
+	    send_piece(rig, &f, 0, 1000, true), REASON_FRAGMENT_HELD);
+	assert_int_equal(send_piece(rig, &f, 992, 1000, true), DROP_FRAGMENT);
+	assert_int_equal(send_piece(rig, &f, 1000, 1000, false), DROP_FRAGMENT);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+}
+
 /* ---- errors ---- */
 
 /* An error about the last packet that peer got, from src. */
@@ -742,6 +834,8 @@ main(void)
 		T(rfc7915_s4_what_may_be_cut_is_cut_to_1280),
 		T(rfc6146_s3_4_fragments_pass_in_any_order),
 		T(fragments_come_in_as_such),
+		T(rfc6146_s3_4_pings_in_fragments_are_made_whole_and_cut_again),
+		T(errors_in_fragments_are_refused),
 		T(rfc6146_s3_6_1_errors_come_back_about_what_was_sent),
 		T(rfc6791_s3_a_private_routers_error_comes_from_ours),
 		T(errors_of_hosts_go_out),
