@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/port_wifi.h"
+#include "lab/nat_facts.h"
 
 size_t
 capturing_name(const char *words, const char **filter)
@@ -101,6 +102,7 @@ capturing_find(const struct fabric *f, const char *words, struct err *err)
 }
 
 struct adding {
+	const struct fabric *fabric;
 	struct capture *capture;
 	const char *filter;
 	struct err *err;
@@ -119,19 +121,38 @@ add_bin(const struct adding *a, const struct fabric *f)
 	return e;
 }
 
+/* What is said of a port of a router with NAT, in out; else NULL. */
+static const char *
+facts_of(
+    char out[NAT_FACTS_BYTES], const struct fabric *f, const struct port *port)
+{
+	for (unsigned int i = 0; i < f->lab->nrouters; i++) {
+		const struct lab_router *r = &f->lab->routers[i];
+		const struct nat_rules *rules = router_nat_rules(f->routers[i]);
+
+		for (unsigned int k = 0; k < r->nports && rules != NULL; k++)
+			if (strcmp(r->ports[k].full, port->name) == 0)
+				return nat_facts_text(
+				    out, r->item.name, r->nat.out->full, rules);
+	}
+	return NULL;
+}
+
 static int
 add(void *arg, struct port *port)
 {
 	const struct adding *a = arg;
+	char facts[NAT_FACTS_BYTES];
 
-	return capture_add(a->capture, port, a->filter, a->err);
+	return capture_add_told(a->capture, port, a->filter,
+	    facts_of(facts, a->fabric, port), a->err);
 }
 
 int
 capturing_add(struct capture *capture, const struct fabric *f,
     const char *words, const char *filter, struct err *err)
 {
-	struct adding a = { .capture = capture, .err = err };
+	struct adding a = { .fabric = f, .capture = capture, .err = err };
 	size_t n = capturing_name(words, &a.filter);
 	int found;
 

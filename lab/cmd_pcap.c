@@ -614,13 +614,14 @@ static const struct command *const parts[] = {
 	&command_ladder,
 	&command_stats,
 	&command_diff,
+	&command_pcap_nat,
 	NULL,
 };
 
 const struct command command_pcap = {
 	.name = "pcap",
 	.arguments = "COMMAND ...",
-	.summary = "tools on captures: pair, ladder, stats, diff",
+	.summary = "tools on captures: pair, ladder, stats, diff, nat",
 	.help = "Tools on captures: pcapng and pcap, also compressed; "
 		"\"-\" is standard input.",
 	.parts = parts,

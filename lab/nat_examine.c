@@ -28,7 +28,6 @@ static const struct {
 	const char *what, *value;
 } always[] = {
 	{ "translation", "nat" },
-	{ "pooling", "paired" },
 	{ "icmp-errors", "translated" },
 	{ "fragments", "passed" },
 	{ "fragments-reversed", "passed" },
@@ -120,6 +119,20 @@ looks_random(const struct finding *f, const json_t *rules)
 	    atol(block) > BLOCK_TELLABLE;
 }
 
+/* Soft pooling is paired as long as there are ports.  With one address all
+ * pooling looks alike. */
+static enum agreement
+pooling_agrees(const struct finding *f, const json_t *rules)
+{
+	bool arbitrary = rule_is(rules, "pooling", "arbitrary");
+
+	if (arbitrary && strcmp(f->found, "paired") == 0 &&
+	    rule(rules, "addresses") == NULL)
+		return OPEN;
+	return arbitrary == (strcmp(f->found, "arbitrary") == 0) ? AGREES
+								 : DIFFERS;
+}
+
 static enum agreement
 agrees(const struct finding *f, const json_t *rules, bool neighbour)
 {
@@ -137,6 +150,8 @@ agrees(const struct finding *f, const json_t *rules, bool neighbour)
 		return OPEN;
 	if (strcmp(f->what, "host-limit") == 0)
 		return strcmp(is, "any") != 0 ? AGREES : DIFFERS;
+	if (strcmp(f->what, "pooling") == 0)
+		return pooling_agrees(f, rules);
 	if (strcmp(f->what, "block") == 0)
 		return f->found[0] == '>' && atol(f->found + 1) < atol(is)
 		    ? AGREES

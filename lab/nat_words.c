@@ -38,6 +38,15 @@ count(const struct words *w, const char *key, uint32_t value)
 }
 
 static void
+seconds(const struct words *w, const char *key, uint64_t ns)
+{
+	char text[NAT_WORD_BYTES];
+
+	snprintf(text, sizeof(text), "%" PRIu64 "s", ns / NS_PER_S);
+	w->each(w->arg, key, text);
+}
+
+static void
 timers(const struct words *w, const struct nat_rules *rules)
 {
 	static const struct {
@@ -52,13 +61,11 @@ timers(const struct words *w, const struct nat_rules *rules)
 		{ "icmp-idle", NAT_TIMER_ICMP },
 	};
 
-	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char text[NAT_WORD_BYTES];
-
-		snprintf(text, sizeof(text), "%" PRIu64 "s",
-		    nat_idle_ns(rules, rows[i].timer) / NS_PER_S);
-		w->each(w->arg, rows[i].key, text);
-	}
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		seconds(w, rows[i].key, nat_idle_ns(rules, rows[i].timer));
+	/* One that is not set is not the same as one like udp-idle. */
+	if (rules->idle_s[NAT_TIMER_UDP_DNS] != 0)
+		seconds(w, "udp-dns", nat_idle_ns(rules, NAT_TIMER_UDP_DNS));
 }
 
 void
@@ -73,15 +80,20 @@ nat_words(const struct nat_rules *rules,
 		choice(&w, "tcp-filtering", (int)rules->tcp_filtering);
 	choice(&w, "ports", (int)rules->ports);
 	truth(&w, "parity", !rules->any_parity);
+	choice(&w, "pooling", (int)rules->pooling);
 	if (rules->ports == NAT_PORTS_BLOCKS)
 		count(&w, "block",
 		    rules->block_ports != 0 ? rules->block_ports
 					    : NAT_BLOCK_PORTS);
 	if (rules->host_sessions != 0)
 		count(&w, "host-limit", rules->host_sessions);
+	seconds(&w, "port-rest", nat_rest_ns(rules));
+	if (rules->rest_ports != 0)
+		count(&w, "port-rest-limit", rules->rest_ports);
 	truth(&w, "hairpin", rules->hairpin);
 	choice(&w, "hairpin-source", rules->hairpin_internal);
 	choice(&w, "refresh", (int)rules->refresh);
 	choice(&w, "unsolicited-syn", rules->refuse_syn);
+	truth(&w, "ftp", rules->ftp);
 	timers(&w, rules);
 }

@@ -11,51 +11,11 @@
 
 #include "lab/guest.h"
 #include "lab/held.h"
+#include "lab/nat_rows.h"
 #include "lab/nearest.h"
 #include "lab/show_rows.h"
 #include "net/ip4.h"
 #include "vmm/sandbox.h"
-
-#define ENDPOINT_BYTES (IP6_TEXT_BYTES + 10) /* and " id 65535" */
-
-static const char *
-protocol_name(uint8_t protocol)
-{
-	switch (protocol) {
-	case IP_TCP: return "tcp";
-	case IP_UDP: return "udp";
-	case IP_ICMP: return "icmp";
-	default: return "ip";
-	}
-}
-
-/* "10.0.0.1:80", "[2001:db8::1]:80"; an ICMP id, or nothing, behind it for other
- * protocols.  IPv4 is ::ffff:10.0.0.1 in ip. */
-static const char *
-endpoint6(char out[ENDPOINT_BYTES], uint8_t protocol, const struct ip6_addr *ip,
-    uint16_t port)
-{
-	char text[IP6_TEXT_BYTES];
-	uint32_t ip4;
-
-	ip6_text(text, ip);
-	if (protocol == IP_TCP || protocol == IP_UDP)
-		snprintf(out, ENDPOINT_BYTES,
-		    ip6_to_ip4(&ip4, ip) ? "%s:%u" : "[%s]:%u", text, port);
-	else if (protocol == IP_ICMP && port != 0)
-		snprintf(out, ENDPOINT_BYTES, "%s id %u", text, port);
-	else
-		snprintf(out, ENDPOINT_BYTES, "%s", text);
-	return out;
-}
-
-static const char *
-endpoint(char out[ENDPOINT_BYTES], uint8_t protocol, uint32_t ip, uint16_t port)
-{
-	struct ip6_addr addr = ip6_of_ip4(ip);
-
-	return endpoint6(out, protocol, &addr, port);
-}
 
 /* ---- ports ---- */
 
@@ -178,50 +138,12 @@ fill_cables(struct rows *rows)
 
 /* ---- routers ---- */
 
-static const struct table_head nat_head = {
-	.name = "nat",
-	.help = "the NAT tables of routers",
-	.columns = {
-		{ "router", "ROUTER" },
-		{ "id", "ENTRY" },
-		{ "protocol", "PROTO" },
-		{ "inside", "INSIDE" },
-		{ "outside", "OUTSIDE" },
-		{ "remote", "REMOTE" },
-		{ "state", "STATE" },
-		{ "left_s", "EXPIRES IN" },
-		{ "out_frames", "OUT" },
-		{ "out_bytes", "BYTES" },
-		{ "in_frames", "IN" },
-		{ "in_bytes", "BYTES" },
-		{ "why", "WHY" },
-		{ NULL, NULL },
-	},
-};
-
 static void
 nat_row(void *arg, const struct nat_row *row)
 {
 	struct rows *rows = arg;
-	char in[ENDPOINT_BYTES], out[ENDPOINT_BYTES], remote[ENDPOINT_BYTES];
-	bool six = !ip6_is_zero(&row->inside6);
-	struct ip6_addr inside =
-	    six ? row->inside6 : ip6_of_ip4(row->inside_ip);
-	struct ip6_addr from = six ? row->remote6 : ip6_of_ip4(row->remote_ip);
 
-	table_add(rows->table, "[s,o,s,s,s,s?,s,o,I,I,I,I,s]", rows->node,
-	    row->id == 0 ? json_null() : json_integer(number(row->id)),
-	    protocol_name(row->protocol),
-	    endpoint6(in, row->protocol, &inside, row->inside_port),
-	    endpoint(out, row->protocol, row->outside_ip, row->outside_port),
-	    row->remote_ip == 0
-		? NULL
-		: endpoint6(remote, row->protocol, &from, row->remote_port),
-	    row->state,
-	    row->left_ns == UINT64_MAX ? json_null()
-				       : json_real(in_seconds(row->left_ns)),
-	    number(row->out_frames), number(row->out_bytes),
-	    number(row->in_frames), number(row->in_bytes), row->why);
+	nat_rows_add(rows->table, rows->node, row);
 }
 
 static const struct table_head refusals_head = {
@@ -244,12 +166,12 @@ static void
 refusal_row(void *arg, const struct refusal_row *row)
 {
 	struct rows *rows = arg;
-	char from[ENDPOINT_BYTES], to[ENDPOINT_BYTES];
+	char from[NAT_END_BYTES], to[NAT_END_BYTES];
 
 	table_add(rows->table, "[s,f,s,s,s,s,s,s]", rows->node,
-	    in_seconds(row->at_ns), protocol_name(row->protocol),
-	    endpoint(from, row->protocol, row->src_ip, row->src_port),
-	    endpoint(to, row->protocol, row->dst_ip, row->dst_port),
+	    in_seconds(row->at_ns), nat_protocol_text(row->protocol),
+	    nat_end_text(from, row->protocol, row->src_ip, row->src_port),
+	    nat_end_text(to, row->protocol, row->dst_ip, row->dst_port),
 	    reason_name(row->reason), reason_sentence(row->reason),
 	    reason_clause(row->reason));
 }
@@ -535,7 +457,7 @@ static const struct {
 	{ &vlans_head, show_vlans },
 	{ &trees_head, show_trees },
 	{ &stp_head, show_stp },
-	{ &nat_head, fill_nat },
+	{ &nat_rows_head, fill_nat },
 	{ &nat_rules_head, show_nat_rules },
 	{ &refusals_head, fill_refusals },
 	{ &flows_head, show_flows },
@@ -556,10 +478,10 @@ static const struct {
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
 
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
-	&vlans_head, &trees_head, &stp_head, &nat_head, &nat_rules_head,
-	&refusals_head, &flows_head, &arp_head, &leases_head, &routes_head, &vms_head,
-	&cables_head, &drops_head, &bonds_head, &lldp_head, &groups_head,
-	&mrouters_head, &macnat_head, &traffic_head, NULL };
+	&vlans_head, &trees_head, &stp_head, &nat_rows_head, &nat_rules_head,
+	&refusals_head, &flows_head, &arp_head, &leases_head, &routes_head,
+	&vms_head, &cables_head, &drops_head, &bonds_head, &lldp_head,
+	&groups_head, &mrouters_head, &macnat_head, &traffic_head, NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

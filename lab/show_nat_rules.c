@@ -36,6 +36,9 @@ show_nat_rules(struct rows *rows)
 		if (rules == NULL)
 			continue;
 		rule_row(rows, "outside", router->nat.out->full);
+		for (unsigned int k = 0; k < router->nat.addresses.n; k++)
+			rule_row(rows, "addresses",
+			    router->nat.addresses.list[k].text);
 		nat_words(rules, rule_row, rows);
 	}
 }

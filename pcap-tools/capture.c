@@ -60,6 +60,7 @@ struct point {
 	struct pcapng_interface interface;
 	char name[NODE_NAME_BYTES];
 	char description[3 * NODE_NAME_BYTES + 32];
+	char *facts; /* or NULL */
 };
 
 /* A port that the bin looks at. */
@@ -225,6 +226,7 @@ fate_of(struct names *names, const struct verdict *v)
 	fate.reason = v->reason;
 	fate.nout = v->nout;
 	fate.entry = v->entry;
+	fate.other = v->other;
 	return fate;
 }
 
@@ -359,6 +361,7 @@ describe(struct point *p)
 	p->interface = (struct pcapng_interface){
 		.name = p->name,
 		.description = p->description,
+		.facts = p->facts,
 		.filter =
 		    p->filter != NULL ? filter_expression(p->filter) : NULL,
 		.snaplen_bytes = p->capture->snaplen_bytes,
@@ -390,19 +393,27 @@ static void
 point_free(struct point *p)
 {
 	filter_free(p->filter);
+	free(p->facts);
 	free(p);
 }
 
 /* A new point of a port, or the bin.  NULL: *err says why. */
 static struct point *
-point_new(
-    struct capture *c, struct port *port, const char *filter, struct err *err)
+point_new(struct capture *c, struct port *port, const char *filter,
+    const char *facts, struct err *err)
 {
 	struct point *p = calloc(1, sizeof(*p));
 
 	if (p == NULL) {
 		err_sys(err, -ENOMEM, NULL, "%s", c->path);
 		return NULL;
+	}
+	if (facts != NULL) {
+		p->facts = strdup(facts);
+		if (p->facts == NULL) {
+			err_sys(err, -ENOMEM, NULL, "%s", c->path);
+			goto fail;
+		}
 	}
 	if (filter != NULL) {
 		p->filter =
@@ -431,6 +442,13 @@ int
 capture_add(
     struct capture *c, struct port *port, const char *filter, struct err *err)
 {
+	return capture_add_told(c, port, filter, NULL, err);
+}
+
+int
+capture_add_told(struct capture *c, struct port *port, const char *filter,
+    const char *facts, struct err *err)
+{
 	struct point *p;
 
 	if (port->linktype != 0 && sink_kind_of(c->path) == &sink_pcap)
@@ -438,7 +456,7 @@ capture_add(
 		    "%s: a file of one kind of frames cannot hold those of "
 		    "%s; name it .pcapng",
 		    c->path, port->name);
-	p = point_new(c, port, filter, err);
+	p = point_new(c, port, filter, facts, err);
 	if (p == NULL)
 		return -EINVAL;
 	port_watch(port, &p->watcher);
@@ -452,7 +470,7 @@ capture_add_bin(
 	struct bin_port *b;
 
 	if (c->bin == NULL)
-		c->bin = point_new(c, NULL, filter, err);
+		c->bin = point_new(c, NULL, filter, NULL, err);
 	if (c->bin == NULL)
 		return -EINVAL;
 	b = calloc(1, sizeof(*b));

@@ -61,6 +61,10 @@ struct capture *capture_new(struct loop *loop, const char *path,
 int capture_add(struct capture *capture, struct port *port, const char *filter,
     struct err *err);
 
+/* The same, with facts about the port for programs (pcapng.h), or NULL. */
+int capture_add_told(struct capture *capture, struct port *port,
+    const char *filter, const char *facts, struct err *err);
+
 /*
  * The bin: an interface of that name, for frames that ended, at any node or on
  * any cable, and for those that a cable corrupted, duplicated, reordered or

@@ -86,6 +86,7 @@ facts_of(const struct capture_writer *w, const struct fate *fate)
 		.reason = (enum reason)fate->reason,
 		.nout = fate->nout,
 		.entry = fate->entry,
+		.other = fate->other,
 	};
 }
 
@@ -94,7 +95,7 @@ memo_slot(const struct record *r)
 {
 	uint64_t a, b, h = r->dir | (uint64_t)r->at << 8;
 
-	static_assert(sizeof(struct fate) == 12, "no padding to compare");
+	static_assert(sizeof(struct fate) == 16, "no padding to compare");
 	memcpy(&a, &r->cause, sizeof(a));
 	memcpy(&b, &r->verdict, sizeof(b));
 	h = (h ^ a ^ (uint64_t)r->cause.entry << 7) * 0x9e3779b97f4a7c15u;

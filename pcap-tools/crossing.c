@@ -96,6 +96,8 @@ take_fact(struct crossing_verdict *v, const struct word *word)
 		v->ports = number(word);
 	} else if (is_key(word, "entry")) {
 		v->entry = number(word);
+	} else if (is_key(word, "other")) {
+		v->other = number(word);
 	} else if (is_key(word, "verdict")) {
 		take_name(v->name, sizeof(v->name), word);
 		reason = reason_of_name(v->name);

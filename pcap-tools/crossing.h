@@ -19,7 +19,7 @@ struct crossing_verdict {
 	char out[CROSSING_NAME_BYTES]; /* "" if it did not go on */
 	char name[32];                 /* "nat-out" */
 	bool drop;                     /* a name of ours, and a drop */
-	uint32_t ports, entry;
+	uint32_t ports, entry, other;  /* other: the second of a hairpin */
 };
 
 struct crossing {

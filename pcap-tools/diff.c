@@ -48,7 +48,7 @@ verdicts_differ(
 {
 	return strcmp(a->node, b->node) != 0 || strcmp(a->name, b->name) != 0 ||
 	    strcmp(a->out, b->out) != 0 || a->ports != b->ports ||
-	    a->entry != b->entry;
+	    a->entry != b->entry || a->other != b->other;
 }
 
 /* Where the bytes of two frames differ first, or -1. */

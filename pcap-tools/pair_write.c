@@ -203,6 +203,7 @@ write_frame(
 			.description =
 			    i->description[0] != '\0' ? i->description : NULL,
 			.filter = i->filter[0] != '\0' ? i->filter : NULL,
+			.facts = i->facts[0] != '\0' ? i->facts : NULL,
 			.snaplen_bytes = i->snaplen_bytes,
 		};
 

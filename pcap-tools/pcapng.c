@@ -285,6 +285,23 @@ pcapng_section(struct writer *w, const char *application, const char *comment)
 	block_end(w, b);
 }
 
+static void
+option_interface_facts(struct writer *w, const char *facts)
+{
+	static const char start[] = PCAPNG_FACTS_START;
+	size_t n, bytes;
+
+	if (facts == NULL)
+		return;
+	n = strnlen(facts, PCAPNG_TEXT_MAX);
+	bytes = 4 + sizeof(start) - 1 + n;
+	option(w, PCAPNG_OPT_CUSTOM_TEXT, bytes);
+	wr_le32(w, PCAPNG_ENTERPRISE);
+	wr_bytes(w, start, sizeof(start) - 1);
+	wr_bytes(w, facts, n);
+	wr_padding(w, bytes);
+}
+
 void
 pcapng_interface(struct writer *w, const struct pcapng_interface *i)
 {
@@ -298,6 +315,7 @@ pcapng_interface(struct writer *w, const struct pcapng_interface *i)
 	option_text(w, OPT_IF_DESCRIPTION, i->description);
 	option_bytes(w, OPT_IF_TSRESOL, &resolution, 1);
 	option_filter(w, i->filter);
+	option_interface_facts(w, i->facts);
 	option(w, OPT_END, 0);
 	block_end(w, b);
 }

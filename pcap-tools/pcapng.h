@@ -38,6 +38,7 @@ struct pcapng_interface {
 	const char *filter;     /* a libpcap expression */
 	uint32_t snaplen_bytes; /* 0: no limit */
 	uint16_t linktype;      /* of libpcap; 0: Ethernet */
+	const char *facts;      /* what programs read, without "lanyard " */
 };
 
 /* With stamps in nanoseconds. */
@@ -70,12 +71,17 @@ struct pcapng_packet {
  *
  *     lanyard journey=17 node=gw verdict=nat-out out=gw.outside entry=3
  *
+ * and that of an interface, if it has facts, with them:
+ *
+ *     lanyard nat=gw outside=gw.outside udp-idle=300s
+ *
  * A custom option names an enterprise.  This one is the number that RFC 5612
  * keeps for examples; the first word tells it from others who use that.
  */
 #define PCAPNG_OPT_CUSTOM_TEXT 2988
 #define PCAPNG_ENTERPRISE      32473
-#define PCAPNG_FACTS           "lanyard journey="
+#define PCAPNG_FACTS_START     "lanyard "
+#define PCAPNG_FACTS           PCAPNG_FACTS_START "journey="
 
 void pcapng_packet(struct writer *w, const struct pcapng_packet *p);
 

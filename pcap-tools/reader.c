@@ -95,7 +95,8 @@ reader_add(struct reader *reader, struct err *err)
 		.interface = { .section = reader->section,
 		    .name = "",
 		    .description = "",
-		    .filter = "" },
+		    .filter = "",
+		    .facts = "" },
 		.units_per_s = 1000000,
 	};
 	return source;
@@ -224,6 +225,7 @@ reader_free(struct reader *reader)
 		free(reader->sources[i].name);
 		free(reader->sources[i].description);
 		free(reader->sources[i].filter);
+		free(reader->sources[i].facts);
 	}
 	free(reader->sources);
 	input_free(reader->input);

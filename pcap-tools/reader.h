@@ -34,6 +34,7 @@ struct reader_interface {
 	uint8_t fcs_bytes;                       /* at the end of each frame */
 	uint32_t snaplen_bytes;                  /* 0: no limit */
 	const char *name, *description, *filter; /* "" if not said */
+	const char *facts; /* ours, of pcapng.h, without "lanyard "; or "" */
 	/* What its last statistics said, if there were any yet. */
 	bool counted;
 	uint64_t received, dropped;

@@ -15,7 +15,7 @@ struct reader_source {
 	struct reader_interface interface;
 	uint64_t units_per_s;
 	int64_t offset_s;
-	char *name, *description, *filter;
+	char *name, *description, *filter, *facts;
 };
 
 struct reader {

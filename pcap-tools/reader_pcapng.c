@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pcap-tools/pcapng.h"
+
 #define BLOCK_SECTION    0x0a0d0d0aU
 #define BLOCK_INTERFACE  1U
 #define BLOCK_OLD_PACKET 2U /* obsolete: appendix A */
@@ -103,6 +105,34 @@ take_text(struct reader *reader, struct body options, uint16_t code,
 	return 0;
 }
 
+/* Our facts of an interface, without what they begin with. */
+static int
+take_facts(struct reader *reader, struct body options,
+    struct reader_source *source, struct err *err)
+{
+	static const char start[] = PCAPNG_FACTS_START;
+	size_t skip = 4 + sizeof(start) - 1, n;
+	const uint8_t *value;
+
+	for (unsigned int nth = 0;; nth++) {
+		value = find_option(options.at, options.n, options.big,
+		    PCAPNG_OPT_CUSTOM_TEXT, nth, &n);
+		if (value == NULL)
+			return 0;
+		if (n < skip ||
+		    reader_u32(options.big, value) != PCAPNG_ENTERPRISE ||
+		    memcmp(value + 4, start, sizeof(start) - 1) != 0)
+			continue;
+		n = n - skip < READER_TEXT_MAX ? n - skip : READER_TEXT_MAX;
+		source->facts = strndup((const char *)value + skip, n);
+		if (source->facts == NULL)
+			return err_set(
+			    err, -ENOMEM, "%s: out of memory", reader->path);
+		source->interface.facts = source->facts;
+		return 0;
+	}
+}
+
 /* 4.2, if_tsresol: a power of ten, or with the top bit of two.  0: none that
  * 64 bits can hold. */
 static uint64_t
@@ -145,7 +175,8 @@ read_interface(struct reader *reader, struct body body, struct err *err)
 	    take_text(reader, options, OPT_IF_DESCRIPTION, 0,
 		&source->description, &i->description, err) < 0 ||
 	    take_text(reader, options, OPT_IF_FILTER, 1, &source->filter,
-		&i->filter, err) < 0)
+		&i->filter, err) < 0 ||
+	    take_facts(reader, options, source, err) < 0)
 		return -ENOMEM;
 	value =
 	    find_option(options.at, options.n, body.big, OPT_IF_FCSLEN, 0, &n);

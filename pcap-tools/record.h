@@ -13,7 +13,7 @@
 struct fate {
 	uint16_t node, out; /* names */
 	uint16_t reason, nout;
-	uint32_t entry;
+	uint32_t entry, other;
 };
 
 enum record_kind { RECORD_INTERFACE, RECORD_FRAME };

@@ -44,6 +44,7 @@ verdict_facts(const struct verdict *verdict)
 		.reason = (enum reason)verdict->reason,
 		.nout = verdict->nout,
 		.entry = verdict->entry,
+		.other = verdict->other,
 	};
 }
 
@@ -175,6 +176,8 @@ add_facts(struct text *t, const char *whose, const struct verdict_facts *v)
 		add(t, " %sports=%u", whose, v->nout);
 	if (v->entry != 0)
 		add(t, " %sentry=%u", whose, v->entry);
+	if (v->other != 0)
+		add(t, " %sother=%u", whose, v->other);
 }
 
 char *

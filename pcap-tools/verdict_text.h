@@ -21,7 +21,7 @@ struct verdict_facts {
 	const char *out;  /* or NULL */
 	enum reason reason;
 	uint16_t nout;
-	uint32_t entry;
+	uint32_t entry, other;
 };
 
 /* verdict NULL, or one that nobody gave, has no node. */
@@ -46,7 +46,8 @@ char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
  *     " node=gw verdict=nat-out out=gw.outside ports=1 entry=3"
  *
  * node, verdict (a name of reason.def), and where they are known out, the first
- * port that it left by, ports, how many, and entry.  The cause, where the text
+ * port that it left by, ports, how many, and entry, with other for the second
+ * one of a hairpin.  The cause, where the text
  * has one, comes first, with "cause." before each key.
  * In the bin, port says where it was.  A blank in a name is written as '_'.
  */

@@ -41,7 +41,7 @@ struct decision {
 	struct nat_ends ends;
 	struct way way;
 	enum reason reason;
-	uint32_t entry;
+	uint32_t entry, other;
 };
 
 /* ---- refusals ---- */
@@ -327,6 +327,7 @@ decide_hairpin(
 	}
 	d->reason = REASON_NAT_HAIRPIN;
 	d->entry = out.id;
+	d->other = in.id;
 	return forward_check(router, p, d->way.out);
 }
 
@@ -339,6 +340,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 	d->path = path;
 	d->fate = FATE_TRANSLATE;
 	d->reason = REASON_NONE;
+	d->other = 0;
 	if (way != NULL) {
 		d->way.out = way->out;
 		d->way.next_hop = way->next_hop;
@@ -401,6 +403,7 @@ translate(struct router *router, struct packet *p, const struct decision *d)
 	nat_rewrite(&p->l4, &d->ends);
 	p->frame->verdict.reason = (uint16_t)d->reason;
 	p->frame->verdict.entry = d->entry;
+	p->frame->verdict.other = d->other;
 	if (router->ftp != NULL && p->l4.is_tcp)
 		return translate_stream(router, p, d);
 	return forward_send(router, p, &d->way);

@@ -209,6 +209,7 @@ decide(const struct passing *p, uint64_t now_ns, struct verdict *verdict)
 	verdict->out = NULL;
 	verdict->nout = 0;
 	verdict->entry = 0;
+	verdict->other = 0;
 	if (mac_is_group(&p->head->dst))
 		return decide_group(p, verdict);
 	if (mac_equal(&p->head->dst, &sw->mac))

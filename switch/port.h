@@ -59,6 +59,7 @@ struct verdict {
 	uint16_t reason;         /* enum reason */
 	uint16_t nout;           /* ports it left by */
 	uint32_t entry;          /* NAT entry or the like; 0: none */
+	uint32_t other;          /* the second one, of a hairpin; 0: none */
 	/* The same for a frame and all that comes of it, through any node and
 	 * cable; 0 until a watcher meets it.  A node does not write it; who
 	 * makes a frame of another hands it on. */
@@ -189,6 +190,7 @@ frame_judge(struct frame *frame, const struct node *node, enum reason reason)
 	frame->verdict.reason = (uint16_t)reason;
 	frame->verdict.nout = 0;
 	frame->verdict.entry = 0;
+	frame->verdict.other = 0;
 }
 
 /* The same, counted for node. */

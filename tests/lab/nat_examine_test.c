@@ -95,6 +95,10 @@ what_is_found_is_judged(void **state)
 		.hairpin = true,
 		.idle_s = { [NAT_TIMER_UDP] = 2 },
 	};
+	static const struct nat_rules soft = { .pooling = NAT_POOLING_SOFT };
+	static const struct nat_rules any_of_one = {
+		.pooling = NAT_POOLING_ARBITRARY
+	};
 	const struct nat_rules *linux_like = nat_preset(NAT_PRESET_LINUX);
 	const struct nat_rules *cgn = nat_preset(NAT_PRESET_CGN);
 	const struct nat_rules *plain = nat_preset(NAT_PRESET_NONE);
@@ -132,6 +136,11 @@ what_is_found_is_judged(void **state)
 		{ &both_dependent, true, "udp-idle 2", NO },
 		{ &both_dependent, true, "udp-idle x", NO },
 		{ plain, true, "udp-idle >10.00s", YES },
+		{ plain, true, "pooling paired", YES },
+		{ plain, true, "pooling arbitrary", NO },
+		{ &soft, true, "pooling paired", YES },
+		{ &any_of_one, true, "pooling paired", OPEN },
+		{ &any_of_one, true, "pooling arbitrary", YES },
 	};
 
 	(void)state;

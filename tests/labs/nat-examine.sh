@@ -80,7 +80,8 @@ is $? "... and finds what was set meanwhile"
 
 try() { # KEY=VALUE...
 	words="$*"
-	set_nat "$@" nat.udp-idle=10s nat.udp-one-way=10s || { not_ok "set $words"; note <"$tmp/why"; return; }
+	set_nat "$@" nat.udp-idle=10s nat.udp-one-way=10s \
+	    nat.port-rest=0s || { not_ok "set $words"; note <"$tmp/why"; return; }
 	examine examine gw
 	is $? "${words//nat./}: is found"
 	[ -s "$tmp/why" ] && note <"$tmp/why"
@@ -116,6 +117,19 @@ examine examine gw --inside alice --outside stranger,friend
 is $? "without a neighbour nothing is said to differ"
 found mapping endpoint-independent -
 is $? "... and what only a neighbour shows is left open"
+
+# Several outside addresses, one for each host or any for each port.
+lab pool | sed 's/udp-idle: 300s/addresses: [203.0.113.5, 203.0.113.6, 203.0.113.7], pooling: arbitrary/' \
+    >"$tmp/pool.yaml"
+start pool
+examine pool gw
+is $? "a pool: is found"
+found pooling arbitrary
+is $? "... that any port may have any address"
+note <"$tmp/found"
+"$LANYARD" set pool gw nat.pooling=paired && examine pool gw && found pooling paired
+is $? "... and that a host has one"
+note <"$tmp/found"
 
 # A filter that eats what a NAT should translate.
 lab eats | sed 's/^    nat:/    filter:\n      - {match: icmp, do: drop}\n      - {out: outside, match: "ip[6:2] \& 0x3fff != 0", do: drop}\n&/' \

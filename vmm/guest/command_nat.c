@@ -66,8 +66,6 @@ neighbour_hear(void *arg, struct stack *stack, const struct udp_from *from,
 	answer.mapped = (struct stun_end){ from->src, from->sport };
 	answer.other = n->outer;
 	if (request.respond_to.ip != 0) {
-		if (request.respond_to.ip != n->outer.ip)
-			return;
 		to.dst = request.respond_to.ip;
 		to.dport = request.respond_to.port;
 	}

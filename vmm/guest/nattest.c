@@ -231,7 +231,7 @@ say_ports_kept(struct nattest *t, const struct collisions *c)
 		    "the inside port, with nobody else having it");
 	else if (c->n == 0)
 		nattest_say(t, "ports", "preserving",
-		    "our neighbour has another outside address");
+		    "our neighbour's ports have other outside addresses");
 	else if (c->kept == c->n &&
 	    t->neighbour.port == t->neighbour_outer.port)
 		nattest_say(t, "ports", "overloaded-in-vain",
@@ -292,7 +292,7 @@ find_ports(struct nattest *t)
 	if (s.n == 0)
 		return false;
 	t->preserves = s.kept * 4 >= s.n * 3;
-	if (t->neighbour.ip != 0 && t->preserves)
+	if (t->neighbour.ip != 0 && t->preserves && s.addresses == 1)
 		collide(t, &c);
 	if (t->preserves)
 		say_ports_kept(t, &c);

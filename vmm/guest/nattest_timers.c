@@ -23,7 +23,7 @@
 #define PROBE_AT 12
 #define NUDGES   3 /* kinds of them */
 
-#define MAKE_TRIES   4
+#define MAKE_TRIES   12
 #define NUDGE_COPIES 2 /* of a packet, for one may get lost */
 
 enum nudge { NO_NUDGE, NUDGE_OUT, NUDGE_IN };
@@ -58,37 +58,41 @@ find_caller(struct nattest *t, struct udpsock *caller, struct stun_end *mapped)
 	return nattest_ask(t, caller, false, false, mapped);
 }
 
-/* Has the trial's socket send something that is answered to the caller. */
+/* Has the trial's socket send something that is answered to the caller, who is
+ * at back. */
 static bool
-send_one_way(struct nattest *t, struct trial *trial, struct udpsock *caller)
+send_one_way(struct nattest *t, struct trial *trial, struct udpsock *caller,
+    const struct stun_end *back)
 {
-	struct stun_end back;
-	struct question q = {
-		.sock = trial->sock, .hear = caller, .to = t->server, .tries = 1
-	};
+	struct question q = { .sock = trial->sock,
+		.hear = caller,
+		.to = t->server,
+		.response_port = back->port,
+		.tries = 1 };
 
-	if (!find_caller(t, caller, &back))
-		return false;
-	q.response_port = back.port;
-	trial->made_us = t->asker.sh->stack->now_us;
 	if (!asker_ask(&t->asker, &q))
 		return false;
 	trial->mapped = t->asker.answer.mapped;
 	return true;
 }
 
-/* Each try is another socket's: what did not come back may have arrived. */
+/* Each try is another socket's: what did not come back may have arrived.  The
+ * caller can have packets sent to its own outside address alone, which a socket
+ * need not have, if there are several. */
 static bool
 make(struct nattest *t, struct trial *trial, int kind, struct udpsock *caller)
 {
+	struct stun_end back;
+
 	for (int i = 0; i < MAKE_TRIES && !t->asker.sh->interrupted; i++) {
 		trial->sock = asker_socket(&t->asker, UDPSOCK_PORT_ANY);
-		if (trial->sock == NULL)
+		if (trial->sock == NULL || !find_caller(t, caller, &back))
 			return false;
 		trial->made_us = t->asker.sh->stack->now_us;
-		if (kind == ONE_WAY ? send_one_way(t, trial, caller)
-				    : nattest_ask(t, trial->sock, false, false,
-					  &trial->mapped))
+		if ((kind == ONE_WAY ? send_one_way(t, trial, caller, &back)
+				     : nattest_ask(t, trial->sock, false, false,
+					   &trial->mapped)) &&
+		    trial->mapped.ip == back.ip)
 			return true;
 		udpsock_free(trial->sock);
 		trial->sock = NULL;
