@@ -108,7 +108,7 @@ interface_is_these_bytes(void **state)
 		0,
 		0,
 	};
-	struct pcapng_interface i = { "gw.o", "d", "arp", 128, 0 };
+	struct pcapng_interface i = { "gw.o", "d", "arp", 128, 0, NULL };
 	struct writer w = fresh();
 
 	(void)state;
@@ -126,6 +126,22 @@ an_interface_of_another_link_says_so(void **state)
 	(void)state;
 	pcapng_interface(&w, &i);
 	assert_int_equal(block[8] | block[9] << 8, 127);
+}
+
+static void
+facts_of_an_interface_are_in_an_option_of_ours(void **state)
+{
+	struct pcapng_interface i = { .facts = "nat=gw" };
+	static const uint8_t want[] = { 0xac, 0x0b, 18, 0, 0xd9, 0x7e, 0, 0,
+		'l', 'a', 'n', 'y', 'a', 'r', 'd', ' ', 'n', 'a', 't', '=', 'g',
+		'w', 0, 0, 0, 0, 0, 0 };
+	struct writer w = fresh();
+	uint8_t *block = w.at;
+
+	(void)state;
+	pcapng_interface(&w, &i);
+	/* behind the header and the resolution of stamps */
+	assert_memory_equal(block + 16 + 8, want, sizeof(want));
 }
 
 static void
@@ -330,7 +346,8 @@ long_text_is_cut_between_characters(void **state)
 static void
 block_that_does_not_fit_is_not_begun(void **state)
 {
-	struct pcapng_interface i = { "gw.outside", "port of gw", "arp", 0, 0 };
+	struct pcapng_interface i = { "gw.outside", "port of gw", "arp", 0, 0,
+		"nat=gw" };
 	struct pcapng_packet p = { .data = (const uint8_t *)"12345678",
 		.kept_bytes = 8,
 		.len_bytes = 8,
@@ -363,7 +380,7 @@ static void
 largest_blocks_fit_what_is_promised(void **state)
 {
 	char text[PCAPNG_TEXT_MAX + 1];
-	struct pcapng_interface i = { text, text, text, 1, 0 };
+	struct pcapng_interface i = { text, text, text, 1, 0, text };
 	struct pcapng_packet p = {
 		.flags = 1,
 		.data = (const uint8_t *)"123",
@@ -395,6 +412,8 @@ main(void)
 		cmocka_unit_test(section_is_these_bytes),
 		cmocka_unit_test(interface_is_these_bytes),
 		cmocka_unit_test(an_interface_of_another_link_says_so),
+		cmocka_unit_test(
+		    facts_of_an_interface_are_in_an_option_of_ours),
 		cmocka_unit_test(packet_is_these_bytes),
 		cmocka_unit_test(packet_without_options_has_no_end_of_options),
 		cmocka_unit_test(statistics_are_these_options),
