@@ -15,40 +15,40 @@ verdict_is_a_sentence(void **state)
 		struct verdict_facts verdict;
 		const char *text;
 	} rows[] = {
-		{ { NULL, NULL, REASON_NONE, 0, 0 }, "" },
-		{ { "gw", NULL, REASON_SENT, 0, 0 },
+		{ { NULL, NULL, REASON_NONE, 0, 0, 0 }, "" },
+		{ { "gw", NULL, REASON_SENT, 0, 0, 0 },
 		    "gw: sent by this node itself" },
-		{ { "gw", "gw.outside", REASON_NAT_OUT, 1, 3 },
+		{ { "gw", "gw.outside", REASON_NAT_OUT, 1, 3, 0 },
 		    "gw: translated outwards by NAT entry 3 -> gw.outside" },
-		{ { "gw", "gw.inside", REASON_NAT_IN, 1, 4000000000u },
+		{ { "gw", "gw.inside", REASON_NAT_IN, 1, 4000000000u, 0 },
 		    "gw: translated inwards by NAT entry 4000000000 -> "
 		    "gw.inside" },
-		{ { "gw", "gw.outside", REASON_NAT_NEW, 1, 1 },
+		{ { "gw", "gw.outside", REASON_NAT_NEW, 1, 1, 0 },
 		    "gw: translated by new NAT entry 1 -> gw.outside" },
-		{ { "gw", "gw.outside", REASON_NAT_NEW, 1, 0 },
+		{ { "gw", "gw.outside", REASON_NAT_NEW, 1, 0, 0 },
 		    "gw: translated by a new NAT entry -> gw.outside" },
-		{ { "gw", "gw.inside", REASON_NAT_ICMP, 1, 7 },
+		{ { "gw", "gw.inside", REASON_NAT_ICMP, 1, 7, 0 },
 		    "gw: ICMP error translated to the host it is about "
 		    "(NAT entry 7) -> gw.inside" },
-		{ { "gw", NULL, DROP_NAT_FILTERED, 0, 9 },
+		{ { "gw", NULL, DROP_NAT_FILTERED, 0, 9, 0 },
 		    "gw: dropped (nat-filtered): refused: NAT entry 9 does not "
 		    "admit this sender" },
-		{ { "gw", NULL, DROP_NAT_UNSOLICITED, 0, 0 },
+		{ { "gw", NULL, DROP_NAT_UNSOLICITED, 0, 0, 0 },
 		    "gw: dropped (nat-unsolicited): refused: no NAT entry for "
 		    "it, it was not asked for" },
-		{ { "lan", NULL, DROP_NO_OTHER_PORT, 0, 0 },
+		{ { "lan", NULL, DROP_NO_OTHER_PORT, 0, 0, 0 },
 		    "lan: dropped (no-other-port): no other port to flood it "
 		    "to" },
-		{ { "lan", "lan.bob.eth0", REASON_FORWARDED, 1, 0 },
+		{ { "lan", "lan.bob.eth0", REASON_FORWARDED, 1, 0, 0 },
 		    "lan: forwarded to the port where its destination was "
 		    "learned (lan.bob.eth0)" },
-		{ { "lan", "lan.bob.eth0", REASON_FLOOD_BROADCAST, 1, 0 },
+		{ { "lan", "lan.bob.eth0", REASON_FLOOD_BROADCAST, 1, 0, 0 },
 		    "lan: flooded because it is a broadcast -> lan.bob.eth0" },
-		{ { "lan", "lan.bob.eth0", REASON_FLOOD_UNKNOWN, 3, 0 },
+		{ { "lan", "lan.bob.eth0", REASON_FLOOD_UNKNOWN, 3, 0, 0 },
 		    "lan: flooded because its destination is unknown -> "
 		    "3 ports" },
 		/* a port that a drop went by says nothing */
-		{ { "lan", "lan.bob.eth0", DROP_TTL, 1, 0 },
+		{ { "lan", "lan.bob.eth0", DROP_TTL, 1, 0, 0 },
 		    "lan: dropped (ttl): its time to live ran out" },
 	};
 	char text[VERDICT_TEXT_BYTES];
@@ -65,13 +65,13 @@ frame_going_out_has_its_cause_first(void **state)
 {
 	static const struct verdict_facts none = { 0 };
 	static const struct verdict_facts sent = { "gw", NULL, REASON_SENT, 0,
-		0 };
-	static const struct verdict_facts got = { "bob", NULL, REASON_DELIVERED,
 		0, 0 };
+	static const struct verdict_facts got = { "bob", NULL, REASON_DELIVERED,
+		0, 0, 0 };
 	static const struct verdict_facts held = { "cable bob.eth0 in", NULL,
-		REASON_CABLE_HELD, 0, 0 };
+		REASON_CABLE_HELD, 0, 0, 0 };
 	static const struct verdict_facts marked = { "cable bob.eth0 in", NULL,
-		REASON_CABLE_MARKED, 0, 0 };
+		REASON_CABLE_MARKED, 0, 0, 0 };
 	static const struct {
 		enum direction dir;
 		const struct verdict_facts *cause, *verdict;
@@ -111,7 +111,7 @@ every_text_fits(void **state)
 	name[sizeof(name) - 1] = '\0';
 	for (int r = REASON_NONE + 1; r < REASON_COUNT; r++) {
 		struct verdict_facts v = { name, name, (enum reason)r, 1,
-			UINT32_MAX };
+			UINT32_MAX, 0 };
 
 		frame_verdict_text(text, sizeof(text), DIR_OUT, &v, &v);
 		if (strlen(text) > longest)
@@ -125,7 +125,8 @@ every_text_fits(void **state)
 static void
 short_memory_gets_the_beginning(void **state)
 {
-	const struct verdict_facts v = { "lan", "p", REASON_FORWARDED, 1, 0 };
+	const struct verdict_facts v = { "lan", "p", REASON_FORWARDED, 1, 0,
+		0 };
 	char whole[VERDICT_TEXT_BYTES], part[VERDICT_TEXT_BYTES];
 
 	(void)state;
@@ -174,16 +175,16 @@ static void
 words_for_programs_have_no_blanks_within(void **state)
 {
 	const struct verdict_facts cause = { "gw", "gw.inside", REASON_NAT_IN,
-		1, 8 };
+		1, 8, 9 };
 	const struct verdict_facts held = { "cable bob.eth0 in", NULL,
-		REASON_CABLE_HELD, 0, 0 };
+		REASON_CABLE_HELD, 0, 0, 0 };
 	char out[VERDICT_TEXT_BYTES];
 
 	(void)state;
 	assert_string_equal(
 	    frame_verdict_facts(out, sizeof(out), DIR_OUT, &cause, &held),
 	    " cause.node=gw cause.verdict=nat-in cause.out=gw.inside "
-	    "cause.ports=1 cause.entry=8 node=cable_bob.eth0_in "
+	    "cause.ports=1 cause.entry=8 cause.other=9 node=cable_bob.eth0_in "
 	    "verdict=cable-held");
 }
 
