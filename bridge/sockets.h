@@ -17,7 +17,7 @@
 #include "net/ip4.h"
 #include "switch/port.h"
 
-#define SOCKETS_BUCKETS    4096
+#define SOCKETS_BUCKETS    16384
 #define SOCKETS_FLOWS_MAX  16384 /* sockets at a time, of all protocols */
 #define SOCKETS_HEAD_BYTES 64    /* room for headers before what is received */
 #define SOCKETS_POOL_BYTES (1024 * 1024)

@@ -205,7 +205,7 @@ tcp_flow_take(struct tcp_flow *t, const struct sockets_packet *p,
 	if (t->state == OPEN && t->rcv == tcp->seq + data_bytes) {
 		t->guest_fin = true;
 		t->rcv++;
-		(void)shutdown(t->fd, SHUT_WR);
+		t->to_shut = true;
 	}
 	return data_bytes > late;
 }

@@ -26,12 +26,14 @@ room_of(struct tcp_flow *t)
 	if (t->fd < 0 || t->guest_fin)
 		return MSS;
 	if (t->queued_to == t->rcv) /* it got nothing since it was empty */
-		return t->size;
+		return t->s->tcp->size;
 	if (ioctl(t->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
 		return MSS;
 	if (queued == 0)
 		t->queued_to = t->rcv;
-	return (uint32_t)queued < t->size ? t->size - (uint32_t)queued : 0;
+	return (uint32_t)queued < t->s->tcp->size
+	    ? t->s->tcp->size - (uint32_t)queued
+	    : 0;
 }
 
 void

@@ -88,9 +88,11 @@ set_peek_off(struct tcp_flow *t, uint32_t at)
 {
 	int offset = (int)at;
 
-	if (t->peek_off)
-		(void)setsockopt(
-		    t->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+	if (!t->peek_off || at == t->peek_at)
+		return;
+	(void)setsockopt(
+	    t->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+	t->peek_at = at;
 }
 
 /* Peeks at up to n bytes that follow at (from una on) into the pool's slots,
@@ -120,6 +122,8 @@ peek(struct tcp_flow *t, uint32_t at, size_t n, size_t each)
 	got = recvmsg(t->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
 	if (got < 0)
 		return -errno;
+	if (t->peek_off)
+		t->peek_at += (uint32_t)got;
 	if (skip == 0)
 		return got;
 	if ((size_t)got > skip)
@@ -193,6 +197,7 @@ settle(struct tcp_flow *t)
 		if (n <= 0)
 			break;
 		t->unread -= (uint32_t)n;
+		t->peek_at -= smaller((uint32_t)n, t->peek_at);
 	}
 }
 

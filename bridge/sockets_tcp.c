@@ -25,6 +25,7 @@
 #define LINGER_NS     (5 * NS_PER_S)
 #define SNDBUF_BYTES  (4 * 1024 * 1024)
 #define OWED_MAX      64
+#define LINGERING_MAX 32768 /* then the eldest goes */
 
 /* ---- what is due when the round ends ---- */
 
@@ -99,6 +100,10 @@ static void
 flow_free(struct tcp_flow *t)
 {
 	close_socket(t, t->state == OPEN);
+	if (t->linger_until_ns != 0) {
+		TAILQ_REMOVE(&t->s->tcp->lingering, t, linger_link);
+		t->s->tcp->nlingering--;
+	}
 	while (!TAILQ_EMPTY(&t->held))
 		tcp_flow_drop_held(t, TAILQ_FIRST(&t->held));
 	forget(t);
@@ -123,11 +128,36 @@ tcp_flow_end(struct tcp_flow *t, enum farewell farewell)
 static void
 may_linger(struct tcp_flow *t)
 {
+	struct tcp_burst *b = t->s->tcp;
+
 	if (t->state != OPEN || !t->fin_acked || !t->guest_fin)
 		return;
 	set_state(t, LINGERING);
 	close_socket(t, false);
-	loop_timer_set(&t->timer, loop_now_ns(t->s->loop) + LINGER_NS);
+	loop_timer_unset(&t->timer);
+	t->linger_until_ns = loop_now_ns(t->s->loop) + LINGER_NS;
+	TAILQ_INSERT_TAIL(&b->lingering, t, linger_link);
+	if (b->nlingering++ == 0)
+		loop_timer_set(&b->linger, t->linger_until_ns);
+	else if (b->nlingering > LINGERING_MAX)
+		flow_free(TAILQ_FIRST(&b->lingering));
+}
+
+/* All linger equally long, so one list and one timer do. */
+static void
+stop_lingering(void *arg)
+{
+	struct sockets *s = arg;
+	struct tcp_burst *b = s->tcp;
+	struct tcp_flow *t;
+
+	while ((t = TAILQ_FIRST(&b->lingering)) != NULL) {
+		if (t->linger_until_ns > loop_now_ns(s->loop)) {
+			loop_timer_set(&b->linger, t->linger_until_ns);
+			break;
+		}
+		flow_free(t);
+	}
 }
 
 /* An ICMP error instead of an answer to the SYN. */
@@ -174,11 +204,15 @@ look_at(struct tcp_flow *t)
 			tcp_flow_ack(t, t->nxt, 0);
 		else
 			tcp_flow_syn_ack(t); /* the other one was lost */
-	may_linger(t);
 	if (t->state == ENDED) {
 		say_farewell(t);
 		flow_free(t);
+		return;
 	}
+	may_linger(t);
+	if (t->to_shut && t->state == OPEN)
+		(void)shutdown(t->fd, SHUT_WR);
+	t->to_shut = false;
 }
 
 /* Looks at those that are dirty, but not at those that get so meanwhile. */
@@ -205,11 +239,9 @@ ring(void *arg)
 
 	if (t->to_pump && t->synced)
 		return; /* when the round ends it is set anew */
-	if (t->state == LINGERING)
-		tcp_flow_end(t, SAY_NOTHING);
 	/* The kernel's own timer ends a connection that is not made. */
-	else if (t->state == CONNECTING ||
-	    (t->max == t->una && t->window > 0) || t->tries >= TRIES_MAX)
+	if (t->state == CONNECTING || (t->max == t->una && t->window > 0) ||
+	    t->tries >= TRIES_MAX)
 		tcp_flow_end(t, SAY_RESET);
 	else
 		tcp_flow_timeout(t);
@@ -332,18 +364,18 @@ find(struct sockets *s, const struct sockets_packet *p, const struct tcp *tcp)
 }
 
 /* As much as we may have: a buffer that the kernel sizes by itself grows only
- * when it was full, which it never is.  Returns how much it is. */
-static uint32_t
-widen(int fd)
+ * when it was full, which it never is.  How much it is, the first one tells. */
+static void
+widen(struct sockets *s, int fd)
 {
 	int size = SNDBUF_BYTES;
 	socklen_t len = sizeof(size);
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 || size < 0)
-		return 0;
-	/* The kernel's size is twice what it means for data. */
-	return (uint32_t)size / 2;
+	if (s->tcp->size == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) == 0 && size > 0)
+		/* The kernel's size is twice what it means for data. */
+		s->tcp->size = (uint32_t)size / 2;
 }
 
 /* A socket that connects, or -errno. */
@@ -356,7 +388,7 @@ start_connecting(struct tcp_flow *t)
 
 	if (fd < 0)
 		return -errno;
-	t->size = widen(fd);
+	widen(t->s, fd);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ||
 	    errno == EINPROGRESS)
@@ -517,7 +549,9 @@ sockets_tcp_init(struct sockets *s)
 	if (s->tcp == NULL)
 		return -ENOMEM;
 	TAILQ_INIT(&s->tcp->dirty);
+	TAILQ_INIT(&s->tcp->lingering);
 	loop_defer_init(&s->tcp->work, s->loop, work, s);
+	loop_timer_init(&s->tcp->linger, s->loop, stop_lingering, s);
 	return 0;
 }
 
@@ -527,7 +561,9 @@ sockets_tcp_free(struct sockets *s)
 	for (unsigned int i = 0; i < SOCKETS_BUCKETS; i++)
 		while (!LIST_EMPTY(&s->tcps[i]))
 			flow_free(LIST_FIRST(&s->tcps[i]));
-	if (s->tcp != NULL)
+	if (s->tcp != NULL) {
 		loop_defer_cancel(&s->tcp->work);
+		loop_timer_unset(&s->tcp->linger);
+	}
 	free(s->tcp);
 }

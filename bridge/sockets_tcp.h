@@ -49,10 +49,11 @@ enum farewell { SAY_NOTHING, SAY_RESET, SAY_NO_NET, SAY_NO_HOST };
 
 struct tcp_flow {
 	LIST_ENTRY(tcp_flow) others;
-	TAILQ_ENTRY(tcp_flow) dirty_link;
+	TAILQ_ENTRY(tcp_flow) dirty_link, linger_link;
 	struct sockets *s;
 	struct loop_watch *watch;
-	struct loop_timer timer; /* retransmission, or idleness */
+	struct loop_timer timer;  /* retransmission, or idleness */
+	uint64_t linger_until_ns; /* LINGERING */
 	int fd;
 	enum tcp_state state;
 	enum farewell farewell;
@@ -62,17 +63,18 @@ struct tcp_flow {
 
 	/* to the guest, RFC 9293 3.3.1: una <= nxt <= max */
 	uint32_t una, nxt, max;
-	uint32_t window; /* the guest's, in bytes */
-	uint8_t wscale;  /* of the guest's windows */
-	bool scaled;     /* both sides scale */
-	bool peek_off;   /* SO_PEEK_OFF works, and is nxt - una */
-	bool eof;        /* the peer has ended; FIN is at max - 1 */
-	bool fin_acked;  /* which the guest knows */
-	bool synced;     /* the guest has acknowledged our SYN */
-	bool to_pump;    /* more may be sent */
-	bool to_resend;  /* what is at una was lost */
-	uint32_t unread; /* acknowledged, and in the socket still */
-	uint16_t mss;    /* the guest's */
+	uint32_t window;  /* the guest's, in bytes */
+	uint8_t wscale;   /* of the guest's windows */
+	bool scaled;      /* both sides scale */
+	bool peek_off;    /* SO_PEEK_OFF works */
+	uint32_t peek_at; /* and is this now: the kernel moves it, too */
+	bool eof;         /* the peer has ended; FIN is at max - 1 */
+	bool fin_acked;   /* which the guest knows */
+	bool synced;      /* the guest has acknowledged our SYN */
+	bool to_pump;     /* more may be sent */
+	bool to_resend;   /* what is at una was lost */
+	uint32_t unread;  /* acknowledged, and in the socket still */
+	uint16_t mss;     /* the guest's */
 	uint8_t dupacks, tries;
 	bool probed;     /* the end of what is in flight was sent again */
 	bool recovering; /* until recover is acknowledged */
@@ -88,23 +90,29 @@ struct tcp_flow {
 	uint32_t held_bytes, held_last;   /* the latest one's seq */
 	bool sack;          /* the guest wants to know of them (RFC 2018) */
 	bool guest_fin;     /* it has ended */
+	bool to_shut;       /* of which the socket does not know yet */
 	bool dirty;         /* to be looked at when the round ends */
 	uint8_t owed;       /* acknowledgements */
 	bool wait_write;    /* the window was small: say when it is not */
-	uint32_t size;      /* of the socket's buffer for sending */
 	uint32_t queued_to; /* rcv, when the socket had sent all of it */
 };
+
+TAILQ_HEAD(linger_list, tcp_flow);
 
 /* Data of one guest's connection on its way to the socket. */
 struct tcp_burst {
 	struct tcp_flow *flow;
 	unsigned int npieces, nframes;
 	size_t bytes;
+	uint32_t size; /* of a socket's buffer for sending, 0: not known */
 	struct iovec piece[BURST_PIECES];
 	struct frame *frame[BURST_MAX];
 	uint32_t end[BURST_MAX]; /* of each frame's data among the bytes */
 	TAILQ_HEAD(dirty_list, tcp_flow) dirty;
-	struct loop_defer work; /* looks at them */
+	struct loop_defer work;       /* looks at them */
+	struct linger_list lingering; /* the eldest first */
+	unsigned int nlingering;
+	struct loop_timer linger; /* until its time is over */
 };
 
 /* Comparing sequence numbers. */
