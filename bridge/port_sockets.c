@@ -1,5 +1,6 @@
 /*
- * sockets:ADDRESS/PREFIX[?host=yes] - a way out for those who may nothing.
+ * sockets:ADDRESS/PREFIX[?host=yes&dns=ADDRESS] - a way out for those who may
+ * nothing.
  *
  * The port is a station of the LAN with that address, and a gateway: what is
  * sent to it for anywhere goes out by ordinary sockets of this process, so the
@@ -14,9 +15,18 @@
  *
  * Not carried: fragments from the inside, other protocols, and connections
  * from outside.  The host's loopback network cannot be reached, but with
- * host=yes by the port's own address.  What else the host can reach, guests
- * can.
+ * host=yes by the port's own address, and but for the host's name server, which
+ * may be there, by the address that dns gives it.  What else the host can reach,
+ * guests can.
+ *
+ * Limits: SOCKETS_FLOWS_MAX sockets of TCP and as many of UDP and echo, or half
+ * of what the limit of open files leaves, so that a flood of one kind does not
+ * end the other; who is there stays, and who comes too late is refused.  Of a
+ * connection some 400 bytes are kept here, and no byte of its data but behind
+ * a hole (HELD_MAX).
  */
+#include "bridge/port_sockets.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +35,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#include "bridge/port_sockets.h"
+#include "bridge/host_resolver.h"
 #include "bridge/sockets.h"
 #include "net/arp.h"
 #include "net/checksum.h"
@@ -37,6 +47,8 @@
 
 #define TTL          64
 #define SPARE_FDS    256 /* descriptors that are not ours */
+#define DNS_PORT     53
+#define RESOLVER_NS  NS_PER_S /* it is looked up anew after this */
 #define HEADER_BYTES (ETH_HEADER_BYTES + IP4_HEADER_BYTES)
 #define QUOTE_BYTES  (IP4_HEADER_BYTES + 528) /* RFC 1812 4.3.2.3 */
 
@@ -49,6 +61,8 @@ sockets_outside(const struct sockets *s, uint32_t addr, uint16_t port)
 {
 	if (addr == s->net.addr)
 		addr = INADDR_LOOPBACK;
+	else if (s->dns != 0 && addr == s->dns)
+		addr = s->resolver;
 	return (struct sockaddr_in){
 		.sin_family = AF_INET,
 		.sin_port = htons(port),
@@ -57,8 +71,11 @@ sockets_outside(const struct sockets *s, uint32_t addr, uint16_t port)
 }
 
 uint32_t
-sockets_inside(const struct sockets *s, uint32_t addr)
+sockets_inside(
+    const struct sockets *s, uint32_t addr, uint16_t port, bool asks_dns)
 {
+	if (asks_dns && addr == s->resolver && port == DNS_PORT)
+		return s->dns;
 	return ip4_is_loopback(addr) ? s->net.addr : addr;
 }
 
@@ -73,12 +90,6 @@ sockets_hash(
 	x ^= (uint64_t)c << 16 | d;
 	x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
 	return (uint32_t)(x >> 32) % SOCKETS_BUCKETS;
-}
-
-bool
-sockets_has_room(const struct sockets *s)
-{
-	return s->flows < s->max_flows;
 }
 
 unsigned int
@@ -129,6 +140,13 @@ sockets_sum(const struct frame *frame, size_t offset, size_t n)
 		sum = csum_add(sum, csum_add_bytes(0, part, here));
 	}
 	return sum;
+}
+
+/* One of the addresses that we have on the LAN. */
+static bool
+is_ours(const struct sockets *s, uint32_t addr)
+{
+	return addr == s->net.addr || (s->dns != 0 && addr == s->dns);
 }
 
 /* ---- to the LAN ---- */
@@ -258,8 +276,8 @@ take_arp(struct sockets *s, struct cursor *c)
 
 	if (reason != DROP_NONE)
 		return reason;
-	if (arp.op != ARP_REQUEST || arp.target_ip != s->net.addr ||
-	    arp.sender_ip == s->net.addr)
+	if (arp.op != ARP_REQUEST || !is_ours(s, arp.target_ip) ||
+	    is_ours(s, arp.sender_ip))
 		return DROP_NOT_OURS;
 	eth_write(&w,
 	    &(struct eth){
@@ -267,7 +285,7 @@ take_arp(struct sockets *s, struct cursor *c)
 	arp_write(&w,
 	    &(struct arp){ .op = ARP_REPLY,
 		.sender_mac = s->mac,
-		.sender_ip = s->net.addr,
+		.sender_ip = arp.target_ip,
 		.target_mac = arp.sender_mac,
 		.target_ip = arp.sender_ip });
 	wr_zeros(&w, wr_left(&w));
@@ -285,7 +303,7 @@ answer_echo(struct sockets *s, const struct sockets_packet *p)
 	uint8_t *l4 = packet + SOCKETS_HEAD_BYTES;
 	struct ip4 ip = { .ttl = TTL,
 		.protocol = IP_ICMP,
-		.src = s->net.addr,
+		.src = p->ip.dst,
 		.dst = p->ip.src };
 	struct cursor c;
 	struct icmp icmp;
@@ -316,6 +334,27 @@ unreachable(struct sockets *s, const struct sockets_packet *p, uint8_t code,
 	return reason;
 }
 
+enum reason
+sockets_check_dns(
+    struct sockets *s, const struct sockets_packet *p, uint16_t port)
+{
+	uint64_t now = loop_now_ns(s->loop);
+
+	if (s->dns == 0 || p->ip.dst != s->dns)
+		return DROP_NONE;
+	if (port != DNS_PORT)
+		return unreachable(
+		    s, p, ICMP_UNREACH_PORT, DROP_SOCKETS_RESOLVER);
+	if (s->resolver_ns == 0 || now - s->resolver_ns > RESOLVER_NS) {
+		s->resolver = host_resolver();
+		s->resolver_ns = now;
+	}
+	if (s->resolver == 0)
+		return unreachable(
+		    s, p, ICMP_UNREACH_HOST, DROP_SOCKETS_RESOLVER);
+	return DROP_NONE;
+}
+
 /* Where it goes to is somewhere that it may go. */
 static enum reason
 check_destination(struct sockets *s, const struct sockets_packet *p)
@@ -326,15 +365,15 @@ check_destination(struct sockets *s, const struct sockets_packet *p)
 		return DROP_MULTICAST;
 	if (dst >> 24 == 0 || dst >> 28 == 0xf || src >> 24 == 0 ||
 	    src >> 28 == 0xf || ip4_is_loopback(dst) || ip4_is_loopback(src) ||
-	    src == s->net.addr)
+	    is_ours(s, src))
 		return DROP_MARTIAN;
 	if (dst == ip4_net_broadcast(s->net))
 		return DROP_BROADCAST_FORWARD;
-	if (dst != s->net.addr && ip4_net_has(s->net, dst))
+	if (!is_ours(s, dst) && ip4_net_has(s->net, dst))
 		return unreachable(s, p, ICMP_UNREACH_HOST, DROP_NO_ROUTE);
 	if (ip4_is_fragment(&p->ip))
 		return DROP_FRAGMENT;
-	if (p->ip.ttl <= 1 && dst != s->net.addr) {
+	if (p->ip.ttl <= 1 && !is_ours(s, dst)) {
 		sockets_error(s, &p->from, s->net.addr, ICMP_TIME_EXCEEDED, 0,
 		    0, &p->ip, p->l4, p->l4_head_bytes);
 		return DROP_TTL;
@@ -369,7 +408,7 @@ take_ip4(struct sockets *s, struct sockets_packet *p, struct frame *frame,
 		reason = unreachable(
 		    s, p, ICMP_UNREACH_PROHIBITED, DROP_NO_LISTENER);
 	if (reason == DROP_NONE && p->ip.protocol == IP_ICMP &&
-	    p->ip.dst == s->net.addr)
+	    is_ours(s, p->ip.dst))
 		reason = answer_echo(s, p);
 	if (reason != DROP_NONE)
 		node_judge(s->port.node, frame, reason);
@@ -443,8 +482,9 @@ describe(const struct port *port, char *out, size_t len)
 {
 	const struct sockets *s = (const struct sockets *)port;
 
-	snprintf(out, len, "%u TCP connections, %u sockets of UDP and echo",
-	    s->ntcp, s->ndatagram);
+	snprintf(out, len,
+	    "%u TCP connections, %u sockets of UDP and echo, of %u each",
+	    s->tcp_sockets, s->ndatagram, s->max_flows);
 	return out;
 }
 
@@ -454,15 +494,43 @@ static const struct port_ops sockets_ops = {
 	.describe = describe,
 };
 
+/* What a locator says of the way out. */
+struct said {
+	struct ip4_net net;
+	bool host;
+	uint32_t dns; /* 0: none */
+};
+
 static int
-read_locator(struct ip4_net *net, bool *host, const char *name,
-    const char *rest, struct err *err)
+read_dns(
+    struct said *said, const char *name, const char *value, struct err *err)
 {
-	static const char *const keys[] = { "host", NULL };
+	if (!ip4_read(&said->dns, value))
+		return err_set(err, -EINVAL,
+		    "%s: \"dns=%s\" is no IPv4 address; use a free one of the "
+		    "LAN, as 10.0.2.3",
+		    name, value);
+	if (!ip4_net_has(said->net, said->dns) || said->dns == said->net.addr ||
+	    (said->dns & ~ip4_mask(said->net.prefix)) == 0 ||
+	    said->dns == ip4_net_broadcast(said->net))
+		return err_set(err, -EINVAL,
+		    "%s: \"dns=%s\" is no other host of the LAN; use a free "
+		    "address of it",
+		    name, value);
+	return 0;
+}
+
+static int
+read_locator(
+    struct said *said, const char *name, const char *rest, struct err *err)
+{
+	static const char *const keys[] = { "host", "dns", NULL };
+	struct ip4_net *net = &said->net;
 	const char *value;
 	struct locator l;
 	int e = locator_read(&l, name, rest, keys, err);
 
+	*said = (struct said){ .host = false };
 	if (e < 0)
 		return e;
 	if (!ip4_net_read(net, l.place) || net->prefix > 30 ||
@@ -480,25 +548,26 @@ read_locator(struct ip4_net *net, bool *host, const char *name,
 	    strcmp(value, "no") != 0)
 		return err_set(err, -EINVAL,
 		    "%s: \"host=%s\" is not known; use yes or no", name, value);
-	*host = value != NULL && strcmp(value, "yes") == 0;
-	return 0;
+	said->host = value != NULL && strcmp(value, "yes") == 0;
+	value = locator_get(&l, "dns", 0);
+	return value != NULL ? read_dns(said, name, value, err) : 0;
 }
 
 static int
 check_sockets(const char *name, const char *rest, struct err *err)
 {
-	struct ip4_net net;
-	bool host;
+	struct said said;
 
-	return read_locator(&net, &host, name, rest, err);
+	return read_locator(&said, name, rest, err);
 }
 
-/* As many sockets as the process may have, up to our own limit. */
+/* How many sockets of TCP, and how many of others, there may be: what the
+ * process's limit leaves, up to our own. */
 static unsigned int
 room_for_flows(void)
 {
 	struct rlimit limit;
-	rlim_t want = SOCKETS_FLOWS_MAX + 2 * SPARE_FDS;
+	rlim_t want = 2 * SOCKETS_FLOWS_MAX + 2 * SPARE_FDS;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return SPARE_FDS;
@@ -509,8 +578,8 @@ room_for_flows(void)
 	}
 	if (limit.rlim_cur >= want)
 		return SOCKETS_FLOWS_MAX;
-	return limit.rlim_cur > 2 * SPARE_FDS
-	    ? (unsigned int)limit.rlim_cur - SPARE_FDS
+	return limit.rlim_cur > 4 * SPARE_FDS
+	    ? (unsigned int)(limit.rlim_cur - SPARE_FDS) / 2
 	    : SPARE_FDS;
 }
 
@@ -519,6 +588,7 @@ open_sockets(struct loop *loop, struct node *node, const char *name,
     const char *rest, struct err *err)
 {
 	struct sockets *s = calloc(1, sizeof(*s));
+	struct said said;
 
 	if (s != NULL) {
 		s->loop = loop;
@@ -536,10 +606,13 @@ open_sockets(struct loop *loop, struct node *node, const char *name,
 		s->hash_key = (uint32_t)loop_wall_ns(loop);
 	s->mac = mac_of_name(name);
 	s->max_flows = room_for_flows();
-	if (read_locator(&s->net, &s->host, name, rest, err) < 0) {
+	if (read_locator(&said, name, rest, err) < 0) {
 		close_sockets(&s->port);
 		return NULL;
 	}
+	s->net = said.net;
+	s->host = said.host;
+	s->dns = said.dns;
 	return &s->port;
 }
 

@@ -4,6 +4,7 @@
  *     port_sockets.c      frames: ARP, IPv4 in and out, the port itself
  *     sockets_datagram.c  UDP, and ICMP echo by ping sockets
  *     sockets_tcp.c       TCP: two connections that are spliced
+ *     host_resolver.c     who answers for the address of the name server
  *
  * Addresses and ports are host order.  "Inside" is the LAN that the port is
  * plugged into, "outside" is what the host reaches.  Loop thread only.
@@ -18,7 +19,7 @@
 #include "switch/port.h"
 
 #define SOCKETS_BUCKETS    16384
-#define SOCKETS_FLOWS_MAX  16384 /* sockets at a time, of all protocols */
+#define SOCKETS_FLOWS_MAX  12288 /* sockets at a time, of TCP and of others */
 #define SOCKETS_HEAD_BYTES 64    /* room for headers before what is received */
 #define SOCKETS_POOL_BYTES (1024 * 1024)
 
@@ -28,12 +29,15 @@ struct tcp_flow;
 struct sockets {
 	struct port port; /* first: ports of this kind are these */
 	struct loop *loop;
-	struct mac mac;     /* ours on the LAN */
-	struct ip4_net net; /* our address there */
-	bool host;          /* our address stands for the host's 127.0.0.1 */
+	struct mac mac;       /* ours on the LAN */
+	struct ip4_net net;   /* our address there */
+	bool host;            /* our address stands for the host's 127.0.0.1 */
+	uint32_t dns;         /* stands for the host's name server, 0: none */
+	uint32_t resolver;    /* which is this, 0: it has none */
+	uint64_t resolver_ns; /* when that was looked up, 0: never */
 	uint32_t hash_key;
 	uint16_t ip_id;
-	unsigned int flows, max_flows;
+	unsigned int tcp_sockets, max_flows;
 	LIST_HEAD(, datagram_flow) datagrams[SOCKETS_BUCKETS];
 	LIST_HEAD(, tcp_flow) tcps[SOCKETS_BUCKETS];
 	unsigned int ntcp, ndatagram;
@@ -60,15 +64,17 @@ struct sockets_packet {
 /* Where packets for an inside destination go in fact, as the host sees it. */
 struct sockaddr_in sockets_outside(
     const struct sockets *s, uint32_t addr, uint16_t port);
-/* The address that inside knows a host by. */
-uint32_t sockets_inside(const struct sockets *s, uint32_t addr);
+/* The address that inside knows a host by; asks_dns: it asked our name server by
+ * the same socket. */
+uint32_t sockets_inside(
+    const struct sockets *s, uint32_t addr, uint16_t port, bool asks_dns);
+/* Does it go to our name server, which the host has? */
+enum reason sockets_check_dns(
+    struct sockets *s, const struct sockets_packet *p, uint16_t port);
 
 /* A number for four values that a guest cannot foresee. */
 uint32_t sockets_hash(
     const struct sockets *s, uint32_t a, uint32_t b, uint16_t c, uint16_t d);
-
-/* Whether one more socket may be made. */
-bool sockets_has_room(const struct sockets *s);
 
 /* Pieces of the frame from offset on, n bytes: how many of out, of which there
  * are max; 0: too many. */

@@ -40,6 +40,7 @@ struct datagram_flow {
 	uint8_t protocol; /* IP_UDP, IP_ICMP */
 	uint32_t in_ip;
 	uint16_t in_port; /* IP_ICMP: the identifier */
+	bool asks_dns;    /* our name server */
 	uint64_t last_ns;
 	struct mac mac;
 };
@@ -62,6 +63,13 @@ struct datagram_burst {
 
 /* ---- from outside ---- */
 
+static uint32_t
+inside(const struct datagram_flow *flow, const struct sockaddr_in *from)
+{
+	return sockets_inside(flow->s, ntohl(from->sin_addr.s_addr),
+	    ntohs(from->sin_port), flow->asks_dns);
+}
+
 static void
 deliver_udp(struct datagram_flow *flow, const struct sockaddr_in *from,
     uint8_t *slot, size_t n)
@@ -70,7 +78,7 @@ deliver_udp(struct datagram_flow *flow, const struct sockaddr_in *from,
 	uint8_t *l4 = slot + SOCKETS_HEAD_BYTES;
 	struct ip4 ip = { .ttl = TTL,
 		.protocol = IP_UDP,
-		.src = sockets_inside(s, ntohl(from->sin_addr.s_addr)),
+		.src = inside(flow, from),
 		.dst = flow->in_ip };
 	uint16_t len = (uint16_t)(UDP_HEADER_BYTES + n);
 
@@ -90,7 +98,7 @@ deliver_echo(struct datagram_flow *flow, const struct sockaddr_in *from,
 	uint8_t *l4 = slot + SOCKETS_HEAD_BYTES;
 	struct ip4 ip = { .ttl = TTL,
 		.protocol = IP_ICMP,
-		.src = sockets_inside(s, ntohl(from->sin_addr.s_addr)),
+		.src = inside(flow, from),
 		.dst = flow->in_ip };
 	struct cursor c = cursor(l4, n);
 	struct writer w = writer(l4, n);
@@ -151,7 +159,7 @@ tell_error(struct datagram_flow *flow, uint32_t from, uint8_t type,
 	struct ip4 ip = { .ttl = 1,
 		.protocol = flow->protocol,
 		.src = flow->in_ip,
-		.dst = sockets_inside(flow->s, ntohl(to->sin_addr.s_addr)) };
+		.dst = inside(flow, to) };
 
 	if (n > sizeof(l4) - before)
 		n = sizeof(l4) - before;
@@ -184,8 +192,8 @@ pass_error(struct datagram_flow *flow, const struct sock_extended_err *e,
 	if (e->ee_origin != SO_EE_ORIGIN_ICMP)
 		return;
 	if (offender->sin_family == AF_INET)
-		from =
-		    sockets_inside(flow->s, ntohl(offender->sin_addr.s_addr));
+		from = sockets_inside(
+		    flow->s, ntohl(offender->sin_addr.s_addr), 0, false);
 	tell_error(flow, from, e->ee_type, e->ee_code,
 	    e->ee_type == ICMP_UNREACHABLE &&
 		    e->ee_code == ICMP_UNREACH_NEEDFRAG
@@ -245,7 +253,6 @@ flow_free(struct datagram_flow *flow)
 	struct sockets *s = flow->s;
 
 	LIST_REMOVE(flow, others);
-	s->flows--;
 	s->ndatagram--;
 	loop_timer_unset(&flow->timer);
 	loop_watch_free(flow->watch);
@@ -294,7 +301,7 @@ flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
 {
 	struct datagram_flow *flow;
 
-	if (!sockets_has_room(s))
+	if (s->ndatagram >= s->max_flows)
 		return NULL;
 	flow = calloc(1, sizeof(*flow));
 	if (flow == NULL)
@@ -313,7 +320,6 @@ flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
 		free(flow);
 		return NULL;
 	}
-	s->flows++;
 	s->ndatagram++;
 	LIST_INSERT_HEAD(&s->datagrams[sockets_hash(s, ip, 0, port, protocol)],
 	    flow, others);
@@ -472,17 +478,21 @@ sockets_udp(
 		csum_add(csum_pseudo4(p->ip.src, p->ip.dst, IP_UDP, len),
 		    sockets_sum(frame, p->l4_at, len))) != 0)
 		reason = DROP_L4_CHECKSUM;
+	if (reason == DROP_NONE)
+		reason = sockets_check_dns(s, p, get_be16(p->l4 + 2));
 	if (reason != DROP_NONE) {
 		node_judge(s->port.node, frame, reason);
 		return;
 	}
 	flow = begin(s, IP_UDP, p->ip.src, get_be16(p->l4));
 	if (flow == NULL)
-		node_judge(s->port.node, frame, DROP_PORT_FULL);
+		node_judge(s->port.node, frame,
+		    s->datagram->ending ? DROP_PORT_FULL : DROP_SOCKETS_FULL);
 	else {
 		struct sockets_packet datagram = *p;
 
 		datagram.l4_bytes = len;
+		flow->asks_dns |= s->dns != 0 && p->ip.dst == s->dns;
 		stage(s, flow, &datagram, frame, UDP_HEADER_BYTES, 0,
 		    get_be16(p->l4 + 2));
 	}
@@ -508,9 +518,9 @@ sockets_echo(
 	flow = begin(s, IP_ICMP, p->ip.src, get_be16(p->l4 + ICMP_OFF_ID));
 	if (flow == NULL) { /* as a rule, ping_group_range leaves us out */
 		node_judge(s->port.node, frame,
-		    sockets_has_room(s) && !s->datagram->ending
-			? DROP_IO
-			: DROP_PORT_FULL);
+		    s->datagram->ending                ? DROP_PORT_FULL
+			: s->ndatagram >= s->max_flows ? DROP_SOCKETS_FULL
+						       : DROP_SOCKETS_PING);
 		return;
 	}
 	memcpy(s->datagram->joined[s->datagram->n], p->l4, ICMP_HEADER_BYTES);

@@ -92,7 +92,7 @@ close_socket(struct tcp_flow *t, bool reset)
 		    t->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(t->fd);
 	t->fd = -1;
-	t->s->flows--;
+	t->s->tcp_sockets--;
 }
 
 /* Outside of any burst that is being taken. */
@@ -402,13 +402,17 @@ static enum reason
 begin(struct sockets *s, const struct sockets_packet *p, const struct tcp *tcp)
 {
 	struct tcp_flow *t;
+	enum reason reason;
 	uint32_t isn;
 
-	if (!sockets_has_room(s))
-		return DROP_PORT_FULL;
-	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return DROP_PORT_FULL;
+	reason = sockets_check_dns(s, p, tcp->dport);
+	if (reason != DROP_NONE)
+		return reason;
+	t = s->tcp_sockets < s->max_flows ? calloc(1, sizeof(*t)) : NULL;
+	if (t == NULL) {
+		tcp_refuse(s, p, tcp, p->l4_bytes - tcp->header_bytes);
+		return DROP_SOCKETS_FULL;
+	}
 	if (getrandom(&isn, sizeof(isn), GRND_NONBLOCK) != sizeof(isn))
 		isn = s->hash_key ^ (uint32_t)loop_wall_ns(s->loop);
 	t->s = s;
@@ -433,22 +437,24 @@ begin(struct sockets *s, const struct sockets_packet *p, const struct tcp *tcp)
 	loop_timer_init(&t->timer, s->loop, ring, t);
 	LIST_INSERT_HEAD(&s->tcps[bucket(s, p, tcp)], t, others);
 	s->ntcp++;
-	s->flows++;
+	s->tcp_sockets++;
 	t->fd = start_connecting(t);
 	if (t->fd < 0) {
 		int e = -t->fd;
 
-		s->flows--;
+		s->tcp_sockets--;
 		refused(t, e);
 		return e == ENETUNREACH || e == EHOSTUNREACH ? DROP_NO_ROUTE
-		    : e == EMFILE || e == ENFILE             ? DROP_PORT_FULL
-							     : DROP_IO;
+		    : e == EMFILE || e == ENFILE || e == ENOBUFS ||
+			e == ENOMEM || e == EADDRNOTAVAIL
+		    ? DROP_SOCKETS_FULL
+		    : DROP_IO;
 	}
 	t->watch = loop_watch_new(
 	    s->loop, t->fd, LOOP_READ | LOOP_WRITE | LOOP_EDGE, ready, t, NULL);
 	if (t->watch == NULL) {
-		tcp_flow_end(t, SAY_NOTHING);
-		return DROP_PORT_FULL;
+		tcp_flow_end(t, SAY_RESET);
+		return DROP_SOCKETS_FULL;
 	}
 	loop_timer_set(&t->timer, loop_now_ns(s->loop) + HALF_IDLE_NS);
 	return REASON_DELIVERED;
@@ -515,8 +521,6 @@ sockets_tcp(
 	if (t == NULL &&
 	    (tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		reason = begin(s, p, &tcp);
-		if (reason == DROP_PORT_FULL)
-			tcp_refuse(s, p, &tcp, data_bytes);
 	} else if (t == NULL) {
 		tcp_refuse(s, p, &tcp, data_bytes);
 		reason = DROP_TCP_STATE;

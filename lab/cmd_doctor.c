@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -115,6 +116,20 @@ look_raw(struct err *err)
 	return 0;
 }
 
+/* A socket for pings, as the port kind sockets: uses one. */
+static int
+look_ping(struct err *err)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	if (fd < 0)
+		return err_sys(err, -errno,
+		    "sysctl net.ipv4.ping_group_range=\"0 2147483647\"",
+		    "no socket for pings can be opened");
+	close(fd);
+	return 0;
+}
+
 /* A way to the host that lasts for a moment; it leads to the loopback, where
  * nothing is sent by it. */
 static int
@@ -179,6 +194,7 @@ static const struct check checks[] = {
 	{ "tap", "TAP devices, for plugs to this machine", false, look_tap },
 	{ "raw", "raw sockets, to see frames of real networks", false,
 	    look_raw },
+	{ "ping", "pings of guests that go out by sockets", false, look_ping },
 	{ "host", "bridged LANs that reach this machine too", false,
 	    look_host },
 	{ "tshark", "tshark, to read captures", false, look_tshark },

@@ -171,6 +171,10 @@ locators_without_an_address_for_the_gateway_are_refused(void **state)
 		{ "sockets:10.0.2.2/31", "has no address for the gateway" },
 		{ "sockets:10.0.2.2/24?host=maybe", "\"host=maybe\"" },
 		{ "sockets:10.0.2.2/24?port=1", "\"port\"" },
+		{ "sockets:10.0.2.2/24?dns=here", "no IPv4 address" },
+		{ "sockets:10.0.2.2/24?dns=10.0.2.2", "no other host" },
+		{ "sockets:10.0.2.2/24?dns=10.0.3.3", "no other host" },
+		{ "sockets:10.0.2.2/24?dns=10.0.2.255", "no other host" },
 	};
 
 	(void)state;
@@ -220,6 +224,34 @@ arp_is_answered_for_the_gateway_alone(void **state)
 	assert_int_equal(arp.op, ARP_REPLY);
 	assert_int_equal(arp.sender_ip, US);
 	assert_true(mac_equal(&arp.sender_mac, &l.us));
+	end(&l);
+}
+
+static void
+the_name_servers_address_is_answered_for_and_asked_for_names_alone(void **state)
+{
+	uint8_t frame[128];
+	struct writer w;
+	struct arp arp;
+	struct cursor c;
+	struct lan l;
+
+	(void)state;
+	begin(&l, "sockets:10.0.2.2/24?dns=10.0.2.3");
+	assert_int_equal(ask(&l, GUEST, US + 1), REASON_DELIVERED);
+	c = cursor(l.last + ETH_HEADER_BYTES, l.len - ETH_HEADER_BYTES);
+	assert_int_equal(arp_parse(&arp, &c), DROP_NONE);
+	assert_int_equal(arp.sender_ip, US + 1);
+	w = packet(frame, sizeof(frame), &l,
+	    (struct ip4){ .dst = US + 1, .protocol = IP_UDP },
+	    UDP_HEADER_BYTES);
+	wr_be16(&w, 1234);
+	wr_be16(&w, 80);
+	wr_be16(&w, UDP_HEADER_BYTES);
+	wr_be16(&w, 0);
+	assert_int_equal(
+	    give(&l, frame, (size_t)(w.at - frame)), DROP_SOCKETS_RESOLVER);
+	assert_int_equal(l.last[ETH_HEADER_BYTES + IP4_OFF_PROTOCOL], IP_ICMP);
 	end(&l);
 }
 
@@ -556,6 +588,8 @@ main(void)
 		cmocka_unit_test(
 		    locators_without_an_address_for_the_gateway_are_refused),
 		cmocka_unit_test(arp_is_answered_for_the_gateway_alone),
+		cmocka_unit_test(
+		    the_name_servers_address_is_answered_for_and_asked_for_names_alone),
 		cmocka_unit_test(what_may_not_go_out_is_refused_by_its_reason),
 		cmocka_unit_test(the_gateway_answers_echo_requests_itself),
 		cmocka_unit_test(a_connection_is_spliced_and_both_sides_end_it),

@@ -4,9 +4,12 @@
 # costs no byte, and what the network says to refuse comes back.
 #
 #   client ── tap ── lan ── gw ── out ── sockets ── near ══ far
+#
+# DOWNLOADS (12) is how many there are, one after the other and 8 at a time, and
+# LARGEST (10000000) how many bytes they have at most.
 . "$(dirname "$0")/tap.sh"
 need_root sockets
-for program in ip setpriv iperf3 ping python3 curl; do
+for program in ip setpriv prlimit iperf3 ping python3 curl; do
 	need sockets $program
 done
 [ -c /dev/net/tun ] || skip_all "sockets: needs /dev/net/tun"
@@ -33,21 +36,35 @@ pids="$pids $!"
 pids="$pids $!"
 ip netns exec "$far" iperf3 -s >/dev/null 2>&1 &
 pids="$pids $!"
+# The host's name server is the far one.
+mkdir -p "/etc/netns/$near"
+echo 'nameserver 192.0.2.1' >"/etc/netns/$near/resolv.conf"
+trap 's=$?; rm -rf "/etc/netns/$near"; (exit $s); finish' EXIT
 # Says back what it gets, with whom it got it from; ends after the peer's end.
+# What a name server would say, it says in the same way.
 cat >"$tmp/echo.py" <<'END'
 import socket, threading
-u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-u.bind(("", 7))
-def udp():
+def udp(port):
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    u.bind(("", port))
     while True:
         data, who = u.recvfrom(65535)
         u.sendto(data, who)
-threading.Thread(target=udp, daemon=True).start()
+for port in 7, 53:
+    threading.Thread(target=udp, args=(port,), daemon=True).start()
+def send(c, n):
+    data = open("data", "rb").read()
+    while n > 0:
+        c.sendall(data[:n])
+        n -= len(data)
 def tcp(c):
     try:
         data = b""
         while got := c.recv(65536):
             data += got
+            if data.startswith(b"get ") and got.endswith(b"\n"):
+                send(c, int(data[4:]))
+                break
             if data == b"reset":
                 c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              b"\1\0\0\0\0\0\0\0")
@@ -57,11 +74,14 @@ def tcp(c):
     except OSError:
         pass
     c.close()
-t = socket.create_server(("", 7), backlog=512)
-while True:
-    threading.Thread(target=tcp, args=t.accept()[:1], daemon=True).start()
+def accept(port):
+    t = socket.create_server(("", port), backlog=512)
+    while True:
+        threading.Thread(target=tcp, args=t.accept()[:1], daemon=True).start()
+threading.Thread(target=accept, args=(53,), daemon=True).start()
+accept(7)
 END
-ip netns exec "$far" python3 "$tmp/echo.py" >"$tmp/echo" 2>&1 &
+(cd "$tmp" && exec ip netns exec "$far" python3 "$tmp/echo.py") >"$tmp/echo" 2>&1 &
 pids="$pids $!"
 
 lab() {
@@ -104,7 +124,6 @@ until_true 20 user exec user alice ip && until_true 20 user exec user bob ip
 is $? "a lab runs as nobody, without a capability"
 pids="$pids $(pgrep -u 65534 -f "$tmp/bin/lanyard run")"
 note <"$tmp/log"
-user exec user alice -- ping -c 2 192.0.2.1 | note
 user exec user alice -- ping -q -c 1 192.0.2.1 >"$tmp/ping"
 is $? "... a guest pings beyond the host"
 user exec user bob -- nc 192.0.2.1 7 hello out there >"$tmp/nc"
@@ -115,7 +134,7 @@ grep -q 'and UDP' "$tmp/nc"
 is $? "... and UDP"
 ! user exec user bob -- nc 192.0.2.1 9 x >"$tmp/nc" 2>&1
 is $? "... and is refused where nobody listens: $(head -n 1 "$tmp/nc")"
-user exec user alice -- ping -c 2 203.0.113.1 >"$tmp/ping" 2>&1
+user exec user alice -- ping -c 1 203.0.113.1 >"$tmp/ping" 2>&1
 grep -qi 'unreachable' "$tmp/ping"
 is $? "... and told what the host has no route to"
 note <"$tmp/ping"
@@ -128,11 +147,13 @@ wait $!
 is $? "... and it ends when it is told to"
 
 # ---- kernels as clients ----
-lab root '?host=yes' >"$tmp/root.yaml"
+lab root '?host=yes&dns=10.0.2.3' >"$tmp/root.yaml"
 cat >>"$tmp/root.yaml" <<'END'
   client: {switch: lan, locator: "tap:lyc0"}
 END
-ip netns exec "$near" "$LANYARD" run "$tmp/root.yaml" >"$tmp/log" 2>&1 &
+# So that there is room for 572 sockets of each kind.
+ip netns exec "$near" prlimit --nofile=1400:1400 \
+    "$LANYARD" run "$tmp/root.yaml" >"$tmp/log" 2>&1 &
 pids="$pids $!"
 until_true 10 ip -n "$near" link show lyc0
 ip -n "$near" link set lyc0 netns "$client"
@@ -150,13 +171,79 @@ is $? "3 MB by HTTP, unchanged"
 same 10.0.2.2:8080 data
 is $? "... and from the host itself, with host=yes"
 cat >"$tmp/ends.py" <<'END'
-import hashlib, os, socket, sys, time
+import hashlib, os, random, socket, sys, threading, time
 
-def connect(port=7):
+DATA = open(sys.argv[2], "rb").read()
+
+def connect(port=7, to="192.0.2.1"):
     s = socket.socket()
     s.settimeout(20)
-    s.connect(("192.0.2.1", port))
+    s.connect((to, port))
     return s
+
+def download(n):
+    s, want, got = connect(), hashlib.sha256(), hashlib.sha256()
+    s.sendall(b"get %d\n" % n)
+    while part := s.recv(1 << 18):
+        got.update(part)
+    for at in range(0, n, len(DATA)):
+        want.update(DATA[:n - at])
+    return got.digest() == want.digest()
+
+def downloads(n, largest, threads):
+    """of all sizes, beginning with the smallest"""
+    todo, wrong = [int(largest * random.random() ** 2) for _ in range(n - 3)] + \
+        [1461, 1, 0], []
+    def worker():
+        while todo:
+            size, at = todo.pop(), time.time()
+            try:
+                if not download(size):
+                    wrong.append(size)
+            except (OSError, IndexError) as e:
+                wrong.append(size)
+                print(f"{size} bytes, {time.time() - at:.1f} s: {e!r}",
+                      file=sys.stderr)
+    each = [threading.Thread(target=worker) for _ in range(threads)]
+    for t in each: t.start()
+    for t in each: t.join()
+    return not wrong
+
+def dying():
+    """readers that are gone in mid-transfer, and by a reset"""
+    for i in range(20):
+        s = connect()
+        s.sendall(b"get 50000000\n")
+        s.recv(100000)
+        if i % 2:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                         b"\1\0\0\0\0\0\0\0")
+        s.close()
+    return True
+
+def dns():
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    u.settimeout(3)
+    u.sendto(b"a name", ("10.0.2.3", 53))
+    if u.recvfrom(99) != (b"a name", ("10.0.2.3", 53)):
+        return False
+    s = connect(53, "10.0.2.3")
+    s.sendall(b"a name by TCP")
+    s.shutdown(socket.SHUT_WR)
+    if s.recv(99) != b"a name by TCP":
+        return False
+    try:
+        connect(7, "10.0.2.3")
+    except OSError:
+        return True
+
+def crowd():
+    """more flows of UDP than there may be: TCP has room still"""
+    each = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            for _ in range(600)]
+    for s in each:
+        s.sendto(b"x", ("192.0.2.1", 7))
+    return download(1000)
 
 def upload(n):
     """n bytes there and back, each side ended by itself"""
@@ -187,7 +274,7 @@ def slow():
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20000)
     s.sendall(data)
     s.shutdown(socket.SHUT_WR)
-    time.sleep(2)
+    time.sleep(1)
     while part := s.recv(65536):
         got += part
         if len(got) % 1000 == 0:
@@ -225,7 +312,8 @@ what = sys.argv[1]
 sys.exit(0 if eval(what) else 1)
 END
 try() {
-	inside timeout 60 python3 "$tmp/ends.py" "$1" 2>"$tmp/why"
+	inside timeout "${3:-60}" python3 "$tmp/ends.py" "$1" "$tmp/data" \
+	    2>"$tmp/why"
 	is $? "$2"
 	note <"$tmp/why"
 }
@@ -235,6 +323,11 @@ try 'slow()' "a reader that stops closes the window, and loses nothing"
 try 'reset()' "a reset comes through"
 try 'refused()' "a refusal comes through"
 try 'many()' "300 connections at a time"
+n=${DOWNLOADS:-12} largest=${LARGEST:-10000000}
+try "downloads($n, $largest, 1)" "$n downloads of up to $largest bytes" 3600
+try "downloads($n, $largest, 8)" "... and by 8 at a time" 3600
+try 'dying()' "readers that die in mid-transfer"
+try 'dns()' "the host's name server answers by an address of the LAN"
 try 'udp()' "UDP of all sizes"
 try 'unheard()' "an ICMP error about a datagram comes through"
 if command -v traceroute >/dev/null; then
@@ -262,6 +355,13 @@ same 192.0.2.1 less
 is $? "... costs no byte in"
 try 'upload(500000)' "... nor out"
 "$LANYARD" set root gw.outside loss=0% delay=0ms reorder=0% >/dev/null
+ip netns exec "$near" sysctl -qw net.ipv4.ping_group_range="1 0"
+! inside ping -q -c 1 -W 1 192.0.2.1 >/dev/null &&
+    "$LANYARD" show root drops | grep -q '^way *sockets-ping'
+is $? "a ping for which the host gives no socket is refused by its reason"
+try 'crowd()' "where UDP has no more room, TCP has"
+"$LANYARD" show root drops | grep -q '^way *sockets-full'
+is $? "... and so is what came too late"
 inside python3 -c '
 import socket
 s = socket.socket(); s.connect(("192.0.2.1", 7)); s.sendall(b"x"); s.close()'
