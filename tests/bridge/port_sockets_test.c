@@ -230,6 +230,8 @@ arp_is_answered_for_the_gateway_alone(void **state)
 static void
 the_name_servers_address_is_answered_for_and_asked_for_names_alone(void **state)
 {
+	static const uint8_t to_port_80[UDP_HEADER_BYTES] = { 0x12, 0x34, 0, 80,
+		0, UDP_HEADER_BYTES };
 	uint8_t frame[128];
 	struct writer w;
 	struct arp arp;
@@ -245,10 +247,7 @@ the_name_servers_address_is_answered_for_and_asked_for_names_alone(void **state)
 	w = packet(frame, sizeof(frame), &l,
 	    (struct ip4){ .dst = US + 1, .protocol = IP_UDP },
 	    UDP_HEADER_BYTES);
-	wr_be16(&w, 1234);
-	wr_be16(&w, 80);
-	wr_be16(&w, UDP_HEADER_BYTES);
-	wr_be16(&w, 0);
+	wr_bytes(&w, to_port_80, sizeof(to_port_80));
 	assert_int_equal(
 	    give(&l, frame, (size_t)(w.at - frame)), DROP_SOCKETS_RESOLVER);
 	assert_int_equal(l.last[ETH_HEADER_BYTES + IP4_OFF_PROTOCOL], IP_ICMP);
