@@ -100,6 +100,10 @@ static const struct schema_key keys[] = {
 	    .help = "Read FTP's control connections, and let the data "
 		    "connections through that they ask for: active mode of "
 		    "clients inside, passive mode of servers inside." },
+	{ KEY("sip", BOOL, sip), .preset = "false",
+	    .help = "Read SIP over UDP, port 5060, write outside ends into it, "
+		    "and let calls and their media come in to the host that "
+		    "names them." },
 	{ KEY("refresh", CHOICE, refresh), .choices = refreshes,
 	    .preset = "both",
 	    .help = "Packets of which direction keep a UDP or ICMP entry "
@@ -233,6 +237,8 @@ nat_keys_apply(
 		r.hairpin_internal = said->hairpin_source == 1;
 	if (says(said, "ftp"))
 		r.ftp = said->ftp;
+	if (says(said, "sip"))
+		r.sip = said->sip;
 	if (says(said, "unsolicited-syn"))
 		r.refuse_syn = said->unsolicited_syn == 1;
 	if (says(said, "refresh"))

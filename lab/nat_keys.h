@@ -16,7 +16,7 @@
 struct lab_nat_rules {
 	int preset, mapping, filtering, tcp_filtering, ports, refresh,
 	    hairpin_source, unsolicited_syn, pooling;
-	bool hairpin, parity, ftp;
+	bool hairpin, parity, ftp, sip;
 	uint64_t udp_idle_ns, udp_one_way_ns, tcp_idle_ns, tcp_transitory_ns,
 	    tcp_opening_ns, tcp_closing_ns, icmp_idle_ns, udp_dns_ns, rest_ns;
 	uint64_t host_limit, block, rest_limit;

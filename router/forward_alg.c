@@ -1,11 +1,17 @@
 /*
- * What FTP's control connections need beyond translation of their headers.
+ * What FTP's control connections, and SIP, need beyond translation of their
+ * headers.
  *
  *    out:  SYN   a new connection is noted
  *          data  whole lines in order are read; text that names an inside end
  *                is replaced, in this segment and whenever it comes again
  *          seq   moved by what was replaced before it
  *    in:   ack, and the edges of SACK, moved back
+ *
+ * A datagram of SIP stands for itself: its text is changed, and that is all.
+ * The ends that it names are pinned: that of the signalling for whom it was sent
+ * to, as long as registrations use to last, and that of media, with the port
+ * above it for RTCP, for anybody, until there should be some.
  *
  * A checksum that covers more than the header is only computed anew if it was
  * right before, so that damage on the way is not covered up.  A segment may grow
@@ -20,6 +26,8 @@
 
 #include "net/checksum.h"
 #include "net/tcp.h"
+#include "net/udp.h"
+#include "router/nat_pin.h"
 #include "router/nat_ports.h"
 
 #define OFF_SEQ     4
@@ -29,8 +37,12 @@
 #define OPT_NOP     1
 #define DATA_OFFSET 12
 
+#define SIP_PIN_S       3600
+#define SIP_MEDIA_PIN_S 120
+#define SIP_PORT_MIN    1024
+
 static uint8_t *
-tcp_of(const struct packet *p)
+l4_of(const struct packet *p)
 {
 	return packet_ip(p) + p->ip.header_bytes;
 }
@@ -38,7 +50,7 @@ tcp_of(const struct packet *p)
 static size_t
 header_of(const struct packet *p)
 {
-	return (size_t)(tcp_of(p)[DATA_OFFSET] >> 4) * 4;
+	return (size_t)(l4_of(p)[DATA_OFFSET] >> 4) * 4;
 }
 
 /* The sum is the pseudo header's alone; the rest is added when it leaves. */
@@ -79,7 +91,7 @@ move_sack(uint8_t *tcp, size_t header_bytes, const struct tcp_edits *edits)
 static void
 move_numbers(const struct packet *p, struct tcp_edits *edits, bool outwards)
 {
-	uint8_t *tcp = tcp_of(p);
+	uint8_t *tcp = l4_of(p);
 	size_t bytes = header_of(p);
 	uint32_t before = csum_add_bytes(0, tcp, bytes), after;
 	uint16_t check = get_be16(tcp + TCP_OFF_CHECKSUM);
@@ -105,33 +117,51 @@ move_numbers(const struct packet *p, struct tcp_edits *edits, bool outwards)
 
 /* ---- data ---- */
 
+static uint8_t *
+sum_at(const struct packet *p)
+{
+	return l4_of(p) +
+	    (p->ip.protocol == IP_TCP ? TCP_OFF_CHECKSUM : UDP_OFF_CHECKSUM);
+}
+
 static uint16_t
 sum_of(const struct packet *p, const struct nat_ends *to)
 {
 	size_t n = (size_t)p->ip.total_bytes - p->ip.header_bytes;
+	uint32_t pseudo =
+	    csum_pseudo4(to->src, to->dst, p->ip.protocol, (uint16_t)n);
 
-	return csum_finish(csum_add_bytes(
-	    csum_pseudo4(to->src, to->dst, IP_TCP, (uint16_t)n), tcp_of(p), n));
+	return csum_finish(csum_add_bytes(pseudo, l4_of(p), n));
+}
+
+static bool
+has_no_sum(const struct packet *p)
+{
+	return p->ip.protocol == IP_UDP && !is_partial(p) &&
+	    get_be16(sum_at(p)) == 0;
 }
 
 static bool
 sum_is_right(const struct packet *p, const struct nat_ends *to)
 {
-	return p->frame->flags & (FRAME_CSUM | FRAME_VALID) ||
+	return p->frame->flags & (FRAME_CSUM | FRAME_VALID) || has_no_sum(p) ||
 	    sum_of(p, to) == 0;
 }
 
 static void
 write_lengths(struct packet *p, size_t total, const struct nat_ends *to)
 {
-	uint8_t *check = tcp_of(p) + TCP_OFF_CHECKSUM;
-	uint16_t old = p->ip.total_bytes;
+	bool without = has_no_sum(p);
+	uint8_t *check = sum_at(p);
+	uint16_t old = p->ip.total_bytes, sum;
 
 	put_be16(packet_ip(p) + 2, (uint16_t)total);
 	put_be16(packet_ip(p) + IP4_OFF_CHECKSUM,
 	    csum_update16(get_be16(packet_ip(p) + IP4_OFF_CHECKSUM), old,
 		(uint16_t)total));
 	p->ip.total_bytes = (uint16_t)total;
+	if (p->ip.protocol == IP_UDP)
+		put_be16(l4_of(p) + 4, (uint16_t)(total - p->ip.header_bytes));
 	if (is_partial(p)) {
 		put_be16(check,
 		    csum_fold(
@@ -140,7 +170,28 @@ write_lengths(struct packet *p, size_t total, const struct nat_ends *to)
 		return;
 	}
 	put_be16(check, 0);
-	put_be16(check, sum_of(p, to));
+	if (without)
+		return;
+	sum = sum_of(p, to);
+	put_be16(check, sum == 0 && p->ip.protocol == IP_UDP ? 0xffff : sum);
+}
+
+/* The packet has become what is in room, of bytes with all its headers, but for
+ * lengths and sums in them. */
+static void
+become(struct packet *p, struct frame *changed, uint8_t *room, size_t bytes,
+    const struct nat_ends *to)
+{
+	p->bytes = room;
+	p->head = (uint32_t)bytes;
+	p->ip.options = packet_ip(p) + IP4_HEADER_BYTES;
+	write_lengths(p, bytes - ETH_HEADER_BYTES, to);
+	*changed = *p->frame;
+	changed->data = room;
+	changed->len = changed->head = p->head;
+	changed->tail = NULL;
+	changed->ntail = 0;
+	p->frame = changed;
 }
 
 /* Replaces in a whole packet what is to be, in a copy. */
@@ -161,16 +212,7 @@ replace(struct router *router, struct packet *p, struct frame *changed,
 	    edits, s->seq, p->bytes + head, n, room + head, room_bytes - head);
 	if (len < 0 || head + (size_t)len - ETH_HEADER_BYTES > IP4_MAX_BYTES)
 		return DROP_NAT_ALG;
-	p->bytes = room;
-	p->head = (uint32_t)(head + (size_t)len);
-	p->ip.options = packet_ip(p) + IP4_HEADER_BYTES;
-	write_lengths(p, p->head - ETH_HEADER_BYTES, &s->to);
-	*changed = *p->frame;
-	changed->data = room;
-	changed->len = changed->head = p->head;
-	changed->tail = NULL;
-	changed->ntail = 0;
-	p->frame = changed;
+	become(p, changed, room, head + (size_t)len, &s->to);
 	return REASON_NONE;
 }
 
@@ -236,5 +278,118 @@ alg_send(struct router *router, struct packet *p, const struct way *way,
 		came->verdict = changed.verdict;
 		p->frame = came;
 	}
+	return reason;
+}
+
+/* ---- SIP ---- */
+
+struct sip_mapping {
+	struct router *router;
+	const struct sip_ends *ends;
+	uint32_t remote_ip;
+	uint64_t now_ns;
+};
+
+/* Pins a port of the inside host, to port out if that is not 0.  Its outside
+ * port, or 0. */
+static uint16_t
+pin_sip(
+    const struct sip_mapping *m, enum sip_use use, uint16_t port, uint16_t out)
+{
+	static const uint8_t nonce[12] = "sip alg";
+	struct nat_pin pin = { .protocol = IP_UDP,
+		.in_ip = m->ends->in_ip,
+		.in_port = port,
+		.out_ip = m->ends->out_ip,
+		.out_port = out != 0 ? out : port,
+		.exact = out != 0,
+		.by = NAT_PIN_BY_SIP,
+		.until_ns = m->now_ns + SIP_MEDIA_PIN_S * NS_PER_S };
+
+	memcpy(pin.nonce, nonce, sizeof(pin.nonce));
+	if (use == SIP_SIGNALLING) {
+		pin.until_ns = m->now_ns + SIP_PIN_S * NS_PER_S;
+		pin.nfilters = 1;
+		pin.filters[0] =
+		    (struct nat_pin_filter){ .ip = m->remote_ip, .prefix = 32 };
+	}
+	switch (nat_pin_set(m->router->nat, &pin, m->now_ns)) {
+	case NAT_PIN_MADE:
+	case NAT_PIN_RENEWED:
+	case NAT_PIN_OTHERS:
+		return pin.out_ip == m->ends->out_ip ? pin.out_port : 0;
+	case NAT_PIN_TAKEN:
+	case NAT_PIN_FOREIGN:
+	case NAT_PIN_FULL:
+	case NAT_PIN_HOST_FULL: return 0;
+	}
+	return 0;
+}
+
+static uint16_t
+map_sip(void *arg, enum sip_use use, uint16_t port)
+{
+	const struct sip_mapping *m = arg;
+	uint16_t out = port < SIP_PORT_MIN ? 0 : pin_sip(m, use, port, 0);
+
+	/* RTCP has the port above; without it, a call does. */
+	if (out != 0 && use == SIP_MEDIA && port < 65535 && out < 65535)
+		pin_sip(m, use, (uint16_t)(port + 1), (uint16_t)(out + 1));
+	return out;
+}
+
+/* Changes the text of a whole datagram.  False: it is as it was. */
+static bool
+change_sip(struct router *router, struct packet *p, struct frame *changed,
+    const struct sip_ends *ends, const struct nat_ends *to, bool outwards)
+{
+	struct sip_mapping m = { .router = router,
+		.ends = ends,
+		.remote_ip = to->dst,
+		.now_ns = p->now_ns };
+	size_t head =
+	    (size_t)ETH_HEADER_BYTES + p->ip.header_bytes + UDP_HEADER_BYTES;
+	size_t n = ETH_HEADER_BYTES + (size_t)p->ip.total_bytes - head;
+	size_t room_bytes = head + n + (size_t)SIP_EDITS * SIP_TEXT_BYTES;
+	struct sip_edits edits;
+	uint8_t *room;
+
+	if (!(outwards ? sip_read_out(
+			     &edits, p->bytes + head, n, ends, map_sip, &m)
+		       : sip_read_in(&edits, p->bytes + head, n, ends)) ||
+	    edits.n == 0)
+		return false;
+	if (outwards)
+		pin_sip(&m, SIP_SIGNALLING, ends->in_port, 0);
+	room = outbox_room(router->outbox, room_bytes);
+	if (room == NULL)
+		return false;
+	memcpy(room, p->bytes, head);
+	n = sip_apply(
+	    &edits, p->bytes + head, n, room + head, room_bytes - head);
+	if (n == 0 || head + n - ETH_HEADER_BYTES > IP4_MAX_BYTES)
+		return false;
+	become(p, changed, room, head + n, to);
+	return true;
+}
+
+enum reason
+alg_send_sip(struct router *router, struct packet *p, const struct way *way,
+    const struct sip_ends *ends, const struct nat_ends *to, bool outwards)
+{
+	size_t at = (size_t)p->ip.header_bytes + UDP_HEADER_BYTES;
+	struct frame *came = p->frame, changed;
+	enum reason reason;
+
+	if (p->ip.total_bytes > at && !packet_whole(router, p))
+		return DROP_PORT_FULL;
+	if (p->ip.total_bytes <= at ||
+	    get_be16(l4_of(p) + 4) != p->ip.total_bytes - p->ip.header_bytes ||
+	    !sum_is_right(p, to) ||
+	    !change_sip(router, p, &changed, ends, to, outwards))
+		return forward_send(router, p, way);
+	reason = forward_send(router, p, way);
+	came->verdict = changed.verdict;
+	p->frame = came;
 	return reason;
 }

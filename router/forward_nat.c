@@ -397,6 +397,28 @@ translate_stream(
 	return alg_send(router, p, &d->way, &s);
 }
 
+/* Sends a datagram, which may be one of SIP. */
+static enum reason
+translate_sip(struct router *router, struct packet *p, const struct decision *d)
+{
+	bool outwards = d->path == PATH_OUT;
+	struct sip_ends ends = { .in_ip = d->ends.dst,
+		.in_port = d->ends.dport,
+		.out_ip = p->ip.dst,
+		.out_port = p->l4.dport };
+
+	if (outwards)
+		ends = (struct sip_ends){ .in_ip = p->ip.src,
+			.in_port = p->l4.sport,
+			.out_ip = d->ends.src,
+			.out_port = d->ends.sport };
+	if (d->path == PATH_HAIRPIN || ip4_is_fragment(&p->ip) ||
+	    (ends.in_port != SIP_PORT &&
+		(outwards ? d->ends.dport : d->ends.sport) != SIP_PORT))
+		return forward_send(router, p, &d->way);
+	return alg_send_sip(router, p, &d->way, &ends, &d->ends, outwards);
+}
+
 static enum reason
 translate(struct router *router, struct packet *p, const struct decision *d)
 {
@@ -406,6 +428,8 @@ translate(struct router *router, struct packet *p, const struct decision *d)
 	p->frame->verdict.other = d->other;
 	if (router->ftp != NULL && p->l4.is_tcp)
 		return translate_stream(router, p, d);
+	if (nat_rules(router->nat)->sip && p->ip.protocol == IP_UDP)
+		return translate_sip(router, p, d);
 	return forward_send(router, p, &d->way);
 }
 

@@ -224,7 +224,7 @@ pin(struct ftp_control *c, struct nat *nat, uint16_t port, uint64_t now_ns,
 	*p = (struct nat_pin){ .protocol = IP_TCP,
 		.in_ip = c->ends.in_ip,
 		.in_port = c->pinned,
-		.by = NAT_PIN_BY_ALG,
+		.by = NAT_PIN_BY_FTP,
 		.until_ns = now_ns + FTP_ALG_PIN_S * NS_PER_S,
 		.nfilters = 1,
 		.filters = { { .ip = c->ends.remote_ip, .prefix = 32 } } };

@@ -1,7 +1,7 @@
 /*
  * nat_pin.h - mappings that are there because they were asked for: by the lab
  * file (port forwards), or by an inside host (NAT-PMP, PCP, or in words of FTP
- * that the router understands).
+ * and SIP that the router understands).
  *
  * A pin keeps a mapping, and so its outside port, for as long as it lasts,
  * whether there is traffic or not.  There are two kinds.
@@ -38,7 +38,8 @@ enum nat_pin_by {
 	NAT_PIN_BY_FILE,
 	NAT_PIN_BY_PMP,
 	NAT_PIN_BY_PCP,
-	NAT_PIN_BY_ALG,
+	NAT_PIN_BY_FTP,
+	NAT_PIN_BY_SIP,
 };
 
 /* Senders that are admitted. */

@@ -80,6 +80,7 @@ struct nat_rules {
 	bool hairpin;             /* RFC 4787 REQ-9 */
 	bool hairpin_internal;    /* ... from the sender's inside end */
 	bool ftp;        /* its data connections come through (ftp_alg.h) */
+	bool sip;        /* its calls come through (sip_message.h) */
 	bool refuse_syn; /* tell who sent one from outside (RFC 5382 REQ-4) */
 	uint32_t idle_s[NAT_TIMERS]; /* 0: the default */
 	uint32_t host_sessions;      /* of one inside host; 0: any number */

@@ -49,7 +49,8 @@ each_pin(void *arg, const struct nat_pin *pin)
 		[NAT_PIN_BY_FILE] = "the lab forwards the port",
 		[NAT_PIN_BY_PMP] = "its host asked for it by NAT-PMP",
 		[NAT_PIN_BY_PCP] = "its host asked for it by PCP",
-		[NAT_PIN_BY_ALG] = "its host asked for it in FTP",
+		[NAT_PIN_BY_FTP] = "its host asked for it in FTP",
+		[NAT_PIN_BY_SIP] = "its host asked for it in SIP",
 	};
 	const struct pins_each *p = arg;
 	struct nat_row row = { .protocol = pin->protocol,

@@ -37,6 +37,7 @@
 #include "router/route.h"
 #include "router/route6.h"
 #include "router/router.h"
+#include "router/sip_message.h"
 
 #define ROUTER_PORTS_MAX  64
 #define ROUTER_REFUSALS   64
@@ -254,6 +255,11 @@ struct alg_segment {
  * after what must be changed in it.  Or DROP_NAT_ALG. */
 enum reason alg_send(struct router *router, struct packet *p,
     const struct way *way, const struct alg_segment *segment);
+
+/* Likewise a datagram of SIP. */
+enum reason alg_send_sip(struct router *router, struct packet *p,
+    const struct way *way, const struct sip_ends *ends,
+    const struct nat_ends *to, bool outwards);
 
 /* ---- local.c ---- */
 

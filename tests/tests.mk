@@ -10,7 +10,7 @@ LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols.
 WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin bridge bridge-loop dhcp \
 	   dhcp-relay extcap groups idle lacp lldp macnat nat-course nat-ftp \
-	   nat-peers nat-series natpmp ports sockets stp vlan-peers wifi),$(LABS))
+	   nat-peers nat-series nat-sip natpmp ports sockets stp vlan-peers wifi),$(LABS))
 
 test:
 	@tests/deps.sh build test
