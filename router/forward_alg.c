@@ -41,6 +41,13 @@
 #define SIP_MEDIA_PIN_S 120
 #define SIP_PORT_MIN    1024
 
+/* A segment of TCP, as it came. */
+struct segment {
+	struct ftp_ends ends;
+	struct nat_ends to; /* in its headers already */
+	bool outwards;
+};
+
 static uint8_t *
 l4_of(const struct packet *p)
 {
@@ -197,7 +204,7 @@ become(struct packet *p, struct frame *changed, uint8_t *room, size_t bytes,
 /* Replaces in a whole packet what is to be, in a copy. */
 static enum reason
 replace(struct router *router, struct packet *p, struct frame *changed,
-    const struct tcp_edits *edits, const struct alg_segment *s)
+    const struct tcp_edits *edits, const struct segment *s)
 {
 	size_t head = ETH_HEADER_BYTES + p->ip.header_bytes + header_of(p);
 	size_t n = ETH_HEADER_BYTES + (size_t)p->ip.total_bytes - head;
@@ -208,8 +215,8 @@ replace(struct router *router, struct packet *p, struct frame *changed,
 	if (room == NULL)
 		return DROP_PORT_FULL;
 	memcpy(room, p->bytes, head);
-	len = tcp_edits_apply(
-	    edits, s->seq, p->bytes + head, n, room + head, room_bytes - head);
+	len = tcp_edits_apply(edits, p->l4.segment.seq, p->bytes + head, n,
+	    room + head, room_bytes - head);
 	if (len < 0 || head + (size_t)len - ETH_HEADER_BYTES > IP4_MAX_BYTES)
 		return DROP_NAT_ALG;
 	become(p, changed, room, head + (size_t)len, &s->to);
@@ -219,26 +226,26 @@ replace(struct router *router, struct packet *p, struct frame *changed,
 /* Reads the data outwards, and replaces what is to be. */
 static enum reason
 take_data(struct router *router, struct packet *p, struct frame *changed,
-    struct ftp_control *control, const struct alg_segment *s)
+    struct ftp_control *control, const struct segment *s)
 {
 	size_t head = p->ip.header_bytes + header_of(p);
 	size_t n = p->ip.total_bytes - head;
 	struct tcp_edits *edits = ftp_control_edits(control);
 
 	if (ip4_is_fragment(&p->ip))
-		return tcp_edits_touch(edits, s->seq, IP4_MAX_BYTES)
+		return tcp_edits_touch(edits, p->l4.segment.seq, IP4_MAX_BYTES)
 		    ? DROP_NAT_ALG
 		    : REASON_NONE;
-	if (n == 0 || !ftp_control_wants(control, s->seq, n))
+	if (n == 0 || !ftp_control_wants(control, p->l4.segment.seq, n))
 		return REASON_NONE;
 	if (!packet_whole(router, p))
 		return DROP_PORT_FULL;
 	if (!sum_is_right(p, &s->to))
 		return REASON_NONE; /* its receiver does not read it either */
 	if (nat_rules(router->nat)->ftp)
-		ftp_control_read(control, router->nat, s->to.src, s->seq,
-		    packet_ip(p) + head, n, p->now_ns);
-	return tcp_edits_touch(edits, s->seq, n)
+		ftp_control_read(control, router->nat, s->to.src,
+		    p->l4.segment.seq, packet_ip(p) + head, n, p->now_ns);
+	return tcp_edits_touch(edits, p->l4.segment.seq, n)
 	    ? replace(router, p, changed, edits, s)
 	    : REASON_NONE;
 }
@@ -253,19 +260,19 @@ alg_make(struct router *router, struct err *err)
 	return router->ftp != NULL;
 }
 
-enum reason
-alg_send(struct router *router, struct packet *p, const struct way *way,
-    const struct alg_segment *s)
+static enum reason
+send_ftp(struct router *router, struct packet *p, const struct way *way,
+    const struct segment *s)
 {
 	struct frame *came = p->frame, changed;
 	struct ftp_control *control = NULL;
 	enum reason reason = REASON_NONE;
 
-	if (!s->outwards || !(s->flags & TCP_SYN))
+	if (!s->outwards || !(p->l4.segment.flags & TCP_SYN))
 		control = ftp_alg_find(router->ftp, &s->ends);
 	else if (nat_rules(router->nat)->ftp)
-		ftp_alg_open(
-		    router->ftp, router->nat, &s->ends, s->seq, p->now_ns);
+		ftp_alg_open(router->ftp, router->nat, &s->ends,
+		    p->l4.segment.seq, p->now_ns);
 	if (control == NULL)
 		return forward_send(router, p, way);
 	if (s->outwards)
@@ -373,8 +380,8 @@ change_sip(struct router *router, struct packet *p, struct frame *changed,
 	return true;
 }
 
-enum reason
-alg_send_sip(struct router *router, struct packet *p, const struct way *way,
+static enum reason
+send_sip(struct router *router, struct packet *p, const struct way *way,
     const struct sip_ends *ends, const struct nat_ends *to, bool outwards)
 {
 	size_t at = (size_t)p->ip.header_bytes + UDP_HEADER_BYTES;
@@ -392,4 +399,55 @@ alg_send_sip(struct router *router, struct packet *p, const struct way *way,
 	came->verdict = changed.verdict;
 	p->frame = came;
 	return reason;
+}
+
+/* ---- either ---- */
+
+static enum reason
+take_segment(struct router *router, struct packet *p, const struct way *way,
+    const struct nat_ends *to, bool outwards)
+{
+	struct segment s = { .ends = { .in_ip = to->dst,
+				 .in_port = to->dport,
+				 .remote_ip = p->ip.src,
+				 .remote_port = p->l4.sport },
+		.to = *to,
+		.outwards = outwards };
+
+	if (outwards)
+		s.ends = (struct ftp_ends){ .in_ip = p->ip.src,
+			.in_port = p->l4.sport,
+			.remote_ip = p->ip.dst,
+			.remote_port = p->l4.dport };
+	return ftp_ends_are_control(&s.ends) ? send_ftp(router, p, way, &s)
+					     : forward_send(router, p, way);
+}
+
+static enum reason
+take_datagram(struct router *router, struct packet *p, const struct way *way,
+    const struct nat_ends *to, bool outwards)
+{
+	struct sip_ends ends = { .in_ip = to->dst,
+		.in_port = to->dport,
+		.out_ip = p->ip.dst,
+		.out_port = p->l4.dport };
+	uint16_t remote_port = outwards ? to->dport : to->sport;
+
+	if (outwards)
+		ends = (struct sip_ends){ .in_ip = p->ip.src,
+			.in_port = p->l4.sport,
+			.out_ip = to->src,
+			.out_port = to->sport };
+	if (ip4_is_fragment(&p->ip) ||
+	    (ends.in_port != SIP_PORT && remote_port != SIP_PORT))
+		return forward_send(router, p, way);
+	return send_sip(router, p, way, &ends, to, outwards);
+}
+
+enum reason
+alg_send(struct router *router, struct packet *p, const struct way *way,
+    const struct nat_ends *to, bool outwards)
+{
+	return p->l4.is_tcp ? take_segment(router, p, way, to, outwards)
+			    : take_datagram(router, p, way, to, outwards);
 }

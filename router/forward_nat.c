@@ -372,53 +372,6 @@ decide(struct router *router, const struct packet *p, enum path path,
 
 /* ---- acting ---- */
 
-/* Sends a segment of TCP, which may be one of FTP. */
-static enum reason
-translate_stream(
-    struct router *router, struct packet *p, const struct decision *d)
-{
-	struct alg_segment s = { .to = d->ends,
-		.seq = p->l4.segment.seq,
-		.flags = p->l4.segment.flags,
-		.outwards = d->path == PATH_OUT };
-
-	if (s.outwards)
-		s.ends = (struct ftp_ends){ .in_ip = p->ip.src,
-			.in_port = p->l4.sport,
-			.remote_ip = p->ip.dst,
-			.remote_port = p->l4.dport };
-	else
-		s.ends = (struct ftp_ends){ .in_ip = d->ends.dst,
-			.in_port = d->ends.dport,
-			.remote_ip = p->ip.src,
-			.remote_port = p->l4.sport };
-	if (d->path == PATH_HAIRPIN || !ftp_ends_are_control(&s.ends))
-		return forward_send(router, p, &d->way);
-	return alg_send(router, p, &d->way, &s);
-}
-
-/* Sends a datagram, which may be one of SIP. */
-static enum reason
-translate_sip(struct router *router, struct packet *p, const struct decision *d)
-{
-	bool outwards = d->path == PATH_OUT;
-	struct sip_ends ends = { .in_ip = d->ends.dst,
-		.in_port = d->ends.dport,
-		.out_ip = p->ip.dst,
-		.out_port = p->l4.dport };
-
-	if (outwards)
-		ends = (struct sip_ends){ .in_ip = p->ip.src,
-			.in_port = p->l4.sport,
-			.out_ip = d->ends.src,
-			.out_port = d->ends.sport };
-	if (d->path == PATH_HAIRPIN || ip4_is_fragment(&p->ip) ||
-	    (ends.in_port != SIP_PORT &&
-		(outwards ? d->ends.dport : d->ends.sport) != SIP_PORT))
-		return forward_send(router, p, &d->way);
-	return alg_send_sip(router, p, &d->way, &ends, &d->ends, outwards);
-}
-
 static enum reason
 translate(struct router *router, struct packet *p, const struct decision *d)
 {
@@ -426,10 +379,9 @@ translate(struct router *router, struct packet *p, const struct decision *d)
 	p->frame->verdict.reason = (uint16_t)d->reason;
 	p->frame->verdict.entry = d->entry;
 	p->frame->verdict.other = d->other;
-	if (router->ftp != NULL && p->l4.is_tcp)
-		return translate_stream(router, p, d);
-	if (nat_rules(router->nat)->sip && p->ip.protocol == IP_UDP)
-		return translate_sip(router, p, d);
+	if (alg_wants(router, p) && d->path != PATH_HAIRPIN)
+		return alg_send(
+		    router, p, &d->way, &d->ends, d->path == PATH_OUT);
 	return forward_send(router, p, &d->way);
 }
 

@@ -242,24 +242,19 @@ void router_arm_timers(struct router *router);
  * more.  False: no memory. */
 bool alg_make(struct router *router, struct err *err);
 
-/* A segment of TCP, as it came, and where it is going. */
-struct alg_segment {
-	struct ftp_ends ends;
-	struct nat_ends to; /* in its headers already */
-	uint32_t seq;
-	uint8_t flags;
-	bool outwards;
-};
+/* May something in a packet have to be changed? */
+static inline bool
+alg_wants(const struct router *router, const struct packet *p)
+{
+	return p->l4.is_tcp
+	    ? router->ftp != NULL
+	    : p->ip.protocol == IP_UDP && nat_rules(router->nat)->sip;
+}
 
-/* Sends a segment of a control connection of FTP, as forward_send() does,
- * after what must be changed in it.  Or DROP_NAT_ALG. */
+/* Sends a packet whose headers have become to, as forward_send() does, after
+ * what must be changed in it if it is of FTP or SIP.  Or DROP_NAT_ALG. */
 enum reason alg_send(struct router *router, struct packet *p,
-    const struct way *way, const struct alg_segment *segment);
-
-/* Likewise a datagram of SIP. */
-enum reason alg_send_sip(struct router *router, struct packet *p,
-    const struct way *way, const struct sip_ends *ends,
-    const struct nat_ends *to, bool outwards);
+    const struct way *way, const struct nat_ends *to, bool outwards);
 
 /* ---- local.c ---- */
 
