@@ -10,6 +10,7 @@
 #define OPT_MTU    5
 #define OPT_DNS    25
 #define OPT_DOMAIN 31
+#define OPT_PREF64 38
 
 #define PREFIX_ON_LINK    0x80
 #define PREFIX_AUTONOMOUS 0x40
@@ -70,6 +71,23 @@ write_dns(struct writer *w, const struct ra_message *ra)
 		wr_ip6(w, &ra->dns[i]);
 }
 
+/* RFC 8781 4: 13 bits of time in eights of seconds, 3 of the length's code. */
+static void
+write_nat64(struct writer *w, const struct ra_message *ra)
+{
+	static const uint8_t lengths[] = { 96, 64, 56, 48, 40, 32 };
+	uint32_t eights = (ra->dns_s + 7) / 8, code = 0;
+
+	while (code < sizeof(lengths) - 1 && lengths[code] != ra->nat64.bits)
+		code++;
+	if (eights > 0x1fff)
+		eights = 0x1fff;
+	wr_u8(w, OPT_PREF64);
+	wr_u8(w, 2);
+	wr_be16(w, (uint16_t)(eights << 3 | code));
+	wr_bytes(w, ra->nat64.addr.b, 12);
+}
+
 /* Padded with zeros to eights of bytes. */
 static void
 write_domain(struct writer *w, const struct ra_message *ra)
@@ -106,6 +124,8 @@ write_options(struct writer *w, const struct ra_message *ra)
 		write_prefix(w, &ra->prefix[i]);
 	if (ra->ndns > 0)
 		write_dns(w, ra);
+	if (ra->nat64.bits != 0)
+		write_nat64(w, ra);
 	if (ra->domain[0] != '\0')
 		write_domain(w, ra);
 }

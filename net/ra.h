@@ -1,12 +1,12 @@
 /*
  * ra.h - router solicitations and advertisements (RFC 4861 4.1, 4.2), with what
- * they say of DNS (RFC 8106).
+ * they say of DNS (RFC 8106) and NAT64 (RFC 8781).
  */
 #ifndef NET_RA_H
 #define NET_RA_H
 
 #include "net/cursor.h"
-#include "net/ip6.h"
+#include "net/ip64.h"
 #include "net/reason.h"
 
 #define RA_PREFIXES  4
@@ -29,8 +29,9 @@ struct ra_message {
 	unsigned int nprefixes;
 	struct ip6_addr dns[RA_SERVERS];
 	unsigned int ndns;
-	const char *domain; /* "": none is told */
-	uint32_t dns_s;     /* how long the DNS servers and domain hold */
+	const char *domain;       /* "": none is told */
+	struct ip64_prefix nat64; /* bits 0: none is told */
+	uint32_t dns_s; /* how long the DNS servers, domain and nat64 hold */
 };
 
 /* Reads the solicitation in c, which travels in ip; mac is zero if none is

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#define WELL_KNOWN   0xc00000aa /* 192.0.0.170 */
 #define NIBBLES      32
 #define IP6_ARPA     ".ip6.arpa"
 #define IN_ADDR_ARPA ".in-addr.arpa"
@@ -33,6 +34,20 @@ dns64_make(const struct ip64_prefix *prefix, const struct dns_answer *a,
 			made.addr[made.naddrs++] = ip64_embed(prefix, ip4);
 	*out = made;
 	return made.naddrs > 0;
+}
+
+bool
+dns64_well_known(const struct ip64_prefix *prefix, const char *name,
+    uint16_t type, struct dns_answer *answer)
+{
+	if (strcmp(name, "ipv4only.arpa") != 0)
+		return false;
+	*answer = (struct dns_answer){ .naddrs = 2, .ttl_s = DNS64_TTL_S };
+	for (uint32_t i = 0; i < 2; i++)
+		answer->addr[i] = type == DNS_TYPE_AAAA
+		    ? ip64_embed(prefix, WELL_KNOWN + i)
+		    : ip6_of_ip4(WELL_KNOWN + i);
+	return true;
 }
 
 /* ---- names of addresses ---- */

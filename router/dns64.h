@@ -18,6 +18,12 @@ bool dns64_sift(struct dns_answer *answer);
 bool dns64_make(const struct ip64_prefix *prefix, const struct dns_answer *a,
     struct dns_answer *out);
 
+/* Is name the one by which hosts find out the prefix (RFC 7050)?  It has the
+ * addresses 192.0.0.170 and .171, behind any prefix (RFC 8880 7.1); *answer has
+ * those of type then. */
+bool dns64_well_known(const struct ip64_prefix *prefix, const char *name,
+    uint16_t type, struct dns_answer *answer);
+
 /* The IPv4 address that a name of ip6.arpa stands for (5.3.1).  False: it is
  * none behind prefix. */
 bool dns64_reverse(

@@ -387,6 +387,10 @@ take_question(struct question *q)
 		return take_reverse(q);
 	if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
 		return say(q, DNS_NOTIMP);
+	if (wants_64(q) &&
+	    dns64_well_known(
+		&service->options.dns64, q->dns.name, type, &answer))
+		return tell(q, &answer);
 	if (find_local(service, q->dns.name, &answer))
 		return decide(q, DNS_TYPE_A, &answer);
 	return find(q, service->options.ip6 ? type : DNS_TYPE_A);

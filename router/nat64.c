@@ -102,6 +102,12 @@ nat64_free(struct nat64 *nat64)
 	free(nat64);
 }
 
+const struct ip64_prefix *
+nat64_prefix(const struct router *router)
+{
+	return &router->nat64->prefix;
+}
+
 bool
 nat64_has(const struct router *router, const struct ip6_addr *addr)
 {

@@ -15,6 +15,9 @@ struct nat64 *nat64_new(struct router *router, const struct ip64_prefix *prefix,
     uint32_t max_hosts, struct err *err);
 void nat64_free(struct nat64 *nat64); /* NULL is fine */
 
+/* The prefix of a router's NAT64, which it has. */
+const struct ip64_prefix *nat64_prefix(const struct router *router);
+
 /* Is addr behind the prefix of the router's NAT64, if it has one? */
 bool nat64_has(const struct router *router, const struct ip6_addr *addr);
 

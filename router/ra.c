@@ -8,7 +8,7 @@
 #include "net/nd.h"
 #include "net/ra.h"
 #include "router/nat_ports.h" /* nat_random() */
-#include "router/router6.h"
+#include "router/nat64.h"
 
 #define INTERVAL_S        600 /* MaxRtrAdvInterval */
 #define INTERVAL_MIN_S    4
@@ -68,6 +68,8 @@ message(const struct ra *ra)
 			.valid_s = o->valid_s,
 			.preferred_s = o->preferred_s };
 	memcpy(m.dns, o->dns, sizeof(m.dns));
+	if (six->nat64 != NULL)
+		m.nat64 = *nat64_prefix(ra->router);
 	return m;
 }
 

@@ -106,6 +106,8 @@ an_advertisement_says_what_it_is_told(void **state)
 		/* DNS */
 		25, 3, 0, 0, 0, 0, 0x07, 0x08, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0,
 		0, 0, 0, 0, 0, 0, 0, 1,
+		/* NAT64: 225 eights of seconds, /96 */
+		38, 2, 0x07, 0x08, 0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0,
 		/* domain, padded */
 		31, 3, 0, 0, 0, 0, 0x07, 0x08, 3, 'l', 'a', 'b', 7, 'e', 'x',
 		'a', 'm', 'p', 'l', 'e', 0, 0, 0, 0
@@ -121,6 +123,7 @@ an_advertisement_says_what_it_is_told(void **state)
 		.nprefixes = 1,
 		.dns = { { { 0x20, 1, 0xd, 0xb8, [15] = 1 } } },
 		.ndns = 1,
+		.nat64 = ip64_well_known,
 		.domain = "lab.example",
 		.dns_s = 1800 };
 	uint8_t bytes[IP6_HEADER_BYTES + RA_MAX_BYTES];
@@ -140,6 +143,13 @@ an_advertisement_says_what_it_is_told(void **state)
 	assert_int_equal(icmp.type, ND_ROUTER_ADVERTISE);
 	assert_int_equal(icmp.data_bytes, sizeof(want) - 4);
 	assert_memory_equal(bytes + IP6_HEADER_BYTES + 4, want, sizeof(want));
+	/* A shorter prefix, for long. */
+	ra.nat64 = (struct ip64_prefix){ { { 0x20, 1, 0xd, 0xb8, 9 } }, 40 };
+	ra.dns_s = 100000;
+	w = writer(bytes, sizeof(bytes));
+	ra_write(&w, &ra, &host, &ip6_all_nodes);
+	assert_memory_equal(bytes + IP6_HEADER_BYTES + 4 + 12 + 8 + 8 + 32 + 24,
+	    "\46\2\377\374\40\1\15\270\11\0", 10);
 	/* All there can be fits. */
 	ra.nprefixes = RA_PREFIXES;
 	ra.ndns = RA_SERVERS;

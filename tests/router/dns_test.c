@@ -400,6 +400,23 @@ rfc6147_s5_3_1_names_of_made_addresses_are_those_of_ip4(void **state)
 }
 
 static void
+rfc7050_s3_hosts_find_out_the_prefix(void **state)
+{
+	struct ip6_addr want = ip64_embed(&ip64_well_known, 0xc00000aa);
+	struct dns dns;
+
+	ask(*state, "ipv4only.arpa", DNS_TYPE_AAAA, 0);
+	dns = answer(*state);
+	assert_int_equal(dns.naddrs6, 2);
+	assert_memory_equal(&dns.addr6[0], &want, sizeof(want));
+	rig_clear(*state);
+	ask(*state, "ipv4only.arpa", DNS_TYPE_A, 0);
+	dns = answer(*state);
+	assert_int_equal(dns.naddrs, 2);
+	assert_int_equal(dns.addr[1], 0xc00000ab);
+}
+
+static void
 rfc6147_s5_1_4_addresses_of_ip4_are_none_of_ip6(void **state)
 {
 	struct dns_answer answer = { .naddrs = 3,
@@ -469,6 +486,7 @@ main(void)
 		T64(no_address_is_made_that_nat64_would_not_translate),
 		T64(rfc6147_s5_1_2_a_name_that_does_not_exist_gets_no_address),
 		T64(rfc6147_s5_5_a_validator_sees_what_there_is),
+		T64(rfc7050_s3_hosts_find_out_the_prefix),
 		T64(rfc6147_s5_3_1_names_of_made_addresses_are_those_of_ip4),
 		cmocka_unit_test(
 		    rfc6147_s5_1_4_addresses_of_ip4_are_none_of_ip6),
