@@ -103,6 +103,8 @@ nat_guess(const struct nat *nat, struct nat_flow *flow)
 		at = (at + 1) & nat->index.mask;
 	flow->guess = slots[at].id;
 	__builtin_prefetch(&nat->sessions[flow->guess], 1);
+	if (flow->protocol == IP_TCP)
+		__builtin_prefetch(&nat->windows[flow->guess], 1);
 }
 
 /* Is it what was guessed, and in use still? */

@@ -20,6 +20,7 @@
 
 #include "net/arp.h"
 #include "net/eth.h"
+#include "net/tcp.h"
 #include "net/udp.h"
 #include "router/nat.h"
 #include "router/nat_ports.h"
@@ -75,13 +76,39 @@ flow_of(uint32_t n)
 		.protocol = IP_UDP };
 }
 
-/* A ring of datagrams of random flows out of n. */
+static void
+write_packet(struct writer *w, const struct nat_flow *flow, uint8_t protocol)
+{
+	static const uint8_t payload[FRAME_BYTES];
+	struct ip4 ip = { .ttl = 64,
+		.protocol = protocol,
+		.src = flow->ip,
+		.dst = flow->remote_ip,
+		.total_bytes = IP_BYTES };
+	struct tcp tcp = { .sport = flow->port,
+		.dport = flow->remote_port,
+		.flags = TCP_ACK,
+		.window = 1000,
+		.data = payload,
+		.data_bytes = IP_BYTES - 40 };
+	struct udp udp = { .sport = flow->port,
+		.dport = flow->remote_port,
+		.data = payload,
+		.data_bytes = IP_BYTES - 28 };
+
+	ip4_write(w, &ip);
+	if (protocol == IP_TCP)
+		tcp_write(w, &tcp, ip.src, ip.dst);
+	else
+		udp_write(w, &udp, ip.src, ip.dst);
+}
+
+/* A ring of packets of random flows out of n. */
 static uint8_t *
-make_ring(uint32_t n, const struct mac *to)
+make_ring(uint32_t n, uint8_t protocol, const struct mac *to)
 {
 	uint8_t *ring = malloc((size_t)RING * FRAME_BYTES);
 	uint64_t random = n;
-	static uint8_t payload[FRAME_BYTES];
 
 	assert(ring != NULL);
 	for (size_t i = 0; i < RING; i++) {
@@ -91,19 +118,9 @@ make_ring(uint32_t n, const struct mac *to)
 		struct eth eth = {
 			.dst = *to, .src = { { 2, 1 } }, .type = ETH_IPV4
 		};
-		struct ip4 ip = { .ttl = 64,
-			.protocol = IP_UDP,
-			.src = flow.ip,
-			.dst = flow.remote_ip,
-			.total_bytes = IP_BYTES };
-		struct udp udp = { .sport = flow.port,
-			.dport = flow.remote_port,
-			.data = payload,
-			.data_bytes = IP_BYTES - 28 };
 
 		eth_write(&w, &eth);
-		ip4_write(&w, &ip);
-		udp_write(&w, &udp, ip.src, ip.dst);
+		write_packet(&w, &flow, protocol);
 		assert(!w.overrun);
 	}
 	return ring;
@@ -123,15 +140,22 @@ make_table(uint32_t max)
 }
 
 static void
-fill(struct nat *nat, uint32_t n)
+fill(struct nat *nat, uint32_t n, uint8_t protocol)
 {
+	const struct nat_segment syn = { .flags = TCP_SYN };
+	const struct nat_segment *segment = protocol == IP_TCP ? &syn : NULL;
+
 	for (uint32_t i = 0; i < n; i++) {
 		struct nat_flow flow = flow_of(i);
 		struct nat_hit hit;
-		enum reason reason = nat_out(nat, &flow, NULL, 60, 0, &hit);
 
-		assert(reason == REASON_NAT_NEW);
-		(void)reason;
+		flow.protocol = protocol;
+		if (nat_out(nat, &flow, segment, 60, 0, &hit) != REASON_NAT_NEW)
+			abort();
+		flow.ip = OUTSIDE;
+		flow.port = hit.port;
+		if (nat_in(nat, &flow, segment, 60, 0, &hit) != REASON_NAT_IN)
+			abort();
 	}
 }
 
@@ -169,8 +193,8 @@ translate_batch(struct nat *nat, const uint8_t *ring, uint64_t now_ns)
 		struct nat_ends to = nat_ends(&p[i]);
 		struct nat_hit hit;
 
-		if (nat_out(nat, &flow[i], NULL, FRAME_BYTES, now_ns, &hit) !=
-		    REASON_NAT_OUT)
+		if (nat_out(nat, &flow[i], p[i].is_tcp ? &p[i].segment : NULL,
+			FRAME_BYTES, now_ns, &hit) != REASON_NAT_OUT)
 			abort();
 		to.src = hit.ip;
 		to.sport = hit.port;
@@ -180,15 +204,15 @@ translate_batch(struct nat *nat, const uint8_t *ring, uint64_t now_ns)
 }
 
 static void
-bench_table(uint32_t flows)
+bench_table(uint32_t flows, uint8_t protocol)
 {
 	struct nat *nat = make_table(flows);
-	uint8_t *ring = make_ring(flows, &(struct mac){ { 2 } });
+	uint8_t *ring = make_ring(flows, protocol, &(struct mac){ { 2 } });
 	double rate[RUNS_MAX];
 	uint64_t now_ns = 1;
 	char what[64];
 
-	fill(nat, flows);
+	fill(nat, flows, protocol);
 	for (int run = -1; run < runs; run++) { /* the first one warms */
 		double start = now_s(), end;
 		size_t n = 0;
@@ -205,7 +229,8 @@ bench_table(uint32_t flows)
 		if (run >= 0)
 			rate[run] = (double)n / (end - start);
 	}
-	snprintf(what, sizeof(what), "table: translations, %u flows", flows);
+	snprintf(what, sizeof(what), "table: translations, %u flows%s", flows,
+	    protocol == IP_TCP ? " of TCP" : "");
 	report(what, rate);
 	free(ring);
 	nat_free(nat);
@@ -310,7 +335,7 @@ static void
 bench_router(uint32_t flows, bool nat)
 {
 	struct bench b;
-	uint8_t *ring = make_ring(flows, &gw_mac);
+	uint8_t *ring = make_ring(flows, IP_UDP, &gw_mac);
 	double rate[RUNS_MAX];
 	char what[64];
 
@@ -483,9 +508,11 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: memory [-r RUNS], 1 to %d\n", RUNS_MAX);
 		return 2;
 	}
-	bench_table(1000);
-	bench_table(65536);
-	bench_table(1000000);
+	bench_table(1000, IP_UDP);
+	bench_table(65536, IP_UDP);
+	bench_table(1000000, IP_UDP);
+	bench_table(65536, IP_TCP);
+	bench_table(1000000, IP_TCP);
 	bench_router(1000, false);
 	bench_router(1000, true);
 	bench_router(65536, true);
