@@ -346,6 +346,8 @@ forward6_take(struct router *router, struct packet6 *p)
 		return reason;
 	if (ip6_is_multicast(&p->ip.dst))
 		return local6_group(router, p);
+	if (router->npairs > 0 && prefix6_hides(router, p->in, &p->ip.dst))
+		return DROP_MARTIAN;
 	if (router_owner6(router, p->in, &p->ip.dst) != NULL)
 		return local6_packet(router, p);
 	return route_packet(router, p);

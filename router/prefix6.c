@@ -23,6 +23,13 @@ pair_of_outside(const struct router *router, const struct ip6_addr *addr)
 	return NULL;
 }
 
+bool
+prefix6_hides(const struct router *router, const struct iface *in,
+    const struct ip6_addr *addr)
+{
+	return pair_of_inside(router, in, addr) != NULL;
+}
+
 enum reason
 prefix6_arrive(const struct router *router, const struct packet6 *p,
     struct prefix6_change *change)
@@ -30,9 +37,7 @@ prefix6_arrive(const struct router *router, const struct packet6 *p,
 	const struct prefix6_pair *pair = pair_of_outside(router, &change->dst);
 
 	if (pair == NULL)
-		return pair_of_inside(router, p->in, &change->dst) != NULL
-		    ? DROP_MARTIAN
-		    : REASON_NONE;
+		return REASON_NONE;
 	/* The router's own have addresses for outside there. */
 	if (npt6_in(&pair->npt, &change->dst) != NPT6_DONE ||
 	    router_owner6(router, p->in, &change->dst) != NULL)

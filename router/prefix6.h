@@ -29,8 +29,12 @@ struct prefix6_change {
 	enum reason reason; /* REASON_NPT_*, or REASON_NONE: nothing */
 };
 
-/* Where the packet is for.  REASON_NONE, or DROP_NPT; DROP_MARTIAN for one from
- * outside to an inside address as such. */
+/* Is addr one that has another form outside, and so is no address there, where a
+ * packet came in by in? */
+bool prefix6_hides(const struct router *router, const struct iface *in,
+    const struct ip6_addr *addr);
+
+/* Where the packet is for.  REASON_NONE, or DROP_NPT. */
 enum reason prefix6_arrive(const struct router *router, const struct packet6 *p,
     struct prefix6_change *change);
 

@@ -512,6 +512,8 @@ what_has_no_other_form_is_told(void **state)
 	/* The router's own addresses stay its own. */
 	f = form6(SERVER6, outside_form(GW6), IP_ICMP6);
 	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_NPT);
+	f = form6(SERVER6, GW6, IP_ICMP6);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_MARTIAN);
 }
 
 #define T(f) cmocka_unit_test_teardown(f, teardown)
