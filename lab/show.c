@@ -148,7 +148,7 @@ nat_row(void *arg, const struct nat_row *row)
 
 static const struct table_head refusals_head = {
 	.name = "refusals",
-	.help = "what routers refused from outside, the latest last",
+	.help = "what NATs refused, the latest last",
 	.columns = {
 		{ "router", "ROUTER" },
 		{ "at_s", "AT" },

@@ -331,11 +331,26 @@ decide_hairpin(
 	return forward_check(router, p, d->way.out);
 }
 
+static bool
+is_refusal_of_nat(enum reason reason)
+{
+	switch (reason) {
+	case DROP_NAT_UNSOLICITED:
+	case DROP_NAT_FILTERED:
+	case DROP_NAT_STATE:
+	case DROP_NAT_PROTOCOL:
+	case DROP_NAT_FULL:
+	case DROP_NAT_HOST_LIMIT:
+	case DROP_NAT_NO_PORT: return true;
+	default: return false; /* open: refused by others than NAT */
+	}
+}
+
 static enum reason
 decide(struct router *router, const struct packet *p, enum path path,
     const struct way *way, struct decision *d)
 {
-	enum reason reason;
+	enum reason reason = DROP_NAT_PROTOCOL;
 
 	d->path = path;
 	d->fate = FATE_TRANSLATE;
@@ -346,28 +361,22 @@ decide(struct router *router, const struct packet *p, enum path path,
 		d->way.next_hop = way->next_hop;
 	}
 	switch (path) {
-	case PATH_OUT: return decide_out(router, p, d);
-	case PATH_IN:
-		reason = decide_in(router, p, d);
-		switch (reason) {
-		case DROP_NAT_UNSOLICITED:
-		case DROP_NAT_FILTERED:
-		case DROP_NAT_STATE:
-		case DROP_NAT_PROTOCOL:
-		case DROP_NAT_FULL:
-		case DROP_NAT_HOST_LIMIT:
-			router_note_refusal(router, p, reason);
-			if (reason == DROP_NAT_UNSOLICITED ||
-			    reason == DROP_NAT_FILTERED)
-				hold_syn(router, p, &p->l4);
-			break;
-		default: break; /* open: refused by others than NAT */
-		}
-		return reason;
-	case PATH_HAIRPIN: return decide_hairpin(router, p, d);
-	case PATH_LOCAL: d->fate = FATE_LOCAL; return REASON_NONE;
+	case PATH_OUT: reason = decide_out(router, p, d); break;
+	case PATH_IN: reason = decide_in(router, p, d); break;
+	case PATH_HAIRPIN: reason = decide_hairpin(router, p, d); break;
+	case PATH_LOCAL:
+		d->fate = FATE_LOCAL;
+		reason = REASON_NONE;
+		break;
 	}
-	return DROP_NAT_PROTOCOL;
+	if (reason_is_drop(reason) && is_refusal_of_nat(reason)) {
+		router_note_refusal(router, p, reason);
+		if (path == PATH_IN &&
+		    (reason == DROP_NAT_UNSOLICITED ||
+			reason == DROP_NAT_FILTERED))
+			hold_syn(router, p, &p->l4);
+	}
+	return reason;
 }
 
 /* ---- acting ---- */

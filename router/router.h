@@ -292,7 +292,7 @@ struct nat_row {
 void router_each_nat(const struct router *router,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
 
-/* The most recent refusals of packets from outside (up to 64), oldest first. */
+/* The most recent packets that NAT refused (up to 64), oldest first. */
 struct refusal_row {
 	uint64_t at_ns;
 	enum reason reason;

@@ -1754,8 +1754,11 @@ refusals_are_remembered_with_their_reason(void **state)
 	udp_in(rig, SERVER, 9, 7000);
 	udp_in(rig, SERVER2, 9, 5000);
 	rig_tcp(rig, OUTSIDE, SERVER, 1, GW_OUTSIDE, 22, TCP_SYN);
+	rig_tcp(rig, INSIDE, ALICE, 6000, SERVER, 80, TCP_ACK);
 	router_each_refusal(rig->router, each_refusal, &r);
-	assert_int_equal(r.n, 3);
+	assert_int_equal(r.n, 4);
+	assert_int_equal(r.row[3].reason, DROP_NAT_STATE);
+	assert_int_equal(r.row[3].src_ip, ALICE);
 	assert_int_equal(r.row[0].reason, DROP_NAT_UNSOLICITED);
 	assert_int_equal(r.row[0].dst_port, 7000);
 	assert_int_equal(r.row[0].src_ip, SERVER);
