@@ -281,6 +281,15 @@ check_nat64(struct check *c, const struct lab_router *router)
 		problem_add(c->problems, lab_place(&router->nat.item, "nat64"),
 		    "nat64 without a port that IPv6 hosts can be behind; add "
 		    "\"address6:\" to one");
+	for (unsigned int i = 0; i < router->nports; i++)
+		for (unsigned int k = 0; k < router->ports[i].address6.n; k++)
+			if (ip64_overlaps(
+				nat64, &router->ports[i].address6.net[k]))
+				problem_add(c->problems,
+				    lab_place(&router->nat.item, "nat64"),
+				    "nat64 has addresses of port \"%s\"; use "
+				    "another prefix",
+				    router->ports[i].full);
 	if (dns64->bits != 0 &&
 	    (dns64->bits != nat64->bits ||
 		!ip6_equal(&dns64->addr, &nat64->addr)))

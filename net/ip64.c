@@ -21,6 +21,14 @@ ip64_is_prefix(const struct ip64_prefix *prefix)
 }
 
 bool
+ip64_overlaps(const struct ip64_prefix *prefix, const struct ip6_net *net)
+{
+	uint8_t bits = prefix->bits < net->prefix ? prefix->bits : net->prefix;
+
+	return ip6_common_bits(&prefix->addr, &net->addr) >= bits;
+}
+
+bool
 ip64_has(const struct ip64_prefix *prefix, const struct ip6_addr *addr)
 {
 	return memcmp(prefix->addr.b, addr->b, prefix->bits / 8) == 0;

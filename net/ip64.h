@@ -19,6 +19,9 @@ extern const struct ip64_prefix ip64_well_known; /* 64:ff9b::/96 */
 /* Can it be one: a length of those, zero bits behind it and in 64 to 71? */
 bool ip64_is_prefix(const struct ip64_prefix *prefix);
 
+/* Do it and net have addresses in common? */
+bool ip64_overlaps(const struct ip64_prefix *prefix, const struct ip6_net *net);
+
 bool ip64_has(const struct ip64_prefix *prefix, const struct ip6_addr *addr);
 
 struct ip6_addr ip64_embed(const struct ip64_prefix *prefix, uint32_t ip4);

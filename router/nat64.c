@@ -247,8 +247,11 @@ check_source(struct router *router, const struct packet6 *p)
 
 	if (p->in == router->outside)
 		return DROP_NAT_UNSOLICITED;
-	if (ip6_is_link_local(&p->ip.src))
+	if (ip6_is_link_local(&p->ip.src)) {
+		output6_error(
+		    router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_SCOPE, 0);
 		return DROP_SCOPE;
+	}
 	/* It would come back (RFC 6146 3.5, 5.2). */
 	if (nat64_has(router, &p->ip.src))
 		return DROP_NAT64_ADDRESS;

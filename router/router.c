@@ -505,6 +505,18 @@ set_nat64(struct router *router, const struct router_nat_options *options,
 		    "or 96 bits, as 64:ff9b::/96",
 		    router->node.name, ip6_text(text, &prefix->addr),
 		    prefix->bits);
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		for (unsigned int k = 0; k < router->ifaces[i]->six.naddresses;
+		     k++)
+			if (ip64_overlaps(
+				prefix, &router->ifaces[i]->six.address[k]))
+				return err_set(err, -EINVAL,
+				    "the NAT64 of router \"%s\": %s/%u has "
+				    "addresses of port \"%s\"; use another "
+				    "prefix",
+				    router->node.name,
+				    ip6_text(text, &prefix->addr), prefix->bits,
+				    router->ifaces[i]->port.name);
 	router->nat64 = nat64_new(router, prefix,
 	    options->max_entries != 0 ? options->max_entries : NAT_MAX_ENTRIES,
 	    err);

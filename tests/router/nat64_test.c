@@ -753,6 +753,14 @@ a_prefix_that_cannot_be_is_refused(void **state)
 	assert_true(router_set_nat(rig->router, &o, &err) < 0);
 	assert_non_null(strstr(err.text, "64:ff9b::/96"));
 	rig_free(rig);
+	/* One that a port has addresses of. */
+	err = (struct err){ "" };
+	rig = rig6_new(0);
+	o.outside = rig->peer[OUTSIDE].gw;
+	o.nat64 = (struct ip64_prefix){ addr6("2001:db8:1::"), 96 };
+	assert_true(router_set_nat(rig->router, &o, &err) < 0);
+	assert_non_null(strstr(err.text, "gw.inside"));
+	rig_free(rig);
 }
 
 /* ---- the table ---- */
