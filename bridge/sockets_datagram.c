@@ -111,7 +111,7 @@ deliver_echo(struct datagram_flow *flow, const struct sockaddr_in *from,
 	sockets_send(s, &flow->mac, &ip, l4, n, 0, 0, 0);
 }
 
-/* Reads a burst, and sends it on.  False: there was none. */
+/* Reads a burst, and sends it on.  False: there was none, or an error. */
 static bool
 receive(struct datagram_flow *flow)
 {
@@ -133,7 +133,7 @@ receive(struct datagram_flow *flow)
 	}
 	n = recvmmsg(flow->fd, msg, SLOTS, MSG_DONTWAIT, NULL);
 	if (n <= 0)
-		return n < 0 && errno != EAGAIN && errno != EINTR;
+		return false;
 	flow->last_ns = loop_now_ns(s->loop);
 	for (int i = 0; i < n; i++) {
 		uint8_t *slot = s->pool + (unsigned int)i * SLOT_BYTES;
@@ -144,7 +144,7 @@ receive(struct datagram_flow *flow)
 			deliver_echo(flow, &from[i], slot, msg[i].msg_len);
 	}
 	sockets_flush(s);
-	return false;
+	return true;
 }
 
 /* An ICMP error, of which flow's guest is told, about what it sent to to: n
@@ -239,8 +239,10 @@ readable(void *arg, unsigned int events)
 	struct datagram_flow *flow = arg;
 
 	(void)events;
-	/* Level-triggered: what is left comes the next time. */
-	(void)receive(flow);
+	/* Level-triggered: what is left comes the next time, and so do errors
+	 * where there is data. */
+	if (receive(flow))
+		return;
 	for (unsigned int i = 0; i < BURST_MAX && receive_error(flow); i++)
 		;
 }
