@@ -13,18 +13,30 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/nat_ports.h" /* nat_random() */
+#include "router/nat_tcp.h"
 #include "router/nat_translate.h"
 #include "router/router6.h"
 
-#define IP_DCCP     33
-#define IP_ESP      50
-#define IP_SCTP     132
-#define IP_MOBILITY 135
-#define IP_UDPLITE  136
-#define IP_HIP      139
-#define PORT_IKE    500
-#define FIRSTS      256             /* fragments remembered */
-#define FIRST_NS    (60 * NS_PER_S) /* RFC 8200 4.5 */
+#define IP_DCCP       33
+#define IP_ESP        50
+#define IP_SCTP       132
+#define IP_MOBILITY   135
+#define IP_UDPLITE    136
+#define IP_HIP        139
+#define PORT_IKE      500
+#define REFUSED_MAX   64 /* that wait; what is more is never answered */
+#define REFUSED_NS    (6 * NS_PER_S)
+#define REFUSED_BYTES 128
+#define FIRSTS        256             /* fragments remembered */
+#define FIRST_NS      (60 * NS_PER_S) /* RFC 8200 4.5 */
+
+/* A SYN from outside that was refused. */
+struct refused {
+	uint64_t due_ns;
+	struct flow6_ends ends;
+	uint32_t n;
+	uint8_t bytes[REFUSED_BYTES]; /* the packet's beginning */
+};
 
 struct first {
 	struct ip6_addr src, dst;
@@ -38,7 +50,9 @@ struct filter6 {
 	struct iface *outside;
 	bool only_asked;
 	struct flow6_table *flows;
-	struct loop_timer timer;
+	struct loop_timer timer, refused_timer;
+	struct refused refused[REFUSED_MAX]; /* a ring, the oldest first */
+	uint32_t first_refused, nrefused;
 	uint64_t key;
 	struct first first[FIRSTS];
 };
@@ -194,6 +208,57 @@ judge_error(
 	return *entry != 0 ? REASON_FLOW_ICMP : DROP_FLOW_ICMP;
 }
 
+/* ---- refusals ---- */
+
+static void
+refuse_later(
+    struct filter6 *f, const struct packet6 *p, const struct flow6_ends *ends)
+{
+	struct refused *r =
+	    &f->refused[(f->first_refused + f->nrefused) % REFUSED_MAX];
+	uint32_t n = p->head - ETH_HEADER_BYTES;
+
+	if (f->nrefused == REFUSED_MAX)
+		return;
+	r->due_ns = p->now_ns + REFUSED_NS;
+	r->ends = *ends;
+	r->n = n < packet6_bytes(p) ? n : packet6_bytes(p);
+	if (r->n > REFUSED_BYTES)
+		r->n = REFUSED_BYTES;
+	memcpy(r->bytes, packet6_ip(p), r->n);
+	if (f->nrefused++ == 0)
+		loop_timer_set(&f->refused_timer, r->due_ns);
+}
+
+static void
+refuse_due(void *arg)
+{
+	const struct icmp6_error error = { ICMP6_UNREACHABLE,
+		ICMP6_UNREACH_PROHIBITED, 0 };
+	struct filter6 *f = arg;
+	uint64_t now_ns = loop_now_ns(f->router->loop);
+
+	while (f->nrefused > 0) {
+		struct refused *r = &f->refused[f->first_refused];
+		struct iface *towards = NULL;
+		struct way6 way;
+
+		if (r->due_ns > now_ns) {
+			loop_timer_set(&f->refused_timer, r->due_ns);
+			break;
+		}
+		if (way6_find(f->router, &r->ends.inside, &way))
+			towards = way.out;
+		/* Both ends may have begun at the same time. */
+		if (towards != NULL && flow6_find(f->flows, &r->ends) == 0)
+			output6_error_about(
+			    f->router, towards, &error, r->bytes, r->n);
+		f->first_refused = (f->first_refused + 1) % REFUSED_MAX;
+		f->nrefused--;
+	}
+	outbox_flush(f->router->outbox);
+}
+
 /* ---- both ways ---- */
 
 /* What comes in unasked (RFC 6092 3.2.4, 3.2.5). */
@@ -233,6 +298,9 @@ judge(
 				p->now_ns, entry);
 	if (reason == DROP_FLOW_UNASKED && is_always_let_in(f, &r))
 		reason = REASON_ROUTED;
+	if (reason == DROP_FLOW_UNASKED && r.is_tcp &&
+	    nat_tcp_opens(&r.segment))
+		refuse_later(f, p, &ends);
 	if (!reason_is_drop(reason))
 		remember(f, p, &r, *entry);
 	return reason;
@@ -306,6 +374,7 @@ filter6_new(struct router *router, struct iface *outside,
 	f->only_asked = options->only_asked;
 	f->key = nat_random(&router->seed);
 	loop_timer_init(&f->timer, router->loop, expire, f);
+	loop_timer_init(&f->refused_timer, router->loop, refuse_due, f);
 	return f;
 }
 
@@ -315,6 +384,7 @@ filter6_free(struct filter6 *filter)
 	if (filter == NULL)
 		return;
 	loop_timer_unset(&filter->timer);
+	loop_timer_unset(&filter->refused_timer);
 	flow6_free(filter->flows);
 	free(filter);
 }

@@ -14,7 +14,8 @@
  *
  * Each packet's source must be where its route leads (RFC 3704 2.3), so that
  * nobody speaks with the addresses of another link.  A source without a route
- * passes: answers to it would not, and say so.
+ * passes: answers to it would not, and say so.  Inside of a filter it does not
+ * (RFC 6092 REC-5).
  */
 #include "router/router6.h"
 
@@ -115,7 +116,10 @@ source_is_plausible(const struct router *router, const struct iface *in,
 	if (ip6_is_link_local(addr))
 		return !ip6_equal(addr, &in->six.link_local);
 	route = route6_find(&router->routes6, addr);
-	return route == NULL || (route->out == in && !has_address(in, addr));
+	if (route == NULL)
+		return router->filter6 == NULL ||
+		    filter6_is_outside(router->filter6, in);
+	return route->out == in && !has_address(in, addr);
 }
 
 /* An offload request that leaves the network header alone and says what the

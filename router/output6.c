@@ -122,6 +122,20 @@ output6_error(struct router *router, const struct packet6 *p, uint8_t type,
 }
 
 void
+output6_error_about(struct router *router, struct iface *on,
+    const struct icmp6_error *error, uint8_t *ip, size_t bytes)
+{
+	struct cursor c = cursor(ip, bytes);
+	struct ip6 quoted;
+
+	if (ip6_parse_quoted(&quoted, &c) != REASON_NONE)
+		return;
+	prefix6_undo(router, on, ip, bytes, &quoted.src);
+	if (icmp6_error_allowed(error, &quoted, c, false))
+		send_error(router, on, NULL, &quoted.src, error, ip, bytes);
+}
+
+void
 output6_unreachable(struct router *router, struct iface *out, struct held *held)
 {
 	const struct icmp6_error error = { ICMP6_UNREACHABLE,
@@ -129,8 +143,6 @@ output6_unreachable(struct router *router, struct iface *out, struct held *held)
 	struct held_view view;
 	uint8_t quote[ICMP6_ERROR_QUOTE];
 	size_t n = held->len - ETH_HEADER_BYTES;
-	struct cursor c;
-	struct ip6 quoted;
 
 	if (held->verdict.reason == REASON_SENT)
 		return;
@@ -138,10 +150,5 @@ output6_unreachable(struct router *router, struct iface *out, struct held *held)
 	if (n > sizeof(quote))
 		n = sizeof(quote);
 	frame_copy(quote, &view.frame, ETH_HEADER_BYTES, n);
-	c = cursor(quote, n);
-	if (ip6_parse_quoted(&quoted, &c) != REASON_NONE)
-		return;
-	prefix6_undo(router, out, quote, n, &quoted.src);
-	if (icmp6_error_allowed(&error, &quoted, c, false))
-		send_error(router, out, NULL, &quoted.src, &error, quote, n);
+	output6_error_about(router, out, &error, quote, n);
 }

@@ -22,6 +22,7 @@
 
 #include "net/icmp6.h"
 #include "net/ip6_chain.h"
+#include "router/icmp6_error.h"
 #include "router/router_state.h"
 
 /* One IPv6 packet being decided, with a copy of its beginning that is ours. */
@@ -141,6 +142,11 @@ void output6_direct(struct router *router, struct iface *out,
 /* Tells p's sender what is wrong, if that is allowed. */
 void output6_error(struct router *router, const struct packet6 *p, uint8_t type,
     uint8_t code, uint32_t word);
+
+/* The same about a packet that was to leave by on, of which bytes are at ip, to be
+ * changed into what its sender sent. */
+void output6_error_about(struct router *router, struct iface *on,
+    const struct icmp6_error *error, uint8_t *ip, size_t bytes);
 
 /* Tells the sender of a packet that was kept that its next hop on out does not
  * answer (RFC 4861 7.2.2). */

@@ -35,7 +35,7 @@ include tests/labs/hostile/hostile.mk
 # ---- what RFCs ask of a NAT, and the tests that say so ----
 
 .PHONY: nat-requirements
-nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c tests/router/pcp*_test.c) \
+nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard tests/router/nat*_test.c tests/router/filter6_test.c tests/router/pcp*_test.c) \
     tests/router/dns_test.c tests/net/ip64_test.c)
 	@BUILD=$(BUILD) tests/nat-requirements
 

@@ -3,6 +3,7 @@
  * inside is the inside, and there is another link behind it.
  */
 #include "net/npt6.h"
+#include "router/icmp_error.h"
 #include "router/nat_rules.h"
 #include "router/router.h"
 #include "tests/router/rig6.h"
@@ -34,6 +35,9 @@ strict(void **state)
 {
 	return start(state, NAT_ADDRESS_AND_PORT_DEPENDENT);
 }
+
+static struct rig *translating(void **state, bool filter);
+static struct ip6_addr outside_form(struct ip6_addr addr);
 
 static int
 teardown(void **state)
@@ -166,6 +170,72 @@ rfc6092_rec31_tcp_begins_by_a_syn_from_either_end(void **state)
 }
 
 static void
+rfc6092_rec34_who_was_refused_is_told_after_six_seconds(void **state)
+{
+	struct rig *rig = translating(state, true);
+	struct form6 in = form6(SERVER6, outside_form(ALICE6), IP_TCP);
+	struct got6 g;
+	struct ip6_addr quoted;
+
+	in.sport = 53;
+	in.dport = 5000;
+	in.flags = TCP_SYN;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	rig_wait(rig, 6 * S - 1);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	rig_wait(rig, 2);
+	g = rig6_last(rig, OUTSIDE);
+	assert_int_equal(g.icmp.type, ICMP6_UNREACHABLE);
+	assert_int_equal(g.icmp.code, ICMP6_UNREACH_PROHIBITED);
+	assert_ip6(g.ip.dst, SERVER6);
+	memcpy(quoted.b, g.icmp.data + IP6_OFF_DST, 16);
+	assert_ip6(quoted, in.dst);
+	/* If both begin at once, nobody is told. */
+	rig_clear(rig);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	rig_wait(rig, 3 * S);
+	begin(rig, IP_TCP);
+	rig_wait(rig, 10 * S);
+	assert_int_equal(rig->peer[OUTSIDE].n, 1);
+	assert_int_equal(rig6_last(rig, OUTSIDE).chain.protocol, IP_TCP);
+	/* Neither is who sent what begins nothing; and not too many are. */
+	rig_clear(rig);
+	in.dport = 5001;
+	in.flags = TCP_ACK;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	in.flags = TCP_SYN;
+	for (int i = 0; i < 1000; i++) {
+		in.sport++;
+		rig6_send(rig, OUTSIDE, &in);
+	}
+	rig_wait(rig, 10 * S);
+	assert_int_equal(rig->peer[OUTSIDE].n, ICMP_ERROR_BURST / 2);
+}
+
+static void
+rfc6092_rec8_dns_and_dhcp_are_not_for_outside(void **state)
+{
+	struct rig *rig = strict(state);
+	struct form6 f = form6(SERVER6, rig_ip6(2, 1), IP_UDP);
+	struct router_ra_options ra = { .interval_s = 600 };
+
+	assert_int_equal(
+	    router_set_ra(rig->router, rig->peer[OUTSIDE].gw, &ra, NULL), 0);
+	assert_int_equal(
+	    router_set_dns(rig->router,
+		&(struct router_dns_options){ .upstream = 0 }, NULL),
+	    0);
+	f.dport = 547;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_NO_LISTENER);
+	f.dport = 53;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_NO_LISTENER);
+	/* Inside, it reads it, and finds no question. */
+	f.src = ALICE6;
+	f.dst = GW6;
+	assert_int_equal(rig6_send(rig, INSIDE, &f), DROP_DNS);
+}
+
+static void
 rfc6092_rec35_tcp_lives_for_two_hours(void **state)
 {
 	struct rig *rig = strict(state);
@@ -275,6 +345,65 @@ rfc6092_rec21_ipsec_comes_in_unasked_unless_that_is_off(void **state)
 		if (only == 0)
 			teardown(state);
 	}
+}
+
+static void
+rfc6092_rec1_multicast_is_not_passed_on(void **state)
+{
+	struct rig *rig = strict(state);
+	struct form6 f = form6(ALICE6, addr6("ff0e::99"), IP_UDP);
+
+	assert_int_equal(rig6_send(rig, INSIDE, &f), DROP_MULTICAST);
+	f.src = SERVER6;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_MULTICAST);
+}
+
+static void
+rfc6092_rec5_nobody_speaks_with_addresses_of_elsewhere(void **state)
+{
+	struct rig *rig = strict(state);
+	struct form6 f = form6(rig_ip6(9, 9), SERVER6, IP_UDP);
+
+	assert_int_equal(rig6_send(rig, INSIDE, &f), DROP_MARTIAN);
+	f = form6(addr6("::1"), SERVER6, IP_UDP); /* REC-3 */
+	assert_int_equal(rig6_send(rig, INSIDE, &f), DROP_MARTIAN);
+	f = form6(BOB6, ALICE6, IP_UDP); /* REC-6 */
+	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_MARTIAN);
+}
+
+static void
+rfc6092_rec12_protocols_without_ports_are_flows(void **state)
+{
+	static const uint8_t gre[8];
+	struct rig *rig = strict(state);
+	struct form6 out = form6(ALICE6, SERVER6, 47);
+	struct form6 in = inbound(SERVER6, 0, 0, 47);
+
+	out.raw = in.raw = gre;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	rig6_send(rig, INSIDE, &out);
+	rig_wait(rig, 299 * S);
+	assert_int_equal(comes(rig, &in), REASON_FLOW_KNOWN);
+	rig_wait(rig, 301 * S);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+}
+
+static void
+rfc6092_rec20_udp_lite_has_ports(void **state)
+{
+	static const uint8_t there[8] = { 0x13, 0x88, 0, 53 };
+	static const uint8_t back[8] = { 0, 53, 0x13, 0x88 };
+	static const uint8_t other[8] = { 0, 54, 0x13, 0x88 };
+	struct rig *rig = strict(state);
+	struct form6 out = form6(ALICE6, SERVER6, 136);
+	struct form6 in = inbound(SERVER6, 0, 0, 136);
+
+	out.raw = there;
+	in.raw = back;
+	rig6_send(rig, INSIDE, &out);
+	assert_int_equal(comes(rig, &in), REASON_FLOW_KNOWN);
+	in.raw = other;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
 }
 
 static void
@@ -401,7 +530,7 @@ outside_form(struct ip6_addr addr)
 }
 
 static void
-rfc6296_addresses_change_at_the_outside_and_back(void **state)
+rfc6296_s3_1_addresses_change_at_the_outside_and_back(void **state)
 {
 	for (int filter = 0; filter < 2; filter++) {
 		struct rig *rig = translating(state, filter != 0);
@@ -432,7 +561,7 @@ rfc6296_addresses_change_at_the_outside_and_back(void **state)
 }
 
 static void
-rfc6296_two_inside_hosts_meet_by_their_outside_addresses(void **state)
+rfc6296_s2_4_two_inside_hosts_meet_by_their_outside_addresses(void **state)
 {
 	struct rig *rig = translating(state, true);
 	struct form6 f = form6(ALICE6, outside_form(BOB6), IP_UDP);
@@ -446,7 +575,7 @@ rfc6296_two_inside_hosts_meet_by_their_outside_addresses(void **state)
 }
 
 static void
-rfc6296_errors_quote_what_was_sent(void **state)
+errors_quote_what_was_sent(void **state)
 {
 	struct rig *rig = translating(state, true);
 	struct form6 out = form6(ALICE6, SERVER6, IP_UDP);
@@ -527,16 +656,22 @@ main(void)
 		T(rfc6092_rec17_who_may_answer_is_chosen),
 		T(rfc6092_rec14_udp_lives_for_five_minutes),
 		T(rfc6092_rec31_tcp_begins_by_a_syn_from_either_end),
+		T(rfc6092_rec34_who_was_refused_is_told_after_six_seconds),
+		T(rfc6092_rec8_dns_and_dhcp_are_not_for_outside),
 		T(rfc6092_rec35_tcp_lives_for_two_hours),
 		T(rfc6092_rec10_errors_come_in_with_their_flow),
 		T(pings_are_flows_by_their_id),
 		T(rfc6092_rec21_ipsec_comes_in_unasked_unless_that_is_off),
+		T(rfc6092_rec1_multicast_is_not_passed_on),
+		T(rfc6092_rec5_nobody_speaks_with_addresses_of_elsewhere),
+		T(rfc6092_rec12_protocols_without_ports_are_flows),
+		T(rfc6092_rec20_udp_lite_has_ports),
 		T(fragments_follow_their_first),
 		T(a_full_table_takes_none_and_keeps_all),
 		T(flows_are_told),
-		T(rfc6296_addresses_change_at_the_outside_and_back),
-		T(rfc6296_two_inside_hosts_meet_by_their_outside_addresses),
-		T(rfc6296_errors_quote_what_was_sent),
+		T(rfc6296_s3_1_addresses_change_at_the_outside_and_back),
+		T(rfc6296_s2_4_two_inside_hosts_meet_by_their_outside_addresses),
+		T(errors_quote_what_was_sent),
 		T(what_has_no_other_form_is_told),
 	};
 

@@ -47,6 +47,7 @@ struct form6 {
 	uint32_t word;        /* ICMPv6 */
 	const uint8_t *chain; /* extension headers; first is their type */
 	uint8_t chain_bytes, first;
+	const uint8_t *raw; /* the 8 bytes of another protocol's header */
 	const uint8_t *data;
 	size_t data_bytes;
 };
@@ -103,6 +104,9 @@ rig6_write(struct pkt *pkt, const struct peer *peer, const struct form6 *f)
 			.data_bytes = f->data_bytes };
 
 		tcp6_write(&w, &tcp, &f->src, &f->dst);
+	} else if (f->raw != NULL) {
+		wr_bytes(&w, f->raw, 8);
+		wr_bytes(&w, data, f->data_bytes);
 	} else {
 		struct icmp6 icmp = { .type = f->type,
 			.code = f->code,
