@@ -44,111 +44,6 @@ struct decision {
 	uint32_t entry, other;
 };
 
-/* ---- refusals ---- */
-
-void
-router_note_refusal(
-    struct router *router, const struct packet *p, enum reason reason)
-{
-	struct refusal_row *row =
-	    &router->refusals[router->nrefusals++ % ROUTER_REFUSALS];
-	const uint8_t *payload;
-	size_t bytes = packet_payload(p, &payload);
-	struct cursor c = cursor(payload, bytes);
-
-	*row = (struct refusal_row){ .at_ns = p->now_ns,
-		.reason = reason,
-		.protocol = p->ip.protocol,
-		.src_ip = p->ip.src,
-		.dst_ip = p->ip.dst };
-	if (p->ip.offset_bytes != 0)
-		return;
-	if (p->ip.protocol == IP_TCP || p->ip.protocol == IP_UDP) {
-		row->src_port = cur_be16(&c);
-		row->dst_port = cur_be16(&c);
-	} else if (p->ip.protocol == IP_ICMP) {
-		cur_skip(&c, ICMP_OFF_ID);
-		row->dst_port = cur_be16(&c);
-	}
-}
-
-/* ---- SYNs from outside (RFC 5382 REQ-4) ---- */
-
-static bool
-is_syn(const struct nat_packet *packet)
-{
-	return packet->is_tcp &&
-	    (packet->segment.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
-}
-
-/* Has a refused SYN answered later, if the rules say so. */
-static void
-hold_syn(struct router *router, const struct packet *p,
-    const struct nat_packet *packet)
-{
-	const struct nat_syn ends = { .ip = p->ip.dst,
-		.port = packet->dport,
-		.remote_ip = p->ip.src,
-		.remote_port = packet->sport };
-
-	if (nat_rules(router->nat)->refuse_syn && is_syn(packet) &&
-	    nat_syn_keep(&router->syns, &ends, packet->bytes,
-		(uint32_t)packet->head_bytes, p->now_ns) &&
-	    !loop_timer_is_set(&router->syn_timer))
-		loop_timer_set(
-		    &router->syn_timer, nat_syn_due_ns(&router->syns));
-}
-
-/* The host inside has opened the connection. */
-static void
-forget_syn(struct router *router, const struct nat_hit *hit,
-    const struct nat_flow *flow)
-{
-	const struct nat_syn ends = { .ip = hit->ip,
-		.port = hit->port,
-		.remote_ip = flow->remote_ip,
-		.remote_port = flow->remote_port };
-
-	nat_syn_forget(&router->syns, &ends);
-}
-
-static void
-answer_syn(struct router *router, struct nat_syn *syn)
-{
-	uint8_t bytes[ETH_HEADER_BYTES + NAT_SYN_BYTES];
-	struct frame frame = { .data = bytes,
-		.len = ETH_HEADER_BYTES + (uint32_t)syn->len,
-		.head = ETH_HEADER_BYTES + (uint32_t)syn->len };
-	struct packet p = { .in = router->outside,
-		.frame = &frame,
-		.bytes = bytes,
-		.head = frame.len,
-		.now_ns = loop_now_ns(router->loop) };
-	struct cursor c = cursor(syn->bytes, syn->len);
-
-	if (ip4_parse_quoted(&p.ip, &c) != REASON_NONE)
-		return;
-	memset(bytes, 0, ETH_HEADER_BYTES);
-	memcpy(bytes + ETH_HEADER_BYTES, syn->bytes, syn->len);
-	if (p.ip.total_bytes > syn->len)
-		p.ip.total_bytes = syn->len; /* what is quoted of it */
-	output_error(router, &p, ICMP_UNREACHABLE, ICMP_UNREACH_PORT, 0);
-}
-
-void
-router_answer_syns(void *arg)
-{
-	struct router *router = arg;
-	struct nat_syn syn;
-
-	while (nat_syn_pop(&router->syns, loop_now_ns(router->loop), &syn))
-		answer_syn(router, &syn);
-	if (nat_syn_due_ns(&router->syns) != UINT64_MAX)
-		loop_timer_set(
-		    &router->syn_timer, nat_syn_due_ns(&router->syns));
-	outbox_flush(router->outbox);
-}
-
 /* ---- deciding ---- */
 
 static const struct nat_segment *
@@ -247,7 +142,7 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 	if (reason_is_drop(d->reason))
 		return refuse_out(router, p, d->reason);
 	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW && p->l4.is_tcp)
-		forget_syn(router, &hit, flow);
+		router_forget_syn(router, &hit, flow);
 	d->ends.src = hit.ip;
 	d->ends.sport = hit.port;
 	d->ends.dst = p->ip.dst;
@@ -284,6 +179,59 @@ decide_in(struct router *router, const struct packet *p, struct decision *d)
 	return forward_check(router, p, d->way.out);
 }
 
+/* Is a ping, or its answer, for an inside host, not for the router? */
+static bool
+goes_round(const struct router *router, const struct packet *p)
+{
+	const struct nat_flow flow = { .ip = p->ip.src,
+		.port = p->l4.dport,
+		.remote_ip = p->ip.dst,
+		.protocol = IP_ICMP };
+	struct nat_hit hit;
+
+	if (!p->l4.is_reply)
+		return nat_is_owned(router->nat, p->ip.dst);
+	return nat_find_out(router->nat, &flow, p->now_ns, &hit) &&
+	    nat_is_owned(router->nat, hit.ip);
+}
+
+/* A ping between inside hosts, to the address that is one's alone, or its answer
+ * (RFC 5508 REQ-7). */
+static enum reason
+decide_ping_round(
+    struct router *router, const struct packet *p, struct decision *d)
+{
+	bool is_reply = p->l4.is_reply;
+	struct nat_flow flow = { .ip = p->ip.src,
+		.port = is_reply ? p->l4.dport : p->l4.sport,
+		.remote_ip = p->ip.dst,
+		.protocol = IP_ICMP };
+	struct nat_hit out, in;
+
+	d->reason =
+	    nat_out(router->nat, &flow, NULL, p->frame->len, p->now_ns, &out);
+	if (reason_is_drop(d->reason))
+		return refuse_out(router, p, d->reason);
+	flow = (struct nat_flow){ .ip = p->ip.dst,
+		.port = out.port,
+		.remote_ip = out.ip,
+		.protocol = IP_ICMP };
+	d->reason =
+	    nat_in(router->nat, &flow, NULL, p->frame->len, p->now_ns, &in);
+	if (reason_is_drop(d->reason))
+		return d->reason;
+	if (!way_find(router, in.ip, &d->way))
+		return DROP_NO_ROUTE;
+	d->ends = (struct nat_ends){
+		.src = out.ip, .sport = in.port, .dst = in.ip, .dport = in.port
+	};
+	d->fate = FATE_TRANSLATE;
+	d->reason = REASON_NAT_HAIRPIN;
+	d->entry = out.id;
+	d->other = in.id;
+	return forward_check(router, p, d->way.out);
+}
+
 static enum reason
 decide_hairpin(
     struct router *router, const struct packet *p, struct decision *d)
@@ -301,8 +249,10 @@ decide_hairpin(
 		d->fate = FATE_ERROR;
 		return REASON_NONE;
 	}
-	if (p->ip.protocol == IP_ICMP ||
-	    !nat_has_port(router->nat, p->ip.dst, p->ip.protocol, p->l4.dport))
+	if (p->ip.protocol == IP_ICMP)
+		return goes_round(router, p) ? decide_ping_round(router, p, d)
+					     : REASON_NONE;
+	if (!nat_has_port(router->nat, p->ip.dst, p->ip.protocol, p->l4.dport))
 		return REASON_NONE;
 	d->fate = FATE_TRANSLATE;
 	reason = nat_out(router->nat, &p->flow, segment_of(p), p->frame->len,
@@ -374,7 +324,7 @@ decide(struct router *router, const struct packet *p, enum path path,
 		if (path == PATH_IN &&
 		    (reason == DROP_NAT_UNSOLICITED ||
 			reason == DROP_NAT_FILTERED))
-			hold_syn(router, p, &p->l4);
+			router_hold_syn(router, p);
 	}
 	return reason;
 }

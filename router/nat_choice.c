@@ -195,6 +195,24 @@ take_overloaded(struct nat *nat, const struct nat_flow *flow, uint32_t address,
 
 /* ---- both ---- */
 
+/* At the host's own address: the same port, any number, or else as wished. */
+static struct nat_end
+choose_own(struct nat *nat, const struct nat_flow *flow, uint32_t address,
+    const struct nat_port_wish *wish)
+{
+	struct nat_ports *ports = ports_of(nat, address, flow->protocol);
+	const struct nat_port_wish same = { .want = flow->port,
+		.exact = true,
+		.first = flow->port,
+		.last = flow->port };
+	struct nat_end end = { address,
+		nat_ports_take(ports, &same, &nat->random) };
+
+	if (end.port < 0)
+		end.port = nat_ports_take(ports, wish, &nat->random);
+	return end;
+}
+
 struct nat_end
 nat_choose(struct nat *nat, const struct nat_flow *flow)
 {
@@ -202,14 +220,8 @@ nat_choose(struct nat *nat, const struct nat_flow *flow)
 	struct nat_end end = { 0, -1 };
 	int32_t address = nat_addresses_own(&nat->addresses, flow->ip);
 
-	if (address >= 0) {
-		wish.exact = true;
-		end.address = (uint32_t)address;
-		end.port =
-		    nat_ports_take(ports_of(nat, end.address, flow->protocol),
-			&wish, &nat->random);
-		return end;
-	}
+	if (address >= 0)
+		return choose_own(nat, flow, (uint32_t)address, &wish);
 	if (nat->rules.ports == NAT_PORTS_CONTIGUOUS)
 		address = wish_beside(nat, flow, &wish);
 	if (address < 0)

@@ -4,6 +4,7 @@
  *    router.c     makes it, and answers what is asked about it
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
+ *    forward_refuse.c   ... and when that is refused
  *    forward_alg.c   ... and its data is looked at
  *    nat64.c      ... when it is of a host of IPv6
  *    local.c      what is for the router itself: echo, ARP, errors
@@ -222,18 +223,26 @@ enum reason nat_path_hairpin(struct router *router, struct packet *p);
 /* A fragment to one of the router's own addresses. */
 enum reason fragment_path_local(struct router *router, struct packet *p);
 
+/* Timers' callbacks; arg is the router. */
+void router_nat_expire(void *arg);
+void router_fragments_expire(void *arg);
+
+/* Sees to it that the timers are set for what the last packets did. */
+void router_arm_timers(struct router *router);
+
+/* ---- forward_refuse.c ---- */
+
 /* Notes a packet from outside that was refused; it is read as far as it is
  * there. */
 void router_note_refusal(
     struct router *router, const struct packet *p, enum reason reason);
 
-/* Timers' callbacks; arg is the router. */
-void router_nat_expire(void *arg);
-void router_fragments_expire(void *arg);
-void router_answer_syns(void *arg);
-
-/* Sees to it that the timers are set for what the last packets did. */
-void router_arm_timers(struct router *router);
+/* Has a refused packet answered later, if it is a SYN and the rules say so; and
+ * not any more, when the host inside has opened the connection. */
+void router_hold_syn(struct router *router, const struct packet *p);
+void router_forget_syn(struct router *router, const struct nat_hit *hit,
+    const struct nat_flow *flow);
+void router_answer_syns(void *arg); /* a timer's callback */
 
 /* ---- forward_alg.c ---- */
 

@@ -37,6 +37,10 @@ static const struct mac gw_mac[NLINKS] = { { { 2, 0, 0, 0, 0, 1 } },
 	{ { 2, 0, 0, 0, 0, 2 } } };
 static const uint32_t gw_ip[NLINKS] = { IP(10, 0, 0, 1), IP(203, 0, 113, 1) };
 
+static const uint32_t pool[] = { IP(203, 0, 113, 2), IP(203, 0, 113, 1) };
+static const struct router_nat_pair pair = { IP(203, 0, 113, 3),
+	IP(10, 0, 0, 11) };
+
 struct link {
 	struct port port; /* first */
 	int number;
@@ -54,6 +58,7 @@ static struct {
 	uint8_t last[2048];
 	size_t last_len;
 	bool answer_arp;
+	bool paired; /* with pool and pair */
 } f;
 
 static uint8_t
@@ -165,11 +170,12 @@ address(void)
 	static const uint32_t known[] = { IP(10, 0, 0, 10), IP(10, 0, 0, 11),
 		IP(203, 0, 113, 10), IP(203, 0, 113, 11), IP(10, 0, 0, 1),
 		IP(203, 0, 113, 1), IP(10, 0, 0, 255), IP(255, 255, 255, 255),
-		IP(198, 51, 100, 7), IP(224, 0, 0, 1), 0, IP(127, 0, 0, 1) };
+		IP(198, 51, 100, 7), IP(224, 0, 0, 1), 0, IP(127, 0, 0, 1),
+		IP(203, 0, 113, 2), IP(203, 0, 113, 3) };
 	uint8_t b = byte();
 
 	if (b < 240)
-		return known[b % (b < 160 ? 6 : 12)];
+		return known[b % (b < 160 ? 6 : 14)];
 	return cur_be32(&f.in);
 }
 
@@ -514,6 +520,13 @@ start(uint8_t options)
 		.probe_ns = options & 0x20 ? 50 * NS_PER_MS : 0 };
 	const struct router_dns_options dns = { .lookup = look_up };
 
+	f.paired = options & 0x10;
+	if (f.paired) {
+		nat.pool = pool;
+		nat.npool = 2;
+		nat.pairs = &pair;
+		nat.npairs = 1;
+	}
 	memset(f.tally, 0, sizeof(f.tally));
 	f.last_len = 0;
 	f.answer_arp = true;
@@ -576,10 +589,13 @@ check_row(void *arg, const struct nat_row *row)
 {
 	unsigned int *n = arg;
 
-	assert(row->id != 0 && row->inside_ip >> 8 == IP(10, 0, 0, 0) >> 8);
-	assert(row->outside_ip == gw_ip[OUTSIDE]);
+	assert(row->inside_ip >> 8 == IP(10, 0, 0, 0) >> 8);
+	assert(row->outside_ip >= gw_ip[OUTSIDE] &&
+	    row->outside_ip <= pair.out_ip);
+	assert((row->outside_ip == pair.out_ip) ==
+	    (row->inside_ip == pair.in_ip && f.paired));
 	assert(row->left_ns > 0);
-	++*n;
+	*n += row->id != 0;
 }
 
 int

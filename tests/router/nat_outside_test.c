@@ -363,6 +363,50 @@ a_net_that_is_exempt_twice_is_refused_with_a_sentence(void **state)
 	assert_non_null(strstr(err.text, "203.0.113.11/32 cannot be exempt"));
 }
 
+static void
+rfc4787_req7_an_inside_net_with_addresses_of_the_outside_is_refused(
+    void **state)
+{
+	static const struct ip4_net nets[] = { { IP(203, 0, 113, 77), 24 },
+		{ IP(203, 0, 113, 129), 25 }, { IP(203, 0, 0, 1), 16 } };
+	struct rig *rig = full_cone(state);
+
+	for (int i = 0; i < 3; i++) {
+		const struct router_port_options o = { .mac = rig_mac(1),
+			.address = nets[i] };
+		struct err err = { "" };
+
+		assert_null(router_add_port(rig->router, "gw.more", &o, &err));
+		assert_non_null(strstr(
+		    err.text, "overlaps with that of port \"gw.outside\""));
+	}
+}
+
+static void
+rfc5508_req11_other_icmp_is_refused_and_that_is_told(void **state)
+{
+	/* Timestamp, information and address mask requests, and answers. */
+	static const uint8_t types[] = { 13, 14, 15, 16, 17, 18 };
+	struct rig *rig = full_cone(state);
+	struct got g;
+
+	for (size_t i = 0; i < sizeof(types); i++) {
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_echo(rig, INSIDE, ALICE, SERVER, 7, types[i]),
+		    DROP_NAT_PROTOCOL);
+		assert_int_equal(rig->peer[OUTSIDE].n, 0);
+		assert_int_equal(
+		    rig_echo(rig, OUTSIDE, SERVER, POOL_A, 7, types[i]),
+		    DROP_NAT_PROTOCOL);
+		assert_int_equal(rig->peer[OUTSIDE].n, 0);
+		g = rig_got(rig, INSIDE);
+		assert_int_equal(g.icmp.type, ICMP_UNREACHABLE);
+		assert_int_equal(g.icmp.code, ICMP_UNREACH_PROHIBITED);
+		rig_wait(rig, NS_PER_S);
+	}
+}
+
 /* ---- pools that cannot be ---- */
 
 static void
@@ -416,6 +460,8 @@ main(void)
 		T(an_exempt_host_hears_that_an_inside_host_is_gone),
 		T(fragments_for_an_exempt_destination_pass_as_they_are),
 		T(a_net_that_is_exempt_twice_is_refused_with_a_sentence),
+		T(rfc4787_req7_an_inside_net_with_addresses_of_the_outside_is_refused),
+		T(rfc5508_req11_other_icmp_is_refused_and_that_is_told),
 		T(a_pool_that_cannot_be_is_refused_with_a_sentence),
 	};
 

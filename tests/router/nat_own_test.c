@@ -47,13 +47,13 @@ teardown(void **state)
 static void
 a_host_is_its_own_address_outside_with_the_same_ports(void **state)
 {
-	static const uint16_t ports[] = { 1, 500, 5000, 65535 };
+	static const uint16_t ports[] = { 0, 1, 500, 5000, 65535 };
 
 	for (int preset = 0; preset < NAT_PRESETS; preset++) {
 		struct rig *rig =
 		    start(state, nat_preset((enum nat_preset)preset));
 
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 5; i++)
 			for (uint32_t to = SERVER; to <= SERVER2; to++) {
 				struct got g;
 
@@ -163,6 +163,40 @@ inside_hosts_reach_it_by_hairpin(void **state)
 	assert_int_equal(g.ip.dst, ALICE);
 	assert_int_equal(g.dport, 80);
 	assert_int_equal(g.ip.src, POOL);
+}
+
+static void
+rfc5508_req7a_pings_go_round_to_it_and_back(void **state)
+{
+	struct rig *rig = strict(state);
+	uint16_t id;
+	struct got g;
+
+	/* alice has the id towards another already. */
+	rig_echo(rig, INSIDE, ALICE, SERVER, 77, ICMP_ECHO_REQUEST);
+	rig_clear(rig);
+	assert_int_equal(rig_echo(rig, INSIDE, BOB, OWN, 77, ICMP_ECHO_REQUEST),
+	    REASON_NAT_HAIRPIN);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.ip.dst, ALICE);
+	assert_int_equal(g.ip.src, POOL);
+	assert_int_equal(g.icmp.type, ICMP_ECHO_REQUEST);
+	id = g.icmp.echo.id;
+	rig_clear(rig);
+	assert_int_equal(
+	    rig_echo(rig, INSIDE, ALICE, POOL, id, ICMP_ECHO_REPLY),
+	    REASON_NAT_HAIRPIN);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.ip.dst, BOB);
+	assert_int_equal(g.ip.src, OWN);
+	assert_int_equal(g.icmp.type, ICMP_ECHO_REPLY);
+	assert_int_equal(g.icmp.echo.id, 77);
+	/* What nobody asked for goes nowhere. */
+	rig_clear(rig);
+	rig_echo(rig, INSIDE, ALICE, POOL, id + 1, ICMP_ECHO_REPLY);
+	rig_echo(rig, INSIDE, BOB, OWN, id + 1, ICMP_ECHO_REPLY);
+	assert_int_equal(rig->peer[INSIDE].n, 0);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
 }
 
 static void
@@ -301,6 +335,7 @@ main(void)
 		T(rfc7857_s12_a_ping_from_outside_reaches_the_host_and_is_answered),
 		T(the_hosts_own_pings_are_answered),
 		T(inside_hosts_reach_it_by_hairpin),
+		T(rfc5508_req7a_pings_go_round_to_it_and_back),
 		T(arp_is_answered_for_it_outside),
 		T(errors_reach_the_host),
 		T(nobody_else_has_a_port_there),

@@ -290,6 +290,40 @@ rfc6888_req13_all_ports_of_all_addresses_are_used(void **state)
 	nat_free(nat);
 }
 
+/* Ports that follow on the last one, or keep the inside one, of 200 that a host
+ * asks for one by one. */
+static unsigned int
+guessed(struct nat *nat)
+{
+	unsigned int n = 0;
+	uint16_t last = 0;
+
+	for (uint16_t i = 0; i < 200; i++) {
+		uint16_t inside = (uint16_t)(40000 + i);
+		uint16_t port =
+		    out(nat, udp(ALICE, inside, SERVER, 1), 0, NULL);
+
+		n += port == last + 1 || port == last + 2 || port == inside;
+		last = port;
+	}
+	return n;
+}
+
+static void
+rfc6888_req15_ports_are_hard_to_guess(void **state)
+{
+	struct nat_rules rules = { .ports = NAT_PORTS_RANDOM };
+	struct nat *nat = table(&rules, 2, 4096);
+
+	(void)state;
+	assert_true(guessed(nat) < 5);
+	nat_free(nat);
+	/* And within a block. */
+	nat = table(nat_preset(NAT_PRESET_CGN), 2, 4096);
+	assert_true(guessed(nat) < 10);
+	nat_free(nat);
+}
+
 /* ---- arbitrary ---- */
 
 static void
@@ -465,6 +499,7 @@ main(void)
 		T(a_host_that_is_refused_is_forgotten),
 		T(rfc6888_req13_blocks_of_all_addresses_are_used),
 		T(rfc6888_req13_all_ports_of_all_addresses_are_used),
+		T(rfc6888_req15_ports_are_hard_to_guess),
 		T(arbitrary_pooling_uses_all_addresses_for_one_host),
 		T(a_mapping_has_one_address_whatever_the_pooling),
 		T(contiguous_ports_are_at_one_address),
