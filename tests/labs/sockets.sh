@@ -83,6 +83,11 @@ accept(7)
 END
 (cd "$tmp" && exec ip netns exec "$far" python3 "$tmp/echo.py") >"$tmp/echo" 2>&1 &
 pids="$pids $!"
+# listens NAMESPACE PORT
+listens() { ip netns exec "$1" bash -c ": <>/dev/tcp/127.0.0.1/$2"; }
+for each in "$far 7" "$far 53" "$far 80" "$near 8080" "$far 5201"; do
+	until_true 20 listens $each
+done
 
 lab() {
 	cat <<-END
