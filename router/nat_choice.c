@@ -79,9 +79,13 @@ uint32_t
 nat_address_of(const struct nat *nat, uint32_t in_ip)
 {
 	const struct nat_host *host = nat_host_of(nat, in_ip);
-	int32_t address = host != NULL && host->address != 0
-	    ? host->address - 1
-	    : nat_addresses_least(&nat->addresses, nat->hosts.block_ports);
+	int32_t address = nat_addresses_own(&nat->addresses, in_ip);
+
+	if (address < 0)
+		address = host != NULL && host->address != 0
+		    ? host->address - 1
+		    : nat_addresses_least(
+			  &nat->addresses, nat->hosts.block_ports);
 
 	return nat->addresses.ip[address >= 0 ? address : 0];
 }

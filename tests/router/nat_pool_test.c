@@ -218,6 +218,32 @@ rfc7857_s4_soft_pairing_takes_another_address_then(void **state)
 }
 
 static void
+a_host_is_seen_at_the_address_that_its_packets_have(void **state)
+{
+	const struct router_nat_pair pair = { OUTSIDE + 50, BOB };
+	struct nat_options o = { .outside_ip = OUTSIDE,
+		.pool = pool,
+		.npool = NPOOL,
+		.pairs = &pair,
+		.npairs = 1,
+		.seed = 7 };
+	struct nat *nat = nat_new(&o, NULL);
+
+	(void)state;
+	assert_non_null(nat);
+	for (uint32_t host = ALICE; host < ALICE + 30; host++) {
+		/* Before it has any, and when it has. */
+		uint32_t seen = nat_address_of(nat, host);
+
+		assert_int_equal(
+		    out_at(nat, udp(host, 5000, SERVER, 1), 0, NULL).ip, seen);
+		assert_int_equal(nat_address_of(nat, host), seen);
+	}
+	assert_int_equal(nat_address_of(nat, BOB), OUTSIDE + 50);
+	nat_free(nat);
+}
+
+static void
 a_pair_ends_with_the_last_session_of_its_host(void **state)
 {
 	struct nat *nat = table(&nat_rules_default, 2, 4096);
@@ -495,6 +521,7 @@ main(void)
 		T(rfc6888_req2_paired_for_all_protocols_together_by_default),
 		T(rfc7857_s4_who_is_paired_with_an_address_without_ports_is_refused),
 		T(rfc7857_s4_soft_pairing_takes_another_address_then),
+		T(a_host_is_seen_at_the_address_that_its_packets_have),
 		T(a_pair_ends_with_the_last_session_of_its_host),
 		T(a_host_that_is_refused_is_forgotten),
 		T(rfc6888_req13_blocks_of_all_addresses_are_used),
