@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bridge/port_wifi.h"
-#include "lab/nat_facts.h"
+#include "lab/nat_words.h"
 
 size_t
 capturing_name(const char *words, const char **filter)

@@ -14,16 +14,13 @@
 #include "router/nat_rules.h"
 #include "switch/port.h"
 
-#define NAT_FACTS_BYTES 1024
-
 struct nat_facts {
 	char router[NODE_NAME_BYTES], outside[NODE_NAME_BYTES];
-	struct nat_rules rules;
+	struct nat_rules rules; /* timers and refresh are read */
 };
 
-/* outside is the full name of a port.  Returns out. */
-char *nat_facts_text(char out[NAT_FACTS_BYTES], const char *router,
-    const char *outside, const struct nat_rules *rules);
+/* "udp-idle". */
+extern const char *const nat_timer_keys[NAT_TIMERS];
 
 /* Reads the facts of a capture, which may be anything; keys that are not known,
  * as of a later version, are passed over.  False: they are not about a NAT. */

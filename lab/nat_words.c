@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/loop.h"
+#include "lab/nat_facts.h"
 #include "lab/nat_keys.h"
 #include "lab/schema.h"
 
@@ -49,23 +50,11 @@ seconds(const struct words *w, const char *key, uint64_t ns)
 static void
 timers(const struct words *w, const struct nat_rules *rules)
 {
-	static const struct {
-		const char *key;
-		enum nat_timer timer;
-	} rows[] = {
-		{ "udp-idle", NAT_TIMER_UDP },
-		{ "udp-one-way", NAT_TIMER_UDP_ONE_WAY },
-		{ "tcp-idle", NAT_TIMER_TCP },
-		{ "tcp-opening", NAT_TIMER_TCP_OPENING },
-		{ "tcp-closing", NAT_TIMER_TCP_CLOSING },
-		{ "icmp-idle", NAT_TIMER_ICMP },
-	};
-
-	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		seconds(w, rows[i].key, nat_idle_ns(rules, rows[i].timer));
-	/* One that is not set is not the same as one like udp-idle. */
-	if (rules->idle_s[NAT_TIMER_UDP_DNS] != 0)
-		seconds(w, "udp-dns", nat_idle_ns(rules, NAT_TIMER_UDP_DNS));
+	for (int t = 0; t < NAT_TIMERS; t++)
+		/* One that is not set is not the same as one like udp-idle. */
+		if (t != NAT_TIMER_UDP_DNS || rules->idle_s[t] != 0)
+			seconds(w, nat_timer_keys[t],
+			    nat_idle_ns(rules, (enum nat_timer)t));
 }
 
 void
@@ -96,4 +85,38 @@ nat_words(const struct nat_rules *rules,
 	choice(&w, "unsolicited-syn", rules->refuse_syn);
 	truth(&w, "ftp", rules->ftp);
 	timers(&w, rules);
+}
+
+/* ---- facts ---- */
+
+struct text {
+	char *at;
+	size_t left;
+};
+
+static void
+add(void *arg, const char *key, const char *value)
+{
+	struct text *t = arg;
+	int n = snprintf(t->at, t->left, "%s%s=%s",
+	    t->left == NAT_FACTS_BYTES ? "" : " ", key, value);
+
+	if (n < 0 || (size_t)n >= t->left) {
+		*t->at = '\0'; /* words are whole or not there */
+		return;
+	}
+	t->at += n;
+	t->left -= (size_t)n;
+}
+
+char *
+nat_facts_text(char out[NAT_FACTS_BYTES], const char *router,
+    const char *outside, const struct nat_rules *rules)
+{
+	struct text t = { .at = out, .left = NAT_FACTS_BYTES };
+
+	add(&t, "nat", router);
+	add(&t, "outside", outside);
+	nat_words(rules, add, &t);
+	return out;
 }

@@ -14,4 +14,10 @@
 void nat_words(const struct nat_rules *rules,
     void (*each)(void *arg, const char *key, const char *value), void *arg);
 
+/* The facts of a capture (nat_facts.h).  outside is the full name of a port.
+ * Returns out. */
+#define NAT_FACTS_BYTES 1024
+char *nat_facts_text(char out[NAT_FACTS_BYTES], const char *router,
+    const char *outside, const struct nat_rules *rules);
+
 #endif

@@ -1,4 +1,4 @@
-/* libs: lab/nat_history.c lab/arena.c lab/problem.c lab/nearest.c lab/names.c lab/units.c lab/yaml.c lab/schema.c lab/schema_read.c lab/schema_value.c lab/wire.c lab/port_kinds.c lab/tree.c lab/check_control.c lab/check_tree.c lab/check_switch.c lab/rules.c lab/keyset.c lab/model.c lab/check.c lab/check_address.c lab/check_router.c lab/check_expect.c lab/check_vm.c lab/check_wire.c lab/check_bridge.c lab/bridging.c lab/any_ip.c lab/check_ip6.c lab/schema_ip6.c lab/measure.c lab/nat_keys.c lab/nat_words.c lab/nat_facts.c lab/serving.c lab/filter.c lab/capturing.c lab/fabric.c lab/cabling.c lab/switch_control.c router bridge pcap-tools vmm/blk_image.c vmm/sandbox.c switch disk net base */
+/* libs: lab/nat_history.c lab/nat_facts.c router pcap-tools switch net base */
 /*
  * Any bytes as a capture of a router's ports: the tables that follow from it
  * hold together, and looking at one changes nothing.
@@ -81,24 +81,20 @@ walk(const char *path)
 	reader_free(reader);
 }
 
-/* Facts that were read, written again, are read the same. */
 static void
 check_facts(const uint8_t *data, size_t size)
 {
-	struct nat_facts facts, again;
-	char text[NAT_FACTS_BYTES], *copy = strndup((const char *)data, size);
+	struct nat_facts facts;
+	char *copy = strndup((const char *)data, size);
 
 	CHECK(copy != NULL);
-	if (nat_facts_read(&facts, copy) && strchr(facts.router, '=') == NULL) {
-		nat_facts_text(text, facts.router, facts.outside, &facts.rules);
-		CHECK(nat_facts_read(&again, text));
-		CHECK(strcmp(facts.router, again.router) == 0);
-		CHECK(facts.rules.mapping == again.rules.mapping);
-		CHECK(facts.rules.refresh == again.rules.refresh);
-		for (int t = 0; t < NAT_TIMERS; t++)
-			CHECK(nat_idle_ns(&facts.rules, (enum nat_timer)t) ==
-			    nat_idle_ns(&again.rules, (enum nat_timer)t));
-	}
+	if (nat_facts_read(&facts, copy))
+		CHECK(facts.router[0] != '\0' && facts.outside[0] != '\0');
+	CHECK(memchr(facts.router, '\0', sizeof(facts.router)) != NULL);
+	CHECK(facts.rules.refresh < NAT_REFRESHES);
+	for (int t = 0; t < NAT_TIMERS; t++)
+		CHECK(
+		    nat_idle_ns(&facts.rules, (enum nat_timer)t) <= LONGEST_NS);
 	free(copy);
 }
 

@@ -61,9 +61,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	assert(e >= 0 || err.text[0] != '\0');
 	for (uint32_t i = 0; reader != NULL && i < reader_interfaces(reader);
-	     i++)
-		touch((const uint8_t *)reader_interface(reader, i)->name,
-		    strlen(reader_interface(reader, i)->name));
+	     i++) {
+		const struct reader_interface *is = reader_interface(reader, i);
+
+		assert(strlen(is->facts) <= READER_TEXT_MAX);
+		touch((const uint8_t *)is->name, strlen(is->name));
+		touch((const uint8_t *)is->facts, strlen(is->facts));
+	}
 	reader_free(reader);
 	return 0;
 }

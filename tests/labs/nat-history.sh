@@ -84,6 +84,10 @@ vm alice -- nc -u -w 0.1 -p 5011 203.0.113.1 7001 and again
 wait $!
 rows='map(del(.left_s))'
 "$LANYARD" show history nat --json >"$tmp/live"
+"$LANYARD" show history nat refusals --json >"$tmp/both" &&
+    jq -e '(.nat | length) >= 8 and any(.refusals[]; .to | endswith(":5999"))' \
+	"$tmp/both" >"$tmp/out"
+is $? "entries and refusals are shown together"
 sleep 0.5 # what is captured is in the file
 "$LANYARD" pcap nat "$tmp/vms.pcapng" --json >"$tmp/then"
 "$LANYARD" pcap nat "$tmp/vms.pcapng" | note
