@@ -69,29 +69,14 @@ struct reading {
 
 /* ---- reading ---- */
 
+/* Options may go on beyond what was copied: then no window scale is known. */
 static enum reason
 read_tcp(struct reading *r, struct cursor *c)
 {
-	struct nat_segment *s = &r->segment;
-	uint8_t header_bytes;
-	struct cursor options;
+	bool cut;
 
-	s->seq = cur_be32(c);
-	s->ack = cur_be32(c);
-	header_bytes = (uint8_t)(cur_u8(c) >> 4 << 2);
-	s->flags = cur_u8(c);
-	s->window = cur_be16(c);
-	cur_skip(c, 4);
-	if (c->overrun)
-		return DROP_SHORT;
-	if (header_bytes < TCP_HEADER_BYTES)
-		return DROP_L4_HEADER;
-	options = cur_sub(c, header_bytes - (size_t)TCP_HEADER_BYTES);
-	s->scale = s->flags & TCP_SYN && !options.overrun
-	    ? nat_read_scale(options)
-	    : 0;
 	r->is_tcp = true;
-	return REASON_NONE;
+	return nat_read_segment(&r->segment, c, &cut);
 }
 
 static enum reason

@@ -72,8 +72,8 @@ update(uint8_t *at, uint64_t difference)
 /* ---- reading ---- */
 
 /* The shift of the window scale option, 0 if there is none (RFC 7323 2.2). */
-uint8_t
-nat_read_scale(struct cursor options)
+static uint8_t
+read_scale(struct cursor options)
 {
 	while (cur_left(&options) > 0) {
 		uint8_t kind = cur_u8(&options), len;
@@ -92,31 +92,43 @@ nat_read_scale(struct cursor options)
 	return 0;
 }
 
-static enum reason
-read_tcp(struct nat_packet *p, struct cursor *c)
+enum reason
+nat_read_segment(struct nat_segment *segment, struct cursor *c, bool *cut)
 {
-	struct nat_segment *s = &p->segment;
+	struct nat_segment s = { .seq = cur_be32(c) };
 	uint8_t header_bytes;
 	struct cursor options;
 
-	p->sport = cur_be16(c);
-	p->dport = cur_be16(c);
-	s->seq = cur_be32(c);
-	s->ack = cur_be32(c);
+	s.ack = cur_be32(c);
 	header_bytes = (uint8_t)(cur_u8(c) >> 4 << 2);
-	s->flags = cur_u8(c);
-	s->window = cur_be16(c);
+	s.flags = cur_u8(c);
+	s.window = cur_be16(c);
 	cur_skip(c, 4);
 	if (c->overrun)
 		return DROP_SHORT;
 	if (header_bytes < TCP_HEADER_BYTES)
 		return DROP_L4_HEADER;
 	options = cur_sub(c, header_bytes - (size_t)TCP_HEADER_BYTES);
-	s->scale = 0;
-	if (options.overrun)
+	*cut = options.overrun;
+	if (s.flags & TCP_SYN && !*cut)
+		s.scale = read_scale(options);
+	*segment = s;
+	return REASON_NONE;
+}
+
+static enum reason
+read_tcp(struct nat_packet *p, struct cursor *c)
+{
+	enum reason reason;
+	bool cut = false;
+
+	p->sport = cur_be16(c);
+	p->dport = cur_be16(c);
+	reason = nat_read_segment(&p->segment, c, &cut);
+	if (reason != REASON_NONE)
+		return reason;
+	if (cut)
 		return ip4_is_fragment(&p->ip) ? DROP_FRAGMENT : DROP_L4_HEADER;
-	if (s->flags & TCP_SYN)
-		s->scale = nat_read_scale(options);
 	p->is_tcp = true;
 	return REASON_NONE;
 }

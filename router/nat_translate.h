@@ -35,8 +35,10 @@ struct nat_packet {
  * DROP_NAT_PROTOCOL if it is none that NAT can translate. */
 enum reason nat_read(struct nat_packet *packet);
 
-/* The window scale that TCP's options ask for, 0: none (RFC 7323 2). */
-uint8_t nat_read_scale(struct cursor options);
+/* Reads of TCP what a connection's state follows from; c is behind the ports.
+ * *cut: the options go on beyond it.  DROP_SHORT, DROP_L4_HEADER. */
+enum reason nat_read_segment(
+    struct nat_segment *segment, struct cursor *c, bool *cut);
 
 /* The packet's flow, as nat_out() and nat_in() want it. */
 static inline void
