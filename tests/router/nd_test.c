@@ -162,7 +162,7 @@ static struct mac
 alice_at(struct rig *rig)
 {
 	struct form6 f = form6(SERVER6, ALICE6, IP_UDP);
-	struct mac mac;
+	struct mac mac = { { 0 } };
 	const struct peer *peer = &rig->peer[INSIDE];
 
 	rig6_send(rig, OUTSIDE, &f);
