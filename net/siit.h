@@ -15,12 +15,11 @@
 #include "net/ip4.h"
 #include "net/ip6.h"
 
-#define IP6_MIN_MTU 1280 /* RFC 8200 5 */
-#define IP6_MORE    1    /* in it, beside the offset */
+#define IP6_MORE 1 /* in it, beside the offset */
 
 #define SIIT_MAX_GROWTH    28          /* bytes from IPv4 to IPv6 */
 #define SIIT_MAX_ERROR4    576         /* RFC 1812 4.3.2.3 */
-#define SIIT_MAX_ERROR6    IP6_MIN_MTU /* RFC 4443 2.4 */
+#define SIIT_MAX_ERROR6    IP6_MTU_MIN /* RFC 4443 2.4 */
 #define SIIT_OFF_HOP_LIMIT 7           /* in the IPv6 header */
 #define SIIT_OFF_NEXT      6
 

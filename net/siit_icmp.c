@@ -71,8 +71,8 @@ too_big_to4(const struct siit *siit, struct siit_icmp *out, uint32_t mtu)
 	out->type = ICMP_UNREACHABLE;
 	out->code = ICMP_UNREACH_NEEDFRAG;
 	out->quote_bytes = 0;  /* ICMPv6 says no more in this one */
-	if (mtu < IP6_MIN_MTU) /* is only said to ask for fragment headers */
-		mtu = IP6_MIN_MTU;
+	if (mtu < IP6_MTU_MIN) /* is only said to ask for fragment headers */
+		mtu = IP6_MTU_MIN;
 	mtu = least(mtu, siit->mtu6_bytes) -
 	    (IP6_HEADER_BYTES - IP4_HEADER_BYTES);
 	out->word = least(least(mtu, siit->mtu4_bytes), UINT16_MAX);
@@ -154,7 +154,7 @@ needfrag_to6(const struct siit *siit, struct siit_icmp *out, uint16_t mtu4,
 	out->type = ICMP6_TOO_BIG;
 	out->code = 0;
 	out->quote_bytes = 0;
-	out->word = mtu < IP6_MIN_MTU ? IP6_MIN_MTU : mtu;
+	out->word = mtu < IP6_MTU_MIN ? IP6_MTU_MIN : mtu;
 }
 
 static bool

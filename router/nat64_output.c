@@ -9,7 +9,7 @@
 
 /* What a fragment holds: IPv4's may be cut, so that they fit any link (RFC 7915
  * 4). */
-#define PART_BYTES ((IP6_MIN_MTU - IP6_HEADER_BYTES - IP6_FRAGMENT_BYTES) & ~7u)
+#define PART_BYTES ((IP6_MTU_MIN - IP6_HEADER_BYTES - IP6_FRAGMENT_BYTES) & ~7u)
 
 /* One packet on its way to a host. */
 struct crossing {
@@ -125,7 +125,7 @@ must_cut(const struct crossing *x)
 	    (ip4_is_fragment(&x->ip) ? IP6_FRAGMENT_BYTES : 0);
 
 	return !(x->ip.fragment & IP4_DF) && !(x->frame.flags & FRAME_TSO4) &&
-	    bytes > IP6_MIN_MTU;
+	    bytes > IP6_MTU_MIN;
 }
 
 /* The frame's packet becomes one of IPv6. */
