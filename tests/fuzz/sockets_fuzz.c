@@ -257,8 +257,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	npairs = heard = 0;
 	answers = false;
 	port_init(&lan, &lan_ops, &lan_node, "lan");
-	port = port_open(
-	    kinds, loop, &node, "way", "sockets:10.0.2.2/24?host=yes&dns=10.0.2.3", &err);
+	port = port_open(kinds, loop, &node, "way",
+	    "sockets:10.0.2.2/24?host=yes&dns=10.0.2.3", &err);
 	assert(port != NULL && cable_join(port, &lan) == 0);
 	while (cur_left(&c) > 2) {
 		uint8_t what = cur_u8(&c), n = cur_u8(&c);
