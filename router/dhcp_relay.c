@@ -105,30 +105,39 @@ send_on(struct router *router, const struct datagram *d, struct iface *out,
 }
 
 static enum reason
-to_servers(struct router *router, struct iface *in, struct dhcp_relayed *m)
+to_server(struct router *router, const struct dhcp_relayed *m, uint32_t server)
 {
-	const struct router_dhcp_relay_options *o = &in->relay->options;
-	uint32_t own = in->address.addr;
-	enum reason reason =
-	    dhcp_relay_request(m, own, o->info ? in->port.name : NULL);
-	struct datagram d = { .src = own,
+	struct datagram d = { .dst = server,
 		.udp = { .sport = DHCP_SERVER_PORT,
 		    .dport = DHCP_SERVER_PORT,
 		    .data = m->bytes,
 		    .data_bytes = m->len } };
+	struct way way;
+
+	if (!way_find(router, server, &way))
+		return DROP_NO_ROUTE;
+	d.src = way.out->address.addr;
+	return send_on(router, &d, NULL, NULL);
+}
+
+/* What comes of it is what comes of the best way. */
+static enum reason
+to_servers(struct router *router, struct iface *in, struct dhcp_relayed *m)
+{
+	const struct router_dhcp_relay_options *o = &in->relay->options;
+	enum reason reason = dhcp_relay_request(
+	    m, in->address.addr, o->info ? in->port.name : NULL);
 
 	if (reason != REASON_DHCP_RELAYED)
 		return reason;
 	reason = DROP_NO_ROUTE;
 	for (unsigned int i = 0; i < o->nservers; i++) {
-		enum reason sent;
+		enum reason sent = to_server(router, m, o->servers[i]);
 
-		d.dst = o->servers[i];
-		sent = send_on(router, &d, NULL, NULL);
 		if (reason != REASON_DHCP_RELAYED)
 			reason = sent;
 	}
-	return reason; /* of the best of them */
+	return reason;
 }
 
 static enum reason

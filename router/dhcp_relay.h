@@ -2,10 +2,10 @@
  * dhcp_relay.h - the DHCP relay on a router's port: packets in and out
  * (RFC 1542, RFC 2131 4.1, RFC 3046).
  *
- * What clients on its link send goes to each of its servers, from the port's
- * own address.  Answers come to that address, are taken from these servers
- * alone, and go to the client as its flags ask.  A client that has its address
- * speaks to its server by itself.
+ * What clients on its link send goes to each of its servers, from the address of
+ * the port by which these are reached.  Answers come to the relay's own address,
+ * are taken from these servers alone, and go to the client as its flags ask.  A
+ * client that has its address speaks to its server by itself.
  */
 #ifndef ROUTER_DHCP_RELAY_H
 #define ROUTER_DHCP_RELAY_H

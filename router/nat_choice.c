@@ -158,7 +158,7 @@ nat_can_share(const struct nat *nat, const struct nat_flow *flow,
 
 	in.ip = nat->addresses.ip[address];
 	in.port = port;
-	return !nat->mappings[latest].for_anybody &&
+	return !nat->mappings[latest].unshared &&
 	    nat_session_in(nat, &in) == NAT_NONE;
 }
 

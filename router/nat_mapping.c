@@ -10,8 +10,8 @@
  * alone is what overloading is for; so a new mapping shares a port only with
  * those of other remote ends.
  *
- * What was asked for by hosts or the lab file for anybody is its inside end's
- * mapping whatever the rules depend on, and shares its port with nobody.
+ * What was asked for by hosts or the lab file shares its port with nobody; and
+ * for anybody it is its inside end's mapping whatever the rules depend on.
  */
 #include "router/nat_state.h"
 
@@ -170,7 +170,7 @@ static bool
 can_join(
     const struct nat *nat, const struct nat_flow *flow, const struct mapping *m)
 {
-	return m->for_anybody ||
+	return m->unshared ||
 	    ports_of(nat, m->address, m->protocol)->sharers == NULL ||
 	    nat_can_share(nat, flow, m->address, m->out_port);
 }
@@ -221,8 +221,7 @@ will_do(const struct nat *nat, uint32_t id, const struct nat_pin *pin)
 
 	if (pin->exact && !nat_mapping_is_at(nat, id, pin))
 		return false;
-	return pin->remote_port != 0 || ports->sharers == NULL ||
-	    ports->sharers[m->out_port] == 0;
+	return ports->sharers == NULL || ports->sharers[m->out_port] == 0;
 }
 
 enum reason

@@ -192,6 +192,7 @@ make(struct nat *nat, struct nat_pin *pin)
 	enum nat_pin_fate fate = make_room(nat, pin);
 	enum reason reason;
 	uint32_t mapping, id;
+	struct mapping *m;
 
 	if (fate != NAT_PIN_MADE)
 		return fate;
@@ -203,9 +204,12 @@ make(struct nat *nat, struct nat_pin *pin)
 	id = nat_pins_add(
 	    &nat->pins, hash_pin(nat, pin), hash_host(nat, pin->in_ip), pin);
 	nat->pins.items[id].mapping = mapping;
-	nat->mappings[mapping].users++;
-	if (is_for_anybody(pin))
-		nat->mappings[mapping].for_anybody = true;
+	m = &nat->mappings[mapping];
+	m->users++;
+	m->for_anybody |= is_for_anybody(pin);
+	m->unshared = true;
+	/* Whoever shared the port was found there, and is gone. */
+	*mapping_at(nat, m->address, m->protocol, m->out_port) = mapping;
 	join_peer(nat, &nat->pins.items[id]);
 	note_due(nat, pin);
 	tell(nat, &nat->pins.items[id], pin);

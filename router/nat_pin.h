@@ -8,13 +8,14 @@
  *
  *  - For anybody (PCP's MAP): the mapping is the inside end's towards all
  *    remote ends, and admits all senders, or those that filters name, whatever
- *    the rules say (RFC 6887 11.3).  Nobody shares its port.
+ *    the rules say (RFC 6887 11.3).
  *  - For one remote end (PCP's PEER): the mapping is what a packet to that end
  *    would have made, and admits what it would have admitted.  A connection of
  *    TCP goes on even if its session has expired meanwhile.
  *
- * A mapping that is there already is pinned as it is.  When a pin ends, the
- * mapping and its sessions go on as if it had never been.
+ * A mapping that is there already is pinned as it is, unless others share its
+ * port; nobody does from then on.  When a pin ends, the mapping and its sessions
+ * go on.
  *
  * A pin is never taken away for another.  It counts as a session to its host's
  * limit; and a host can ask for NAT_PINS_OF_HOST, but for those of the lab

@@ -52,6 +52,7 @@ struct mapping {
 	uint8_t protocol;
 	uint8_t address;      /* the outside one, by its index */
 	bool for_anybody;     /* by a pin */
+	bool unshared;        /* it has had a pin: its port is nobody else's */
 	uint32_t users;       /* sessions and pins */
 	uint32_t next, prev;  /* of those that rest; or next free one */
 	uint32_t rests_until; /* nat_rest.c's; 0: it does not */

@@ -1,7 +1,7 @@
 /* libs: router switch net base */
 /*
- * A router with NAT, hairpin, DHCP, DNS, filter and MSS clamping between two
- * links, fed frames that are random, or nearly right: templates of each protocol
+ * A router with NAT, hairpin, DHCP or its relay, DNS, PCP, filter and MSS
+ * clamping between two links, fed frames that are random, or nearly right: templates of each protocol
  * with random fields and a few random bytes, some in fragments, some with
  * offloads.  Time goes on by random steps; neighbours answer ARP or not.
  *
@@ -20,6 +20,8 @@
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ip4.h"
+#include "net/natpmp.h"
+#include "net/pcp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/router.h"
@@ -182,10 +184,11 @@ address(void)
 static uint16_t
 port_number(void)
 {
-	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 21, 9, 0 };
+	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 21, 9, 0,
+		PCP_PORT };
 	uint8_t b = byte();
 
-	return b < 240 ? known[b % 8] : cur_be16(&f.in);
+	return b < 240 ? known[b % 9] : cur_be16(&f.in);
 }
 
 /* Lines of FTP, of bytes in all. */
@@ -420,6 +423,74 @@ dhcp_in(void)
 		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
 }
 
+/* A datagram from a host inside, with a few bytes of it at random. */
+static void
+datagram_in(uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport,
+    uint8_t *message, size_t bytes)
+{
+	uint8_t out[1600];
+	struct writer w = writer(out, sizeof(out));
+	const struct udp udp = { .sport = sport,
+		.dport = dport,
+		.data = message,
+		.data_bytes = bytes };
+	const struct eth eth = { .dst = gw_mac[INSIDE],
+		.src = { { 2, 1, 0, 0, 0, (uint8_t)src } },
+		.type = ETH_IPV4 };
+	const struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = src,
+		.dst = dst,
+		.total_bytes = (uint16_t)(28 + bytes) };
+	size_t len;
+
+	for (unsigned int n = byte(); n >= 240 && n < 255; n++)
+		message[byte() % bytes] = byte();
+	eth_write(&w, &eth);
+	ip4_write(&w, &ip);
+	udp_write(&w, &udp, src, dst);
+	assert(!w.overrun);
+	len = (size_t)(w.at - out);
+	send_frame(INSIDE,
+	    (struct frame){
+		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
+}
+
+/* A request for a mapping, by either protocol. */
+static void
+pcp_in(void)
+{
+	uint8_t message[PCP_MAX_BYTES], shape = byte();
+	struct writer w = writer(message, sizeof(message));
+	uint32_t host = IP(10, 0, 0, 10 + (shape & 3));
+	const struct natpmp natpmp = { .op = byte() % 3,
+		.in_port = port_number(),
+		.out_port = port_number(),
+		.lifetime_s = byte() };
+	struct pcp pcp = { .op = natpmp.op,
+		.lifetime_s = natpmp.lifetime_s,
+		.client = ip6_of_ip4(host),
+		.nonce = { shape & 4 },
+		.protocol = shape & 8 ? IP_TCP : IP_UDP,
+		.in_port = natpmp.in_port,
+		.out_port = natpmp.out_port,
+		.out_ip = ip6_of_ip4(shape & 16 ? address() : 0),
+		.remote_port = port_number(),
+		.remote = ip6_of_ip4(address()),
+		.prefer_failure = natpmp.op == PCP_MAP && shape & 32,
+		.nfilters = natpmp.op == PCP_MAP ? byte() % 3 : 0 };
+
+	for (unsigned int i = 0; i < pcp.nfilters; i++)
+		pcp.filters[i] = (struct pcp_filter){ ip6_of_ip4(address()),
+			port_number(), byte() % 130 };
+	if (shape & 64)
+		natpmp_write_request(&w, &natpmp);
+	else
+		pcp_write_request(&w, &pcp);
+	datagram_in(host, gw_ip[INSIDE], 1234, PCP_PORT, message,
+	    (size_t)(w.at - message));
+}
+
 static int
 look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
 {
@@ -429,43 +500,23 @@ look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
 	return name[0] == 'a' ? 1 : -1;
 }
 
-/* A question as a client asks it, with a few bytes of it at random. */
+/* A question as a client asks it. */
 static void
 dns_in(void)
 {
-	uint8_t message[DNS_MAX_BYTES], out[700];
+	uint8_t message[DNS_MAX_BYTES];
 	struct writer w = writer(message, sizeof(message));
 	struct dns question = { .id = byte(),
 		.flags = DNS_FLAG_RECURSE,
 		.type = (uint16_t)(byte() % 30),
 		.class = DNS_CLASS_IN };
-	struct udp udp = { .sport = 5353, .dport = 53, .data = message };
-	struct eth eth = { .dst = gw_mac[INSIDE],
-		.src = { { 2, 1, 0, 0, 0, 10 } },
-		.type = ETH_IPV4 };
-	struct ip4 ip = { .ttl = 64,
-		.protocol = IP_UDP,
-		.src = IP(10, 0, 0, 10),
-		.dst = gw_ip[INSIDE] };
 	unsigned int n = byte() % 70u;
-	size_t len;
 
 	memset(question.name, byte() & 1 ? 'a' : 'b', n);
 	dns_write(&w, &question);
-	if (w.overrun)
-		return;
-	udp.data_bytes = (size_t)(w.at - message);
-	for (n = byte(); n >= 240 && n < 255; n++)
-		message[byte() % udp.data_bytes] = byte();
-	ip.total_bytes = (uint16_t)(28 + udp.data_bytes);
-	w = writer(out, sizeof(out));
-	eth_write(&w, &eth);
-	ip4_write(&w, &ip);
-	udp_write(&w, &udp, ip.src, ip.dst);
-	len = (size_t)(w.at - out);
-	send_frame(INSIDE,
-	    (struct frame){
-		.data = out, .len = (uint32_t)len, .head = (uint32_t)len });
+	if (!w.overrun)
+		datagram_in(IP(10, 0, 0, 10), gw_ip[INSIDE], 5353, DNS_PORT,
+		    message, (size_t)(w.at - message));
 }
 
 static void
@@ -519,6 +570,13 @@ start(uint8_t options)
 		.lease_s = 60,
 		.probe_ns = options & 0x20 ? 50 * NS_PER_MS : 0 };
 	const struct router_dns_options dns = { .lookup = look_up };
+	const struct router_pcp_options pcp = { .third_party = options & 1,
+		.min_s = 1 };
+	const struct router_dhcp_relay_options relay = {
+		.servers = { IP(203, 0, 113, 10), IP(198, 51, 100, 7) },
+		.nservers = 2,
+		.info = options & 1
+	};
 
 	f.paired = options & 0x10;
 	if (f.paired) {
@@ -549,6 +607,8 @@ start(uint8_t options)
 		cable_join(&f.link[i].port, port);
 		if (i == OUTSIDE)
 			nat.outside = port;
+		else if (options & 0x10)
+			router_set_dhcp_relay(f.router, port, &relay, NULL);
 		else
 			router_set_dhcp(f.router, port, &dhcp, NULL);
 	}
@@ -556,6 +616,7 @@ start(uint8_t options)
 	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
 	assert(router_set_nat(f.router, &nat, NULL) == 0);
 	assert(router_set_dns(f.router, &dns, NULL) == 0);
+	assert(router_set_pcp(f.router, &pcp, NULL) == 0);
 	if (options & 0x20)
 		assert(router_add_filter(f.router, NULL, nat.outside,
 			   "dst port 9", ROUTER_FILTER_REJECT, NULL) == 0);
@@ -617,6 +678,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 4: wait_ms((uint64_t)byte() * 2000); break;
 		case 5: f.answer_arp = !f.answer_arp; break;
 		case 7: dns_in(); break;
+		case 8: pcp_in(); break;
 		case 6:
 			port_set_down(&f.link[from].port, true);
 			port_set_down(&f.link[from].port, false);

@@ -108,7 +108,7 @@ a_client_is_heard_by_every_server(void **state)
 		struct got got = got_of(&rig->peer[OTHER].seen[i]);
 		struct dhcp heard = message_in(&got);
 
-		assert_int_equal(got.ip.src, GW_INSIDE);
+		assert_int_equal(got.ip.src, GW_OTHER);
 		assert_int_equal(got.ip.dst, servers[i]);
 		assert_int_equal(got.sport, 67);
 		assert_int_equal(got.dport, 67);

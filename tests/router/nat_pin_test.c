@@ -441,12 +441,20 @@ static void
 overloading_leaves_a_pins_port_alone(void **state)
 {
 	struct nat *nat = table(nat_preset(NAT_PRESET_LINUX));
+	struct nat_pin p = pin(ALICE, 4002, 0, S);
 
 	(void)state;
 	assert_int_equal(set(nat, pin(ALICE, 5000, 4000, S), 0, NULL), 4000);
 	assert_int_equal(out(nat, BOB, 4001, OTHER, 0), 4001);
 	assert_int_not_equal(out(nat, BOB, 4000, SERVER, 0), 4000);
 	assert_int_equal(in(nat, 4000, OTHER, 9, 0), REASON_NAT_IN);
+	/* Nor if it is for one remote end. */
+	p.remote_ip = SERVER;
+	p.remote_port = 53;
+	assert_int_equal(set(nat, p, 0, NULL), 4002);
+	assert_int_not_equal(out(nat, BOB, 4002, SERVER, 0), 4002);
+	assert_int_not_equal(out(nat, BOB, 4002, OTHER, 0), 4002);
+	assert_int_equal(out(nat, ALICE, 4002, SERVER, 0), 4002);
 	/* Nor does it take one that is shared. */
 	assert_int_not_equal(set(nat, pin(ALICE, 1, 4001, S), 0, NULL), 4001);
 	nat_free(nat);
