@@ -286,7 +286,10 @@ nat_choose_for_pin(
 	address = pin->out_ip != 0
 	    ? nat_addresses_find(&nat->addresses, pin->out_ip)
 	    : own;
-	if (address >= 0 && !is_open(nat, (uint32_t)address, flow->ip)) {
+	/* Who has an address of its own asks for no other. */
+	if (address >= 0 &&
+	    (!is_open(nat, (uint32_t)address, flow->ip) ||
+		(own >= 0 && address != own && pin->by != NAT_PIN_BY_FILE))) {
 		if (pin->exact)
 			return end;
 		address = own;
