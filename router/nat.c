@@ -393,6 +393,15 @@ segment_pass(struct nat *nat, struct session *s, enum nat_direction direction,
 		refresh(nat, s, now_ns);
 }
 
+/* Did packets pass against the direction of the first, be it that none of them
+ * refreshed it? */
+static bool
+was_answered(const struct session *s)
+{
+	return s->frames_low[!s->origin] != 0 ||
+	    s->frames_high[!s->origin] != 0;
+}
+
 /* Counts a packet of a session, moves its state and its timer. */
 static inline void
 session_pass(struct nat *nat, struct session *s, enum nat_direction direction,
@@ -406,7 +415,7 @@ session_pass(struct nat *nat, struct session *s, enum nat_direction direction,
 	/* Do packets of UDP and ICMP in this direction keep it alive? */
 	if (!(nat->refreshing & 1u << direction))
 		return;
-	if (s->state == TALK_ONE_WAY && direction != s->origin)
+	if (s->state == TALK_ONE_WAY && was_answered(s))
 		set_state(nat, s, TALK_TWO_WAY, now_ns);
 	else
 		refresh(nat, s, now_ns);

@@ -319,6 +319,29 @@ a_session_without_an_answer_may_have_its_own_timer(void **state)
 }
 
 static void
+an_answer_that_does_not_refresh_is_an_answer(void **state)
+{
+	struct nat_rules rules = { .refresh = NAT_REFRESH_OUTBOUND,
+		.idle_s = { [NAT_TIMER_UDP_ONE_WAY] = 30 } };
+	struct nat *nat = table(&rules);
+
+	(void)state;
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	out(nat, udp(ALICE, 6000, SERVER, 1), 0, NULL);
+	in(nat, 5000, SERVER, 1, 10 * S);
+	in(nat, 6000, SERVER, 1, 10 * S);
+	/* the first to be asked again, the second not */
+	out(nat, udp(ALICE, 5000, SERVER, 1), 20 * S, NULL);
+	nat_expire(nat, 31 * S);
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 6000));
+	nat_expire(nat, 319 * S);
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
+	nat_expire(nat, 321 * S);
+	assert_false(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
+	nat_free(nat);
+}
+
+static void
 tcp(struct nat *nat, bool outwards, uint8_t flags, uint64_t now_ns)
 {
 	struct nat_segment segment = { .flags = flags, .window = 1000 };
@@ -585,6 +608,7 @@ main(void)
 		cmocka_unit_test(rules_say_which_direction_refreshes),
 		cmocka_unit_test(
 		    a_session_without_an_answer_may_have_its_own_timer),
+		cmocka_unit_test(an_answer_that_does_not_refresh_is_an_answer),
 		cmocka_unit_test(
 		    rfc7857_s2_1_opening_and_closing_have_their_own_timers),
 		cmocka_unit_test(rfc5382_req7_no_port_is_shared),
