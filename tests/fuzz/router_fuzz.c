@@ -184,7 +184,7 @@ address(void)
 static uint16_t
 port_number(void)
 {
-	static const uint16_t known[] = { 5000, 5001, 53, 67, 68, 21, 9, 0,
+	static const uint16_t known[] = { 5000, 5060, 53, 67, 68, 21, 9, 0,
 		PCP_PORT };
 	uint8_t b = byte();
 
@@ -216,6 +216,26 @@ ftp_data(const struct ip4 *ip, size_t bytes)
 	return text;
 }
 
+/* A message of SIP, of bytes in all. */
+static const uint8_t *
+sip_data(const struct ip4 *ip, size_t bytes)
+{
+	static uint8_t text[4000];
+	uint8_t choice = byte();
+	unsigned int host =
+	    choice & 1 ? IP(203, 0, 113, 1) & 255 : ip->src & 255;
+	const char *net = choice & 1 ? "203.0.113" : "10.0.0";
+
+	memset(text, 0, bytes + 512);
+	snprintf((char *)text, 512,
+	    "%sVia: SIP/2.0/UDP %s.%u:5060\r\nm: <sip:a@%s.%u:%u>\r\n"
+	    "c: application/sdp\r\n\r\nc=IN IP4 %s.%u\r\n"
+	    "m=audio %u RTP/AVP 0\r\n",
+	    choice & 2 ? "SIP/2.0 200 OK\r\n" : "INVITE sip:a SIP/2.0\r\n", net,
+	    host, net, host, 5000 + (choice >> 4), net, host, 5000 + choice);
+	return text;
+}
+
 static void
 write_transport(struct writer *w, const struct ip4 *ip, size_t bytes)
 {
@@ -228,6 +248,8 @@ write_transport(struct writer *w, const struct ip4 *ip, size_t bytes)
 	case IP_UDP:
 		udp.sport = port_number();
 		udp.dport = port_number();
+		if (udp.dport == 5060 || udp.sport == 5060)
+			udp.data = sip_data(ip, bytes);
 		udp_write(w, &udp, ip->src, ip->dst);
 		break;
 	case IP_TCP:
@@ -564,6 +586,7 @@ start(uint8_t options)
 		.max_entries = 20,
 		.rules.hairpin = options & 0x40,
 		.rules.ftp = options & 0x40,
+		.rules.sip = options & 0x40,
 		.rules.refuse_syn = options & 0x20 };
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 100),
 		.last = IP(10, 0, 0, 103),
