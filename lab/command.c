@@ -30,6 +30,7 @@ const struct command *const commands[] = {
 	&command_disk,
 	&command_schema,
 	&command_reasons,
+	&command_complete,
 	&command_help,
 	NULL,
 };

@@ -44,7 +44,7 @@ extern const struct command command_run, command_check, command_draw,
     command_restore, command_set, command_explain, command_measure, command_nat,
     command_pcap_nat, command_capture, command_extcap, command_pcap,
     command_doctor, command_vm, command_disk, command_schema, command_reasons,
-    command_help;
+    command_complete, command_help;
 
 /* Runs argv[1] with what follows.  Returns the exit status; call->err has the
  * sentence to print, if any. */

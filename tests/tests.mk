@@ -147,6 +147,8 @@ install: $(BUILD)/lanyard $(BUILD)/lanyard.lua $(MANPAGES)
 	install -D -m 755 $(BUILD)/lanyard $(DESTDIR)$(PREFIX)/bin/lanyard
 	install -D -m 644 $(BUILD)/lanyard.lua \
 	    $(DESTDIR)$(PREFIX)/share/lanyard/lanyard.lua
+	install -D -m 644 lab/lanyard.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lanyard
 	for p in $(MANPAGES); do \
 	    install -D -m 644 $$p \
 		$(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; \

@@ -9,6 +9,8 @@ note <"$tmp/log"
 is $? "the installed program runs"
 [ -f "$tmp/root/opt/lanyard/share/lanyard/lanyard.lua" ]
 is $? "and Wireshark's fields"
+[ -f "$tmp/root/opt/lanyard/share/bash-completion/completions/lanyard" ]
+is $? "and the shell's completion"
 for page in man/*.[1-9] "$BUILD"/man/*.[1-9]; do
 	[ -f "$tmp/root/opt/lanyard/share/man/man${page##*.}/${page##*/}" ]
 	is $? "${page##*/} is installed"
