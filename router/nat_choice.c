@@ -295,6 +295,8 @@ nat_choose_for_pin(
 		address = own;
 	}
 	if (address < 0)
+		address = own; /* what was wanted is none of the NAT's */
+	if (address < 0)
 		address = choose_address(nat, flow, &wish);
 	if (address < 0 ||
 	    (nat->rules.ports == NAT_PORTS_BLOCKS && address != own &&
