@@ -25,6 +25,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/router.h"
+#include "tests/fuzz/router_rig.h"
 
 #define IP(a, b, c, d)                                                    \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | \
@@ -33,44 +34,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { INSIDE, OUTSIDE, NLINKS };
-
-static const struct mac gw_mac[NLINKS] = { { { 2, 0, 0, 0, 0, 1 } },
-	{ { 2, 0, 0, 0, 0, 2 } } };
 static const uint32_t gw_ip[NLINKS] = { IP(10, 0, 0, 1), IP(203, 0, 113, 1) };
 
-struct link {
-	struct port port; /* first */
-	int number;
-	uint8_t last[1500]; /* the packet that came last, to quote it */
-	size_t last_len;
-};
-
 static struct {
-	struct cursor in;
-	struct loop *loop;
-	struct router *router;
-	struct node peers;
-	struct link link[NLINKS];
 	struct ip64_prefix prefix;
-	uint64_t tally[REASON_COUNT];
+	uint8_t last[NLINKS][1500]; /* the packet that came last, to quote it */
+	size_t last_len[NLINKS];
 	bool sealed; /* all that went in had right checksums */
 	bool answer;
 } f;
-
-static uint8_t
-byte(void)
-{
-	return cur_u8(&f.in);
-}
 
 static struct ip6_addr
 host(uint8_t n)
 {
 	return (struct ip6_addr){ { 0x20, 1, 0xd, 0xb8, 0, 1, [15] = n } };
 }
-
-static enum reason send_frame(int from, struct frame frame);
 
 static void
 send_bytes(int from, uint8_t *out, const struct writer *w)
@@ -173,7 +151,8 @@ check_ip4(
 }
 
 static void
-check_ip6(struct link *link, const struct frame *frame, const uint8_t *bytes)
+check_ip6(
+    const struct link *link, const struct frame *frame, const uint8_t *bytes)
 {
 	struct siit6 p;
 	enum reason reason = siit6_read(&p, bytes + 14, frame->len - 14);
@@ -195,7 +174,7 @@ check_ip6(struct link *link, const struct frame *frame, const uint8_t *bytes)
 }
 
 static void
-check_frame(struct link *link, const struct frame *frame)
+check_frame(const struct link *link, const struct frame *frame)
 {
 	static uint8_t all[FRAME_MAX_BYTES];
 	uint8_t *bytes = malloc(frame->len);
@@ -212,10 +191,11 @@ check_frame(struct link *link, const struct frame *frame)
 	else if (type == ETH_IPV6)
 		check_ip6(link, frame, bytes);
 	if (type != ETH_ARP && !(frame->flags & FRAME_CSUM)) {
-		link->last_len = frame->len - 14;
-		if (link->last_len > sizeof(link->last))
-			link->last_len = sizeof(link->last);
-		memcpy(link->last, bytes + 14, link->last_len);
+		f.last_len[link->number] = frame->len - 14;
+		if (f.last_len[link->number] > sizeof(f.last[link->number]))
+			f.last_len[link->number] = sizeof(f.last[link->number]);
+		memcpy(
+		    f.last[link->number], bytes + 14, f.last_len[link->number]);
 	}
 	free(bytes);
 }
@@ -224,34 +204,14 @@ static void
 take(struct port *port, struct burst *burst)
 {
 	for (unsigned int i = 0; i < burst->n; i++) {
-		node_judge(&f.peers, &burst->frame[i], REASON_DELIVERED);
-		check_frame((struct link *)port, &burst->frame[i]);
+		node_judge(&rig.peers, &burst->frame[i], REASON_DELIVERED);
+		check_frame((const struct link *)port, &burst->frame[i]);
 	}
 }
 
 static const struct port_ops ops = { .take = take };
 
 /* ---- what goes in ---- */
-
-static enum reason
-send_frame(int from, struct frame frame)
-{
-	struct burst burst;
-	const struct verdict *v = &burst.frame[0].verdict;
-
-	burst_clear(&burst);
-	burst.n = 1;
-	burst.flags = frame.flags;
-	burst.frame[0] = frame;
-	port_send(&f.link[from].port, &burst);
-	assert(v->node == router_node(f.router));
-	assert(v->reason != REASON_NONE && v->reason < REASON_COUNT);
-	assert((v->out != NULL) == (v->nout > 0));
-	if (reason_is_drop((enum reason)v->reason))
-		assert(v->out == NULL);
-	f.tally[v->reason]++;
-	return (enum reason)v->reason;
-}
 
 static uint16_t
 port_number(void)
@@ -309,10 +269,10 @@ write_transport(struct writer *w, uint8_t protocol, const struct link *to_quote)
 		wr_be16(w, byte() % 4);
 		wr_be16(w, (uint16_t)(byte() * 8));
 		if (i >= 2 && i < 6) {
-			bytes = to_quote->last_len;
+			bytes = f.last_len[to_quote->number];
 			if (byte() & 1 && bytes > 60)
 				bytes = 60;
-			wr_bytes(w, to_quote->last, bytes);
+			wr_bytes(w, f.last[to_quote->number], bytes);
 			return (size_t)(w->at - from);
 		}
 	}
@@ -381,7 +341,7 @@ make6(uint8_t *out, size_t room)
 			   : ip64_embed(&f.prefix, IP(203, 0, 113, 10));
 	eth.src = (struct mac){ { 2, 2, 0, 0, 0, ip.src.b[15] } };
 	t = writer(l4, sizeof(l4));
-	bytes = write_transport(&t, protocol, &f.link[INSIDE]);
+	bytes = write_transport(&t, protocol, &rig.link[INSIDE]);
 	seal(protocol,
 	    csum_pseudo6(&ip.src, &ip.dst, protocol, (uint32_t)bytes), l4,
 	    bytes);
@@ -431,7 +391,7 @@ make4(uint8_t *out, size_t room, int from)
 
 	eth.src = (struct mac){ { 2, 1, 0, 0, 0, (uint8_t)ip.src } };
 	t = writer(l4, sizeof(l4));
-	bytes = write_transport(&t, ip.protocol, &f.link[from]);
+	bytes = write_transport(&t, ip.protocol, &rig.link[from]);
 	if (!(shape & 4) || ip.protocol != IP_UDP)
 		seal(ip.protocol,
 		    ip.protocol == IP_ICMP ? 0
@@ -503,7 +463,7 @@ packet_in(int from, bool six)
 	if (len == 0)
 		return;
 	for (; flips >= 250 && flips < 255; flips++) {
-		bytes[cur_be16(&f.in) % len] ^= byte();
+		bytes[cur_be16(&rig.in) % len] ^= byte();
 		f.sealed = false;
 	}
 	copy = malloc(len);
@@ -523,22 +483,6 @@ packet_in(int from, bool six)
 	free(copy);
 }
 
-static void
-stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-wait_ms(uint64_t ms)
-{
-	struct loop_timer timer;
-
-	loop_timer_init(&timer, f.loop, stop, f.loop);
-	loop_timer_set(&timer, loop_now_ns(f.loop) + ms * NS_PER_MS);
-	loop_run(f.loop);
-}
-
 /* ---- before and after ---- */
 
 static void
@@ -551,8 +495,7 @@ start(uint8_t options)
 		.rules.host_sessions = options & 0x20 ? 2 : 0,
 		.max_entries = ENTRIES };
 
-	memset(&f.link, 0, sizeof(f.link));
-	memset(f.tally, 0, sizeof(f.tally));
+	memset(&rig.link, 0, sizeof(rig.link));
 	f.answer = true;
 	f.sealed = true;
 	f.prefix = ip64_well_known;
@@ -560,10 +503,7 @@ start(uint8_t options)
 		f.prefix = (struct ip64_prefix){ { { 0x20, 1, 0xd, 0xb9 } },
 			bits[byte() % 8] };
 	nat.nat64 = f.prefix;
-	f.loop = loop_new(LOOP_VIRTUAL, NULL);
-	f.router = router_new(f.loop, "gw", 1, NULL);
-	assert(f.loop != NULL && f.router != NULL);
-	node_init(&f.peers, "peers");
+	rig_start();
 	for (int i = 0; i < NLINKS; i++) {
 		struct router_port_options o = { .mac = gw_mac[i],
 			.address = { gw_ip[i], 24 },
@@ -572,19 +512,14 @@ start(uint8_t options)
 			.mtu_bytes = i == INSIDE && options & 0x80 ? 1280
 			    : i == OUTSIDE && options & 8          ? 600
 								   : 0 };
-		struct port *port = router_add_port(
-		    f.router, i == INSIDE ? "gw.in" : "gw.out", &o, NULL);
+		struct port *port = rig_link(i, &o, &ops);
 
-		assert(port != NULL);
-		port_init(&f.link[i].port, &ops, &f.peers, "peer");
-		f.link[i].number = i;
-		cable_join(&f.link[i].port, port);
 		if (i == OUTSIDE)
 			nat.outside = port;
 	}
 	router_add_route(
-	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
-	assert(router_set_nat(f.router, &nat, NULL) == 0);
+	    rig.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
+	assert(router_set_nat(rig.router, &nat, NULL) == 0);
 }
 
 /* What is kept may be lost later, and what the router sends may not leave. */
@@ -595,18 +530,6 @@ is_late(int reason)
 	    reason == DROP_ND_FAILED || reason == DROP_ND_QUEUE ||
 	    reason == DROP_PORT_FULL || reason == DROP_FRAGMENT ||
 	    reason == DROP_TTL || reason == DROP_MTU || reason == REASON_SENT;
-}
-
-static void
-check_counts(void)
-{
-	const struct node *node = router_node(f.router);
-
-	for (int r = 0; r < REASON_COUNT; r++)
-		if (is_late(r))
-			assert(node->count[r] >= f.tally[r]);
-		else
-			assert(node->count[r] == f.tally[r]);
 }
 
 static void
@@ -622,8 +545,8 @@ check_places(void)
 {
 	unsigned int rows = 0;
 
-	loop_run(f.loop);
-	router_each_nat(f.router, count_row, &rows);
+	loop_run(rig.loop);
+	router_each_nat(rig.router, count_row, &rows);
 	assert(rows == 0);
 	for (uint8_t i = 0; i < ENTRIES; i++) {
 		uint8_t out[100];
@@ -654,9 +577,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned int rows = 0;
 
-	f.in = cursor(data, size);
+	rig.in = cursor(data, size);
 	start(byte());
-	while (cur_left(&f.in) > 0) {
+	while (cur_left(&rig.in) > 0) {
 		uint8_t op = byte();
 
 		switch (op & 15) {
@@ -671,11 +594,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		default: packet_in(INSIDE, true); break;
 		}
 	}
-	check_counts();
-	router_each_nat(f.router, count_row, &rows);
+	check_counts(is_late);
+	router_each_nat(rig.router, count_row, &rows);
 	assert(rows <= ENTRIES);
 	check_places();
-	router_free(f.router);
-	loop_free(f.loop);
+	rig_end();
 	return 0;
 }

@@ -22,13 +22,10 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/router.h"
+#include "tests/fuzz/router_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { INSIDE, OUTSIDE, NLINKS };
-
-static const struct mac gw_mac[NLINKS] = { { { 2, 0, 0, 0, 0, 1 } },
-	{ { 2, 0, 0, 0, 0, 2 } } };
 static const struct ip6_net gw_net[NLINKS] = {
 	{ { { 0xfd, 0, 0, 1, [15] = 1 } }, 64 },
 	{ { { 0x20, 1, 0xd, 0xb8, 0, 2, [15] = 1 } }, 64 },
@@ -36,30 +33,11 @@ static const struct ip6_net gw_net[NLINKS] = {
 static const struct ip6_net outside_form = { { { 0x20, 1, 0xd, 0xb8, 0, 9 } },
 	48 };
 
-struct link {
-	struct port port; /* first */
-	int number;
-};
-
 static struct {
-	struct cursor in;
-	struct loop *loop;
-	struct router *router;
-	struct node peers;
-	struct link link[NLINKS];
-	uint64_t tally[REASON_COUNT];
 	uint8_t last[2048]; /* the IPv6 packet that left last */
 	size_t last_len;
 	bool answer, translates;
 } f;
-
-static uint8_t
-byte(void)
-{
-	return cur_u8(&f.in);
-}
-
-static void send_frame(int from, struct frame frame);
 
 static void
 answer(const struct link *link, const struct nd_message *asked,
@@ -125,31 +103,12 @@ static void
 take(struct port *port, struct burst *burst)
 {
 	for (unsigned int i = 0; i < burst->n; i++) {
-		node_judge(&f.peers, &burst->frame[i], REASON_DELIVERED);
+		node_judge(&rig.peers, &burst->frame[i], REASON_DELIVERED);
 		check_frame((struct link *)port, &burst->frame[i]);
 	}
 }
 
 static const struct port_ops ops = { .take = take };
-
-static void
-send_frame(int from, struct frame frame)
-{
-	struct burst burst;
-	const struct verdict *v = &burst.frame[0].verdict;
-
-	burst_clear(&burst);
-	burst.n = 1;
-	burst.flags = frame.flags;
-	burst.frame[0] = frame;
-	port_send(&f.link[from].port, &burst);
-	assert(v->node == router_node(f.router));
-	assert(v->reason != REASON_NONE && v->reason < REASON_COUNT);
-	assert((v->out != NULL) == (v->nout > 0));
-	if (reason_is_drop((enum reason)v->reason))
-		assert(v->out == NULL);
-	f.tally[v->reason]++;
-}
 
 /* ---- frames in ---- */
 
@@ -175,7 +134,7 @@ address(int link)
 		a.b[7] = byte();
 		a.b[15] = b & 15;
 		return a;
-	case 9: cur_ip6(&f.in, &a); return a;
+	case 9: cur_ip6(&rig.in, &a); return a;
 	default: return a;
 	}
 }
@@ -210,7 +169,7 @@ write_upper(
 			.data_bytes = n };
 
 		if (udp.dport == 547 && how & 0x20) {
-			const uint8_t *at = cur_bytes(&f.in, 24);
+			const uint8_t *at = cur_bytes(&rig.in, 24);
 
 			udp.data = at != NULL ? at : data;
 			udp.data_bytes = at != NULL ? 24 : 0;
@@ -298,7 +257,7 @@ static void
 raw_in(int from)
 {
 	size_t n = byte();
-	const uint8_t *at = cur_bytes(&f.in, n);
+	const uint8_t *at = cur_bytes(&rig.in, n);
 	uint8_t *copy;
 
 	if (at == NULL || n == 0)
@@ -316,22 +275,6 @@ raw_in(int from)
 	free(copy);
 }
 
-static void
-stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-wait_ms(uint64_t ms)
-{
-	struct loop_timer timer;
-
-	loop_timer_init(&timer, f.loop, stop, f.loop);
-	loop_timer_set(&timer, loop_now_ns(f.loop) + ms * NS_PER_MS);
-	loop_run(f.loop);
-}
-
 /* ---- before and after ---- */
 
 static void
@@ -346,37 +289,28 @@ start(uint8_t options)
 	struct ip6_net all = { .prefix = 0 };
 	struct ip6_addr via = gw_net[OUTSIDE].addr;
 
-	memset(f.tally, 0, sizeof(f.tally));
 	f.last_len = 0;
 	f.answer = true;
-	f.loop = loop_new(LOOP_VIRTUAL, NULL);
-	f.router = router_new(f.loop, "gw", 1, NULL);
-	assert(f.loop != NULL && f.router != NULL);
-	node_init(&f.peers, "peers");
+	rig_start();
 	for (int i = 0; i < NLINKS; i++) {
 		struct router_port_options o = { .mac = gw_mac[i],
 			.address6 = { gw_net[i] },
 			.naddresses6 = 1,
 			.mtu_bytes =
 			    i == OUTSIDE && options & 0x80 ? 1280 : 0 };
-		struct port *port = router_add_port(
-		    f.router, i == INSIDE ? "gw.in" : "gw.out", &o, NULL);
+		struct port *port = rig_link(i, &o, &ops);
 
-		assert(port != NULL);
-		port_init(&f.link[i].port, &ops, &f.peers, "peer");
-		f.link[i].number = i;
-		cable_join(&f.link[i].port, port);
 		if (i == OUTSIDE)
 			filter.outside = port;
 		else
-			assert(router_set_ra(f.router, port, &ra, NULL) == 0);
+			assert(router_set_ra(rig.router, port, &ra, NULL) == 0);
 	}
 	via.b[15] = 0xfe;
-	assert(router_add_route6(f.router, &all, &via, NULL, NULL) == 0);
-	assert(router_set_filter6(f.router, &filter, NULL) == 0);
+	assert(router_add_route6(rig.router, &all, &via, NULL, NULL) == 0);
+	assert(router_set_filter6(rig.router, &filter, NULL) == 0);
 	f.translates = options & 0x40;
 	if (f.translates)
-		assert(router_add_npt6(f.router, filter.outside,
+		assert(router_add_npt6(rig.router, filter.outside,
 			   &gw_net[INSIDE], &outside_form, NULL) == 0);
 }
 
@@ -388,18 +322,6 @@ is_late(int reason)
 	return reason == DROP_ND_FAILED || reason == DROP_ND_QUEUE ||
 	    reason == DROP_PORT_FULL || reason == DROP_LINK_DOWN ||
 	    reason == REASON_SENT;
-}
-
-static void
-check_counts(void)
-{
-	const struct node *node = router_node(f.router);
-
-	for (int r = 0; r < REASON_COUNT; r++)
-		if (is_late(r))
-			assert(node->count[r] >= f.tally[r]);
-		else
-			assert(node->count[r] == f.tally[r]);
 }
 
 static void
@@ -417,9 +339,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned int rows = 0;
 
-	f.in = cursor(data, size);
+	rig.in = cursor(data, size);
 	start(byte());
-	while (cur_left(&f.in) > 0) {
+	while (cur_left(&rig.in) > 0) {
 		uint8_t op = byte();
 		int from = op >> 7;
 
@@ -429,20 +351,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 2: wait_ms((uint64_t)byte() * 2000); break;
 		case 3: f.answer = !f.answer; break;
 		case 4:
-			port_set_down(&f.link[from].port, true);
-			port_set_down(&f.link[from].port, false);
+			port_set_down(&rig.link[from].port, true);
+			port_set_down(&rig.link[from].port, false);
 			break;
 		default: packet_in(from); break;
 		}
 	}
-	check_counts();
-	router_each_flow6(f.router, check_row, &rows);
+	check_counts(is_late);
+	router_each_flow6(rig.router, check_row, &rows);
 	assert(rows <= 20);
 	wait_ms(UINT64_C(7500) * 1000);
 	rows = 0;
-	router_each_flow6(f.router, check_row, &rows);
+	router_each_flow6(rig.router, check_row, &rows);
 	assert(rows == 0);
-	router_free(f.router);
-	loop_free(f.loop);
+	rig_end();
 	return 0;
 }

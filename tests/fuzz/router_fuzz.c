@@ -1,9 +1,10 @@
 /* libs: router switch net base */
 /*
  * A router with NAT, hairpin, DHCP or its relay, DNS, PCP, filter and MSS
- * clamping between two links, fed frames that are random, or nearly right: templates of each protocol
- * with random fields and a few random bytes, some in fragments, some with
- * offloads.  Time goes on by random steps; neighbours answer ARP or not.
+ * clamping between two links, fed frames that are random, or nearly right:
+ * templates of each protocol with random fields and a few random bytes, some in
+ * fragments, some with offloads.  Time goes on by random steps; neighbours
+ * answer ARP or not.
  *
  * What must hold: each frame gets one verdict, which is counted; whatever
  * leaves is whole and its network checksum right; nothing leaves by the outer
@@ -26,6 +27,7 @@
 #include "net/udp.h"
 #include "router/router.h"
 #include "switch/offload.h"
+#include "tests/fuzz/router_rig.h"
 
 #define IP(a, b, c, d)                                                    \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | \
@@ -33,28 +35,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { INSIDE, OUTSIDE, NLINKS };
-
-static const struct mac gw_mac[NLINKS] = { { { 2, 0, 0, 0, 0, 1 } },
-	{ { 2, 0, 0, 0, 0, 2 } } };
 static const uint32_t gw_ip[NLINKS] = { IP(10, 0, 0, 1), IP(203, 0, 113, 1) };
 
 static const uint32_t pool[] = { IP(203, 0, 113, 2), IP(203, 0, 113, 1) };
 static const struct router_nat_pair pair = { IP(203, 0, 113, 3),
 	IP(10, 0, 0, 11) };
 
-struct link {
-	struct port port; /* first */
-	int number;
-};
-
 static struct {
-	struct cursor in;
-	struct loop *loop;
-	struct router *router;
-	struct node peers;
-	struct link link[NLINKS];
-	uint64_t tally[REASON_COUNT]; /* of the frames that went in */
 	unsigned int out;
 	/* The packet that left last, to answer or quote it. */
 	uint8_t last[2048];
@@ -62,12 +49,6 @@ static struct {
 	bool answer_arp;
 	bool paired; /* with pool and pair */
 } f;
-
-static uint8_t
-byte(void)
-{
-	return cur_u8(&f.in);
-}
 
 static void
 check_frame(const struct link *link, const struct frame *frame)
@@ -97,8 +78,6 @@ check_frame(const struct link *link, const struct frame *frame)
 	f.last_len = frame->len < sizeof(f.last) ? frame->len : sizeof(f.last);
 	memcpy(f.last, bytes, f.last_len);
 }
-
-static void send_frame(int from, struct frame frame);
 
 static void
 answer_arp(const struct link *link, const struct frame *frame)
@@ -135,7 +114,7 @@ take(struct port *port, struct burst *burst)
 	for (unsigned int i = 0; i < burst->n; i++) {
 		struct frame *frame = &burst->frame[i];
 
-		node_judge(&f.peers, frame, REASON_DELIVERED);
+		node_judge(&rig.peers, frame, REASON_DELIVERED);
 		f.out++;
 		check_frame(link, frame);
 		if (get_be16(frame->data + 12) == ETH_ARP && f.answer_arp)
@@ -146,25 +125,6 @@ take(struct port *port, struct burst *burst)
 static const struct port_ops ops = { .take = take };
 
 /* ---- frames in ---- */
-
-static void
-send_frame(int from, struct frame frame)
-{
-	struct burst burst;
-	const struct verdict *v = &burst.frame[0].verdict;
-
-	burst_clear(&burst);
-	burst.n = 1;
-	burst.flags = frame.flags;
-	burst.frame[0] = frame;
-	port_send(&f.link[from].port, &burst);
-	assert(v->node == router_node(f.router));
-	assert(v->reason != REASON_NONE && v->reason < REASON_COUNT);
-	assert((v->out != NULL) == (v->nout > 0));
-	if (reason_is_drop((enum reason)v->reason))
-		assert(v->out == NULL);
-	f.tally[v->reason]++;
-}
 
 static uint32_t
 address(void)
@@ -178,7 +138,7 @@ address(void)
 
 	if (b < 240)
 		return known[b % (b < 160 ? 6 : 14)];
-	return cur_be32(&f.in);
+	return cur_be32(&rig.in);
 }
 
 static uint16_t
@@ -188,7 +148,7 @@ port_number(void)
 		PCP_PORT };
 	uint8_t b = byte();
 
-	return b < 240 ? known[b % 9] : cur_be16(&f.in);
+	return b < 240 ? known[b % 9] : cur_be16(&rig.in);
 }
 
 /* Lines of FTP, of bytes in all. */
@@ -372,7 +332,7 @@ packet_in(int from)
 	if (len == 0)
 		return;
 	for (; flips >= 250 && flips < 255; flips++)
-		bytes[cur_be16(&f.in) % len] ^= byte();
+		bytes[cur_be16(&rig.in) % len] ^= byte();
 	/* Its own memory, so that a read beyond it is found. */
 	copy = malloc(len);
 	memcpy(copy, bytes, len);
@@ -394,7 +354,7 @@ static void
 raw_in(int from)
 {
 	size_t len = (size_t)byte() + 1;
-	const uint8_t *bytes = cur_bytes(&f.in, len);
+	const uint8_t *bytes = cur_bytes(&rig.in, len);
 	uint8_t *copy;
 
 	if (bytes == NULL)
@@ -560,22 +520,6 @@ arp_in(int from)
 	send_frame(from, (struct frame){ .data = out, .len = 42, .head = 42 });
 }
 
-static void
-stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-wait_ms(uint64_t ms)
-{
-	struct loop_timer timer;
-
-	loop_timer_init(&timer, f.loop, stop, f.loop);
-	loop_timer_set(&timer, loop_now_ns(f.loop) + ms * NS_PER_MS);
-	loop_run(f.loop);
-}
-
 /* ---- before and after ---- */
 
 static void
@@ -608,40 +552,31 @@ start(uint8_t options)
 		nat.pairs = &pair;
 		nat.npairs = 1;
 	}
-	memset(f.tally, 0, sizeof(f.tally));
 	f.last_len = 0;
 	f.answer_arp = true;
-	f.loop = loop_new(LOOP_VIRTUAL, NULL);
-	f.router = router_new(f.loop, "gw", 1, NULL);
-	assert(f.loop != NULL && f.router != NULL);
-	node_init(&f.peers, "peers");
+	rig_start();
 	for (int i = 0; i < NLINKS; i++) {
 		struct router_port_options o = { .mac = gw_mac[i],
 			.address = { gw_ip[i], 24 },
 			.mtu_bytes = i == OUTSIDE && options & 0x80 ? 300 : 0,
 			.mss_clamp = options & 0x80,
 			.proxy_arp = options & 0x20 };
-		struct port *port = router_add_port(
-		    f.router, i == INSIDE ? "gw.in" : "gw.out", &o, NULL);
+		struct port *port = rig_link(i, &o, &ops);
 
-		assert(port != NULL);
-		port_init(&f.link[i].port, &ops, &f.peers, "peer");
-		f.link[i].number = i;
-		cable_join(&f.link[i].port, port);
 		if (i == OUTSIDE)
 			nat.outside = port;
 		else if (options & 0x10)
-			router_set_dhcp_relay(f.router, port, &relay, NULL);
+			router_set_dhcp_relay(rig.router, port, &relay, NULL);
 		else
-			router_set_dhcp(f.router, port, &dhcp, NULL);
+			router_set_dhcp(rig.router, port, &dhcp, NULL);
 	}
 	router_add_route(
-	    f.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
-	assert(router_set_nat(f.router, &nat, NULL) == 0);
-	assert(router_set_dns(f.router, &dns, NULL) == 0);
-	assert(router_set_pcp(f.router, &pcp, NULL) == 0);
+	    rig.router, (struct ip4_net){ 0, 0 }, IP(203, 0, 113, 254), NULL);
+	assert(router_set_nat(rig.router, &nat, NULL) == 0);
+	assert(router_set_dns(rig.router, &dns, NULL) == 0);
+	assert(router_set_pcp(rig.router, &pcp, NULL) == 0);
 	if (options & 0x20)
-		assert(router_add_filter(f.router, NULL, nat.outside,
+		assert(router_add_filter(rig.router, NULL, nat.outside,
 			   "dst port 9", ROUTER_FILTER_REJECT, NULL) == 0);
 }
 
@@ -654,18 +589,6 @@ is_late(int reason)
 	    reason == DROP_PORT_FULL || reason == DROP_FRAGMENT ||
 	    reason == DROP_TTL || reason == DROP_MTU ||
 	    reason == DROP_LINK_DOWN || reason == REASON_SENT;
-}
-
-static void
-check_counts(void)
-{
-	const struct node *node = router_node(f.router);
-
-	for (int r = 0; r < REASON_COUNT; r++)
-		if (is_late(r))
-			assert(node->count[r] >= f.tally[r]);
-		else
-			assert(node->count[r] == f.tally[r]);
 }
 
 static void
@@ -687,9 +610,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned int rows = 0;
 
-	f.in = cursor(data, size);
+	rig.in = cursor(data, size);
 	start(byte());
-	while (cur_left(&f.in) > 0) {
+	while (cur_left(&rig.in) > 0) {
 		uint8_t op = byte();
 		int from = op >> 7;
 
@@ -703,20 +626,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 7: dns_in(); break;
 		case 8: pcp_in(); break;
 		case 6:
-			port_set_down(&f.link[from].port, true);
-			port_set_down(&f.link[from].port, false);
+			port_set_down(&rig.link[from].port, true);
+			port_set_down(&rig.link[from].port, false);
 			break;
 		default: packet_in(from); break;
 		}
 	}
-	check_counts();
-	router_each_nat(f.router, check_row, &rows);
+	check_counts(is_late);
+	router_each_nat(rig.router, check_row, &rows);
 	assert(rows <= 20);
-	loop_run(f.loop); /* all timers run out */
+	loop_run(rig.loop); /* all timers run out */
 	rows = 0;
-	router_each_nat(f.router, check_row, &rows);
+	router_each_nat(rig.router, check_row, &rows);
 	assert(rows == 0);
-	router_free(f.router);
-	loop_free(f.loop);
+	rig_end();
 	return 0;
 }
