@@ -3,7 +3,8 @@
  *
  * Bytes of the guest go straight to the socket, a burst's in one call, and are
  * acknowledged when it took them.  Only segments behind a hole are held here,
- * within limits, until it is filled, and told by SACK (RFC 2018).  Urgent data is data.
+ * within limits, until it is filled, and told by SACK (RFC 2018).  Urgent data
+ * is data.
  */
 #include "bridge/sockets_tcp.h"
 

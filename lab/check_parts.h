@@ -1,7 +1,7 @@
 /*
- * check_parts.h - what the files of lab_check() share: check.c has names, segments
- * and the order, check_address.c, check_router.c and check_expect.c one chapter
- * of a lab file each.
+ * check_parts.h - what the files of lab_check() share: check.c has names,
+ * segments and the order, check_address.c, check_router.c and check_expect.c
+ * one chapter of a lab file each.
  *
  * Each says what is wrong to check->problems, and goes on.
  */

@@ -1,8 +1,8 @@
 /*
  * The table.  Rows stand in the order of the manual; a row's parent comes
  * before it.  Ports of routers, VMs, hosts, plugs and bridges share their first
- * rows by PORT_ROWS.  What later versions will read has a SCHEMA_ABSENT row, so that
- * it is refused for what it is and not as a slip of the pen.
+ * rows by PORT_ROWS.  What later versions will read has a SCHEMA_ABSENT row, so
+ * that it is refused for what it is and not as a slip of the pen.
  */
 #include "lab/schema.h"
 

@@ -1,5 +1,6 @@
 /*
- * dns.h - DNS questions, and answers of addresses and names (RFC 1035, RFC 3596).
+ * dns.h - DNS questions, and answers of addresses and names (RFC 1035,
+ * RFC 3596).
  */
 #ifndef NET_DNS_H
 #define NET_DNS_H
@@ -47,12 +48,12 @@ struct dns {
 };
 
 /* Reads the UDP payload in c: one question exactly; of the answers the A, AAAA
- * and PTR records, through CNAMEs.  Compression pointers may only point backwards.
- * DROP_SHORT, DROP_DNS; *dns is filled only if DROP_NONE. */
+ * and PTR records, through CNAMEs.  Compression pointers may only point
+ * backwards.  DROP_SHORT, DROP_DNS; *dns is filled only if DROP_NONE. */
 enum reason dns_parse(struct dns *dns, struct cursor *c);
 
-/* Writes question and answers, but for dnssec; a name that cannot be (an empty label, one of
- * more than 63 letters, more than 253 in all) sets overrun. */
+/* Writes question and answers, but for dnssec; a name that cannot be (an empty
+ * label, one of more than 63 letters, more than 253 in all) sets overrun. */
 void dns_write(struct writer *w, const struct dns *dns);
 /* Writes a dotted name as labels, which is how other protocols have names, too;
  * with the same exceptions. */

@@ -34,8 +34,8 @@ char *verdict_text(
 
 /*
  * What is said about a frame at a port.  Going in: what a cable did to it, if
- * it did something, then what the port's node made of it.  Going out: why the node sent it, then what the other end made of it,
- * with "; " between them.
+ * it did something, then what the port's node made of it.  Going out: why the
+ * node sent it, then what the other end made of it, with "; " between them.
  */
 char *frame_verdict_text(char *out, size_t out_bytes, enum direction dir,
     const struct verdict_facts *cause, const struct verdict_facts *verdict);

@@ -4,9 +4,9 @@
  * What begins inside passes, and what answers it; the rest from outside is
  * refused, but for what that RFC has let in unasked: IPsec, its key exchange,
  * HIP and Mobile IPv6 (REC-21 to 27), unless that is switched off.  ICMPv6
- * errors pass with the flow that they are about.  Who was refused a TCP connection
- * is told so six seconds later, unless both ends have begun one meanwhile
- * (REC-34).
+ * errors pass with the flow that they are about.  Who was refused a TCP
+ * connection is told so six seconds later, unless both ends have begun one
+ * meanwhile (REC-34).
  */
 #ifndef ROUTER_FILTER6_H
 #define ROUTER_FILTER6_H

@@ -144,7 +144,8 @@ struct nat_stats {
 
 struct nat_stats nat_stats(const struct nat *nat);
 
-/* Addresses of one host first, then pins, then sessions by id; left_ns counts from now_ns. */
+/* Addresses of one host first, then pins, then sessions by id; left_ns counts
+ * from now_ns. */
 void nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
 

@@ -12,13 +12,13 @@
  * for those of IPv6, also between both.  An entry is as small as before, and the
  * NAT does not know of IPv6 at all.
  *
- * What leads to a virtual address is a way whose interface stands for one of the
- * real ones: smaller by what headers grow, so that the NAT's own checks of sizes
- * and its errors are right.  What is sent there, be it forwarded, of the router
- * itself, or an error, becomes IPv6 last of all (nat64_output.c).  Errors that the
- * router makes about a translated packet are written for the virtual address
- * and take the same way.  The address of such an interface is 0.0.0.0, which
- * becomes the router's own IPv6 address.
+ * What leads to a virtual address is a way whose interface stands for one of
+ * the real ones: smaller by what headers grow, so that the NAT's own checks of
+ * sizes and its errors are right.  What is sent there, be it forwarded, of the
+ * router itself, or an error, becomes IPv6 last of all (nat64_output.c).
+ * Errors that the router makes about a translated packet are written for the
+ * virtual address and take the same way.  The address of such an interface is
+ * 0.0.0.0, which becomes the router's own IPv6 address.
  *
  * Rejected: sessions with IPv6 ends.  Two addresses of 16 bytes more make an
  * entry larger than a line of the cache and than 128 bytes in all, also for

@@ -1,6 +1,7 @@
 /*
  * All changes of a packet are summed up as differences first, one sum for the
- * addresses and one for the ports, and then applied to each checksum that covers them: equation 3 of RFC 1624, once per checksum.
+ * addresses and one for the ports, and then applied to each checksum that
+ * covers them: equation 3 of RFC 1624, once per checksum.
  *
  * A checksum that an offload has yet to finish holds the plain sum of the
  * pseudo header: the addresses' difference is added to it, and the ports need

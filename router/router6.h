@@ -143,8 +143,8 @@ void output6_direct(struct router *router, struct iface *out,
 void output6_error(struct router *router, const struct packet6 *p, uint8_t type,
     uint8_t code, uint32_t word);
 
-/* The same about a packet that was to leave by on, of which bytes are at ip, to be
- * changed into what its sender sent. */
+/* The same about a packet that was to leave by on, of which bytes are at ip, to
+ * be changed into what its sender sent. */
 void output6_error_about(struct router *router, struct iface *on,
     const struct icmp6_error *error, uint8_t *ip, size_t bytes);
 

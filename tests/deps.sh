@@ -24,7 +24,17 @@ echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# Some are servers, which tests start for themselves, where nobody else is: the
+# system is not to start them as well.
+policy=/usr/sbin/policy-rc.d
+if [ -e $policy ]; then
+	trap 'rm -f "$log"' EXIT
+else
+	trap 'rm -f "$log"; $sudo rm -f $policy' EXIT
+	trap 'exit 1' INT TERM
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+	$sudo chmod 755 $policy
+fi
 # Package lists may be missing or old: refresh them when the first try fails.
 if ! { $apt install --no-install-recommends $missing >"$log" 2>&1 ||
     { $apt update >"$log" 2>&1 &&

@@ -4,9 +4,9 @@
  *
  * What must hold: what goes out gets a way back to exactly where it came from,
  * no matter what else happened; two inside ends never have one outside port
- * towards the same remote end, and none at all unless rules let them; a host that
- * is paired has one outside address; no host
- * gets more than its limit; nothing comes in without a mapping; the table never holds more than it may,
+ * towards the same remote end, and none at all unless rules let them; a host
+ * that is paired has one outside address; no host gets more than its limit;
+ * nothing comes in without a mapping; the table never holds more than it may,
  * and nothing at all when all has expired.
  */
 #include <assert.h>
