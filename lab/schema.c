@@ -62,9 +62,9 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0a", "01:80:c2:00:00:0b", "01:80:c2:00:00:0c",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
-	"nat", "nat-rules", "refusals", "flows", "arp", "leases", "routes", "vms",
-	"cables", "drops", "bonds", "lldp", "groups", "mrouters", "macnat",
-	"traffic", NULL };
+	"nat", "nat-rules", "refusals", "flows", "arp", "leases", "routes",
+	"vms", "cables", "drops", "bonds", "lldp", "groups", "mrouters",
+	"macnat", "traffic", NULL };
 
 static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
 	[BOND_PASSIVE] = "passive",
@@ -662,8 +662,7 @@ const struct schema_key schema_keys[] = {
 	    .help = "Prefixes of IPv6 that are others outside (RFC 6296), up "
 		    "to 8." },
 	{ KEY("routers.*.nptv6[].port", NAME, lab_npt6, port_name),
-	    .required = true,
-	    .help = "The router's port where they change." },
+	    .required = true, .help = "The router's port where they change." },
 	{ KEY("routers.*.nptv6[].inside", ANY_NET, lab_npt6, inside),
 	    .required = true, .help = "The prefix inside, as fd00:1::/48." },
 	{ KEY("routers.*.nptv6[].outside", ANY_NET, lab_npt6, outside),
