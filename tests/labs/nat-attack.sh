@@ -58,16 +58,10 @@ until_true 10 ip -n "$router" link show lya3 || {
 	note <"$tmp/log"
 	exit 1
 }
-# move TAP NAMESPACE ADDRESS
-move() {
-	ip -n "$router" link set "$1" netns "$2"
-	ip -n "$2" addr add "$3" dev "$1"
-	ip -n "$2" link set "$1" up
-}
-move lya0 "$innocent" 10.0.0.10/24
-move lya1 "$attacker" 10.0.0.66/24
-move lya2 "$server" 203.0.113.10/24
-move lya3 "$outsider" 203.0.113.66/24
+attach lya0 "$innocent" 10.0.0.10/24
+attach lya1 "$attacker" 10.0.0.66/24
+attach lya2 "$server" 203.0.113.10/24
+attach lya3 "$outsider" 203.0.113.66/24
 ip -n "$innocent" route add default via 10.0.0.1
 ip -n "$attacker" route add default via 10.0.0.1
 

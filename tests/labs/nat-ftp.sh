@@ -40,14 +40,8 @@ until_true 10 ip -n "$router" link show lyf1 || {
 	note <"$tmp/log"
 	exit 1
 }
-# move TAP NAMESPACE ADDRESS
-move() {
-	ip -n "$router" link set "$1" netns "$2"
-	ip -n "$2" addr add "$3" dev "$1"
-	ip -n "$2" link set "$1" up
-}
-move lyf0 "$client" 10.0.0.10/24
-move lyf1 "$server" 203.0.113.10/24
+attach lyf0 "$client" 10.0.0.10/24
+attach lyf1 "$server" 203.0.113.10/24
 ip -n "$client" route add default via 10.0.0.1
 
 mkdir "$tmp/files" "$tmp/files/in" "$tmp/empty"

@@ -40,6 +40,13 @@ namespace() {
 	ip -n "$ns" link set lo up
 }
 
+# attach TAP NAMESPACE ADDRESS: from the namespace $router, where the lab runs.
+attach() {
+	ip -n "$router" link set "$1" netns "$2"
+	ip -n "$2" addr add "$3" dev "$1"
+	ip -n "$2" link set "$1" up
+}
+
 need_root() { [ "$(id -u)" = 0 ] || skip_all "$1: needs root"; }
 # The Linux guest, in $BUILD/guest/linux.  Only a package archive that cannot
 # be reached is a reason to skip.
