@@ -4,10 +4,14 @@
  *
  * libevent has its own timers, but they follow its own clock; with ours both
  * drivers share one order of events, which is what makes runs alike.  So
- * libevent knows a single timer, the earliest, and is asked for one round at a
- * time: descriptors that are ready, then timers that are due, then deferred
- * calls.  A deferred call that wants another round makes that one not sleep.
- * Virtual rounds are the same without the descriptors.
+ * libevent knows descriptors alone, one of which is the alarm, a timerfd, and is
+ * asked for one round at a time: descriptors that are ready, then timers that
+ * are due, then deferred calls.  A deferred call that wants another round makes
+ * that one not sleep.  Virtual rounds are the same without the descriptors.
+ *
+ * The alarm is set when the loop goes to sleep, and only if it would ring too
+ * late: timers that move on with each packet cost no system call then, but a
+ * wake-up for nothing at the instant where they first stood.
  *
  * To look at the descriptors takes two or three system calls, as long as the
  * switch needs for twenty frames.  So while calls follow each other that were
@@ -25,6 +29,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,14 +39,12 @@
 #define INSTANT_ROUNDS 256
 #define STEP_MAX_NS    (8 * NS_PER_MS)
 
-#define MAX_SLEEP_NS (UINT64_C(86400) * NS_PER_S) /* then it looks again */
-
 struct loop {
 	enum loop_clock clock;
 	struct event_base *base; /* NULL: virtual */
-	struct event *alarm;     /* the earliest timer */
+	struct event *alarm;     /* reads alarm_fd */
 	struct event *wake;      /* reads wake_fd */
-	int wake_fd;
+	int alarm_fd, wake_fd;
 	void (*on_wake)(void *arg);
 	void *on_wake_arg;
 	bool stop;
@@ -51,7 +54,7 @@ struct loop {
 	uint64_t step_ns;       /* how far it goes if there are too many */
 	uint64_t start_mono_ns; /* CLOCK_MONOTONIC at time 0 */
 	uint64_t start_wall_ns; /* time 0 since 1970 */
-	uint64_t alarm_ns;      /* what alarm is set to, 0: unset */
+	uint64_t alarm_ns;      /* when the alarm rings, 0: never */
 	uint64_t looked_ns;     /* when descriptors were looked at */
 	bool must_look;         /* they are to be in this round */
 	uint64_t order;
@@ -393,10 +396,11 @@ static void
 alarm_rang(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
+	uint64_t count;
 
-	(void)fd;
 	(void)what;
-	loop->alarm_ns = 0;
+	if (read(fd, &count, sizeof(count)) > 0)
+		loop->alarm_ns = 0;
 }
 
 /* What libevent grumbles about is told by struct err to whom it concerns. */
@@ -416,19 +420,20 @@ open_real(struct loop *loop, struct err *err)
 	event_set_log_callback(log_libevent);
 	if (config == NULL)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
-	/* timerfd instead of epoll's milliseconds */
-	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	loop->base = event_base_new_with_config(config);
 	event_config_free(config);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (loop->base == NULL || loop->wake_fd < 0)
+	loop->alarm_fd =
+	    timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->base == NULL || loop->wake_fd < 0 || loop->alarm_fd < 0)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
-	loop->alarm = event_new(loop->base, -1, 0, alarm_rang, loop);
+	loop->alarm = event_new(
+	    loop->base, loop->alarm_fd, EV_READ | EV_PERSIST, alarm_rang, loop);
 	loop->wake = event_new(
 	    loop->base, loop->wake_fd, EV_READ | EV_PERSIST, woken, loop);
 	if (loop->alarm == NULL || loop->wake == NULL ||
-	    event_add(loop->wake, NULL) < 0)
+	    event_add(loop->alarm, NULL) < 0 || event_add(loop->wake, NULL) < 0)
 		return err_sys(err, -ENOMEM, NULL, "event loop");
 	return 0;
 }
@@ -443,6 +448,7 @@ loop_new(enum loop_clock clock, struct err *err)
 		return NULL;
 	}
 	loop->clock = clock;
+	loop->alarm_fd = -1;
 	loop->wake_fd = -1;
 	loop->deferred_end = &loop->deferred;
 	loop_defer_init(&loop->mark, loop, NULL, NULL);
@@ -474,6 +480,8 @@ loop_free(struct loop *loop)
 		event_free(loop->wake);
 	if (loop->base != NULL)
 		event_base_free(loop->base);
+	if (loop->alarm_fd >= 0)
+		close(loop->alarm_fd);
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
 	free(loop->heap);
@@ -520,30 +528,22 @@ loop_stop(struct loop *loop)
 		event_base_loopbreak(loop->base);
 }
 
-/* Has libevent wake up for the earliest timer. */
+/* Has the alarm ring for the earliest timer, or before it. */
 static void
 set_alarm(struct loop *loop)
 {
-	uint64_t at_ns = loop->nheap > 0 ? loop->heap[1]->at_ns : 0;
-	uint64_t wait_ns;
-	struct timeval wait;
+	struct itimerspec at = { 0 };
+	uint64_t at_ns, mono_ns;
 
-	if (loop->nheap == 0 || loop->deferred != NULL) {
-		if (loop->alarm_ns != 0)
-			event_del(loop->alarm);
-		loop->alarm_ns = 0;
+	if (loop->nheap == 0)
 		return;
-	}
-	if (loop->alarm_ns == at_ns && at_ns != 0)
+	at_ns = loop->heap[1]->at_ns;
+	if (loop->alarm_ns != 0 && loop->alarm_ns <= at_ns)
 		return;
-	loop_update_now(loop);
-	wait_ns = at_ns > loop->now_ns ? at_ns - loop->now_ns : 0;
-	if (wait_ns > MAX_SLEEP_NS)
-		wait_ns = MAX_SLEEP_NS;
-	wait_ns += NS_PER_US - 1; /* libevent counts in µs: never too early */
-	wait.tv_sec = (time_t)(wait_ns / NS_PER_S);
-	wait.tv_usec = (suseconds_t)(wait_ns % NS_PER_S / NS_PER_US);
-	event_add(loop->alarm, &wait);
+	mono_ns = loop->start_mono_ns + at_ns;
+	at.it_value.tv_sec = (time_t)(mono_ns / NS_PER_S);
+	at.it_value.tv_nsec = (long)(mono_ns % NS_PER_S);
+	timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
 	loop->alarm_ns = at_ns;
 }
 
@@ -554,9 +554,10 @@ look(struct loop *loop)
 {
 	int flags = EVLOOP_ONCE;
 
-	set_alarm(loop);
 	if (loop->deferred != NULL)
 		flags |= EVLOOP_NONBLOCK;
+	else
+		set_alarm(loop);
 	loop->fresh = false;
 	if (event_base_loop(loop->base, flags) < 0)
 		return -EIO;

@@ -19,11 +19,11 @@
  * may be there, by the address that dns gives it.  What else the host can reach,
  * guests can.
  *
- * Limits: SOCKETS_FLOWS_MAX sockets of TCP and as many of UDP and echo, or half
- * of what the limit of open files leaves, so that a flood of one kind does not
- * end the other; who is there stays, and who comes too late is refused.  Of a
- * connection some 400 bytes are kept here, and no byte of its data but behind
- * a hole (HELD_MAX).
+ * Limits: SOCKETS_FLOWS_MAX sockets of TCP and as many of UDP and echo, or what
+ * the limit of open files leaves, of which neither kind takes more than three
+ * quarters, so that a flood of one does not end the other; who is there stays,
+ * and who comes too late is refused.  Of a connection some 400 bytes are kept
+ * here, and no byte of its data but behind a hole (HELD_MAX).
  */
 #include "bridge/port_sockets.h"
 
@@ -77,6 +77,13 @@ sockets_inside(
 	if (asks_dns && addr == s->resolver && port == DNS_PORT)
 		return s->dns;
 	return ip4_is_loopback(addr) ? s->net.addr : addr;
+}
+
+bool
+sockets_full(const struct sockets *s, unsigned int of_kind)
+{
+	return of_kind >= s->max_flows ||
+	    s->tcp_sockets + s->ndatagram >= s->room;
 }
 
 uint32_t
@@ -483,8 +490,9 @@ describe(const struct port *port, char *out, size_t len)
 	const struct sockets *s = (const struct sockets *)port;
 
 	snprintf(out, len,
-	    "%u TCP connections, %u sockets of UDP and echo, of %u each",
-	    s->tcp_sockets, s->ndatagram, s->max_flows);
+	    "%u TCP connections, %u sockets of UDP and echo, of %u each and "
+	    "%u together",
+	    s->tcp_sockets, s->ndatagram, s->max_flows, s->room);
 	return out;
 }
 
@@ -561,26 +569,28 @@ check_sockets(const char *name, const char *rest, struct err *err)
 	return read_locator(&said, name, rest, err);
 }
 
-/* How many sockets of TCP, and how many of others, there may be: what the
- * process's limit leaves, up to our own. */
-static unsigned int
-room_for_flows(void)
+/* How many sockets there may be, and of one kind: what the process's limit
+ * leaves, up to our own. */
+static void
+find_room(struct sockets *s)
 {
 	struct rlimit limit;
 	rlim_t want = 2 * SOCKETS_FLOWS_MAX + 2 * SPARE_FDS;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return SPARE_FDS;
-	if (limit.rlim_cur < want) {
+	s->room = 2 * SPARE_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want) {
 		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
-		(void)getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur >= want)
-		return SOCKETS_FLOWS_MAX;
-	return limit.rlim_cur > 4 * SPARE_FDS
-	    ? (unsigned int)(limit.rlim_cur - SPARE_FDS) / 2
-	    : SPARE_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		if (limit.rlim_cur >= want)
+			s->room = 2 * SOCKETS_FLOWS_MAX;
+		else if (limit.rlim_cur > 4 * SPARE_FDS)
+			s->room = (unsigned int)(limit.rlim_cur - SPARE_FDS);
+	}
+	s->max_flows = s->room - s->room / 4;
+	if (s->max_flows > SOCKETS_FLOWS_MAX)
+		s->max_flows = SOCKETS_FLOWS_MAX;
 }
 
 static struct port *
@@ -605,7 +615,7 @@ open_sockets(struct loop *loop, struct node *node, const char *name,
 	if (getrandom(&s->hash_key, sizeof(s->hash_key), 0) < 0)
 		s->hash_key = (uint32_t)loop_wall_ns(loop);
 	s->mac = mac_of_name(name);
-	s->max_flows = room_for_flows();
+	find_room(s);
 	if (read_locator(&said, name, rest, err) < 0) {
 		close_sockets(&s->port);
 		return NULL;

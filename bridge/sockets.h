@@ -37,7 +37,8 @@ struct sockets {
 	uint64_t resolver_ns; /* when that was looked up, 0: never */
 	uint32_t hash_key;
 	uint16_t ip_id;
-	unsigned int tcp_sockets, max_flows;
+	unsigned int tcp_sockets;
+	unsigned int max_flows, room; /* sockets of one kind, of both */
 	LIST_HEAD(, datagram_flow) datagrams[SOCKETS_BUCKETS];
 	LIST_HEAD(, tcp_flow) tcps[SOCKETS_BUCKETS];
 	unsigned int ntcp, ndatagram;
@@ -71,6 +72,9 @@ uint32_t sockets_inside(
 /* Does it go to our name server, which the host has? */
 enum reason sockets_check_dns(
     struct sockets *s, const struct sockets_packet *p, uint16_t port);
+
+/* No socket more for a kind that has of_kind. */
+bool sockets_full(const struct sockets *s, unsigned int of_kind);
 
 /* A number for four values that a guest cannot foresee. */
 uint32_t sockets_hash(

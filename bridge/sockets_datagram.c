@@ -303,7 +303,7 @@ flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
 {
 	struct datagram_flow *flow;
 
-	if (s->ndatagram >= s->max_flows)
+	if (sockets_full(s, s->ndatagram))
 		return NULL;
 	flow = calloc(1, sizeof(*flow));
 	if (flow == NULL)
@@ -520,9 +520,9 @@ sockets_echo(
 	flow = begin(s, IP_ICMP, p->ip.src, get_be16(p->l4 + ICMP_OFF_ID));
 	if (flow == NULL) { /* as a rule, ping_group_range leaves us out */
 		node_judge(s->port.node, frame,
-		    s->datagram->ending                ? DROP_PORT_FULL
-			: s->ndatagram >= s->max_flows ? DROP_SOCKETS_FULL
-						       : DROP_SOCKETS_PING);
+		    s->datagram->ending                 ? DROP_PORT_FULL
+			: sockets_full(s, s->ndatagram) ? DROP_SOCKETS_FULL
+							: DROP_SOCKETS_PING);
 		return;
 	}
 	memcpy(s->datagram->joined[s->datagram->n], p->l4, ICMP_HEADER_BYTES);

@@ -408,7 +408,7 @@ begin(struct sockets *s, const struct sockets_packet *p, const struct tcp *tcp)
 	reason = sockets_check_dns(s, p, tcp->dport);
 	if (reason != DROP_NONE)
 		return reason;
-	t = s->tcp_sockets < s->max_flows ? calloc(1, sizeof(*t)) : NULL;
+	t = sockets_full(s, s->tcp_sockets) ? NULL : calloc(1, sizeof(*t));
 	if (t == NULL) {
 		tcp_refuse(s, p, tcp, p->l4_bytes - tcp->header_bytes);
 		return DROP_SOCKETS_FULL;

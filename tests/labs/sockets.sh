@@ -156,7 +156,7 @@ lab root '?host=yes&dns=10.0.2.3' >"$tmp/root.yaml"
 cat >>"$tmp/root.yaml" <<'END'
   client: {switch: lan, locator: "tap:lyc0"}
 END
-# So that there is room for 572 sockets of each kind.
+# So that there is room for 858 sockets of one kind.
 ip netns exec "$near" prlimit --nofile=1400:1400 \
     "$LANYARD" run "$tmp/root.yaml" >"$tmp/log" 2>&1 &
 pids="$pids $!"
@@ -245,7 +245,7 @@ def dns():
 def crowd():
     """more flows of UDP than there may be: TCP has room still"""
     each = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            for _ in range(600)]
+            for _ in range(900)]
     for s in each:
         s.sendto(b"x", ("192.0.2.1", 7))
     return download(1000)
