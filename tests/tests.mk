@@ -7,10 +7,11 @@ deps:
 
 # Unit tests run under ASan and UBSan, the labs with the program as shipped.
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
-# Those that mostly wait for the timers of protocols.
-WAITING := $(filter $(patsubst %,tests/labs/%.sh,bin bridge bridge-loop dhcp \
-	   dhcp-relay extcap groups idle lacp lldp macnat nat-course nat-ftp \
-	   nat-peers nat-series nat-sip natpmp ports sockets stp vlan-peers wifi),$(LABS))
+# Those that mostly wait for the timers of protocols, the long ones first.
+WAITING := $(filter $(LABS),$(patsubst %,tests/labs/%.sh,snapshot stp nat-course \
+	   nat-peers macnat topologies groups nat-examine bridge-loop nat-series \
+	   measure dhcp lacp ip6 bridge explain bin nat64 sockets natpmp idle \
+	   nat-sip nat-ftp wifi dhcp-relay extcap lldp ports vlan-peers))
 
 test:
 	@tests/deps.sh build test
