@@ -4,6 +4,15 @@
 #ifndef TESTS_ROUTER_NAT_ENDS_H
 #define TESTS_ROUTER_NAT_ENDS_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
 #include "base/loop.h"
 #include "net/ip4.h"
 #include "router/nat.h"
@@ -14,6 +23,20 @@
 #define BOB     UINT32_C(0x0a000003)
 #define SERVER  UINT32_C(0xcb00710a)
 #define OTHER   UINT32_C(0xcb00710b)
+
+/* Of 4096 entries, with one outside address. */
+static inline struct nat *
+table(const struct nat_rules *rules)
+{
+	struct nat_options o = { .outside_ip = OUTSIDE,
+		.max_entries = 4096,
+		.seed = 7,
+		.rules = *rules };
+	struct nat *nat = nat_new(&o, NULL);
+
+	assert_non_null(nat);
+	return nat;
+}
 
 static inline struct nat_flow
 udp(uint32_t ip, uint16_t port, uint32_t remote_ip, uint16_t remote_port)

@@ -4,12 +4,10 @@
  */
 #include <stdio.h>
 
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #include "net/checksum.h"
 #include "router/ftp_alg.h"
-
-#define S NS_PER_S
 
 /* A control connection from ALICE to SERVER, or from SERVER to ALICE. */
 struct talk {
@@ -21,26 +19,15 @@ struct talk {
 static struct rig *
 start(void **state, bool ftp)
 {
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.rules = nat_rules_default };
-	struct err err = { "" };
+	struct nat_rules rules = nat_rules_default;
+	struct rig *rig;
 
-	*state = rig;
-	o.rules.ftp = ftp;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
+	rules.ftp = ftp;
+	rig = start_rules(state, &rules);
 	/* Alice's is taken outside, so that all texts differ. */
 	assert_int_equal(rig_tcp(rig, INSIDE, BOB, 4001, SERVER, 80, TCP_SYN),
 	    REASON_NAT_NEW);
 	return rig;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
 }
 
 /* A segment with data, made with flags of offloads. */

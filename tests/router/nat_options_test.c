@@ -2,34 +2,10 @@
  * What RFC 5382 and RFC 5508 leave to who runs the NAT, and what they ask of
  * ICMP around it.
  */
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #include "base/loop.h"
 #include "router/nat_rules.h"
-
-#define S NS_PER_S
-
-static struct rig *
-start(void **state, const struct nat_rules *rules)
-{
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.rules = *rules };
-	struct err err = { "" };
-
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
-	rig_clear(rig);
-	return rig;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
-}
 
 /* ---- RFC 5382 ---- */
 
@@ -75,7 +51,7 @@ rfc5382_req3a_filters_may_be_chosen(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		struct nat_rules rules = { .filtering = (enum nat_behaviour)i };
-		struct rig *rig = start(state, &rules);
+		struct rig *rig = start_rules(state, &rules);
 
 		rig_tcp(rig, INSIDE, ALICE, 5000, SERVER, 80, TCP_SYN);
 		try_senders(rig, IP_TCP, got);
@@ -95,7 +71,7 @@ rfc5382_req3b_filters_of_tcp_are_apart_from_those_of_udp(void **state)
 					       (enum nat_behaviour)(i % 3),
 			.tcp_apart = true,
 			.tcp_filtering = (enum nat_behaviour)(i / 3) };
-		struct rig *rig = start(state, &rules);
+		struct rig *rig = start_rules(state, &rules);
 
 		rig_tcp(rig, INSIDE, ALICE, 5000, SERVER, 80, TCP_SYN);
 		rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 80);
@@ -114,7 +90,7 @@ rfc5382_req5a_timers_are_options(void **state)
 	struct nat_rules rules = {
 		.idle_s = { [NAT_TIMER_TCP] = 50, [NAT_TIMER_TCP_OPENING] = 10 }
 	};
-	struct rig *rig = start(state, &rules);
+	struct rig *rig = start_rules(state, &rules);
 
 	rig_tcp(rig, INSIDE, ALICE, 5000, SERVER, 80, TCP_SYN);
 	rig_wait(rig, 9 * S);
@@ -138,7 +114,7 @@ rfc5382_req5a_timers_are_options(void **state)
 static void
 rfc5508_req1a_an_id_is_the_same_for_all_destinations(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 	uint16_t id;
 
 	rig_echo(rig, INSIDE, BOB, SERVER, 7, ICMP_ECHO_REQUEST);
@@ -155,7 +131,7 @@ static void
 rfc5508_req2a_the_time_of_a_ping_is_an_option(void **state)
 {
 	struct nat_rules rules = { .idle_s = { [NAT_TIMER_ICMP] = 200 } };
-	struct rig *rig = start(state, &rules);
+	struct rig *rig = start_rules(state, &rules);
 
 	rig_echo(rig, INSIDE, ALICE, SERVER, 7, ICMP_ECHO_REQUEST);
 	rig_wait(rig, 199 * S);
@@ -187,7 +163,7 @@ passed(struct rig *rig, uint8_t quote[600])
 static void
 rfc5508_req3a_a_quoted_header_with_a_wrong_checksum_is_dropped(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 	uint8_t quote[600];
 	size_t n = passed(rig, quote);
 
@@ -249,7 +225,7 @@ rfc5508_req9_errors_may_be_switched_off_by_port(void **state)
 static void
 rfc5508_req10a_unreachable_time_exceeded_and_echo(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 	uint8_t quote[600];
 	struct got got;
 	size_t n;
@@ -283,7 +259,7 @@ static void
 rfc5508_req10c_a_flood_quenches_no_source(void **state)
 {
 	struct nat_rules rules = { .host_sessions = 10 };
-	struct rig *rig = start(state, &rules);
+	struct rig *rig = start_rules(state, &rules);
 
 	for (uint16_t i = 0; i < 200; i++)
 		rig_udp(rig, INSIDE, ALICE, 5000 + i, SERVER, 80);
@@ -296,7 +272,7 @@ rfc5508_req10c_a_flood_quenches_no_source(void **state)
 static void
 rfc5508_req10d_errors_have_precedence_six(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 
 	short_lived(rig);
 	assert_int_equal(rig_got(rig, INSIDE).ip.tos, 0xc0);
@@ -305,7 +281,7 @@ rfc5508_req10d_errors_have_precedence_six(void **state)
 static void
 rfc5508_req10e_no_error_is_about_an_error(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 	uint8_t quote[600];
 	size_t n = passed(rig, quote);
 	struct form f = form(ALICE, 0, SERVER, 0);
@@ -323,7 +299,7 @@ rfc5508_req10e_no_error_is_about_an_error(void **state)
 static void
 rfc5508_req10f_errors_are_limited(void **state)
 {
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 
 	for (int i = 0; i < 1000; i++)
 		short_lived(rig);
@@ -334,7 +310,7 @@ static void
 rfc5508_req11_other_messages_go_no_further(void **state)
 {
 	static const uint8_t types[] = { 13 /* timestamp */, 15, 17 };
-	struct rig *rig = start(state, &nat_rules_default);
+	struct rig *rig = start_rules(state, &nat_rules_default);
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(

@@ -1,7 +1,7 @@
 /*
  * A router whose NAT has several outside addresses, as its links see it.
  */
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #define POOL_A IP(203, 0, 113, 5)
 #define POOL_B IP(203, 0, 113, 9)
@@ -11,30 +11,17 @@ static struct rig *
 start(void **state, const struct nat_rules *rules)
 {
 	static const uint32_t pool[] = { POOL_B, POOL_A };
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.pool = pool,
-		.npool = 2,
-		.rules = *rules };
-	struct err err = { "" };
+	const struct router_nat_options o = {
+		.pool = pool, .npool = 2, .rules = *rules
+	};
 
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
-	return rig;
+	return start_nat(state, &o);
 }
 
 static struct rig *
 full_cone(void **state)
 {
 	return start(state, nat_preset(NAT_PRESET_FULL_CONE));
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
 }
 
 /* The outside address that a host has. */
@@ -248,17 +235,11 @@ exempting(void **state)
 {
 	static const struct ip4_net exempt[] = { { SERVER2, 32 },
 		{ IP(198, 51, 100, 0), 24 } };
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.exempt = exempt,
-		.nexempt = 2,
-		.rules = nat_rules_default };
-	struct err err = { "" };
+	const struct router_nat_options o = {
+		.exempt = exempt, .nexempt = 2, .rules = nat_rules_default
+	};
 
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
-	return rig;
+	return start_nat(state, &o);
 }
 
 static void

@@ -2,7 +2,7 @@
  * Outside addresses that are one inside host's each: 1:1 NAT, or Basic NAT
  * (RFC 2663 4.1.1).
  */
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #include "router/nat_pin.h"
 #include "router/nat_rules.h"
@@ -16,32 +16,19 @@ static struct rig *
 start(void **state, const struct nat_rules *rules)
 {
 	static const uint32_t pool[] = { POOL };
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.pool = pool,
+	const struct router_nat_options o = { .pool = pool,
 		.npool = 1,
 		.pairs = pairs,
 		.npairs = 1,
 		.rules = *rules };
-	struct err err = { "" };
 
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
-	return rig;
+	return start_nat(state, &o);
 }
 
 static struct rig *
 strict(void **state)
 {
 	return start(state, &nat_rules_default);
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
 }
 
 static void

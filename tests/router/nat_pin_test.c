@@ -2,41 +2,10 @@
  * Mappings that were asked for: who is admitted by them, whose they are, when
  * they end, and what rules and limits have to say.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/loop.h"
-#include "net/ip4.h"
 #include "net/tcp.h"
-#include "router/nat.h"
 #include "router/nat_pin.h"
 #include "router/nat_ports.h" /* nat_random() */
-
-#define S       NS_PER_S
-#define OUTSIDE UINT32_C(0xcb007101)
-#define ALICE   UINT32_C(0x0a000002)
-#define BOB     UINT32_C(0x0a000003)
-#define SERVER  UINT32_C(0xcb00710a)
-#define OTHER   UINT32_C(0xcb00710b)
-
-static struct nat *
-table(const struct nat_rules *rules)
-{
-	struct nat_options o = { .outside_ip = OUTSIDE,
-		.max_entries = 4096,
-		.seed = 7,
-		.rules = *rules };
-	struct nat *nat = nat_new(&o, NULL);
-
-	assert_non_null(nat);
-	return nat;
-}
+#include "tests/router/nat_ends.h"
 
 static struct nat_flow
 flow_of(uint8_t protocol, uint32_t ip, uint16_t port, uint32_t remote_ip,
@@ -51,7 +20,7 @@ flow_of(uint8_t protocol, uint32_t ip, uint16_t port, uint32_t remote_ip,
 
 /* The outside port of a datagram that goes out; 0: it is refused. */
 static uint16_t
-out(struct nat *nat, uint32_t ip, uint16_t port, uint32_t remote_ip,
+ask_name(struct nat *nat, uint32_t ip, uint16_t port, uint32_t remote_ip,
     uint64_t now_ns)
 {
 	struct nat_flow flow = flow_of(IP_UDP, ip, port, remote_ip, 53);
@@ -60,17 +29,6 @@ out(struct nat *nat, uint32_t ip, uint16_t port, uint32_t remote_ip,
 	return reason_is_drop(nat_out(nat, &flow, NULL, 60, now_ns, &hit))
 	    ? 0
 	    : hit.port;
-}
-
-static enum reason
-in(struct nat *nat, uint16_t port, uint32_t remote_ip, uint16_t remote_port,
-    uint64_t now_ns)
-{
-	struct nat_flow flow =
-	    flow_of(IP_UDP, OUTSIDE, port, remote_ip, remote_port);
-	struct nat_hit hit;
-
-	return nat_in(nat, &flow, NULL, 60, now_ns, &hit);
 }
 
 static enum reason
@@ -129,8 +87,8 @@ a_pin_admits_all_whatever_the_rules_are(void **state)
 		assert_int_equal(in(nat, 4000, SERVER, 9, 0), REASON_NAT_IN);
 		assert_int_equal(in(nat, 4000, OTHER, 10, 0), REASON_NAT_IN);
 		/* It is the inside end's, towards all. */
-		assert_int_equal(out(nat, ALICE, 5000, SERVER, 0), 4000);
-		assert_int_equal(out(nat, ALICE, 5000, OTHER, 0), 4000);
+		assert_int_equal(ask_name(nat, ALICE, 5000, SERVER, 0), 4000);
+		assert_int_equal(ask_name(nat, ALICE, 5000, OTHER, 0), 4000);
 		nat_free(nat);
 	}
 }
@@ -162,7 +120,7 @@ filters_admit_whom_they_name_alone(void **state)
 		assert_int_equal(
 		    in(nat, 4000, rows[i].ip, rows[i].port, 0), rows[i].want);
 	/* Who is spoken to may answer, and no other port of it. */
-	assert_int_equal(out(nat, ALICE, 5000, OTHER, 0), 4000);
+	assert_int_equal(ask_name(nat, ALICE, 5000, OTHER, 0), 4000);
 	assert_int_equal(in(nat, 4000, OTHER, 53, 0), REASON_NAT_IN);
 	assert_int_equal(in(nat, 4000, OTHER, 54, 0), DROP_NAT_FILTERED);
 	p.nfilters = 0;
@@ -194,8 +152,9 @@ a_pin_for_one_end_admits_what_a_packet_to_it_would(void **state)
 		assert_int_equal(in(nat, 4000, SERVER, 53, 0), want[i / 3][0]);
 		assert_int_equal(in(nat, 4000, SERVER, 54, 0), want[i / 3][1]);
 		assert_int_equal(in(nat, 4000, OTHER, 53, 0), want[i / 3][2]);
-		assert_int_equal(out(nat, ALICE, 5000, SERVER, 0), 4000);
-		assert_int_equal(out(nat, ALICE, 5000, OTHER + 1, 0) == 4000,
+		assert_int_equal(ask_name(nat, ALICE, 5000, SERVER, 0), 4000);
+		assert_int_equal(
+		    ask_name(nat, ALICE, 5000, OTHER + 1, 0) == 4000,
 		    rules.mapping == NAT_ENDPOINT_INDEPENDENT);
 		nat_free(nat);
 	}
@@ -395,7 +354,7 @@ a_taken_port_is_replaced_or_refused_as_wished(void **state)
 	uint16_t port;
 
 	(void)state;
-	assert_int_equal(out(nat, BOB, 6000, SERVER, 0), 6000);
+	assert_int_equal(ask_name(nat, BOB, 6000, SERVER, 0), 6000);
 	p.exact = true;
 	assert_int_equal(set(nat, p, 0, &fate), 0);
 	assert_int_equal(fate, NAT_PIN_TAKEN);
@@ -411,7 +370,7 @@ a_taken_port_is_replaced_or_refused_as_wished(void **state)
 	/* Without a wish it is the inside one. */
 	assert_int_equal(set(nat, pin(BOB, 7000, 0, S), 0, NULL), 7000);
 	/* What a host has already stays where it is. */
-	out(nat, ALICE, 8000, SERVER, 0);
+	ask_name(nat, ALICE, 8000, SERVER, 0);
 	assert_int_equal(set(nat, pin(ALICE, 8000, 9000, S), 0, NULL), 8000);
 	nat_free(nat);
 }
@@ -445,16 +404,16 @@ overloading_leaves_a_pins_port_alone(void **state)
 
 	(void)state;
 	assert_int_equal(set(nat, pin(ALICE, 5000, 4000, S), 0, NULL), 4000);
-	assert_int_equal(out(nat, BOB, 4001, OTHER, 0), 4001);
-	assert_int_not_equal(out(nat, BOB, 4000, SERVER, 0), 4000);
+	assert_int_equal(ask_name(nat, BOB, 4001, OTHER, 0), 4001);
+	assert_int_not_equal(ask_name(nat, BOB, 4000, SERVER, 0), 4000);
 	assert_int_equal(in(nat, 4000, OTHER, 9, 0), REASON_NAT_IN);
 	/* Nor if it is for one remote end. */
 	p.remote_ip = SERVER;
 	p.remote_port = 53;
 	assert_int_equal(set(nat, p, 0, NULL), 4002);
-	assert_int_not_equal(out(nat, BOB, 4002, SERVER, 0), 4002);
-	assert_int_not_equal(out(nat, BOB, 4002, OTHER, 0), 4002);
-	assert_int_equal(out(nat, ALICE, 4002, SERVER, 0), 4002);
+	assert_int_not_equal(ask_name(nat, BOB, 4002, SERVER, 0), 4002);
+	assert_int_not_equal(ask_name(nat, BOB, 4002, OTHER, 0), 4002);
+	assert_int_equal(ask_name(nat, ALICE, 4002, SERVER, 0), 4002);
 	/* Nor does it take one that is shared. */
 	assert_int_not_equal(set(nat, pin(ALICE, 1, 4001, S), 0, NULL), 4001);
 	nat_free(nat);
@@ -470,18 +429,18 @@ pins_count_to_the_limit_of_their_host(void **state)
 	enum nat_pin_fate fate;
 
 	(void)state;
-	assert_int_equal(out(nat, ALICE, 1, SERVER, 0), 1);
+	assert_int_equal(ask_name(nat, ALICE, 1, SERVER, 0), 1);
 	set(nat, pin(ALICE, 2, 0, 10 * S), 0, NULL);
 	set(nat, pin(ALICE, 3, 0, 20 * S), 0, NULL);
 	assert_int_equal(set(nat, pin(ALICE, 4, 0, 20 * S), 0, &fate), 0);
 	assert_int_equal(fate, NAT_PIN_HOST_FULL);
-	assert_int_equal(out(nat, ALICE, 5, SERVER, 0), 0);
-	assert_int_equal(out(nat, BOB, 7, SERVER, 0), 7);
-	assert_int_equal(out(nat, ALICE, 5, SERVER, 11 * S), 5);
+	assert_int_equal(ask_name(nat, ALICE, 5, SERVER, 0), 0);
+	assert_int_equal(ask_name(nat, BOB, 7, SERVER, 0), 7);
+	assert_int_equal(ask_name(nat, ALICE, 5, SERVER, 11 * S), 5);
 	/* Rules that count anew know of them. */
 	assert_int_equal(nat_set_rules(nat, &rules, 11 * S, NULL), 0);
-	assert_int_equal(out(nat, ALICE, 6, SERVER, 11 * S), 0);
-	assert_int_equal(out(nat, ALICE, 6, SERVER, 21 * S), 6);
+	assert_int_equal(ask_name(nat, ALICE, 6, SERVER, 11 * S), 0);
+	assert_int_equal(ask_name(nat, ALICE, 6, SERVER, 21 * S), 6);
 	nat_free(nat);
 }
 
@@ -535,13 +494,14 @@ a_pin_holds_its_hosts_block_of_ports(void **state)
 	p.exact = true;
 	assert_int_equal(set(nat, p, 0, &fate), 0);
 	assert_int_equal(fate, NAT_PIN_TAKEN);
-	assert_in_range(out(nat, BOB, 1, SERVER, 0), 1024 + 512, 1024 + 1023);
+	assert_in_range(
+	    ask_name(nat, BOB, 1, SERVER, 0), 1024 + 512, 1024 + 1023);
 	/* And while its ports rest. */
 	nat_expire(nat, 100 * S);
-	assert_in_range(
-	    out(nat, BOB + 1, 1, SERVER, 100 * S), 1024 + 1024, 1024 + 1535);
+	assert_in_range(ask_name(nat, BOB + 1, 1, SERVER, 100 * S), 1024 + 1024,
+	    1024 + 1535);
 	nat_expire(nat, 222 * S);
-	assert_in_range(out(nat, BOB + 2, 1, SERVER, 222 * S), 1024, 1535);
+	assert_in_range(ask_name(nat, BOB + 2, 1, SERVER, 222 * S), 1024, 1535);
 	nat_free(nat);
 }
 

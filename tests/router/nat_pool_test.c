@@ -2,15 +2,6 @@
  * Several outside addresses of a NAT, and who gets which (RFC 4787 4.1,
  * RFC 6888 REQ-2 and REQ-3, RFC 7857 4).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "net/tcp.h"
 #include "router/nat_addresses.h"
 #include "tests/router/nat_ends.h"
@@ -26,7 +17,7 @@ static const uint32_t pool[NPOOL] = { 0xcb007105, 0xcb007109, 0xcb0071c8,
 	0xcb0071cf, 0xcb0071d0, 0xcb0071d1, 0xcb0071d2 };
 
 static struct nat *
-table(const struct nat_rules *rules, uint32_t npool, uint32_t max)
+pooled(const struct nat_rules *rules, uint32_t npool, uint32_t max)
 {
 	struct nat_options o = { .outside_ip = OUTSIDE,
 		.pool = pool,
@@ -102,7 +93,7 @@ an_address_twice_is_refused_with_a_sentence(void **state)
 static void
 rfc6888_req3_a_pool_has_any_shape_and_all_of_it_is_used(void **state)
 {
-	struct nat *nat = table(&nat_rules_default, NPOOL, 4096);
+	struct nat *nat = pooled(&nat_rules_default, NPOOL, 4096);
 	uint32_t seen[NPOOL] = { 0 };
 
 	(void)state;
@@ -126,7 +117,7 @@ rfc6888_req3_a_pool_has_any_shape_and_all_of_it_is_used(void **state)
 static void
 rfc4787_req2_a_host_has_one_address(void **state)
 {
-	struct nat *nat = table(&nat_rules_default, 2, 4096);
+	struct nat *nat = pooled(&nat_rules_default, 2, 4096);
 	uint32_t alice = 0, bob = 0;
 
 	(void)state;
@@ -152,7 +143,7 @@ rfc4787_req2_a_host_has_one_address(void **state)
 static void
 rfc6888_req2_paired_for_all_protocols_together_by_default(void **state)
 {
-	struct nat *nat = table(nat_preset(NAT_PRESET_CGN), NPOOL, 4096);
+	struct nat *nat = pooled(nat_preset(NAT_PRESET_CGN), NPOOL, 4096);
 
 	(void)state;
 	for (uint32_t host = 0; host < 100; host++) {
@@ -176,7 +167,7 @@ rfc6888_req2_paired_for_all_protocols_together_by_default(void **state)
 static void
 rfc7857_s4_who_is_paired_with_an_address_without_ports_is_refused(void **state)
 {
-	struct nat *nat = table(&nat_rules_default, 2, 200000);
+	struct nat *nat = pooled(&nat_rules_default, 2, 200000);
 	enum reason why;
 
 	(void)state;
@@ -194,7 +185,7 @@ static void
 rfc7857_s4_soft_pairing_takes_another_address_then(void **state)
 {
 	const struct nat_rules rules = { .pooling = NAT_POOLING_SOFT };
-	struct nat *nat = table(&rules, 2, 200000);
+	struct nat *nat = pooled(&rules, 2, 200000);
 	struct nat_hit hit;
 	uint32_t first;
 	enum reason why;
@@ -246,7 +237,7 @@ a_host_is_seen_at_the_address_that_its_packets_have(void **state)
 static void
 a_pair_ends_with_the_last_session_of_its_host(void **state)
 {
-	struct nat *nat = table(&nat_rules_default, 2, 4096);
+	struct nat *nat = pooled(&nat_rules_default, 2, 4096);
 	uint32_t first;
 
 	(void)state;
@@ -264,7 +255,7 @@ a_pair_ends_with_the_last_session_of_its_host(void **state)
 static void
 a_host_that_is_refused_is_forgotten(void **state)
 {
-	struct nat *nat = table(nat_preset(NAT_PRESET_CGN), 1, 4096);
+	struct nat *nat = pooled(nat_preset(NAT_PRESET_CGN), 1, 4096);
 	uint32_t blocks = nat_blocks(NAT_BLOCK_PORTS);
 	enum reason why;
 
@@ -284,7 +275,7 @@ a_host_that_is_refused_is_forgotten(void **state)
 static void
 rfc6888_req13_blocks_of_all_addresses_are_used(void **state)
 {
-	struct nat *nat = table(nat_preset(NAT_PRESET_CGN), NPOOL, 65536);
+	struct nat *nat = pooled(nat_preset(NAT_PRESET_CGN), NPOOL, 65536);
 	uint32_t n = NPOOL * nat_blocks(NAT_BLOCK_PORTS);
 	enum reason why;
 
@@ -301,7 +292,7 @@ static void
 rfc6888_req13_all_ports_of_all_addresses_are_used(void **state)
 {
 	const struct nat_rules rules = { .pooling = NAT_POOLING_ARBITRARY };
-	struct nat *nat = table(&rules, 2, 200000);
+	struct nat *nat = pooled(&rules, 2, 200000);
 	enum reason why;
 
 	(void)state;
@@ -339,13 +330,13 @@ static void
 rfc6888_req15_ports_are_hard_to_guess(void **state)
 {
 	struct nat_rules rules = { .ports = NAT_PORTS_RANDOM };
-	struct nat *nat = table(&rules, 2, 4096);
+	struct nat *nat = pooled(&rules, 2, 4096);
 
 	(void)state;
 	assert_true(guessed(nat) < 5);
 	nat_free(nat);
 	/* And within a block. */
-	nat = table(nat_preset(NAT_PRESET_CGN), 2, 4096);
+	nat = pooled(nat_preset(NAT_PRESET_CGN), 2, 4096);
 	assert_true(guessed(nat) < 10);
 	nat_free(nat);
 }
@@ -356,7 +347,7 @@ static void
 arbitrary_pooling_uses_all_addresses_for_one_host(void **state)
 {
 	const struct nat_rules rules = { .pooling = NAT_POOLING_ARBITRARY };
-	struct nat *nat = table(&rules, NPOOL, 4096);
+	struct nat *nat = pooled(&rules, NPOOL, 4096);
 	unsigned int n[256] = { 0 };
 
 	(void)state;
@@ -377,7 +368,7 @@ static void
 a_mapping_has_one_address_whatever_the_pooling(void **state)
 {
 	const struct nat_rules rules = { .pooling = NAT_POOLING_ARBITRARY };
-	struct nat *nat = table(&rules, NPOOL, 4096);
+	struct nat *nat = pooled(&rules, NPOOL, 4096);
 	struct nat_hit first =
 	    out_at(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
 
@@ -397,7 +388,7 @@ contiguous_ports_are_at_one_address(void **state)
 {
 	const struct nat_rules rules = { .pooling = NAT_POOLING_ARBITRARY,
 		.ports = NAT_PORTS_CONTIGUOUS };
-	struct nat *nat = table(&rules, NPOOL, 4096);
+	struct nat *nat = pooled(&rules, NPOOL, 4096);
 
 	(void)state;
 	for (uint16_t i = 0; i < 100; i++) {
@@ -420,7 +411,7 @@ a_port_of_one_address_is_not_that_of_another(void **state)
 {
 	const struct nat_rules rules = { .filtering =
 					     NAT_ENDPOINT_INDEPENDENT };
-	struct nat *nat = table(&rules, 2, 4096);
+	struct nat *nat = pooled(&rules, 2, 4096);
 	struct nat_hit alice =
 	    out_at(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
 	struct nat_hit bob = out_at(nat, udp(BOB, 5000, SERVER, 1), 0, NULL);
@@ -453,7 +444,7 @@ overloaded_ports_are_at_all_addresses(void **state)
 
 	(void)state;
 	rules.pooling = NAT_POOLING_ARBITRARY;
-	nat = table(&rules, 2, 4096);
+	nat = pooled(&rules, 2, 4096);
 	/* One remote end, more hosts with one port than addresses. */
 	for (uint32_t i = 0; i < 1000; i++) {
 		struct nat_hit hit =
@@ -474,7 +465,7 @@ static void
 who_has_an_address_is_paired_with_it_when_rules_begin_to_ask(void **state)
 {
 	struct nat_rules rules = { .pooling = NAT_POOLING_ARBITRARY };
-	struct nat *nat = table(&rules, NPOOL, 4096);
+	struct nat *nat = pooled(&rules, NPOOL, 4096);
 	uint32_t first = out_at(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL).ip;
 
 	(void)state;

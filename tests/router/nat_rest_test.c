@@ -2,32 +2,10 @@
  * Ports that rest before another host may have them (RFC 6888 REQ-8), and
  * shorter timers for a well-known port (RFC 4787 REQ-5a).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "net/tcp.h"
 #include "tests/router/nat_ends.h"
 
 #define DORA (ALICE + 9)
-
-static struct nat *
-table(const struct nat_rules *rules)
-{
-	struct nat_options o = { .outside_ip = OUTSIDE,
-		.max_entries = 4096,
-		.seed = 7,
-		.rules = *rules };
-	struct nat *nat = nat_new(&o, NULL);
-
-	assert_non_null(nat);
-	return nat;
-}
 
 static struct nat *
 full_cone(void)

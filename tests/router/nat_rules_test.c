@@ -2,32 +2,10 @@
  * What the rules of a NAT make of its table: ports, limits, refreshing, timers,
  * and rules that change while there are sessions.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "net/tcp.h"
 #include "tests/router/nat_ends.h"
 
 #include <errno.h>
-
-static struct nat *
-table(const struct nat_rules *rules)
-{
-	struct nat_options o = { .outside_ip = OUTSIDE,
-		.max_entries = 4096,
-		.seed = 7,
-		.rules = *rules };
-	struct nat *nat = nat_new(&o, NULL);
-
-	assert_non_null(nat);
-	return nat;
-}
 
 /* ---- all nine ---- */
 

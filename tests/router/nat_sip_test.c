@@ -4,33 +4,22 @@
  */
 #include <stdio.h>
 
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #include "net/checksum.h"
 
 static struct rig *
 start(void **state, bool sip)
 {
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.rules = nat_rules_default };
-	struct err err = { "" };
+	struct nat_rules rules = nat_rules_default;
+	struct rig *rig;
 
-	*state = rig;
-	o.rules.sip = sip;
-	assert_int_equal(router_set_nat(rig->router, &o, &err), 0);
-	rig_warm(rig);
+	rules.sip = sip;
+	rig = start_rules(state, &rules);
 	/* Alice's ports are taken outside, so that all texts differ. */
 	rig_udp(rig, INSIDE, BOB, 5060, SERVER, 1);
 	rig_udp(rig, INSIDE, BOB, 4000, SERVER, 1);
 	return rig;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
 }
 
 enum sum { SUM_RIGHT, SUM_NONE, SUM_WRONG };

@@ -3,24 +3,9 @@
  * and hairpins as they should not be.
  */
 #include "router/icmp_error.h"
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #include "router/nat_syn.h"
-
-#define S NS_PER_S
-
-static struct rig *
-start(void **state, const struct nat_rules *rules)
-{
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.rules = *rules };
-
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, NULL), 0);
-	rig_warm(rig);
-	return rig;
-}
 
 static struct rig *
 start_refusing(void **state)
@@ -28,14 +13,7 @@ start_refusing(void **state)
 	struct nat_rules rules = nat_rules_default;
 
 	rules.refuse_syn = true;
-	return start(state, &rules);
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
+	return start_rules(state, &rules);
 }
 
 static enum reason
@@ -139,7 +117,7 @@ a_hairpin_may_come_from_the_inner_end(void **state)
 	struct got g;
 
 	rules.hairpin_internal = true;
-	rig = start(state, &rules);
+	rig = start_rules(state, &rules);
 	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
 	rig_clear(rig);
 	assert_int_equal(rig_udp(rig, INSIDE, BOB, 6000, GW_OUTSIDE, 5000),

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "tests/router/rig.h"
+#include "tests/router/nat_rig.h"
 
 #define POOL IP(203, 0, 113, 5)
 
@@ -11,23 +11,11 @@ static struct rig *
 start(void **state)
 {
 	static const uint32_t pool[] = { POOL };
-	struct rig *rig = rig_new(0);
-	struct router_nat_options o = { .outside = rig->peer[OUTSIDE].gw,
-		.pool = pool,
-		.npool = 1,
-		.rules = nat_rules_default };
+	const struct router_nat_options o = {
+		.pool = pool, .npool = 1, .rules = nat_rules_default
+	};
 
-	*state = rig;
-	assert_int_equal(router_set_nat(rig->router, &o, NULL), 0);
-	rig_warm(rig);
-	return rig;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
+	return start_nat(state, &o);
 }
 
 static struct router_forward

@@ -1,0 +1,455 @@
+/*
+ * Packets that are cut, and fragments, through the NAT (RFC 4787 10 and 11).
+ */
+#include "tests/router/nat_rig.h"
+
+static void
+rfc4787_req13_too_big_with_df_is_told_of_the_mtu(void **state)
+{
+	struct rig *rig = rig_new(1400);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct got g, q;
+
+	*state = rig;
+	rig_nat(rig, EI, APD, 0);
+	rig_warm(rig);
+	f.fragment = IP4_DF;
+	f.data_bytes = 1472;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), DROP_MTU);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.ip.src, GW_INSIDE);
+	assert_int_equal(g.icmp.type, ICMP_UNREACHABLE);
+	assert_int_equal(g.icmp.code, ICMP_UNREACH_NEEDFRAG);
+	assert_int_equal(g.icmp.frag.mtu, 1400);
+	q = got_quote(&g);
+	assert_int_equal(q.ip.src, ALICE); /* as it was sent */
+	assert_int_equal(q.sport, 5000);
+	f.data_bytes = 1372;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_NAT_NEW);
+}
+
+/* Joins the fragments that a peer saw, which must be in order, into a packet
+ * of its own. */
+static struct seen
+joined(const struct peer *peer, uint8_t *out)
+{
+	size_t at = 0;
+	struct got g = { .seen = NULL };
+	struct ip4 first = { .ttl = 0 };
+	struct writer w = writer(out, FRAME_MAX_BYTES);
+
+	for (unsigned int i = 0; i < peer->n; i++) {
+		g = got_of(&peer->seen[i]);
+		assert_int_equal(g.ip.offset_bytes, at);
+		assert_int_equal(
+		    (g.ip.fragment & IP4_MF) != 0, i + 1 < peer->n);
+		if (i == 0)
+			first = g.ip;
+		assert_int_equal(g.ip.id, first.id);
+		assert_int_equal(g.ip.src, first.src);
+		assert_int_equal(g.ip.dst, first.dst);
+		memcpy(out + 14 + first.header_bytes + at,
+		    g.seen->data + 14 + g.ip.header_bytes,
+		    g.ip.total_bytes - g.ip.header_bytes);
+		at += g.ip.total_bytes - g.ip.header_bytes;
+	}
+	eth_write(&w, &g.eth);
+	first.total_bytes = (uint16_t)(first.header_bytes + at);
+	first.fragment = 0;
+	ip4_write(&w, &first);
+	return (struct seen){ .data = out, .len = 14u + first.total_bytes };
+}
+
+static void
+rfc4787_req13a_without_df_fragments_leave_in_order(void **state)
+{
+	struct rig *rig = rig_new(576);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	uint8_t *bytes = malloc(FRAME_MAX_BYTES);
+	struct seen seen;
+	struct got g;
+
+	*state = rig;
+	rig_nat(rig, EI, APD, 0);
+	rig_warm(rig);
+	f.data_bytes = 1472;
+	f.id = 99;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_NAT_NEW);
+	assert_int_equal(rig->peer[OUTSIDE].n, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_true(rig->peer[OUTSIDE].seen[i].len <= 576 + 14);
+		assert_int_equal(
+		    rig->peer[OUTSIDE].seen[i].cause.reason, REASON_NAT_NEW);
+	}
+	seen = joined(&rig->peer[OUTSIDE], bytes);
+	g = got_of(&seen);
+	assert_int_equal(g.ip.src, GW_OUTSIDE);
+	assert_int_equal(g.udp.data_bytes, 1472);
+	assert_int_equal(g.udp.data[1471], rig_byte(1471));
+	free(bytes);
+}
+
+/* Cuts the packet in pkt into n fragments of the same length but the last. */
+static void
+cut(const struct pkt *pkt, int n, struct pkt *out)
+{
+	struct cursor c = cursor(pkt->bytes + 14, pkt->len - 14);
+	struct ip4 ip;
+	size_t payload, part;
+
+	assert_int_equal(ip4_parse(&ip, &c), REASON_NONE);
+	payload = cur_left(&c);
+	part = (payload / (size_t)n + 7) & ~(size_t)7;
+	for (int i = 0; i < n; i++) {
+		struct writer w = writer(out[i].bytes, sizeof(out[i].bytes));
+		size_t at = part * (size_t)i;
+		size_t bytes = payload - at < part ? payload - at : part;
+		struct ip4 h = ip;
+
+		h.offset_bytes = (uint16_t)at;
+		h.fragment = i + 1 < n ? IP4_MF : 0;
+		h.total_bytes = (uint16_t)(h.header_bytes + bytes);
+		wr_bytes(&w, pkt->bytes, 14);
+		ip4_write(&w, &h);
+		wr_bytes(&w, c.at + at, bytes);
+		assert_false(w.overrun);
+		out[i].len = (size_t)(w.at - out[i].bytes);
+	}
+}
+
+static const int orders[6][3] = {
+	{ 0, 1, 2 },
+	{ 0, 2, 1 },
+	{ 1, 0, 2 },
+	{ 1, 2, 0 },
+	{ 2, 0, 1 },
+	{ 2, 1, 0 },
+};
+
+/* The fragments that a peer saw, in the order of their offsets. */
+static int
+by_offset(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	return (get_be16(x->data + 20) & 0x1fff) -
+	    (get_be16(y->data + 20) & 0x1fff);
+}
+
+static struct got
+reassembled(struct rig *rig, int at, uint8_t *bytes, struct seen *seen)
+{
+	struct peer *peer = &rig->peer[at];
+
+	qsort(peer->seen, peer->n, sizeof(peer->seen[0]), by_offset);
+	*seen = joined(peer, bytes);
+	return got_of(seen);
+}
+
+static void
+rfc4787_req14_fragments_pass_in_each_order_and_direction(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct form back = form(SERVER, 1, GW_OUTSIDE, 0);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+	uint8_t *bytes = malloc(FRAME_MAX_BYTES);
+	struct seen seen;
+	struct got g;
+
+	/* Somebody else has the port, so that it must change. */
+	udp_port(rig, BOB, 5000, SERVER, 1);
+	f.data_bytes = back.data_bytes = 3000;
+	for (uint16_t o = 0; o < 6; o++) {
+		f.id = back.id = (uint16_t)(100 + o);
+		pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+		cut(pkt, 3, part);
+		for (int i = 0; i < 3; i++) {
+			const struct pkt *p = &part[orders[o][i]];
+
+			assert_false(reason_is_drop(
+			    rig_send(rig, INSIDE, p->bytes, p->len)));
+		}
+		assert_int_equal(rig->peer[OUTSIDE].n, 3);
+		g = reassembled(rig, OUTSIDE, bytes, &seen);
+		assert_int_equal(g.ip.src, GW_OUTSIDE);
+		assert_int_not_equal(g.sport, 5000);
+		assert_int_equal(g.udp.data_bytes, 3000);
+		back.dport = g.sport;
+		rig_clear(rig);
+
+		pkt_make(pkt, &rig->peer[OUTSIDE], &back, IP_UDP, 0);
+		cut(pkt, 3, part);
+		for (int i = 0; i < 3; i++) {
+			const struct pkt *p = &part[orders[o][i]];
+
+			assert_false(reason_is_drop(
+			    rig_send(rig, OUTSIDE, p->bytes, p->len)));
+		}
+		g = reassembled(rig, INSIDE, bytes, &seen);
+		assert_int_equal(g.ip.dst, ALICE);
+		assert_int_equal(g.dport, 5000);
+		assert_int_equal(g.udp.data_bytes, 3000);
+		rig_clear(rig);
+	}
+	free(pkt);
+	free(part);
+	free(bytes);
+}
+
+static void
+rfc4787_req14_long_pings_pass_in_each_order(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 77, SERVER, 0);
+	struct form back = form(SERVER, 77, GW_OUTSIDE, 0);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+	uint8_t *bytes = malloc(FRAME_MAX_BYTES);
+	struct seen seen;
+	struct got g;
+
+	f.data_bytes = back.data_bytes = 3000;
+	for (uint16_t o = 0; o < 6; o++) {
+		f.id = back.id = (uint16_t)(200 + o);
+		pkt_make(
+		    pkt, &rig->peer[INSIDE], &f, IP_ICMP, ICMP_ECHO_REQUEST);
+		cut(pkt, 3, part);
+		for (int i = 0; i < 3; i++)
+			rig_send(rig, INSIDE, part[orders[o][i]].bytes,
+			    part[orders[o][i]].len);
+		g = reassembled(rig, OUTSIDE, bytes, &seen);
+		assert_int_equal(g.ip.src, GW_OUTSIDE);
+		assert_int_equal(g.icmp.data_bytes, 3000);
+		rig_clear(rig);
+		pkt_make(
+		    pkt, &rig->peer[OUTSIDE], &back, IP_ICMP, ICMP_ECHO_REPLY);
+		cut(pkt, 3, part);
+		for (int i = 0; i < 3; i++)
+			rig_send(rig, OUTSIDE, part[orders[o][i]].bytes,
+			    part[orders[o][i]].len);
+		g = reassembled(rig, INSIDE, bytes, &seen);
+		assert_int_equal(g.ip.dst, ALICE);
+		assert_int_equal(g.icmp.type, ICMP_ECHO_REPLY);
+		rig_clear(rig);
+	}
+	free(pkt);
+	free(part);
+	free(bytes);
+}
+
+static void
+rfc4787_req14a_a_flood_of_fragments_hurts_only_itself(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct form flood = form(BOB, 1, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+	struct pkt *bad = malloc(3 * sizeof(*bad));
+
+	flood.data_bytes = 3000;
+	for (uint16_t i = 0; i < 20000; i++) {
+		flood.id = i;
+		pkt_make(pkt, &rig->peer[INSIDE], &flood, IP_UDP, 0);
+		cut(pkt, 3, bad);
+		rig_send(rig, INSIDE, bad[1].bytes, bad[1].len);
+		if (i % 1000 != 500)
+			continue;
+		/* Whole packets, and fragments in order with the flood between
+		 * them, pass. */
+		rig_clear(rig);
+		udp_port(rig, ALICE, 4000, SERVER, 1);
+		f.id = i;
+		f.data_bytes = 3000;
+		pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+		cut(pkt, 3, part);
+		for (int k = 0; k < 3; k++) {
+			assert_false(reason_is_drop(
+			    rig_send(rig, INSIDE, part[k].bytes, part[k].len)));
+			rig_send(rig, INSIDE, bad[2].bytes, bad[2].len);
+		}
+		assert_int_equal(rig->peer[OUTSIDE].n, 3);
+	}
+	/* Nothing is left of it after its time: each of them is lost, once. */
+	rig_wait(rig, 31 * S);
+	assert_int_equal(
+	    router_node(rig->router)->count[DROP_FRAGMENT], 20000 + 20 * 3);
+	free(pkt);
+	free(part);
+	free(bad);
+}
+
+static void
+overlapping_fragments_are_refused(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+
+	f.data_bytes = 3000;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+	cut(pkt, 3, part);
+	assert_int_equal(rig_send(rig, INSIDE, part[1].bytes, part[1].len),
+	    REASON_FRAGMENT_HELD);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), DROP_FRAGMENT);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[0].bytes, part[0].len), DROP_FRAGMENT);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	free(pkt);
+	free(part);
+}
+
+static void
+rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(4 * sizeof(*part));
+
+	f.flags = TCP_SYN;
+	f.data_bytes = 4;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_TCP, 0);
+	cut(pkt, 3, part); /* 8 bytes each: the flags are in the second */
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[0].bytes, part[0].len), DROP_FRAGMENT);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), DROP_FRAGMENT);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	free(pkt);
+	free(part);
+}
+
+static void
+rfc3128_nor_does_one_that_comes_first(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(4 * sizeof(*part));
+
+	f.flags = TCP_SYN;
+	f.data_bytes = 4;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_TCP, 0);
+	cut(pkt, 3, part);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), DROP_FRAGMENT);
+	free(pkt);
+	free(part);
+}
+
+static void
+rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct form flood = form(BOB, 1, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+	struct pkt *bad = malloc(3 * sizeof(*bad));
+
+	f.data_bytes = flood.data_bytes = 3000;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+	cut(pkt, 3, part);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[0].bytes, part[0].len), REASON_NAT_NEW);
+	for (uint16_t i = 0; i < 5000; i++) {
+		flood.id = i;
+		pkt_make(pkt, &rig->peer[INSIDE], &flood, IP_UDP, 0);
+		cut(pkt, 3, bad);
+		rig_send(rig, INSIDE, bad[1].bytes, bad[1].len);
+	}
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), REASON_NAT_OUT);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[2].bytes, part[2].len), REASON_NAT_OUT);
+	free(pkt);
+	free(part);
+	free(bad);
+}
+
+static void
+a_full_table_of_fragments_forgets_first_who_waits(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(2 * sizeof(*part));
+	struct pkt *other = malloc(2 * sizeof(*other));
+
+	f.data_bytes = 2000;
+	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+	cut(pkt, 2, part);
+	rig_send(rig, INSIDE, part[0].bytes, part[0].len);
+	for (uint16_t id = 1; id < 1025; id++) {
+		f.id = id;
+		pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
+		cut(pkt, 2, other);
+		rig_send(rig, INSIDE, other[id == 1].bytes, other[id == 1].len);
+	}
+	/* 1024 packets pass; the one that waited was the 1025th. */
+	assert_int_equal(router_node(rig->router)->count[DROP_FRAGMENT], 1);
+	assert_int_equal(
+	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), REASON_NAT_OUT);
+	free(pkt);
+	free(part);
+	free(other);
+}
+
+static void
+rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form a = form(ALICE, 5000, SERVER, 1);
+	struct form b = form(BOB, 5000, SERVER, 1);
+	struct pkt *pkt = malloc(sizeof(*pkt)), *pa = malloc(2 * sizeof(*pa));
+	struct pkt *pb = malloc(2 * sizeof(*pb));
+	uint16_t id[4];
+
+	a.id = b.id = 4711;
+	a.data_bytes = b.data_bytes = 2000;
+	pkt_make(pkt, &rig->peer[INSIDE], &a, IP_UDP, 0);
+	cut(pkt, 2, pa);
+	pkt_make(pkt, &rig->peer[INSIDE], &b, IP_UDP, 0);
+	cut(pkt, 2, pb);
+	rig_send(rig, INSIDE, pa[0].bytes, pa[0].len);
+	rig_send(rig, INSIDE, pb[0].bytes, pb[0].len);
+	rig_send(rig, INSIDE, pa[1].bytes, pa[1].len);
+	rig_send(rig, INSIDE, pb[1].bytes, pb[1].len);
+	assert_int_equal(rig->peer[OUTSIDE].n, 4);
+	for (int i = 0; i < 4; i++)
+		id[i] = got_of(&rig->peer[OUTSIDE].seen[i]).ip.id;
+	assert_int_equal(id[0], id[2]);
+	assert_int_equal(id[1], id[3]);
+	assert_int_not_equal(id[0], id[1]);
+	free(pkt);
+	free(pa);
+	free(pb);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(rfc4787_req13_too_big_with_df_is_told_of_the_mtu),
+		T(rfc4787_req13a_without_df_fragments_leave_in_order),
+		T(rfc4787_req14_fragments_pass_in_each_order_and_direction),
+		T(rfc4787_req14_long_pings_pass_in_each_order),
+		T(rfc4787_req14a_a_flood_of_fragments_hurts_only_itself),
+		T(overlapping_fragments_are_refused),
+		T(rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags),
+		T(rfc3128_nor_does_one_that_comes_first),
+		T(rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others),
+		T(a_full_table_of_fragments_forgets_first_who_waits),
+		T(rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
