@@ -8,7 +8,9 @@
  * TTL goes along, and ICMP errors come back by the sockets' error queues, so
  * traceroute works from inside.
  *
- * A socket ends when nothing passed for IDLE_S.  No packet touches a timer: the
+ * A socket ends when nothing passed for IDLE_S.  One that asked name servers
+ * alone does after DNS_IDLE_S: resolvers take a new port for each question, and
+ * a busy one would have all sockets there are.  No packet touches a timer: the
  * timer looks at the time of the last one when it rings.
  */
 #include "bridge/sockets.h"
@@ -24,7 +26,9 @@
 #include "net/udp.h"
 
 #define IDLE_S      300 /* RFC 4787 REQ-5 */
+#define DNS_IDLE_S  10  /* REQ-5a */
 #define ECHO_IDLE_S 60  /* RFC 5508 REQ-1 */
+#define DNS_PORT    53
 #define TTL         64
 
 #define SLOT_BYTES (SOCKETS_HEAD_BYTES + 65536)
@@ -41,6 +45,7 @@ struct datagram_flow {
 	uint32_t in_ip;
 	uint16_t in_port; /* IP_ICMP: the identifier */
 	bool asks_dns;    /* our name server */
+	bool dns_alone;   /* nothing but name servers, ours or others */
 	uint64_t last_ns;
 	struct mac mac;
 };
@@ -265,7 +270,9 @@ flow_free(struct datagram_flow *flow)
 static uint64_t
 idle_ns(const struct datagram_flow *flow)
 {
-	return (flow->protocol == IP_UDP ? IDLE_S : ECHO_IDLE_S) * NS_PER_S;
+	if (flow->protocol != IP_UDP)
+		return ECHO_IDLE_S * NS_PER_S;
+	return (flow->dns_alone ? DNS_IDLE_S : IDLE_S) * NS_PER_S;
 }
 
 static void
@@ -299,7 +306,8 @@ open_socket(uint8_t protocol, uint16_t port)
 }
 
 static struct datagram_flow *
-flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
+flow_new(
+    struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port, bool dns)
 {
 	struct datagram_flow *flow;
 
@@ -312,6 +320,7 @@ flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
 	flow->protocol = protocol;
 	flow->in_ip = ip;
 	flow->in_port = port;
+	flow->dns_alone = dns;
 	flow->fd = open_socket(protocol, port);
 	if (flow->fd >= 0)
 		flow->watch = loop_watch_new(
@@ -331,17 +340,21 @@ flow_new(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
 	return flow;
 }
 
+/* For a datagram to a name server, or to others. */
 static struct datagram_flow *
-flow_of(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
+flow_of(
+    struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port, bool dns)
 {
 	struct datagram_flow *flow;
 
 	LIST_FOREACH (
 	    flow, &s->datagrams[sockets_hash(s, ip, 0, port, protocol)], others)
 		if (flow->in_ip == ip && flow->in_port == port &&
-		    flow->protocol == protocol)
+		    flow->protocol == protocol) {
+			flow->dns_alone &= dns;
 			return flow;
-	return flow_new(s, protocol, ip, port);
+		}
+	return flow_new(s, protocol, ip, port, dns);
 }
 
 /* ---- from inside ---- */
@@ -446,13 +459,13 @@ stage(struct sockets *s, struct datagram_flow *flow,
 
 /* The burst for the flow of that inside end; NULL: there is no room. */
 static struct datagram_flow *
-begin(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port)
+begin(struct sockets *s, uint8_t protocol, uint32_t ip, uint16_t port, bool dns)
 {
 	struct datagram_flow *flow;
 
 	if (s->datagram->ending)
 		return NULL;
-	flow = flow_of(s, protocol, ip, port);
+	flow = flow_of(s, protocol, ip, port, dns);
 	if (flow != s->datagram->flow || s->datagram->n == BURST_MAX)
 		sockets_datagram_end(s);
 	s->datagram->flow = flow;
@@ -486,7 +499,8 @@ sockets_udp(
 		node_judge(s->port.node, frame, reason);
 		return;
 	}
-	flow = begin(s, IP_UDP, p->ip.src, get_be16(p->l4));
+	flow = begin(s, IP_UDP, p->ip.src, get_be16(p->l4),
+	    get_be16(p->l4 + 2) == DNS_PORT);
 	if (flow == NULL)
 		node_judge(s->port.node, frame,
 		    s->datagram->ending ? DROP_PORT_FULL : DROP_SOCKETS_FULL);
@@ -517,7 +531,8 @@ sockets_echo(
 		node_judge(s->port.node, frame, reason);
 		return;
 	}
-	flow = begin(s, IP_ICMP, p->ip.src, get_be16(p->l4 + ICMP_OFF_ID));
+	flow =
+	    begin(s, IP_ICMP, p->ip.src, get_be16(p->l4 + ICMP_OFF_ID), false);
 	if (flow == NULL) { /* as a rule, ping_group_range leaves us out */
 		node_judge(s->port.node, frame,
 		    s->datagram->ending                 ? DROP_PORT_FULL

@@ -242,6 +242,17 @@ def dns():
     except OSError:
         return True
 
+def resolver():
+    """a new port for each question, as resolvers take them"""
+    for _ in range(40):
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.settimeout(3)
+        u.sendto(b"a name", ("10.0.2.3", 53))
+        if u.recvfrom(99)[0] != b"a name":
+            return False
+        u.close()
+    return True
+
 def crowd():
     """more flows of UDP than there may be: TCP has room still"""
     each = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -322,6 +333,16 @@ try() {
 	is $? "$2"
 	note <"$tmp/why"
 }
+datagram_sockets() {
+	"$LANYARD" show root ports |
+	    sed -n 's/.* \([0-9]*\) sockets of UDP and echo.*/\1/p'
+}
+try 'udp()' "UDP of all sizes"
+before=$(datagram_sockets)
+try 'resolver()' "forty questions, each from a port of its own"
+asked=$(datagram_sockets)
+[ "$asked" -ge $((before + 40)) ]
+is $? "... each of which has a socket"
 try 'upload(5000000)' "TCP both ways at a time, and each side ends by itself"
 try 'upload(1) and upload(0)' "... a byte, and none"
 try 'slow()' "a reader that stops closes the window, and loses nothing"
@@ -332,8 +353,10 @@ n=${DOWNLOADS:-12} largest=${LARGEST:-10000000}
 try "downloads($n, $largest, 1)" "$n downloads of up to $largest bytes" 3600
 try "downloads($n, $largest, 8)" "... and by 8 at a time" 3600
 try 'dying()' "readers that die in mid-transfer"
+few_are_left() { [ "$(datagram_sockets)" = "$before" ]; }
+[ "$before" -gt 0 ] && until_true 12 few_are_left
+is $? "sockets that asked for names alone ended soon, those of others stay"
 try 'dns()' "the host's name server answers by an address of the LAN"
-try 'udp()' "UDP of all sizes"
 try 'unheard()' "an ICMP error about a datagram comes through"
 if command -v traceroute >/dev/null; then
 	inside traceroute -n -q 1 -w 2 192.0.2.1 >"$tmp/trace"
