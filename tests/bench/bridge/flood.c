@@ -5,54 +5,11 @@
  *     flood DEVICE DESTINATION SECONDS
  */
 #include <errno.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <time.h>
+
+#include "tests/bench/loading.h"
 
 #define BURST 32
 #define BYTES 60
-
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-/* Leaves the device's address in mac. */
-static int
-open_device(const char *name, uint8_t *mac)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(name) };
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-	struct ifreq ifr = { .ifr_name = "" };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (fd < 0 || at.sll_ifindex == 0 ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) <
-		0 ||
-	    ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
-		die(name);
-	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
-	return fd;
-}
 
 int
 main(int argc, char **argv)
@@ -70,7 +27,7 @@ main(int argc, char **argv)
 		fputs("flood DEVICE DESTINATION SECONDS\n", stderr);
 		return 2;
 	}
-	fd = open_device(argv[1], frame + 6);
+	fd = open_sender(argv[1], frame + 6);
 	frame[12] = 0x88; /* for experiments */
 	frame[13] = 0xb5;
 	memset(messages, 0, sizeof(messages));

@@ -5,52 +5,12 @@
  *
  *     blast DEVICE BYTES RATE SECONDS
  */
-#include <arpa/inet.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <netinet/if_ether.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
+#include "tests/bench/loading.h"
 
 #define BURST    32
 #define NBUFFERS 256
 
 static uint8_t buffers[NBUFFERS][2048];
-
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static int
-open_device(const char *name)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(name) };
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-
-	if (fd < 0 || at.sll_ifindex == 0 ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) <
-		0)
-		die(name);
-	return fd;
-}
 
 int
 main(int argc, char **argv)
@@ -67,7 +27,7 @@ main(int argc, char **argv)
 		fputs("blast DEVICE BYTES RATE SECONDS\n", stderr);
 		return 2;
 	}
-	fd = open_device(argv[1]);
+	fd = open_sender(argv[1], NULL);
 	bytes = (size_t)atoi(argv[2]);
 	rate = atof(argv[3]);
 	seconds = atof(argv[4]);

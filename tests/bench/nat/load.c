@@ -19,23 +19,20 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/eth.h"
 #include "net/ip4.h"
 #include "net/udp.h"
+#include "tests/bench/loading.h"
 
 #define FRAME_BYTES 60
 #define FLOWS       64
@@ -44,22 +41,6 @@
 #define AT_A_TIME   32
 #define EVENTS      64
 #define PAYLOAD     18
-
-static _Noreturn void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static struct sockaddr_in
 address(const char *ip, int port)
@@ -85,25 +66,6 @@ listen_at(int type, int port)
 }
 
 /* ---- a flood ---- */
-
-static int
-open_device(const char *name, struct mac *mac)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-		.sll_ifindex = (int)if_nametoindex(name) };
-	int fd = socket(AF_PACKET, SOCK_RAW, 0), one = 1;
-	struct ifreq ifr = { .ifr_name = "" };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (fd < 0 || at.sll_ifindex == 0 ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) <
-		0 ||
-	    ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
-		die(name);
-	memcpy(mac->b, ifr.ifr_hwaddr.sa_data, sizeof(mac->b));
-	return fd;
-}
 
 static void
 write_frame(uint8_t *frame, const struct eth *eth, uint32_t from, uint32_t to,
@@ -141,7 +103,7 @@ flood(char **arg)
 
 	if (!mac_read(&eth.dst, arg[1]))
 		die(arg[1]);
-	fd = open_device(arg[0], &eth.src);
+	fd = open_sender(arg[0], eth.src.b);
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		write_frame(frame[i], &eth, from, to, (uint16_t)(20000 + i));
 		iov[i] = (struct iovec){ frame[i], FRAME_BYTES };

@@ -9,8 +9,6 @@
  * frames a second arrived.
  */
 #include <errno.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,10 +20,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "switch/vde.h"
+#include "tests/bench/loading.h"
 
 #define MANY      64
 #define FRAME_MAX 2048
@@ -39,22 +37,6 @@ struct plug {
 	struct sockaddr_storage far;
 	socklen_t far_bytes; /* 0: the socket knows */
 };
-
-static _Noreturn void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
 
 static void
 pin(int cpu)
