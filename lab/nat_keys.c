@@ -99,7 +99,8 @@ static const struct schema_key keys[] = {
 	{ KEY("ftp", BOOL, ftp), .preset = "false",
 	    .help = "Read FTP's control connections, and let the data "
 		    "connections through that they ask for: active mode of "
-		    "clients inside, passive mode of servers inside." },
+		    "clients inside, passive mode of servers inside, and "
+		    "either between two inside hosts by the outer address." },
 	{ KEY("sip", BOOL, sip), .preset = "false",
 	    .help = "Read SIP over UDP, port 5060, write outside ends into it, "
 		    "and let calls and their media come in to the host that "

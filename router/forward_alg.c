@@ -3,10 +3,14 @@
  * headers.
  *
  *    out:  SYN   a new connection is noted
- *          data  whole lines in order are read; text that names an inside end
- *                is replaced, in this segment and whenever it comes again
+ *          data  lines are read in order; text that names an inside end is
+ *                replaced, in this segment and whenever it comes again; the
+ *                begin of one may be held back, and acknowledged by us
  *          seq   moved by what was replaced before it
  *    in:   ack, and the edges of SACK, moved back
+ *
+ * Between two inside hosts, by the outer address, a segment is one of each: it
+ * goes out for its sender, and in for its receiver.
  *
  * A datagram of SIP stands for itself: its text is changed, and that is all.
  * The ends that it names are pinned: that of the signalling for whom it was sent
@@ -32,9 +36,13 @@
 
 #define OFF_SEQ     4
 #define OFF_ACK     8
-#define OPT_SACK    5
+#define OFF_FLAGS   13
+#define OFF_WINDOW  14
 #define OPT_END     0
 #define OPT_NOP     1
+#define OPT_SACK    5
+#define OPT_STAMP   8 /* RFC 7323 3.2 */
+#define STAMP_BYTES 10
 #define DATA_OFFSET 12
 
 #define SIP_PIN_S       3600
@@ -43,9 +51,9 @@
 
 /* A segment of TCP, as it came. */
 struct segment {
-	struct ftp_ends ends;
-	struct nat_ends to; /* in its headers already */
-	bool outwards;
+	struct ftp_control *out, *in; /* whose it is; NULL: nobody's */
+	struct nat_ends to;           /* in its headers already */
+	bool fin;
 };
 
 static uint8_t *
@@ -69,50 +77,73 @@ is_partial(const struct packet *p)
 
 /* ---- numbers ---- */
 
-static void
-move_back(uint8_t *at, const struct tcp_edits *edits)
+/* The next option from *at on, of *len bytes.  False: there is none. */
+static bool
+next_option(const uint8_t *tcp, size_t header_bytes, size_t *at, size_t *len)
 {
-	put_be32(at, tcp_edits_back(edits, get_be32(at)));
+	while (*at < header_bytes && tcp[*at] == OPT_NOP)
+		++*at;
+	if (*at + 1 >= header_bytes || tcp[*at] == OPT_END)
+		return false;
+	*len = tcp[*at + 1];
+	return *len >= 2 && *len <= header_bytes - *at;
+}
+
+/* The time stamp option, or NULL. */
+static const uint8_t *
+find_stamp(const uint8_t *tcp, size_t header_bytes)
+{
+	size_t at = TCP_HEADER_BYTES, len;
+
+	for (; next_option(tcp, header_bytes, &at, &len); at += len)
+		if (tcp[at] == OPT_STAMP && len == STAMP_BYTES)
+			return tcp + at;
+	return NULL;
 }
 
 /* The edges of blocks that the receiver has (RFC 2018 3). */
 static void
 move_sack(uint8_t *tcp, size_t header_bytes, const struct tcp_edits *edits)
 {
-	size_t at = TCP_HEADER_BYTES;
+	size_t at = TCP_HEADER_BYTES, len;
 
-	while (at + 1 < header_bytes && tcp[at] != OPT_END) {
-		size_t len = tcp[at] == OPT_NOP ? 1 : tcp[at + 1];
-
-		if (len == 0 || (len == 1 && tcp[at] != OPT_NOP) ||
-		    len > header_bytes - at)
-			return;
+	for (; next_option(tcp, header_bytes, &at, &len); at += len)
 		for (size_t edge = at + 2;
 		     tcp[at] == OPT_SACK && edge + 4 <= at + len; edge += 4)
-			move_back(tcp + edge, edits);
-		at += len;
-	}
+			put_be32(tcp + edge,
+			    tcp_edits_back(edits, get_be32(tcp + edge)));
 }
 
-/* Changes the numbers in the header, and the checksum by what that is. */
+/* What the receiver says, to whom it says it. */
 static void
-move_numbers(const struct packet *p, struct tcp_edits *edits, bool outwards)
+move_answer(struct ftp_control *control, uint8_t *tcp, size_t header_bytes)
+{
+	const uint8_t *stamp = find_stamp(tcp, header_bytes);
+
+	control->window = get_be16(tcp + OFF_WINDOW);
+	if (stamp != NULL)
+		control->stamp = get_be32(stamp + 2);
+	if (tcp[OFF_FLAGS] & TCP_ACK)
+		put_be32(tcp + OFF_ACK,
+		    ftp_control_acked(control, get_be32(tcp + OFF_ACK)));
+	move_sack(tcp, header_bytes, &control->edits);
+}
+
+/* Changes the numbers in the header, and the checksum by what that is; n bytes
+ * of data came with it. */
+static void
+move_numbers(const struct packet *p, const struct segment *s, size_t n)
 {
 	uint8_t *tcp = l4_of(p);
 	size_t bytes = header_of(p);
 	uint32_t before = csum_add_bytes(0, tcp, bytes), after;
 	uint16_t check = get_be16(tcp + TCP_OFF_CHECKSUM);
 
-	if (outwards)
+	if (s->out != NULL)
 		put_be32(tcp + OFF_SEQ,
-		    tcp_edits_out(edits, get_be32(tcp + OFF_SEQ)));
-	else {
-		if (tcp[13] & TCP_ACK) {
-			move_back(tcp + OFF_ACK, edits);
-			tcp_edits_settle(edits, get_be32(tcp + OFF_ACK));
-		}
-		move_sack(tcp, bytes, edits);
-	}
+		    ftp_control_out(s->out, get_be32(tcp + OFF_SEQ), n));
+	if (s->in != NULL)
+		move_answer(s->in, tcp, bytes);
 	if (is_partial(p))
 		return;
 	after = csum_add_bytes(0, tcp, bytes);
@@ -198,55 +229,145 @@ become(struct packet *p, struct frame *changed, uint8_t *room, size_t bytes,
 	changed->len = changed->head = p->head;
 	changed->tail = NULL;
 	changed->ntail = 0;
+	if (changed->flags & FRAME_TSO4 &&
+	    bytes <= (size_t)changed->header_bytes + changed->gso_bytes) {
+		changed->flags &= (uint8_t)~FRAME_TSO4; /* it is one segment */
+		changed->gso_bytes = 0;
+	}
 	p->frame = changed;
 }
 
-/* Replaces in a whole packet what is to be, in a copy. */
+/* Does the segment end the stream, and with it what is held back? */
+static bool
+ends_held(const struct segment *s, uint32_t end)
+{
+	return s->fin && s->out->held && end == s->out->expect;
+}
+
+/* Makes of a whole packet, in a copy, one with pass bytes of its data, in which
+ * what is to be is replaced. */
 static enum reason
 replace(struct router *router, struct packet *p, struct frame *changed,
-    const struct tcp_edits *edits, const struct segment *s)
+    const struct segment *s, size_t pass)
 {
+	const struct ftp_control *c = s->out;
 	size_t head = ETH_HEADER_BYTES + p->ip.header_bytes + header_of(p);
 	size_t n = ETH_HEADER_BYTES + (size_t)p->ip.total_bytes - head;
-	size_t room_bytes = head + n + (size_t)TCP_EDITS * TCP_EDIT_BYTES;
+	size_t room_bytes =
+	    head + pass + (size_t)TCP_EDITS * TCP_EDIT_BYTES + sizeof(c->line);
+	uint32_t seq = p->l4.segment.seq;
 	uint8_t *room = outbox_room(router->outbox, room_bytes);
 	long len;
 
 	if (room == NULL)
 		return DROP_PORT_FULL;
 	memcpy(room, p->bytes, head);
-	len = tcp_edits_apply(edits, p->l4.segment.seq, p->bytes + head, n,
-	    room + head, room_bytes - head);
+	len = tcp_edits_apply(&c->edits, seq, p->bytes + head, pass,
+	    room + head, room_bytes - head - sizeof(c->line));
+	if (len >= 0 && ends_held(s, seq + (uint32_t)n)) {
+		memcpy(room + head + len, c->line, c->line_bytes);
+		len += c->line_bytes;
+	}
 	if (len < 0 || head + (size_t)len - ETH_HEADER_BYTES > IP4_MAX_BYTES)
 		return DROP_NAT_ALG;
 	become(p, changed, room, head + (size_t)len, &s->to);
 	return REASON_NONE;
 }
 
+/* Tells the speaker that what is held back has come. */
+static void
+acknowledge(
+    struct router *router, const struct packet *p, const struct ftp_control *c)
+{
+	const uint8_t *tcp = l4_of(p);
+	const uint8_t *stamp = find_stamp(tcp, header_of(p));
+	size_t l4 = TCP_HEADER_BYTES + (stamp != NULL ? 12 : 0);
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_TCP,
+		.id = router->next_id++,
+		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + l4),
+		.src = c->ends.remote_ip,
+		.dst = c->ends.in_ip };
+	uint8_t *room = output_room(router, ip.total_bytes);
+	struct writer w;
+
+	if (room == NULL || !(tcp[OFF_FLAGS] & TCP_ACK))
+		return;
+	w = writer(room, ip.total_bytes);
+	ip4_write(&w, &ip);
+	wr_be16(&w, c->ends.remote_port);
+	wr_be16(&w, c->ends.in_port);
+	wr_be32(&w, get_be32(tcp + OFF_ACK));
+	wr_be32(&w, c->expect);
+	wr_u8(&w, (uint8_t)(l4 / 4 << 4));
+	wr_u8(&w, TCP_ACK);
+	wr_be16(&w, c->window);
+	wr_zeros(&w, 4);
+	if (stamp != NULL) {
+		wr_u8(&w, OPT_NOP);
+		wr_u8(&w, OPT_NOP);
+		wr_u8(&w, OPT_STAMP);
+		wr_u8(&w, STAMP_BYTES);
+		wr_be32(&w, c->stamp);
+		wr_be32(&w, get_be32(stamp + 2));
+	}
+	put_be16(room + IP4_HEADER_BYTES + TCP_OFF_CHECKSUM,
+	    csum_finish(csum_add_bytes(
+		csum_pseudo4(ip.src, ip.dst, IP_TCP, (uint16_t)l4),
+		room + IP4_HEADER_BYTES, l4)));
+	output_own(router, room, ip.total_bytes);
+}
+
+/* Some of it cannot be read, and all of it must be. */
+static enum reason
+take_fragment(struct packet *p, struct ftp_control *control, size_t n)
+{
+	if (control->held ||
+	    tcp_edits_touch(&control->edits, p->l4.segment.seq, IP4_MAX_BYTES))
+		return DROP_NAT_ALG;
+	ftp_control_skip(control, p->l4.segment.seq, n);
+	return REASON_NONE;
+}
+
 /* Reads the data outwards, and replaces what is to be. */
 static enum reason
 take_data(struct router *router, struct packet *p, struct frame *changed,
-    struct ftp_control *control, const struct segment *s)
+    const struct segment *s)
 {
 	size_t head = p->ip.header_bytes + header_of(p);
-	size_t n = p->ip.total_bytes - head;
-	struct tcp_edits *edits = ftp_control_edits(control);
+	size_t n = p->ip.total_bytes - head, pass;
+	struct ftp_control *control = s->out;
+	struct ftp_segment segment = { .seq = p->l4.segment.seq,
+		.n = n,
+		.off = !nat_rules(router->nat)->ftp,
+		.whole = (p->l4.segment.flags & TCP_URG) != 0,
+		.out = s->to.src };
+	uint32_t end = segment.seq + (uint32_t)n;
+	enum reason reason;
 
 	if (ip4_is_fragment(&p->ip))
-		return tcp_edits_touch(edits, p->l4.segment.seq, IP4_MAX_BYTES)
-		    ? DROP_NAT_ALG
-		    : REASON_NONE;
-	if (n == 0 || !ftp_control_wants(control, p->l4.segment.seq, n))
+		return take_fragment(p, control, n);
+	if (n == 0 && s->fin && control->held && end != control->expect)
+		return DROP_NAT_ALG_ORDER;
+	if (n == 0 ? !ends_held(s, end)
+		   : !ftp_control_wants(control, segment.seq, n))
 		return REASON_NONE;
 	if (!packet_whole(router, p))
 		return DROP_PORT_FULL;
 	if (!sum_is_right(p, &s->to))
 		return REASON_NONE; /* its receiver does not read it either */
-	if (nat_rules(router->nat)->ftp)
-		ftp_control_read(control, router->nat, s->to.src,
-		    p->l4.segment.seq, packet_ip(p) + head, n, p->now_ns);
-	return tcp_edits_touch(edits, p->l4.segment.seq, n)
-	    ? replace(router, p, changed, edits, s)
+	segment.data = packet_ip(p) + head;
+	reason =
+	    ftp_control_read(control, router->nat, &segment, p->now_ns, &pass);
+	if (reason_is_drop(reason))
+		return reason;
+	if (reason != REASON_NONE)
+		p->frame->verdict.reason = (uint16_t)reason;
+	if (ftp_control_owes_ack(control))
+		acknowledge(router, p, control);
+	return pass < n || ends_held(s, end) ||
+		tcp_edits_touch(&control->edits, segment.seq, n)
+	    ? replace(router, p, changed, s, pass)
 	    : REASON_NONE;
 }
 
@@ -260,26 +381,40 @@ alg_make(struct router *router, struct err *err)
 	return router->ftp != NULL;
 }
 
+/* Whose the segment is outwards, which has those ends inside. */
+static struct ftp_control *
+speaker_of(
+    struct router *router, const struct packet *p, const struct ftp_ends *ends)
+{
+	size_t head = p->ip.header_bytes + header_of(p);
+
+	if (!ftp_ends_are_control(ends))
+		return NULL;
+	if (!(p->l4.segment.flags & TCP_SYN))
+		return ftp_alg_find(router->ftp, ends);
+	/* What a SYN may bring with it (RFC 7413) is not read. */
+	if (nat_rules(router->nat)->ftp && p->ip.total_bytes == head)
+		return ftp_alg_open(router->ftp, router->nat, ends,
+		    p->l4.segment.seq, p->now_ns);
+	return NULL;
+}
+
 static enum reason
 send_ftp(struct router *router, struct packet *p, const struct way *way,
     const struct segment *s)
 {
 	struct frame *came = p->frame, changed;
-	struct ftp_control *control = NULL;
+	size_t n =
+	    (size_t)p->ip.total_bytes - p->ip.header_bytes - header_of(p);
 	enum reason reason = REASON_NONE;
 
-	if (!s->outwards || !(p->l4.segment.flags & TCP_SYN))
-		control = ftp_alg_find(router->ftp, &s->ends);
-	else if (nat_rules(router->nat)->ftp)
-		ftp_alg_open(router->ftp, router->nat, &s->ends,
-		    p->l4.segment.seq, p->now_ns);
-	if (control == NULL)
+	if (s->out == NULL && s->in == NULL)
 		return forward_send(router, p, way);
-	if (s->outwards)
-		reason = take_data(router, p, &changed, control, s);
+	if (s->out != NULL && !(p->l4.segment.flags & TCP_SYN))
+		reason = take_data(router, p, &changed, s);
 	if (reason != REASON_NONE)
 		return reason;
-	move_numbers(p, ftp_control_edits(control), s->outwards);
+	move_numbers(p, s, n);
 	reason = forward_send(router, p, way);
 	if (p->frame != came) {
 		came->verdict = changed.verdict;
@@ -405,22 +540,24 @@ send_sip(struct router *router, struct packet *p, const struct way *way,
 
 static enum reason
 take_segment(struct router *router, struct packet *p, const struct way *way,
-    const struct nat_ends *to, bool outwards)
+    const struct nat_ends *to, enum alg_way alg)
 {
-	struct segment s = { .ends = { .in_ip = to->dst,
-				 .in_port = to->dport,
-				 .remote_ip = p->ip.src,
-				 .remote_port = p->l4.sport },
-		.to = *to,
-		.outwards = outwards };
+	const struct ftp_ends out = { .in_ip = p->ip.src,
+		.in_port = p->l4.sport,
+		.remote_ip = p->ip.dst,
+		.remote_port = p->l4.dport };
+	const struct ftp_ends in = { .in_ip = to->dst,
+		.in_port = to->dport,
+		.remote_ip = to->src,
+		.remote_port = to->sport };
+	struct segment s = { .to = *to,
+		.fin = (p->l4.segment.flags & TCP_FIN) != 0 };
 
-	if (outwards)
-		s.ends = (struct ftp_ends){ .in_ip = p->ip.src,
-			.in_port = p->l4.sport,
-			.remote_ip = p->ip.dst,
-			.remote_port = p->l4.dport };
-	return ftp_ends_are_control(&s.ends) ? send_ftp(router, p, way, &s)
-					     : forward_send(router, p, way);
+	if (alg != ALG_IN)
+		s.out = speaker_of(router, p, &out);
+	if (alg != ALG_OUT && ftp_ends_are_control(&in))
+		s.in = ftp_alg_find(router->ftp, &in);
+	return send_ftp(router, p, way, &s);
 }
 
 static enum reason
@@ -446,8 +583,11 @@ take_datagram(struct router *router, struct packet *p, const struct way *way,
 
 enum reason
 alg_send(struct router *router, struct packet *p, const struct way *way,
-    const struct nat_ends *to, bool outwards)
+    const struct nat_ends *to, enum alg_way alg)
 {
-	return p->l4.is_tcp ? take_segment(router, p, way, to, outwards)
-			    : take_datagram(router, p, way, to, outwards);
+	if (p->l4.is_tcp)
+		return take_segment(router, p, way, to, alg);
+	return alg == ALG_ROUND
+	    ? forward_send(router, p, way)
+	    : take_datagram(router, p, way, to, alg == ALG_OUT);
 }

@@ -338,9 +338,14 @@ translate(struct router *router, struct packet *p, const struct decision *d)
 	p->frame->verdict.reason = (uint16_t)d->reason;
 	p->frame->verdict.entry = d->entry;
 	p->frame->verdict.other = d->other;
-	if (alg_wants(router, p) && d->path != PATH_HAIRPIN)
-		return alg_send(
-		    router, p, &d->way, &d->ends, d->path == PATH_OUT);
+	/* Answers to an inside source need not come by here. */
+	if (alg_wants(router, p) &&
+	    (d->path != PATH_HAIRPIN ||
+		!nat_rules(router->nat)->hairpin_internal))
+		return alg_send(router, p, &d->way, &d->ends,
+		    d->path == PATH_OUT      ? ALG_OUT
+			: d->path == PATH_IN ? ALG_IN
+					     : ALG_ROUND);
 	return forward_send(router, p, &d->way);
 }
 

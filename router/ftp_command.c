@@ -191,6 +191,24 @@ ftp_read(const uint8_t *line, size_t n, enum ftp_speaker speaker,
 	    read_extended_passive(line, n, end);
 }
 
+bool
+ftp_may_name(const uint8_t *begin, size_t n, enum ftp_speaker speaker)
+{
+	static const char *const words[2][2] = {
+		[FTP_CLIENT] = { "PORT ", "EPRT " },
+		[FTP_SERVER] = { "227 ", "229 " },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		const char *word = words[speaker][i];
+		size_t len = strlen(word) < n ? strlen(word) : n;
+
+		if (strncasecmp((const char *)begin, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 size_t
 ftp_write(const struct ftp_end *end, uint32_t ip, uint16_t port,
     uint8_t text[FTP_TEXT_BYTES])

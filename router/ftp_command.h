@@ -36,6 +36,9 @@ struct ftp_end {
 bool ftp_read(const uint8_t *line, size_t n, enum ftp_speaker speaker,
     struct ftp_end *end);
 
+/* Can n bytes that begin a line become one that names an end? */
+bool ftp_may_name(const uint8_t *begin, size_t n, enum ftp_speaker speaker);
+
 /* Writes the text for another end in the same form.  Its length. */
 size_t ftp_write(const struct ftp_end *end, uint32_t ip, uint16_t port,
     uint8_t text[FTP_TEXT_BYTES]);

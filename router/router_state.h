@@ -260,10 +260,14 @@ alg_wants(const struct router *router, const struct packet *p)
 	    : p->ip.protocol == IP_UDP && nat_rules(router->nat)->sip;
 }
 
+/* Which way it goes: the last from inside, by the outer address, to inside. */
+enum alg_way { ALG_OUT, ALG_IN, ALG_ROUND };
+
 /* Sends a packet whose headers have become to, as forward_send() does, after
- * what must be changed in it if it is of FTP or SIP.  Or DROP_NAT_ALG. */
+ * what must be changed in it if it is of FTP or SIP; a datagram that goes round
+ * stays as it is.  Or DROP_NAT_ALG, DROP_NAT_ALG_ORDER. */
 enum reason alg_send(struct router *router, struct packet *p,
-    const struct way *way, const struct nat_ends *to, bool outwards);
+    const struct way *way, const struct nat_ends *to, enum alg_way alg);
 
 /* ---- local.c ---- */
 

@@ -32,13 +32,27 @@ forget_first(struct tcp_edits *e)
 	memmove(&e->edit[0], &e->edit[1], e->n * sizeof(e->edit[0]));
 }
 
+static uint32_t
+end_of(const struct tcp_edit *edit)
+{
+	return edit->at + edit->old_bytes;
+}
+
+/* Without its text, the first one could not be sent again. */
+bool
+tcp_edits_have_room(const struct tcp_edits *e)
+{
+	return e->n < TCP_EDITS || behind(e->acked, end_of(&e->edit[0])) >= 0;
+}
+
 bool
 tcp_edits_add(struct tcp_edits *e, const struct tcp_edit *edit)
 {
 	const struct tcp_edit *last = e->n > 0 ? &e->edit[e->n - 1] : NULL;
 
-	if (edit->old_bytes == 0 || edit->new_bytes > TCP_EDIT_BYTES ||
-	    (last != NULL && behind(edit->at, last->at + last->old_bytes) < 0))
+	if (!tcp_edits_have_room(e) || edit->old_bytes == 0 ||
+	    edit->new_bytes > TCP_EDIT_BYTES ||
+	    (last != NULL && behind(edit->at, end_of(last)) < 0))
 		return false;
 	if (e->n == TCP_EDITS)
 		forget_first(e);
@@ -56,7 +70,7 @@ tcp_edits_out(const struct tcp_edits *e, uint32_t seq)
 
 		if (behind(seq, edit->at) <= 0)
 			break;
-		if (behind(seq, edit->at + edit->old_bytes) < 0)
+		if (behind(seq, end_of(edit)) < 0)
 			return edit->at + moved;
 		moved += growth(edit);
 	}
@@ -84,6 +98,8 @@ tcp_edits_back(const struct tcp_edits *e, uint32_t ack)
 void
 tcp_edits_settle(struct tcp_edits *e, uint32_t ack)
 {
+	if (behind(ack, e->acked) > 0)
+		e->acked = ack;
 	while (e->n > 0 && behind(ack, e->edit[0].at) > (int32_t)SETTLED_BYTES)
 		forget_first(e);
 }
@@ -94,7 +110,7 @@ tcp_edits_touch(const struct tcp_edits *e, uint32_t seq, size_t n)
 	for (unsigned int i = 0; i < e->n; i++) {
 		const struct tcp_edit *edit = &e->edit[i];
 
-		if (behind(edit->at + edit->old_bytes, seq) > 0 &&
+		if (behind(end_of(edit), seq) > 0 &&
 		    behind(edit->at, seq + (uint32_t)n) < 0)
 			return true;
 	}
@@ -107,22 +123,24 @@ tcp_edits_apply(const struct tcp_edits *e, uint32_t seq, const uint8_t *data,
 {
 	size_t from = 0, len = 0;
 
-	for (unsigned int i = 0; i < e->n; i++) {
+	for (unsigned int i = 0; i < e->n && n > 0; i++) {
 		const struct tcp_edit *edit = &e->edit[i];
-		size_t at = edit->at - seq;
+		size_t at = 0, end;
 
-		if (!tcp_edits_touch(e, seq + (uint32_t)from, n - from))
-			break;
-		if (behind(edit->at + edit->old_bytes, seq) <= 0)
+		if (behind(end_of(edit), seq) <= 0)
 			continue;
-		if (behind(edit->at, seq) < 0 || at + edit->old_bytes > n ||
-		    len + (at - from) + edit->new_bytes > room)
+		if (behind(edit->at, seq + (uint32_t)n) >= 0)
+			break;
+		end = end_of(edit) - seq;
+		if (behind(edit->at, seq) > 0)
+			at = edit->at - seq;
+		if (len + (at - from) + edit->new_bytes > room)
 			return -1;
 		memcpy(out + len, data + from, at - from);
 		len += at - from;
 		memcpy(out + len, edit->text, edit->new_bytes);
 		len += edit->new_bytes;
-		from = at + edit->old_bytes;
+		from = end < n ? end : n;
 	}
 	if (len + (n - from) > room)
 		return -1;

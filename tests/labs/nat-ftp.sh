@@ -6,7 +6,7 @@
 #   client ── tap ── lan ── gw ── wan ── tap ── server
 . "$(dirname "$0")/tap.sh"
 need_root nat-ftp
-for program in ip vsftpd curl lftp hping3 tcpdump; do
+for program in ip python3 vsftpd curl lftp hping3 tcpdump; do
 	need nat-ftp $program
 done
 [ -w /dev/net/tun ] || skip_all "nat-ftp: needs /dev/net/tun"
@@ -112,6 +112,18 @@ tail -n 5 "$tmp/lftp" | note
 "$LANYARD" show ftp nat | grep -q 'asked for it in FTP'
 is $? "show nat tells which entry FTP asked for"
 
+# Commands in pieces, as by telnet: all at once, and each when the last has come.
+typed() {
+	rm -f "$tmp/typed"
+	timeout 30 ip netns exec "$client" "$(dirname "$0")/ftp-typist" \
+	    203.0.113.10 file "$tmp/typed" "$@" >"$tmp/typist" 2>&1 &&
+	    cmp -s "$tmp/typed" "$tmp/files/file"
+}
+for pieces in 1 "7 nagle"; do
+	typed $pieces
+	is $? "active mode works with commands in pieces of $pieces bytes"
+	note <"$tmp/typist"
+done
 # The other way round: what is inside is reached by a mapping that its host
 # makes, from port 21.
 serve "$client"

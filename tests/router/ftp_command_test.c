@@ -152,12 +152,45 @@ first_lines_tell_ftp_from_others(void **state)
 		    rows[i].is_ftp);
 }
 
+/* Each begin of a line that names an end may become one, and others not. */
+static void
+a_begin_tells_whether_a_line_may_name_an_end(void **state)
+{
+	static const struct {
+		const char *begin;
+		enum ftp_speaker speaker;
+		bool may;
+	} rows[] = {
+		{ "P", FTP_CLIENT, true },
+		{ "eprt", FTP_CLIENT, true },
+		{ "PORT", FTP_CLIENT, true },
+		{ "PORT 10,0", FTP_CLIENT, true },
+		{ "PORTS", FTP_CLIENT, false },
+		{ "PA", FTP_CLIENT, false },
+		{ "227 ", FTP_CLIENT, false },
+		{ "2", FTP_SERVER, true },
+		{ "22", FTP_SERVER, true },
+		{ "227 Enter", FTP_SERVER, true },
+		{ "229", FTP_SERVER, true },
+		{ "227-", FTP_SERVER, false },
+		{ "220", FTP_SERVER, false },
+		{ "PORT ", FTP_SERVER, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(rows); i++)
+		assert_int_equal(ftp_may_name((const uint8_t *)rows[i].begin,
+				     strlen(rows[i].begin), rows[i].speaker),
+		    rows[i].may);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_of_a_client),
 		cmocka_unit_test(replies_of_a_server),
+		cmocka_unit_test(a_begin_tells_whether_a_line_may_name_an_end),
 		cmocka_unit_test(first_lines_tell_ftp_from_others),
 	};
 

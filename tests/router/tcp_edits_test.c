@@ -81,7 +81,7 @@ a_segment_gets_the_same_text_whatever_its_bounds(void **state)
 {
 	static const struct {
 		uint32_t from;
-		const char *in, *out; /* NULL: not in these pieces */
+		const char *in, *out;
 	} rows[] = {
 		{ 98, "..old..", "..ABCDE.." },
 		{ 100, "old", "ABCDE" },
@@ -89,11 +89,12 @@ a_segment_gets_the_same_text_whatever_its_bounds(void **state)
 		{ 100, "old.", "ABCDE." },
 		{ 90, "..........", ".........." },
 		{ 103, "..", ".." },
-		{ 101, "ld..", NULL },
-		{ 98, "..ol", NULL },
-		{ 101, "l", NULL },
+		{ 101, "ld..", "ABCDE.." },
+		{ 98, "..ol", "..ABCDE" },
+		{ 101, "l", "ABCDE" },
+		{ 101, "", "" },
 		{ 199, ".secret.", ".XY." },
-		{ 203, "ret", NULL },
+		{ 203, "ret", "XY" },
 	};
 	struct tcp_edits e = two(0);
 	uint8_t out[256];
@@ -105,10 +106,8 @@ a_segment_gets_the_same_text_whatever_its_bounds(void **state)
 		n = tcp_edits_apply(&e, rows[i].from,
 		    (const uint8_t *)rows[i].in, strlen(rows[i].in), out,
 		    sizeof(out));
-		assert_int_equal(
-		    n, rows[i].out != NULL ? (long)strlen(rows[i].out) : -1);
-		if (rows[i].out != NULL)
-			assert_memory_equal(out, rows[i].out, n);
+		assert_int_equal(n, (long)strlen(rows[i].out));
+		assert_memory_equal(out, rows[i].out, n);
 	}
 	memset(both, '.', sizeof(both));
 	memcpy(both + 2, "old", 3);
@@ -129,12 +128,37 @@ what_is_forgotten_still_moves(void **state)
 	struct tcp_edits e = { .n = 0 };
 
 	(void)state;
-	for (uint32_t i = 0; i < 20; i++)
+	for (uint32_t i = 0; i < 20; i++) {
 		add(&e, 1000 * i, 1, "ab");
+		tcp_edits_settle(&e, 1000 * i + 1);
+	}
 	assert_int_equal(e.n, TCP_EDITS);
 	assert_int_equal(tcp_edits_out(&e, 30000), 30020);
 	assert_int_equal(tcp_edits_back(&e, 30020), 30000);
 	assert_int_equal(tcp_edits_out(&e, 18500), 18519);
+}
+
+static void
+what_the_receiver_lacks_is_not_forgotten(void **state)
+{
+	struct tcp_edits e = { .n = 0 };
+	const struct tcp_edit one_more = {
+		.at = 9000, .old_bytes = 1, .new_bytes = 1
+	};
+
+	(void)state;
+	for (uint32_t i = 0; i < TCP_EDITS; i++)
+		add(&e, 100 * i, 2, "abc");
+	assert_false(tcp_edits_have_room(&e));
+	assert_false(tcp_edits_add(&e, &one_more));
+	tcp_edits_settle(&e, 1);
+	assert_false(tcp_edits_add(&e, &one_more));
+	tcp_edits_settle(&e, 2);
+	tcp_edits_settle(&e, 1); /* an old one takes nothing back */
+	assert_true(tcp_edits_have_room(&e));
+	assert_true(tcp_edits_add(&e, &one_more));
+	assert_int_equal(e.n, TCP_EDITS);
+	assert_int_equal(e.moved, 1);
 }
 
 static void
@@ -178,6 +202,7 @@ main(void)
 		cmocka_unit_test(
 		    a_segment_gets_the_same_text_whatever_its_bounds),
 		cmocka_unit_test(what_is_forgotten_still_moves),
+		cmocka_unit_test(what_the_receiver_lacks_is_not_forgotten),
 		cmocka_unit_test(numbers_may_wrap_around_more_than_once),
 		cmocka_unit_test(what_comes_before_the_last_is_no_edit),
 	};
