@@ -359,6 +359,8 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 			.no_redirects = !lp->redirects,
 			.no_errors = !lp->icmp_errors,
 			.naddresses6 = lp->address6.n,
+			.no_dad = lp->dad == 0,
+			.dad_transmits = (uint8_t)lp->dad,
 		};
 		struct port *port;
 
@@ -557,6 +559,8 @@ fabric_stop(struct fabric *f)
 {
 	for (unsigned int i = 0; i < f->lab->nswitches; i++)
 		switch_control_stop(&f->controls[i]);
+	for (unsigned int i = 0; i < f->lab->nrouters; i++)
+		router_stop(f->routers[i]);
 }
 
 void

@@ -199,6 +199,7 @@ struct lab_port {
 	struct nets6 address6;       /* routers only */
 	uint32_t gateway, dns;
 	uint64_t mtu; /* IP, bytes; 0: the default */
+	uint64_t dad; /* solicitations for each of address6 */
 	bool mss_clamp, proxy_arp, redirects, icmp_errors; /* routers only */
 	uint64_t queues; /* VMs: pairs of them */
 	/* By enum lab_direction, as in the file; and what follows for each

@@ -424,6 +424,12 @@ const struct schema_key schema_keys[] = {
 	    .help = "IPv6 address and prefix length, as 2001:db8::1/64, or a "
 		    "list of up to four; a link-local address by the port's "
 		    "MAC address comes with them." },
+	{ KEY("routers.*.ports.*.dad", COUNT, lab_port, dad),
+	    .max = ROUTER_DAD_MAX, .preset = "1",
+	    .help =
+		"How many times, a second apart, each IPv6 address is "
+		"asked for before it is used, so that no two hosts have it; "
+		"0: not at all." },
 	{ KEY("routers.*.ports.*.ra", MAP, lab_port, ra),
 	    .help = "Advertise the router and the prefixes of address6 on the "
 		    "link, so that hosts configure themselves, and answer "
@@ -479,8 +485,9 @@ const struct schema_key schema_keys[] = {
 		    "another port (RFC 1027)." },
 	{ KEY("routers.*.ports.*.redirects", BOOL, lab_port, redirects),
 	    .preset = "true",
-	    .help = "Tell hosts by ICMP when another router of their own link "
-		    "is the better way." },
+	    .help = "Tell hosts by ICMP when another router of their own link, "
+		    "or the destination itself, is the better way; with IPv6, "
+		    "a router that a route names by its link-local address." },
 	{ KEY("routers.*.ports.*.icmp-errors", BOOL, lab_port, icmp_errors),
 	    .preset = "true",
 	    .help = "Tell senders behind the port by ICMP what became of "

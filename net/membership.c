@@ -10,6 +10,7 @@
 
 #include "net/checksum.h"
 #include "net/eth.h"
+#include "net/mld.h"
 
 /* Types of IGMP. */
 #define IGMP_QUERY      0x11
@@ -481,21 +482,10 @@ static void
 put_mld(
     struct writer *w, const struct member_query *q, const struct ip6_addr *dst)
 {
-	static const uint8_t alert[] = { IP_ICMP6, 0, OPTION_ROUTER_ALERT, 2, 0,
-		0, 1, 0 };
 	size_t len =
 	    q->version < 2 ? MLD_BYTES : MLD_V2_BYTES + 16u * q->nsources;
-	struct ip6 ip = { .traffic_class = TOS_CONTROL,
-		.payload_bytes = (uint16_t)(sizeof(alert) + len),
-		.next = IP_HOP_BY_HOP,
-		.hop_limit = 1,
-		.src = q->src,
-		.dst = *dst };
-	uint8_t *start;
+	uint8_t *start = mld_begin(w, &q->src, dst, len);
 
-	ip6_write(w, &ip);
-	wr_bytes(w, alert, sizeof(alert));
-	start = w->at;
 	wr_u8(w, MLD_QUERY);
 	wr_zeros(w, 3);
 	wr_be16(w,
@@ -506,11 +496,7 @@ put_mld(
 	wr_ip6(w, &q->group);
 	if (q->version >= 2)
 		put_query_end(w, q);
-	if (!w->overrun)
-		put_be16(start + 2,
-		    csum_finish(csum_add_bytes(
-			csum_pseudo6(&ip.src, dst, IP_ICMP6, (uint32_t)len),
-			start, len)));
+	mld_end(w, start, &q->src, dst, len);
 }
 
 void

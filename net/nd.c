@@ -4,10 +4,16 @@
 
 #define OPT_SOURCE 1
 #define OPT_TARGET 2
+#define OPT_HEADER 4 /* of a packet that is redirected */
+#define OPT_NONCE  14
 #define OPT_MAC    1 /* length, in eights of bytes */
 
-enum reason
-nd_find_mac(struct mac *mac, struct cursor *options, uint8_t want)
+#define REDIRECT_BYTES 40 /* without options */
+
+/* Walks the options: the address of option want, and the nonce, if it has the
+ * usual length. */
+static enum reason
+walk(struct cursor *options, uint8_t want, struct mac *mac, uint8_t *nonce)
 {
 	while (cur_left(options) > 0) {
 		uint8_t type = cur_u8(options), eights = cur_u8(options);
@@ -20,8 +26,18 @@ nd_find_mac(struct mac *mac, struct cursor *options, uint8_t want)
 			return DROP_SHORT;
 		if (type == want && eights == OPT_MAC)
 			cur_mac(&body, mac);
+		else if (type == OPT_NONCE && eights == OPT_MAC)
+			memcpy(nonce, body.at, ND_NONCE_BYTES);
 	}
 	return DROP_NONE;
+}
+
+enum reason
+nd_find_mac(struct mac *mac, struct cursor *options, uint8_t want)
+{
+	uint8_t nonce[ND_NONCE_BYTES];
+
+	return walk(options, want, mac, nonce);
 }
 
 /* Does it contradict how it travels (RFC 4861 7.1.1, 7.1.2)? */
@@ -62,13 +78,37 @@ nd_message_parse(struct nd_message *nd, struct cursor *c, const struct ip6 *ip)
 	if (code != 0 || ip->hop_limit != ND_HOP_LIMIT ||
 	    ip6_is_multicast(&n.target))
 		return DROP_ND;
-	reason = nd_find_mac(
-	    &n.mac, c, n.type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET);
+	reason = walk(
+	    c, n.type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET, &n.mac, n.nonce);
 	if (reason == DROP_NONE && is_odd(&n, ip))
 		reason = DROP_ND;
 	if (reason == DROP_NONE)
 		*nd = n;
 	return reason;
+}
+
+/* ---- writing ---- */
+
+static void
+put_mac(struct writer *w, uint8_t option, const struct mac *mac)
+{
+	wr_u8(w, option);
+	wr_u8(w, OPT_MAC);
+	wr_mac(w, mac);
+}
+
+/* The sum of the message that begins at at and has been written. */
+static void
+put_sum(const struct writer *w, uint8_t *at, const struct ip6_addr *src,
+    const struct ip6_addr *dst)
+{
+	size_t bytes = (size_t)(w->at - at);
+
+	if (!w->overrun)
+		put_be16(at + 2,
+		    csum_finish(csum_add_bytes(
+			csum_pseudo6(src, dst, IP_ICMP6, (uint32_t)bytes), at,
+			bytes)));
 }
 
 void
@@ -91,14 +131,51 @@ nd_message_write(struct writer *w, const struct nd_message *nd,
 	wr_be16(w, 0);
 	wr_be32(w, nd->flags);
 	wr_ip6(w, &nd->target);
-	wr_u8(w, nd->type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET);
-	wr_u8(w, OPT_MAC);
-	wr_mac(w, &nd->mac);
-	if (!w->overrun)
-		put_be16(at + 2,
-		    csum_finish(csum_add_bytes(
-			csum_pseudo6(src, dst, IP_ICMP6, ND_BYTES), at,
-			ND_BYTES)));
+	if (mac_is_zero(&nd->mac)) {
+		wr_u8(w, OPT_NONCE);
+		wr_u8(w, OPT_MAC);
+		wr_bytes(w, nd->nonce, sizeof(nd->nonce));
+	} else
+		put_mac(w, nd->type == ND_SOLICIT ? OPT_SOURCE : OPT_TARGET,
+		    &nd->mac);
+	put_sum(w, at, src, dst);
+}
+
+void
+nd_redirect_write(struct writer *w, const struct nd_redirect *redirect,
+    const struct ip6_addr *src, const struct ip6_addr *to)
+{
+	size_t room = IP6_MTU_MIN - IP6_HEADER_BYTES - REDIRECT_BYTES;
+	size_t quote = redirect->quote_bytes;
+	struct ip6 ip = {
+		.next = IP_ICMP6,
+		.hop_limit = ND_HOP_LIMIT,
+		.src = *src,
+		.dst = *to,
+	};
+	uint8_t *at;
+
+	if (!mac_is_zero(&redirect->mac))
+		room -= 8;
+	/* An option is of eights of bytes. */
+	if (quote > room - 8)
+		quote = room - 8;
+	quote &= ~(size_t)7;
+	ip.payload_bytes = (uint16_t)(REDIRECT_BYTES + 8 + quote +
+	    (mac_is_zero(&redirect->mac) ? 0 : 8));
+	ip6_write(w, &ip);
+	at = w->at;
+	wr_u8(w, ND_REDIRECT);
+	wr_zeros(w, 7);
+	wr_ip6(w, &redirect->target);
+	wr_ip6(w, &redirect->dst);
+	if (!mac_is_zero(&redirect->mac))
+		put_mac(w, OPT_TARGET, &redirect->mac);
+	wr_u8(w, OPT_HEADER);
+	wr_u8(w, (uint8_t)(1 + quote / 8));
+	wr_zeros(w, 6);
+	wr_bytes(w, redirect->quote, quote);
+	put_sum(w, at, src, to);
 }
 
 struct ip6_addr

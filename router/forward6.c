@@ -50,6 +50,8 @@ has_address(const struct iface *iface, const struct ip6_addr *addr)
 		const struct ip6_net *net = &iface->six.address[i];
 		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
 
+		if (iface->six.state[i] != DAD_ASSIGNED)
+			continue;
 		if (ip6_equal(&net->addr, addr) ||
 		    (net->prefix < 127 && ip6_equal(&anycast, addr)))
 			return true;
@@ -67,6 +69,7 @@ router_owner6(const struct router *router, const struct iface *on,
 		struct iface *iface = router->ifaces[i];
 
 		if (link_local ? iface == on && iface->six.naddresses > 0 &&
+			    iface->six.link_state == DAD_ASSIGNED &&
 			    ip6_equal(&iface->six.link_local, addr)
 			       : has_address(iface, addr))
 			return iface;
@@ -84,10 +87,23 @@ iface6_has_on_link(const struct iface *in, const struct ip6_addr *addr)
 	return has;
 }
 
+bool
+iface6_is_unicast(const struct iface *iface, const struct ip6_addr *addr)
+{
+	bool is = iface->six.link_state == DAD_ASSIGNED &&
+	    ip6_equal(addr, &iface->six.link_local);
+
+	for (unsigned int i = 0; i < iface->six.naddresses && !is; i++)
+		is = iface->six.state[i] == DAD_ASSIGNED &&
+		    ip6_equal(addr, &iface->six.address[i].addr);
+	return is;
+}
+
 const struct ip6_addr *
 iface6_source(const struct iface *out, const struct ip6_addr *dst)
 {
-	const struct ip6_addr *best = &out->six.link_local;
+	const struct ip6_addr *best =
+	    out->six.link_state == DAD_ASSIGNED ? &out->six.link_local : NULL;
 	int most = -1;
 
 	if (ip6_is_link_local(dst) || dst->b[0] == 0xff)
@@ -96,7 +112,7 @@ iface6_source(const struct iface *out, const struct ip6_addr *dst)
 		const struct ip6_addr *addr = &out->six.address[i].addr;
 		int same = (int)ip6_common_bits(addr, dst);
 
-		if (same <= most)
+		if (same <= most || out->six.state[i] != DAD_ASSIGNED)
 			continue;
 		best = addr;
 		most = same;
@@ -114,7 +130,8 @@ source_is_plausible(const struct router *router, const struct iface *in,
 	const struct route6 *route;
 
 	if (ip6_is_link_local(addr))
-		return !ip6_equal(addr, &in->six.link_local);
+		return !ip6_equal(addr, &in->six.link_local) ||
+		    in->six.link_state != DAD_ASSIGNED;
 	route = route6_find(&router->routes6, addr);
 	if (route == NULL)
 		return router->filter6 == NULL ||
@@ -315,7 +332,24 @@ route_packet(struct router *router, struct packet6 *p)
 		reason = cross(router, p, way.out, &change);
 	if (reason != REASON_NONE)
 		return reason;
+	if (way.out == p->in && change.reason == REASON_NONE)
+		nd_redirect(router, p, &way);
 	return forward6_send(router, p, &way);
+}
+
+/* Will it be one of the router's, if nobody else has it? */
+static bool
+is_tentative(const struct router *router, const struct ip6_addr *addr)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		const struct iface6 *six = &router->ifaces[i]->six;
+
+		for (unsigned int k = 0; k < six->naddresses; k++)
+			if (six->state[k] == DAD_TENTATIVE &&
+			    ip6_equal(&six->address[k].addr, addr))
+				return true;
+	}
+	return false;
 }
 
 /* ---- parsing ---- */
@@ -334,6 +368,8 @@ forward6_take(struct router *router, struct packet6 *p)
 		return DROP_IP_LENGTH;
 	if (!offload_is_right(p))
 		return DROP_VNET_HEADER;
+	if (iface6_is_off(p->in))
+		return DROP_IP6_OFF;
 	/* Who looks for an address speaks from none, to its link alone. */
 	nameless = ip6_is_zero(&p->ip.src) && ip6_is_multicast(&p->ip.dst);
 	if (!nameless &&
@@ -354,5 +390,7 @@ forward6_take(struct router *router, struct packet6 *p)
 		return DROP_MARTIAN;
 	if (router_owner6(router, p->in, &p->ip.dst) != NULL)
 		return local6_packet(router, p);
+	if (is_tentative(router, &p->ip.dst))
+		return DROP_TENTATIVE;
 	return route_packet(router, p);
 }

@@ -72,7 +72,7 @@ open_packet(struct router *router, struct packet6 *p, struct upper *u)
 /* ---- the upper layers ---- */
 
 /* An echo request is answered from the address it was sent to, or, if that is a
- * group's, from one of the link's (RFC 4443 4.2). */
+ * group's or any router's, from one of the link's (RFC 4443 2.2, 4.2). */
 static enum reason
 answer_echo(
     struct router *router, struct packet6 *p, const struct icmp6 *request)
@@ -83,10 +83,12 @@ answer_echo(
 		    (uint16_t)(ICMP6_HEADER_BYTES + request->data_bytes),
 		.next = IP_ICMP6,
 		.hop_limit = HOP_LIMIT,
-		.src = ip6_is_multicast(&p->ip.dst)
-		    ? *iface6_source(p->in, &p->ip.src)
-		    : p->ip.dst,
 		.dst = p->ip.src };
+	const struct iface *owner = router_owner6(router, p->in, &p->ip.dst);
+	const struct ip6_addr *from =
+	    owner != NULL && iface6_is_unicast(owner, &p->ip.dst)
+	    ? &p->ip.dst
+	    : iface6_source(p->in, &p->ip.src);
 	size_t bytes = IP6_HEADER_BYTES + (size_t)ip.payload_bytes;
 	uint8_t *room = output_room(router, bytes);
 	struct writer w;
@@ -94,6 +96,9 @@ answer_echo(
 
 	if (room == NULL)
 		return DROP_PORT_FULL;
+	if (from == NULL)
+		return DROP_TENTATIVE;
+	ip.src = *from;
 	reply.type = ICMP6_ECHO_REPLY;
 	reply.code = 0;
 	w = writer(room, bytes);
@@ -123,7 +128,10 @@ take_icmp(struct router *router, struct packet6 *p, struct upper *u)
 	case ICMP6_ECHO_REQUEST:
 		return ip6_is_zero(&p->ip.src) ? DROP_MARTIAN
 					       : answer_echo(router, p, &icmp);
-	default: return REASON_DELIVERED; /* open: it has been heard */
+	default: /* open: it has been heard */
+		return membership_is_mld(icmp.type)
+		    ? groups6_take(p->in, p, packet6_payload(p))
+		    : REASON_DELIVERED;
 	}
 }
 
@@ -214,38 +222,13 @@ local6_packet(struct router *router, struct packet6 *p)
 
 /* ---- groups ---- */
 
-/* Has the router joined it, on that link? */
-static bool
-has_joined(const struct iface *in, const struct ip6_addr *group)
-{
-	struct ip6_addr own = nd_group(&in->six.link_local);
-
-	if (ip6_equal(group, &ip6_all_nodes) ||
-	    ip6_equal(group, &ip6_all_routers) || ip6_equal(group, &own))
-		return true;
-	if (ip6_equal(group, &dhcp6_servers))
-		return in->six.ra != NULL;
-	for (unsigned int i = 0; i < in->six.naddresses; i++) {
-		const struct ip6_net *net = &in->six.address[i];
-		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
-
-		own = nd_group(&net->addr);
-		if (ip6_equal(group, &own))
-			return true;
-		own = nd_group(&anycast);
-		if (net->prefix < 127 && ip6_equal(group, &own))
-			return true;
-	}
-	return false;
-}
-
 enum reason
 local6_group(struct router *router, struct packet6 *p)
 {
 	struct upper u;
 	enum reason reason;
 
-	if (!has_joined(p->in, &p->ip.dst))
+	if (!groups6_has(p->in, &p->ip.dst))
 		return DROP_MULTICAST;
 	reason = open_packet(router, p, &u);
 	if (reason != REASON_NONE)

@@ -12,9 +12,12 @@ enum reason
 output6_ip(struct router *router, const struct way6 *way, struct frame *frame,
     uint8_t *head, const struct verdict *cause)
 {
-	const struct mac *to = neigh_find(router->neighbours6, way->out,
-	    &way->next_hop, loop_now_ns(router->loop));
+	const struct mac *to;
 
+	if (iface6_is_off(way->out))
+		return DROP_IP6_OFF;
+	to = neigh_find(router->neighbours6, way->out, &way->next_hop,
+	    loop_now_ns(router->loop));
 	if (to == NULL) {
 		struct verdict kept = *cause;
 
@@ -36,6 +39,8 @@ output6_direct(struct router *router, struct iface *out, const struct mac *mac,
 {
 	struct frame frame = output_frame(ip, ip_bytes);
 
+	if (iface6_is_off(out))
+		return;
 	output_link(ip - ETH_HEADER_BYTES, out, mac, ETH_IPV6);
 	output_send(router, out, &frame, &router->own);
 }
@@ -80,10 +85,14 @@ send_error(struct router *router, struct iface *on, const struct ip6_addr *from,
 	struct writer w;
 	uint8_t *ip;
 
+	/* From an address that was not spoken to, or of which there are more,
+	 * it comes from one that tells who speaks (RFC 4443 2.2 b). */
 	if (!ip6_is_link_local(src) && !nat64_has(router, src) &&
 	    !way6_find(router, src, &way))
 		return;
-	if (way.out->no_errors ||
+	if (from == NULL)
+		from = iface6_source(way.out, src);
+	if (from == NULL || way.out->no_errors ||
 	    !icmp_limit_take(&router->errors6, get_be32(src->b + 12),
 		loop_now_ns(router->loop)))
 		return;
@@ -91,8 +100,7 @@ send_error(struct router *router, struct iface *on, const struct ip6_addr *from,
 	if (ip == NULL)
 		return;
 	w = writer(ip, ICMP6_ERROR_BYTES);
-	icmp6_error_write(&w, error,
-	    from != NULL ? from : iface6_source(way.out, src), src, quote, n);
+	icmp6_error_write(&w, error, from, src, quote, n);
 	output6_own(router, on, ip, (size_t)(w.at - ip));
 }
 
@@ -103,7 +111,7 @@ output6_error(struct router *router, const struct packet6 *p, uint8_t type,
 	const struct icmp6_error error = { type, code, word };
 	uint8_t quote[ICMP6_ERROR_QUOTE];
 	size_t n = packet6_bytes(p), have = p->head - ETH_HEADER_BYTES;
-	bool ours;
+	const struct iface *owner;
 
 	if (!icmp6_error_allowed(&error, &p->ip, packet6_payload(p), p->group))
 		return;
@@ -116,9 +124,11 @@ output6_error(struct router *router, const struct packet6 *p, uint8_t type,
 	if (n > have)
 		frame_copy(
 		    quote + have, p->frame, ETH_HEADER_BYTES + have, n - have);
-	ours = router_owner6(router, p->in, &p->ip.dst) != NULL;
-	send_error(router, p->in, ours ? &p->ip.dst : NULL, &p->ip.src, &error,
-	    quote, n);
+	owner = router_owner6(router, p->in, &p->ip.dst);
+	send_error(router, p->in,
+	    owner != NULL && iface6_is_unicast(owner, &p->ip.dst) ? &p->ip.dst
+								  : NULL,
+	    &p->ip.src, &error, quote, n);
 }
 
 void

@@ -125,6 +125,22 @@ ra_link_up(struct ra *ra)
 	    loop_now_ns(ra->router->loop) + random_below(ra, DELAY_NS));
 }
 
+void
+ra_link_down(struct ra *ra)
+{
+	loop_timer_unset(&ra->timer);
+}
+
+void
+ra_cease(struct ra *ra)
+{
+	if (ra->options.lifetime_s == 0 || !ra->sent)
+		return;
+	loop_timer_unset(&ra->timer);
+	ra->options.lifetime_s = 0;
+	advertise(ra);
+}
+
 enum reason
 ra_solicited(struct ra *ra, struct packet6 *p, struct cursor *c)
 {
@@ -139,8 +155,8 @@ ra_solicited(struct ra *ra, struct packet6 *p, struct cursor *c)
 	if (!mac_is_zero(&mac) && iface6_has_on_link(p->in, &p->ip.src))
 		neigh_heard(ra->router->neighbours6, p->in, &p->ip.src, &mac,
 		    NEIGH_MAKE);
-	if (ra->sent && at_ns < ra->sent_ns + APART_S * NS_PER_S)
-		at_ns = ra->sent_ns + APART_S * NS_PER_S;
+	if (ra->sent && p->now_ns < ra->sent_ns + APART_S * NS_PER_S)
+		at_ns += ra->sent_ns + APART_S * NS_PER_S - p->now_ns;
 	if (!loop_timer_is_set(&ra->timer) || at_ns < ra->timer.at_ns)
 		loop_timer_set(&ra->timer, at_ns);
 	return REASON_DELIVERED;
@@ -156,18 +172,21 @@ answer(struct ra *ra, struct packet6 *p, const struct udp *asked,
 		.ndns = ra->options.ndns,
 		.domain = ra->options.domain,
 		.refresh_s = DHCP6_REFRESH_S };
-	struct ip6 ip = { .next = IP_UDP,
-		.hop_limit = HOP_LIMIT,
-		.src = *iface6_source(ra->iface, &p->ip.src),
-		.dst = p->ip.src };
+	struct ip6 ip = {
+		.next = IP_UDP, .hop_limit = HOP_LIMIT, .dst = p->ip.src
+	};
 	struct udp udp = { .sport = DHCP6_SERVER_PORT, .dport = asked->sport };
 	const size_t headers = IP6_HEADER_BYTES + UDP_HEADER_BYTES;
+	const struct ip6_addr *from = iface6_source(ra->iface, &p->ip.src);
 	uint8_t *room = output_room(ra->router, headers + DHCP6_REPLY_BYTES);
 	struct writer w;
 	size_t bytes;
 
 	if (room == NULL)
 		return DROP_PORT_FULL; /* the client asks again */
+	if (from == NULL)
+		return DROP_TENTATIVE;
+	ip.src = *from;
 	memcpy(reply.dns, ra->options.dns, sizeof(reply.dns));
 	w = writer(room + headers, DHCP6_REPLY_BYTES);
 	dhcp6_write(&w, request, &reply);
@@ -257,7 +276,8 @@ ra_new(struct router *router, struct iface *iface,
 	if (ra->options.hop_limit == 0)
 		ra->options.hop_limit = HOP_LIMIT;
 	loop_timer_init(&ra->timer, router->loop, due, ra);
-	ra_link_up(ra);
+	if (iface->six.dad.done)
+		ra_link_up(ra);
 	return ra;
 }
 

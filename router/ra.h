@@ -24,8 +24,12 @@ struct ra *ra_new(struct router *router, struct iface *iface,
     const struct router_ra_options *options, struct err *err);
 void ra_free(struct ra *ra); /* NULL is fine */
 
-/* The link is up again: hosts there may be new. */
+/* The port has its link-local address: hosts on the link may be new. */
 void ra_link_up(struct ra *ra);
+/* It has none until then. */
+void ra_link_down(struct ra *ra);
+/* The router will be gone: who was told of it is told not to use it. */
+void ra_cease(struct ra *ra);
 
 /* A router solicitation; c is the ICMPv6 message. */
 enum reason ra_solicited(struct ra *ra, struct packet6 *p, struct cursor *c);

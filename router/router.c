@@ -88,7 +88,7 @@ router_free(struct router *router)
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		cable_cut(&router->ifaces[i]->port);
 		dhcp_service_free(router->ifaces[i]->dhcp);
-		ra_free(router->ifaces[i]->six.ra);
+		iface6_clear(router->ifaces[i]);
 		dhcp_relay_free(router->ifaces[i]->relay);
 	}
 	dns_service_free(router->dns);
@@ -110,6 +110,19 @@ router_free(struct router *router)
 	nat_free(router->nat);
 	free(router->whole);
 	free(router);
+}
+
+void
+router_stop(struct router *router)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++) {
+		struct iface *iface = router->ifaces[i];
+
+		if (iface->six.ra != NULL)
+			ra_cease(iface->six.ra);
+		groups6_leave(iface);
+	}
+	outbox_flush(router->outbox);
 }
 
 struct node *
@@ -136,13 +149,26 @@ link_changed(struct port *port, bool up)
 {
 	struct iface *iface = (struct iface *)port;
 
-	if (up && iface->six.ra != NULL)
-		ra_link_up(iface->six.ra);
-	if (up || iface->router->neighbours == NULL)
+	if (iface->router->neighbours == NULL)
+		return;
+	iface6_link(iface, up);
+	if (up)
 		return;
 	neigh_forget(iface->router->neighbours, iface);
 	neigh_forget(iface->router->neighbours6, iface);
 	outbox_flush(iface->router->outbox);
+}
+
+/* What is to be known of an address whose state is not the usual one. */
+static const char *
+said_of(enum dad_state state)
+{
+	switch (state) {
+	case DAD_TENTATIVE: return " (tentative)";
+	case DAD_ASSIGNED: return "";
+	case DAD_DUPLICATE: return " (duplicate)";
+	}
+	return "";
 }
 
 static const char *
@@ -157,8 +183,13 @@ describe(const struct port *port, char *out, size_t len)
 		used = (size_t)snprintf(
 		    out, len, "%s, ", ip4_net_text(text, iface->address));
 	for (unsigned int i = 0; i < iface->six.naddresses && used < len; i++)
-		used += (size_t)snprintf(out + used, len - used, "%s, ",
-		    ip6_net_text(text, &iface->six.address[i]));
+		used += (size_t)snprintf(out + used, len - used, "%s%s, ",
+		    ip6_net_text(text, &iface->six.address[i]),
+		    said_of(iface->six.state[i]));
+	if (iface6_is_off(iface) && used < len)
+		used += (size_t)snprintf(out + used, len - used, "%s%s, ",
+		    ip6_text(text, &iface->six.link_local),
+		    said_of(iface->six.link_state));
 	if (used < len)
 		snprintf(out + used, len - used, "%s%s",
 		    mac_text(text, &iface->mac),

@@ -34,6 +34,9 @@ struct router;
 
 struct router *router_new(
     struct loop *loop, const char *name, uint64_t seed, struct err *err);
+/* Says that it will be gone: hosts are told not to use it (RFC 4861 6.2.5), and
+ * the groups are left.  It works on until it is freed. */
+void router_stop(struct router *router);
 void router_free(struct router *router); /* cuts its cables; NULL is fine */
 struct node *router_node(struct router *router);
 
@@ -47,6 +50,8 @@ struct router_held router_held(const struct router *router);
 
 #define ROUTER_ADDRESSES6 4 /* of a port; the link-local one comes with them */
 
+#define ROUTER_DAD_MAX 5
+
 struct router_port_options {
 	struct mac mac;
 	struct ip4_net address; /* addr 0: no IPv4 */
@@ -55,8 +60,13 @@ struct router_port_options {
 	uint32_t mtu_bytes;       /* IP MTU; 0: 1500 */
 	bool mss_clamp;           /* TCP ends ask for no more than fits it */
 	bool proxy_arp; /* answers for what it reaches elsewhere (RFC 1027) */
-	bool no_redirects; /* does not tell of better ways (RFC 792) */
-	bool no_errors;    /* sends no ICMP errors there (RFC 5508 REQ-9) */
+	bool
+	    no_redirects; /* does not tell of better ways (RFC 792, RFC 4861) */
+	/* How often each IPv6 address is asked for before it is used (RFC 4862
+	 * 5.1), up to ROUTER_DAD_MAX; 0: once. */
+	uint8_t dad_transmits;
+	bool no_dad;    /* it is used unasked */
+	bool no_errors; /* sends no ICMP errors there (RFC 5508 REQ-9) */
 };
 
 /* A new interface named "gw.inside", the router's own, up to 64.  NULL: *err

@@ -87,6 +87,9 @@ iface6_set(struct iface *iface, const struct router_port_options *options,
 	int e = 0;
 
 	six->link_local = ip6_link_local(&iface->mac);
+	six->seed = iface->router->seed ^
+	    (uint64_t)get_be32(six->link_local.b + 8) << 32 ^
+	    get_be32(six->link_local.b + 12);
 	six->naddresses = options->naddresses6;
 	for (unsigned int i = 0; i < six->naddresses && e == 0; i++) {
 		struct route6 route = { .to = options->address6[i],
@@ -95,7 +98,43 @@ iface6_set(struct iface *iface, const struct router_port_options *options,
 		six->address[i] = options->address6[i];
 		e = route6_add(&iface->router->routes6, &route, err);
 	}
+	if (six->naddresses > 0) {
+		dad_init(iface,
+		    options->no_dad                   ? 0
+			: options->dad_transmits != 0 ? options->dad_transmits
+						      : 1);
+		groups6_init(iface);
+	}
 	return e;
+}
+
+void
+iface6_clear(struct iface *iface)
+{
+	dad_free(iface);
+	ra_free(iface->six.ra);
+	groups6_free(iface);
+}
+
+void
+iface6_link(struct iface *iface, bool up)
+{
+	if (iface->six.naddresses == 0)
+		return;
+	if (iface->six.ra != NULL)
+		ra_link_down(iface->six.ra);
+	dad_link(iface, up);
+}
+
+/* Is addr one of the router's, be it tentative? */
+static bool
+is_own(const struct iface *on, const struct ip6_addr *addr)
+{
+	bool own = ip6_equal(addr, &on->six.link_local);
+
+	for (unsigned int i = 0; i < on->six.naddresses && !own; i++)
+		own = ip6_equal(addr, &on->six.address[i].addr);
+	return own;
 }
 
 int
@@ -121,7 +160,7 @@ router_add_route6(struct router *router, const struct ip6_net *to,
 		    "route to %s: no port of \"%s\" is on the link of %s; use "
 		    "a next hop within the prefix of a port",
 		    net, router->node.name, text);
-	if (router_owner6(router, route.out, via) != NULL)
+	if (is_own(route.out, via))
 		return err_set(err, -EINVAL,
 		    "route to %s: %s is the router itself; use another "
 		    "router's address",
@@ -145,7 +184,10 @@ router_set_ra(struct router *router, struct port *port,
 		return err_set(err, -EEXIST,
 		    "port \"%s\" advertises already; say it once", port->name);
 	iface->six.ra = ra_new(router, iface, options, err);
-	return iface->six.ra != NULL ? 0 : -EINVAL;
+	if (iface->six.ra == NULL)
+		return -EINVAL;
+	groups6_changed(iface);
+	return 0;
 }
 
 int

@@ -5,6 +5,8 @@
  *    forward6.c   the way of an IPv6 packet: parse, decide, send
  *    local6.c     what is for the router itself: echo, errors
  *    nd.c         ... neighbour discovery (RFC 4861)
+ *    dad.c        ... whether an address is free (RFC 4862)
+ *    groups6.c    ... MLD (RFC 3810)
  *    output6.c    the last steps: the neighbour, the port
  *
  * A packet enters by forward6_take(), whose first steps are the same for all:
@@ -73,6 +75,17 @@ int iface6_check(const struct router *router, const char *name,
 /* Gives an interface what it has of IPv6; routes lead there afterwards. */
 int iface6_set(struct iface *iface, const struct router_port_options *options,
     struct err *err);
+void iface6_clear(struct iface *iface);
+/* Its link came up, or went down. */
+void iface6_link(struct iface *iface, bool up);
+
+/* Does it take no part in IPv6, since another one has its link-local address
+ * (RFC 4862 5.4.5)? */
+static inline bool
+iface6_is_off(const struct iface *iface)
+{
+	return iface->six.link_state == DAD_DUPLICATE;
+}
 
 /* ---- forward6.c ---- */
 
@@ -84,15 +97,20 @@ enum reason forward6_take(struct router *router, struct packet6 *p);
 bool way6_find(
     const struct router *router, const struct ip6_addr *addr, struct way6 *way);
 
-/* The interface one of whose addresses is addr, or NULL; on is the one that a
- * link-local address is of. */
+/* The interface one of whose assigned addresses is addr, or NULL; on is the one
+ * that a link-local address is of. */
 struct iface *router_owner6(const struct router *router, const struct iface *on,
     const struct ip6_addr *addr);
 
 /* Is addr on the interface's own link? */
 bool iface6_has_on_link(const struct iface *in, const struct ip6_addr *addr);
 
-/* The address of out to speak from to dst (RFC 6724 5, rules 2 and 8). */
+/* Is it an address of the interface that may be used, and none that any router
+ * of the subnet has? */
+bool iface6_is_unicast(const struct iface *iface, const struct ip6_addr *addr);
+
+/* The address of out to speak from to dst (RFC 6724 5, rules 2 and 8).  NULL:
+ * none may be used yet. */
 const struct ip6_addr *iface6_source(
     const struct iface *out, const struct ip6_addr *dst);
 
@@ -122,6 +140,11 @@ extern const struct neigh_calls nd_neigh_calls; /* arg is the router */
 
 /* Neighbour solicitations and advertisements; c is the ICMPv6 message. */
 enum reason nd_take(struct router *router, struct packet6 *p, struct cursor *c);
+
+/* Tells the sender of a packet that goes back to where it came from that there
+ * is a better way (8.2), if that is allowed. */
+void nd_redirect(
+    struct router *router, const struct packet6 *p, const struct way6 *way);
 
 /* ---- output6.c ---- */
 

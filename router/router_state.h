@@ -19,12 +19,14 @@
 
 #include "net/arp.h"
 #include "net/eth.h"
+#include "router/dad.h"
 #include "router/dhcp_relay.h"
 #include "router/dhcp_server.h"
 #include "router/dhcp_service.h"
 #include "router/dns_service.h"
 #include "router/fragment.h"
 #include "router/ftp_alg.h"
+#include "router/groups6.h"
 #include "router/icmp_error.h"
 #include "router/nat.h"
 #include "router/nat_syn.h"
@@ -49,6 +51,11 @@ struct iface6 {
 	struct ip6_net address[ROUTER_ADDRESSES6];
 	unsigned int naddresses; /* 0: it does not read IPv6 */
 	struct ip6_addr link_local;
+	enum dad_state state[ROUTER_ADDRESSES6]; /* of address */
+	enum dad_state link_state;               /* of link_local */
+	struct dad dad;
+	struct groups6 groups;
+	uint64_t seed;
 	struct ra *ra;       /* NULL: it does not advertise */
 	struct iface *nat64; /* what stands for it there, or NULL */
 };

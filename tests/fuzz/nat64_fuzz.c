@@ -509,6 +509,7 @@ start(uint8_t options)
 			.address = { gw_ip[i], 24 },
 			.address6 = { { host(1), 64 } },
 			.naddresses6 = i == INSIDE,
+			.no_dad = true,
 			.mtu_bytes = i == INSIDE && options & 0x80 ? 1280
 			    : i == OUTSIDE && options & 8          ? 600
 								   : 0 };

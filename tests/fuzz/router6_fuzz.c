@@ -296,6 +296,7 @@ start(uint8_t options)
 		struct router_port_options o = { .mac = gw_mac[i],
 			.address6 = { gw_net[i] },
 			.naddresses6 = 1,
+			.no_dad = true,
 			.mtu_bytes =
 			    i == OUTSIDE && options & 0x80 ? 1280 : 0 };
 		struct port *port = rig_link(i, &o, &ops);

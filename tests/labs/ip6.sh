@@ -8,7 +8,7 @@
 #   (kernel)    SLAAC           mtu 1400       (kernel)
 . "$(dirname "$0")/tap.sh"
 need_root ip6
-for program in ip ping traceroute tracepath rdisc6 ndisc6 dhclient python3; do
+for program in ip bridge ping traceroute tracepath rdisc6 ndisc6 dhclient python3; do
 	need ip6 $program
 done
 [ -w /dev/net/tun ] || skip_all "ip6: needs /dev/net/tun"
@@ -250,6 +250,40 @@ grep -q 'dhcp6_name_servers=2001:db8:53::1 2001:db8:53::2' \
     "$tmp/dhclient.env" && grep -q 'dhcp6_domain_search=lab' "$tmp/dhclient.env"
 is $? "dhclient is told DNS servers and domain by DHCPv6"
 note <"$tmp/dhclient"
+
+# ---- duplicates, groups, better ways ----
+
+show_port() { ip netns exec "$router" "$LANYARD" show ip6 ports | grep "^$1 "; }
+flap() {
+	ip netns exec "$router" "$LANYARD" set ip6 far.net down &&
+	    ip netns exec "$router" "$LANYARD" set ip6 far.net up
+}
+ip -n "$server" addr add 2001:db8:2::1/128 dev lya1 nodad
+flap
+until_true 5 eval 'show_port far.net | grep -q "2001:db8:2::1/64 (duplicate)"'
+is $? "a router does not use an address that a kernel has already"
+show_port far.net | note
+grep -q 'far.net: 2001:db8:2::1 is the address of .* already' "$tmp/log"
+is $? "... and says so"
+ip -n "$server" addr del 2001:db8:2::1/128 dev lya1
+flap
+until_true 5 in_alice ping -6 -n -c 1 -W 1 2001:db8:2::10 >/dev/null
+is $? "when it is gone and the link is back, the router has it"
+! show_port far.net | grep -q '('
+is $? "... which show says, too"
+# A snooping bridge between the two, with a querier.
+ip -n "$alice" link add br0 type bridge mcast_snooping 1 mcast_querier 1 \
+    mcast_query_interval 100 mcast_query_response_interval 50 \
+    mcast_startup_query_interval 25
+ip -n "$alice" link set lya0 master br0
+ip -n "$alice" link set br0 up
+has_group() { bridge -n "$alice" mdb show | grep -q "port lya0 grp $1"; }
+until_true 5 has_group ff02::2
+is $? "a snooping bridge learns that the router is of all routers"
+until_true 5 has_group ff02::1:ff00:1
+is $? "... and of its address's group"
+bridge -n "$alice" mdb show | note
+ip -n "$alice" link del br0
 
 # ---- what the lab says of it ----
 

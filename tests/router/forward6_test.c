@@ -338,7 +338,8 @@ echo_is_answered_from_each_address(void **state)
 	} rows[] = {
 		{ ALICE6, GW6, GW6 },
 		{ ALICE6, rig_ip6(2, 1), rig_ip6(2, 1) },
-		{ ALICE6, rig_ip6(1, 0), rig_ip6(1, 0) },
+		/* The address of any router tells of none (RFC 4443 2.2 b). */
+		{ ALICE6, rig_ip6(1, 0), GW6 },
 		{ addr6("fe80::10"), ip6_link_local(&mac),
 		    ip6_link_local(&mac) },
 		{ addr6("fe80::10"), ip6_all_nodes, ip6_link_local(&mac) },

@@ -281,6 +281,171 @@ a_link_that_goes_down_is_forgotten(void **state)
 	assert_int_equal(rig->peer[INSIDE].solicits, 2);
 }
 
+/* ---- better ways (8.2) ---- */
+
+static const struct mac neighbour = { { 2, 8, 8, 8, 8, 8 } };
+
+/* The redirect that alice got last; the rest of what it says. */
+static struct ip6_addr
+redirected(const struct rig *rig, struct ip6_addr *dst, struct cursor *options)
+{
+	struct got6 g = rig6_last(rig, INSIDE);
+	struct ip6_addr target;
+	struct cursor c;
+
+	assert_int_equal(g.icmp.type, ND_REDIRECT);
+	assert_int_equal(g.icmp.code, 0);
+	assert_int_equal(g.icmp.word, 0);
+	assert_int_equal(g.ip.hop_limit, 255);
+	assert_true(g.len <= IP6_MTU_MIN);
+	assert_ip6(g.ip.src, ip6_link_local(&rig->peer[INSIDE].gw_mac));
+	assert_ip6(g.ip.dst, ALICE6);
+	c = cursor(g.icmp.data, g.icmp.data_bytes);
+	cur_ip6(&c, &target);
+	cur_ip6(&c, dst);
+	*options = c;
+	return target;
+}
+
+static struct rig *
+start_with_neighbour(void **state)
+{
+	struct rig *rig = rig6_new(0);
+	struct ip6_net far = { rig_ip6(9, 0), 64 },
+		       farther = { rig_ip6(8, 0), 64 };
+	struct ip6_addr via = ip6_link_local(&neighbour), global = BOB6;
+
+	*state = rig;
+	assert_int_equal(router_add_route6(rig->router, &far, &via,
+			     rig->peer[INSIDE].gw, NULL),
+	    0);
+	assert_int_equal(
+	    router_add_route6(rig->router, &farther, &global, NULL, NULL), 0);
+	return rig;
+}
+
+static void
+who_is_on_the_link_is_told_so(void **state)
+{
+	struct rig *rig = start_with_neighbour(state);
+	struct form6 f = form6(ALICE6, BOB6, IP_UDP);
+	struct ip6_addr dst, bob = BOB6;
+	struct mac mac = rig_mac6(&bob);
+	struct cursor c;
+
+	f.data_bytes = 1400;
+	rig6_send(rig, INSIDE, &f);
+	rig_clear(rig);
+	/* Its MAC address is known by now. */
+	assert_int_equal(rig6_send(rig, INSIDE, &f), REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].n, 2);
+	rig->peer[INSIDE].n--;
+	free(rig->peer[INSIDE].seen[1].data);
+	assert_ip6(redirected(rig, &dst, &c), bob);
+	assert_ip6(dst, bob);
+	assert_int_equal(cur_be16(&c), 0x0201);
+	assert_memory_equal(cur_bytes(&c, 6), mac.b, 6);
+	/* The packet, as it came, as far as it fits 1280 bytes. */
+	assert_int_equal(cur_u8(&c), 4);
+	cur_skip(&c, 7);
+	assert_int_equal(c.at[-7] * 8, cur_left(&c) + 8);
+	assert_int_equal(cur_left(&c), 1280 - 40 - 40 - 8 - 8);
+	assert_int_equal(c.at[IP6_OFF_HOP_LIMIT], 64);
+	assert_memory_equal(c.at + IP6_OFF_DST, bob.b, 16);
+}
+
+static void
+a_better_router_is_told_by_its_link_local_address(void **state)
+{
+	struct rig *rig = start_with_neighbour(state);
+	struct form6 f = form6(ALICE6, rig_ip6(9, 9), IP_UDP);
+	struct ip6_addr dst;
+	struct cursor c;
+
+	rig6_send(rig, INSIDE, &f);
+	rig_clear(rig);
+	rig6_send(rig, INSIDE, &f);
+	rig->peer[INSIDE].n--;
+	free(rig->peer[INSIDE].seen[1].data);
+	assert_ip6(redirected(rig, &dst, &c), ip6_link_local(&neighbour));
+	assert_ip6(dst, rig_ip6(9, 9));
+}
+
+static void
+others_are_not_told(void **state)
+{
+	struct rig *rig = start_with_neighbour(state);
+	const struct form6 rows[] = {
+		/* the router has no link-local address for that one */
+		form6(ALICE6, rig_ip6(8, 9), IP_UDP),
+		/* from beyond the other router, which knows by itself */
+		form6(rig_ip6(9, 9), ALICE6, IP_UDP),
+		/* to the sender itself */
+		form6(ALICE6, ALICE6, IP_UDP),
+		/* by another port */
+		form6(ALICE6, SERVER6, IP_UDP),
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		rig6_send(rig, INSIDE, &rows[i]);
+		rig6_send(rig, INSIDE, &rows[i]);
+	}
+	for (unsigned int i = 0; i < rig->peer[INSIDE].n; i++)
+		assert_int_not_equal(
+		    rig->peer[INSIDE].seen[i].data[54], ND_REDIRECT);
+}
+
+static void
+redirects_are_limited(void **state)
+{
+	struct rig *rig = start_with_neighbour(state);
+	struct form6 f = form6(ALICE6, BOB6, IP_UDP);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < 1000; i++)
+		rig6_send(rig, INSIDE, &f);
+	for (unsigned int i = 0; i < rig->peer[INSIDE].n; i++)
+		n += rig->peer[INSIDE].seen[i].data[54] == ND_REDIRECT;
+	assert_in_range(n, 1, 100);
+}
+
+/* NPTv6 between two inside hosts: the way round the router would not work. */
+static void
+what_is_translated_is_not_redirected(void **state)
+{
+	struct rig *rig = rig6_new(0);
+	struct ip6_net in = { rig_ip6(1, 0), 64 }, out = { rig_ip6(7, 0), 64 };
+	struct form6 f = form6(ALICE6, rig_ip6(7, 11), IP_UDP);
+
+	*state = rig;
+	assert_int_equal(router_add_npt6(rig->router, rig->peer[OUTSIDE].gw,
+			     &in, &out, NULL),
+	    0);
+	rig6_send(rig, INSIDE, &f);
+	rig6_send(rig, INSIDE, &f);
+	assert_int_equal(rig->verdict.reason, REASON_NPT_HAIRPIN);
+	for (unsigned int i = 0; i < rig->peer[INSIDE].n; i++)
+		assert_int_not_equal(
+		    rig->peer[INSIDE].seen[i].data[54], ND_REDIRECT);
+}
+
+/* Any router of the subnet may have it: another one's answer is as good (7.2.4,
+ * 7.2.7). */
+static void
+the_address_of_any_router_is_told_without_override(void **state)
+{
+	struct rig *rig = start(state);
+	struct ip6_addr any = rig_ip6(1, 0), alice = ALICE6, dst;
+	struct nd_message q = question(any, rig_mac6(&alice)), a;
+
+	assert_int_equal(
+	    say(rig, &q, alice, nd_group(&any), 255), REASON_DELIVERED);
+	a = advertised(rig, &dst);
+	assert_int_equal(a.flags, ND_ROUTER | ND_SOLICITED);
+	assert_ip6(a.target, any);
+	assert_ip6(rig6_last(rig, INSIDE).ip.src, GW6);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 
 int
@@ -294,6 +459,12 @@ main(void)
 		T(messages_that_cannot_be_are_dropped),
 		T(a_scan_takes_nothing_from_who_answers),
 		T(a_link_that_goes_down_is_forgotten),
+		T(who_is_on_the_link_is_told_so),
+		T(a_better_router_is_told_by_its_link_local_address),
+		T(others_are_not_told),
+		T(redirects_are_limited),
+		T(what_is_translated_is_not_redirected),
+		T(the_address_of_any_router_is_told_without_override),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

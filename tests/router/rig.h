@@ -30,6 +30,7 @@
 #include "net/eth.h"
 #include "net/icmp.h"
 #include "net/ip4.h"
+#include "net/membership.h"
 #include "net/nd.h"
 #include "net/tcp.h"
 #include "net/udp.h"
@@ -71,6 +72,7 @@ struct peer {
 	struct mac gw_mac;
 	bool silent;   /* does not answer ARP and solicitations */
 	bool keep_arp; /* records those and answers, too */
+	bool keep_mld; /* records what is said of groups */
 	unsigned int arp_requests, solicits;
 	unsigned int n;
 	struct seen seen[RIG_FRAMES];
@@ -139,6 +141,14 @@ rig_is_nd(const struct frame *frame)
 	    frame->data[54] <= ND_ADVERTISE;
 }
 
+static inline bool
+rig_is_mld(const struct frame *frame)
+{
+	return frame->len >= 14 + 48 + 8 &&
+	    get_be16(frame->data + 12) == ETH_IPV6 &&
+	    frame->data[14 + 6] == 0 && membership_is_mld(frame->data[14 + 48]);
+}
+
 static inline void
 rig_answer_nd(struct peer *peer, const struct frame *frame)
 {
@@ -189,6 +199,8 @@ rig_take(struct port *port, struct burst *burst)
 			rig_answer_arp(peer, frame);
 		if (is_arp && !peer->keep_arp)
 			continue;
+		if (rig_is_mld(frame) && !peer->keep_mld)
+			continue;
 		if (peer->n == RIG_FRAMES)
 			continue;
 		seen->data = malloc(frame->len);
@@ -218,7 +230,7 @@ rig_clear(struct rig *rig)
 }
 
 static inline struct rig *
-rig_make_with(uint32_t outside_mtu, bool has_default, bool six)
+rig_make_with(uint32_t outside_mtu, bool has_default, bool six, uint8_t dad)
 {
 	static const struct {
 		const char *name, *peer;
@@ -243,6 +255,8 @@ rig_make_with(uint32_t outside_mtu, bool has_default, bool six)
 			.address = { ports[i].addr, 24 },
 			.address6 = { ports[i].six },
 			.naddresses6 = six ? 1 : 0,
+			.no_dad = dad == 0,
+			.dad_transmits = dad,
 			.mtu_bytes = i == OUTSIDE ? outside_mtu : 0 };
 		struct peer *peer = &rig->peer[i];
 
@@ -264,7 +278,7 @@ rig_make_with(uint32_t outside_mtu, bool has_default, bool six)
 static inline struct rig *
 rig_make(uint32_t outside_mtu, bool has_default)
 {
-	return rig_make_with(outside_mtu, has_default, false);
+	return rig_make_with(outside_mtu, has_default, false, 0);
 }
 
 static inline struct rig *

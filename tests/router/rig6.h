@@ -34,7 +34,7 @@ addr6(const char *text)
 static inline struct rig *
 rig6_new(uint32_t outside_mtu)
 {
-	return rig_make_with(outside_mtu, true, true);
+	return rig_make_with(outside_mtu, true, true, 0);
 }
 
 /* A packet; what is 0 is filled in by rig6_write(). */
