@@ -612,7 +612,9 @@ const struct schema_key schema_keys[] = {
 		    "REQ-6)." },
 	{ KEY("routers.*.nat.limit", COUNT, lab_nat, limit), .min = 1,
 	    .max = 1000000, .preset = "65536",
-	    .help = "How many entries the NAT table holds." },
+	    .help = "How many entries the NAT table holds.  Where rules look "
+		    "at hosts, as limits, port blocks and several addresses "
+		    "do, there may be one host to 16 entries, or 1024." },
 	{ KEY("routers.*.nat.nat64", PREFIX64, lab_nat, nat64),
 	    .help = "Let IPv6 hosts behind the other ports reach the IPv4 "
 		    "hosts that are beyond this one, behind this prefix, as "

@@ -3,8 +3,8 @@
  *
  *    index: hash of (protocol, inside, remote)  --.
  *    index: hash of (protocol, outside, remote) --+--> session --> mapping
- *    index: hash of (protocol, inside[, remote]) ----------------> mapping
- *    array: of each address, by_port[protocol][outside port] ----> mapping
+ *    index: hash of (protocol, inside[, remote]) --.
+ *    index: hash of (protocol, outside) -----------+-------------> mapping
  *    index: hash of (protocol, inside[, remote]) --> pin --------> mapping
  *
  * One probe finds a packet's session, in either direction.  The mapping is
@@ -39,6 +39,7 @@
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
+#define REST_TRIES 8 /* to find a host that has nothing else */
 
 /* ---- looking up sessions ---- */
 
@@ -63,45 +64,41 @@ is_in(
 static uint32_t
 find_out(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 {
-	const struct nat_slot *slots = nat->index.slots;
-	uint32_t at = h & nat->index.mask;
+	struct nat_probe probe = nat_probe(&nat->index, h);
+	uint32_t id;
 
-	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask)
-		if (slots[at].hash == h &&
-		    is_out(&nat->sessions[slots[at].id], flow))
-			return slots[at].id;
-	return NAT_NONE;
+	while ((id = nat_probe_next(&nat->index, &probe)) != NAT_NONE &&
+	    !is_out(&nat->sessions[id], flow))
+		;
+	return id;
 }
 
 static uint32_t
 find_in(const struct nat *nat, const struct nat_flow *flow, uint32_t h)
 {
-	const struct nat_slot *slots = nat->index.slots;
-	uint32_t at = h & nat->index.mask;
+	struct nat_probe probe = nat_probe(&nat->index, h);
+	uint32_t id;
 
-	for (; slots[at].id != 0; at = (at + 1) & nat->index.mask)
-		if (slots[at].hash == h &&
-		    is_in(nat, &nat->sessions[slots[at].id], flow))
-			return slots[at].id;
-	return NAT_NONE;
+	while ((id = nat_probe_next(&nat->index, &probe)) != NAT_NONE &&
+	    !is_in(nat, &nat->sessions[id], flow))
+		;
+	return id;
 }
 
 void
 nat_hash(const struct nat *nat, struct nat_flow *flow, bool outwards)
 {
 	flow->hash = outwards ? hash_out(nat, flow) : hash_in(nat, flow);
-	__builtin_prefetch(&nat->index.slots[flow->hash & nat->index.mask]);
+	__builtin_prefetch(
+	    &nat->index.buckets[nat_index_home(&nat->index, flow->hash)]);
 }
 
 void
 nat_guess(const struct nat *nat, struct nat_flow *flow)
 {
-	const struct nat_slot *slots = nat->index.slots;
-	uint32_t at = flow->hash & nat->index.mask;
+	struct nat_probe probe = nat_probe(&nat->index, flow->hash);
 
-	while (slots[at].id != 0 && slots[at].hash != flow->hash)
-		at = (at + 1) & nat->index.mask;
-	flow->guess = slots[at].id;
+	flow->guess = nat_probe_next(&nat->index, &probe);
 	__builtin_prefetch(&nat->sessions[flow->guess], 1);
 	if (flow->protocol == IP_TCP)
 		__builtin_prefetch(&nat->windows[flow->guess], 1);
@@ -243,20 +240,36 @@ host_has_room(const struct nat *nat, uint32_t ip)
 	return host == NULL || host->sessions < nat->rules.host_sessions;
 }
 
+/* The host of ip, if need be in the place of one that has but a rest. */
+static struct nat_host *
+host_get(struct nat *nat, uint32_t ip)
+{
+	uint32_t h = hash_host(nat, ip);
+	struct nat_host *host = nat_hosts_get(&nat->hosts, h, ip);
+
+	for (int i = 0; i < REST_TRIES && host == NULL && nat->rest.n > 0;
+	     i++) {
+		nat_mapping_rest_less(nat);
+		host = nat_hosts_get(&nat->hosts, h, ip);
+	}
+	return host;
+}
+
 enum reason
 nat_host_join(struct nat *nat, uint32_t ip)
 {
 	struct nat_host *host;
 
-	if (nat->hosts.items != NULL && !host_has_room(nat, ip))
-		return DROP_NAT_HOST_LIMIT;
+	if (nat->hosts.items != NULL) {
+		if (!host_has_room(nat, ip))
+			return DROP_NAT_HOST_LIMIT;
+		host = host_get(nat, ip);
+		if (host == NULL)
+			return DROP_NAT_FULL;
+		host->sessions++;
+	}
 	if (nat->virtual != NULL && nat64_is_virtual(ip))
 		nat64_hosts_join(nat->virtual, ip);
-	if (nat->hosts.items == NULL)
-		return REASON_NONE;
-	host = nat_hosts_get(&nat->hosts, hash_host(nat, ip), ip);
-	assert(host != NULL); /* who has a session has a mapping, or will */
-	host->sessions++;
 	return REASON_NONE;
 }
 
@@ -302,6 +315,7 @@ session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct session *s = &nat->sessions[id];
 	struct nat_flow out = flow_out(s), in = flow_in(nat, s);
+	uint32_t mapping;
 
 	nat_index_remove(&nat->index, hash_out(nat, &out), id);
 	nat_index_remove(&nat->index, hash_in(nat, &in), id);
@@ -311,21 +325,24 @@ session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
 		    s->remote_ip);
 	nat_host_leave(nat, s->in_ip);
-	nat_mapping_leave(nat, s->mapping, now_ns);
 	s->expires_ns = 0;
+	mapping = s->mapping;
 	nat_pool_give(&nat->session_pool, id, &s->next);
+	nat_mapping_leave(
+	    nat, mapping, now_ns); /* which may rest in its place */
 }
 
-/* Is there room for another session, once the expired are gone?  They take
- * their mappings with them: asked before a mapping is looked up, never after.
- */
+/* Is there room for another session, once the expired are gone, be it that of a
+ * rest?  They take their mappings with them: asked before a mapping is looked
+ * up, never after. */
 static bool
 has_room(struct nat *nat, uint64_t now_ns)
 {
 	if (nat->session_pool.used < nat->session_pool.max)
 		return true;
 	nat_expire(nat, now_ns);
-	return nat->session_pool.used < nat->session_pool.max;
+	return nat->session_pool.used < nat->session_pool.max ||
+	    nat->rest.n > 0;
 }
 
 /* Makes the session of a mapping with a remote end; there is room, and its host
@@ -334,10 +351,15 @@ static struct session *
 session_new(
     struct nat *nat, uint32_t mapping, uint32_t remote_ip, uint16_t remote_port)
 {
-	uint32_t id = NAT_POOL_TAKE(&nat->session_pool, nat->sessions);
-	struct session *s = &nat->sessions[id];
 	struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow out, in;
+	struct session *s;
+	uint32_t id;
+
+	if (nat->session_pool.used == nat->session_pool.max)
+		nat_mapping_rest_less(nat);
+	id = NAT_POOL_TAKE(&nat->session_pool, nat->sessions);
+	s = &nat->sessions[id];
 
 	*s = (struct session){ .in_ip = m->in_ip,
 		.in_port = m->in_port,
@@ -530,9 +552,9 @@ mapping_of(const struct nat *nat, const struct nat_flow *flow)
 {
 	int32_t address = nat_addresses_find(&nat->addresses, flow->ip);
 
-	return address < 0
-	    ? NAT_NONE
-	    : *mapping_at(nat, (uint32_t)address, flow->protocol, flow->port);
+	return address < 0 ? NAT_NONE
+			   : nat_mapping_at(nat, (uint32_t)address,
+				 flow->protocol, flow->port);
 }
 
 /* Whose is an incoming flow that has no session?  Fills in its inside end, and

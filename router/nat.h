@@ -12,6 +12,9 @@
  *    (RFC 6888 REQ-11).
  *  - An inside host has at most as many sessions as the rules say, and is
  *    refused more, whoever speaks first (RFC 6888 REQ-4, REQ-5).
+ *  - Rules that look at hosts (limits, blocks, several addresses that they are
+ *    paired with) are for one host to NAT_HOST_ENTRIES entries, or
+ *    NAT_HOSTS_LEAST; further ones are refused as by a full table.
  *  - The rules say what mappings, filters and outside ports depend on
  *    (nat_rules.h).  A port stays in its class, below 1024 or not, but in
  *    blocks (RFC 4787 REQ-3).  No port is used twice, but by overloading.
@@ -32,6 +35,8 @@
 
 #define NAT_MAX_ENTRIES       65536   /* default */
 #define NAT_MAX_ENTRIES_LIMIT 4194304 /* what max_entries may ask for */
+#define NAT_HOST_ENTRIES      16
+#define NAT_HOSTS_LEAST       1024 /* or as many as entries, if that is less */
 
 struct nat;
 

@@ -16,7 +16,7 @@ nat64_hosts_init(struct nat64_hosts *hosts, uint32_t max, const uint64_t key[2])
 {
 	memcpy(hosts->key, key, sizeof(hosts->key));
 	hosts->items = nat_pool_new(
-	    &hosts->pool, max, sizeof(hosts->items[0]), &hosts->index, 1);
+	    &hosts->pool, max, 0, sizeof(hosts->items[0]), &hosts->index, 1);
 	if (hosts->items != NULL)
 		return 0;
 	nat64_hosts_clear(hosts);
@@ -48,14 +48,13 @@ nat64_hosts_hash(const struct nat64_hosts *hosts, const struct ip6_addr *addr)
 static uint32_t
 find(const struct nat64_hosts *hosts, const struct ip6_addr *addr, uint32_t h)
 {
-	const struct nat_slot *slots = hosts->index.slots;
-	uint32_t mask = hosts->index.mask;
+	struct nat_probe probe = nat_probe(&hosts->index, h);
+	uint32_t id;
 
-	for (uint32_t at = h & mask; slots[at].id != 0; at = (at + 1) & mask)
-		if (slots[at].hash == h &&
-		    ip6_equal(&hosts->items[slots[at].id].addr, addr))
-			return slots[at].id;
-	return NAT_NONE;
+	while ((id = nat_probe_next(&hosts->index, &probe)) != NAT_NONE &&
+	    !ip6_equal(&hosts->items[id].addr, addr))
+		;
+	return id;
 }
 
 uint32_t

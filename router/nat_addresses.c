@@ -1,6 +1,5 @@
 /*
- * An address has about 0.8 MB for its ports, which a system that gives memory
- * when it is touched gives as they are used.
+ * An address has a bit for each of its ports, 24 KB in all.
  *
  * Who is asked for once per mapping may cost a walk over the addresses, which
  * are 256 at most; what is asked for each packet, whose an index is, costs a
@@ -56,11 +55,6 @@ nat_addresses_add(struct nat_addresses *a, uint32_t ip)
 	address = calloc(1, sizeof(*address));
 	if (address == NULL)
 		return -ENOMEM;
-	address->by_port = calloc(PROTOCOLS, sizeof(address->by_port[0]));
-	if (address->by_port == NULL) {
-		free(address);
-		return -ENOMEM;
-	}
 	address->ports[TCP].has_classes = true;
 	address->ports[UDP].has_classes = true;
 	memmove(&a->sorted[at + 1], &a->sorted[at], a->n - at);
@@ -76,7 +70,6 @@ nat_addresses_clear(struct nat_addresses *a)
 	for (uint32_t i = 0; i < a->n; i++) {
 		for (int p = 0; p < PROTOCOLS; p++)
 			free(a->of[i]->ports[p].sharers);
-		free(a->of[i]->by_port);
 		free(a->of[i]);
 	}
 	a->n = a->npool = a->nowned = 0;
@@ -88,8 +81,7 @@ nat_addresses_bytes(const struct nat_addresses *a)
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < a->n; i++) {
-		bytes += sizeof(*a->of[i]) +
-		    PROTOCOLS * sizeof(a->of[i]->by_port[0]);
+		bytes += sizeof(*a->of[i]);
 		for (int p = 0; p < PROTOCOLS; p++)
 			if (a->of[i]->ports[p].sharers != NULL)
 				bytes += 65536 * sizeof(uint16_t);

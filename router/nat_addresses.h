@@ -23,9 +23,8 @@ enum protocol_number { TCP, UDP, ICMP, PROTOCOLS };
 struct nat_address {
 	uint32_t inside_ip; /* the one host whose it is, with all ports; or 0 */
 	uint32_t hosts;     /* paired with it */
-	uint64_t blocks[16];        /* of ports: which are taken */
-	uint32_t nblocks;           /* how many that are */
-	uint32_t (*by_port)[65536]; /* by enum protocol_number: a mapping */
+	uint64_t blocks[16]; /* of ports: which are taken */
+	uint32_t nblocks;    /* how many that are */
 	struct nat_ports ports[PROTOCOLS];
 };
 

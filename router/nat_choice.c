@@ -153,7 +153,7 @@ bool
 nat_can_share(const struct nat *nat, const struct nat_flow *flow,
     uint32_t address, uint16_t port)
 {
-	uint32_t latest = *mapping_at(nat, address, flow->protocol, port);
+	uint32_t latest = nat_mapping_at(nat, address, flow->protocol, port);
 	struct nat_flow in = *flow;
 
 	in.ip = nat->addresses.ip[address];
@@ -250,7 +250,7 @@ pair_is_free(
     const struct nat *nat, const struct nat_pin *pin, const struct nat_end *end)
 {
 	uint8_t other = pin->protocol == IP_TCP ? IP_UDP : IP_TCP;
-	const struct mapping *m = &nat->mappings[*mapping_at(
+	const struct mapping *m = &nat->mappings[nat_mapping_at(
 	    nat, end->address, other, (uint16_t)end->port)];
 
 	return !m->for_anybody || m->in_ip == pin->in_ip;

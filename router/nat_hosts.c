@@ -9,7 +9,7 @@ nat_hosts_init(struct nat_hosts *hosts, uint32_t max,
 	hosts->addresses = addresses;
 	hosts->block_ports = block_ports;
 	hosts->items = nat_pool_new(
-	    &hosts->pool, max, sizeof(hosts->items[0]), &hosts->index, 1);
+	    &hosts->pool, max, 0, sizeof(hosts->items[0]), &hosts->index, 1);
 	if (hosts->items != NULL)
 		return 0;
 	nat_hosts_clear(hosts);
@@ -43,13 +43,12 @@ nat_hosts_bytes(const struct nat_hosts *hosts)
 struct nat_host *
 nat_hosts_find(const struct nat_hosts *hosts, uint32_t hash, uint32_t ip)
 {
-	const struct nat_slot *slots = hosts->index.slots;
-	uint32_t mask = hosts->index.mask;
+	struct nat_probe probe = nat_probe(&hosts->index, hash);
+	uint32_t id;
 
-	for (uint32_t at = hash & mask; slots[at].id != 0; at = (at + 1) & mask)
-		if (slots[at].hash == hash &&
-		    hosts->items[slots[at].id].ip == ip)
-			return &hosts->items[slots[at].id];
+	while ((id = nat_probe_next(&hosts->index, &probe)) != NAT_NONE)
+		if (hosts->items[id].ip == ip)
+			return &hosts->items[id];
 	return NULL;
 }
 

@@ -13,10 +13,13 @@
 #include "router/nat_pool.h"
 
 struct nat_host {
-	uint32_t ip, sessions, mappings;
+	union {
+		uint32_t ip;
+		uint32_t next; /* free one */
+	};
+	uint32_t sessions, mappings;
 	uint16_t address; /* an index, from 1 on; 0: it has none yet */
 	uint16_t block;   /* its number, from 1 on; 0: none */
-	uint32_t next;    /* free one */
 };
 
 struct nat_hosts {

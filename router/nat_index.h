@@ -1,86 +1,172 @@
 /*
- * nat_index.h - from a 32-bit hash to the number of an entry: open addressing
- * with linear probing, in slots of 8 bytes.
+ * nat_index.h - from a 32-bit hash to the number of an entry, in buckets of one
+ * line of the cache.
  *
- * The slot keeps the whole hash, so that entries are looked at only when they
- * are most probably right, and so that a removal can move back what it makes
- * reachable without looking at entries at all: no tombstones, and a table that
- * was full once is as fast as a new one.
+ * A slot is 4 bytes: the number and, in the bits that it leaves, as much of the
+ * hash, so that entries are looked at only when they are most probably right.  A
+ * bucket that is full sends its entry to the next one, and counts how many it
+ * has sent and not seen removed: nobody looks behind one that sends none.  So a
+ * look-up mostly touches one line, a removal moves nothing and needs no entry
+ * but its own, and a table that was full once is as fast as a new one.
+ *
+ * Rejected: linear probing, which either keeps whole hashes, and so takes twice
+ * the memory, or looks at each entry that a removal moves.
  */
 #ifndef ROUTER_NAT_INDEX_H
 #define ROUTER_NAT_INDEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "router/nat_memory.h"
 
-struct nat_slot {
-	uint32_t hash, id; /* id 0: free */
+#define NAT_BUCKET_SLOTS 15
+#define NAT_BUCKET_KEYS  11 /* on average, of an index that is full */
+#define NAT_BUCKET_MOST  14 /* ... and has its extra ones too */
+
+typedef uint32_t nat_lanes __attribute__((vector_size(16)));
+
+struct nat_bucket {
+	union {
+		struct {
+			uint32_t slots[NAT_BUCKET_SLOTS]; /* 0: free */
+			uint32_t sent;
+		};
+		nat_lanes lanes[4];
+	};
 };
 
 struct nat_index {
-	struct nat_slot *slots;
-	uint32_t mask;
+	struct nat_bucket *buckets;
+	uint32_t n;   /* buckets */
+	uint32_t ids; /* the bits of a slot that are the entry's number */
 };
 
-/* An index for keys entries, at most three quarters full.  0 or -1. */
+/* An index for keys and, more tightly, extra of entries up to max.  0 or -1. */
 static inline int
-nat_index_init(struct nat_index *index, size_t keys)
+nat_index_init(struct nat_index *index, size_t keys, size_t extra, uint32_t max)
 {
-	size_t n = 16;
+	size_t n = keys / NAT_BUCKET_KEYS,
+	       most = (keys + extra) / NAT_BUCKET_MOST;
 
-	while (n < keys + keys / 3 + 1)
-		n *= 2;
-	index->mask = (uint32_t)(n - 1);
-	index->slots = nat_memory_new(n * sizeof(index->slots[0]));
-	return index->slots != NULL ? 0 : -1;
+	index->n = (uint32_t)(most > n ? most : n) + 1;
+	index->ids = UINT32_MAX >> __builtin_clz(max | 1);
+	index->buckets = nat_memory_new(index->n * sizeof(index->buckets[0]));
+	return index->buckets != NULL ? 0 : -1;
 }
 
 static inline size_t
 nat_index_bytes(const struct nat_index *index)
 {
-	return ((size_t)index->mask + 1) * sizeof(index->slots[0]);
+	return index->n * sizeof(index->buckets[0]);
 }
 
 static inline void
 nat_index_clear(struct nat_index *index)
 {
-	nat_memory_free(index->slots, nat_index_bytes(index));
-	index->slots = NULL;
+	nat_memory_free(index->buckets, nat_index_bytes(index));
+	index->buckets = NULL;
+}
+
+static inline uint32_t
+nat_index_home(const struct nat_index *index, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * index->n >> 32);
+}
+
+static inline uint32_t
+nat_index_next(const struct nat_index *index, uint32_t bucket)
+{
+	return bucket + 1 < index->n ? bucket + 1 : 0;
+}
+
+/* What of a hash is in a slot: of its low bits, since the high ones are in the
+ * bucket's number.  Never 0, so that no slot with an entry is. */
+static inline uint32_t
+nat_index_tag(const struct nat_index *index, uint32_t hash)
+{
+	uint32_t tag = hash * (index->ids + 1);
+
+	return tag != 0 ? tag : index->ids + 1;
+}
+
+/* Bit i: slot i is value, in the bits of mask. */
+static inline uint32_t
+nat_bucket_match(const struct nat_bucket *bucket, uint32_t mask, uint32_t value)
+{
+	const nat_lanes bits = { 1, 2, 4, 8 };
+	nat_lanes found = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		found |= (nat_lanes)((bucket->lanes[i] & mask) == value) &
+		    (bits << 4 * i);
+	return (found[0] | found[1] | found[2] | found[3]) &
+	    ((1u << NAT_BUCKET_SLOTS) - 1);
+}
+
+/* A walk over those that may have a hash. */
+struct nat_probe {
+	uint32_t tag, bucket, matches, left;
+};
+
+static inline struct nat_probe
+nat_probe(const struct nat_index *index, uint32_t hash)
+{
+	uint32_t tag = nat_index_tag(index, hash);
+	uint32_t home = nat_index_home(index, hash);
+
+	return (struct nat_probe){ tag, home,
+		nat_bucket_match(&index->buckets[home], ~index->ids, tag),
+		index->n };
+}
+
+/* The number of the next one; 0: there is none. */
+static inline uint32_t
+nat_probe_next(const struct nat_index *index, struct nat_probe *probe)
+{
+	const struct nat_bucket *bucket = &index->buckets[probe->bucket];
+	uint32_t slot;
+
+	while (probe->matches == 0) {
+		if (bucket->sent == 0 || --probe->left == 0)
+			return 0;
+		probe->bucket = nat_index_next(index, probe->bucket);
+		bucket = &index->buckets[probe->bucket];
+		probe->matches =
+		    nat_bucket_match(bucket, ~index->ids, probe->tag);
+	}
+	slot = (uint32_t)__builtin_ctz(probe->matches);
+	probe->matches &= probe->matches - 1;
+	return bucket->slots[slot] & index->ids;
 }
 
 /* The caller keeps to the number of keys it asked for. */
 static inline void
 nat_index_add(struct nat_index *index, uint32_t hash, uint32_t id)
 {
-	uint32_t at = hash & index->mask;
+	uint32_t at = nat_index_home(index, hash), free;
 
-	while (index->slots[at].id != 0)
-		at = (at + 1) & index->mask;
-	index->slots[at].hash = hash;
-	index->slots[at].id = id;
+	while ((free = nat_bucket_match(&index->buckets[at], ~0u, 0)) == 0) {
+		index->buckets[at].sent++;
+		at = nat_index_next(index, at);
+	}
+	index->buckets[at].slots[__builtin_ctz(free)] =
+	    nat_index_tag(index, hash) | id;
 }
 
 /* Removes the entry, which is there. */
 static inline void
 nat_index_remove(struct nat_index *index, uint32_t hash, uint32_t id)
 {
-	struct nat_slot *slots = index->slots;
-	uint32_t mask = index->mask, at = hash & mask, next;
+	uint32_t at = nat_index_home(index, hash), found;
+	uint32_t slot = nat_index_tag(index, hash) | id;
 
-	while (slots[at].id != id || slots[at].hash != hash)
-		at = (at + 1) & mask;
-	for (next = (at + 1) & mask; slots[next].id != 0;
-	     next = (next + 1) & mask) {
-		uint32_t home = slots[next].hash & mask;
-
-		/* May it move to the hole without passing its home? */
-		if (((next - home) & mask) >= ((next - at) & mask)) {
-			slots[at] = slots[next];
-			at = next;
-		}
+	while (
+	    (found = nat_bucket_match(&index->buckets[at], ~0u, slot)) == 0) {
+		index->buckets[at].sent--;
+		at = nat_index_next(index, at);
 	}
-	slots[at].id = 0;
+	index->buckets[at].slots[__builtin_ctz(found)] = 0;
 }
 
 #endif

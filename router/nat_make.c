@@ -46,6 +46,18 @@ wants_hosts(const struct nat *nat, const struct nat_rules *rules)
 		rules->pooling != NAT_POOLING_ARBITRARY);
 }
 
+/* How many hosts there may be: those that there are, and more. */
+static uint32_t
+max_hosts(const struct nat *nat)
+{
+	uint32_t entries = nat->session_pool.max;
+	uint32_t max = entries / NAT_HOST_ENTRIES;
+
+	if (max < NAT_HOSTS_LEAST)
+		max = entries < NAT_HOSTS_LEAST ? entries : NAT_HOSTS_LEAST;
+	return max + nat->mapping_pool.used;
+}
+
 /* Ports remember who shares them from the first time that rules let them. */
 static bool
 make_sharers(struct nat *nat, const struct nat_rules *rules)
@@ -75,9 +87,8 @@ make_extras(struct nat *nat, const struct nat_rules *rules,
 		nat_filtering(rules, true) == NAT_ADDRESS_DEPENDENT) &&
 	    nat_peers_init(peers, nat->session_pool.max + NAT_PINS_MAX) < 0)
 		return false;
-	/* One more than have mappings may be about to have one. */
 	if (wants_hosts(nat, rules) &&
-	    nat_hosts_init(hosts, nat->mapping_pool.max + 1, &nat->addresses,
+	    nat_hosts_init(hosts, max_hosts(nat), &nat->addresses,
 		block_ports(rules)) < 0) {
 		nat_peers_clear(peers);
 		return false;
@@ -148,15 +159,16 @@ static bool
 make_table(struct nat *nat, uint32_t max)
 {
 	uint32_t ends = nat->addresses.n * PROTOCOLS * 65536;
+	uint32_t mappings = max < ends ? max : ends;
 
-	nat->sessions = nat_pool_new(
-	    &nat->session_pool, max, sizeof(nat->sessions[0]), &nat->index, 2);
+	/* What is saved of mappings leaves room in the index. */
+	nat->sessions = nat_pool_new(&nat->session_pool, max, 0,
+	    sizeof(nat->sessions[0]), &nat->index, mappings < max / 2 ? 3 : 2);
 	nat->windows =
 	    nat_memory_new(((size_t)max + 1) * sizeof(nat->windows[0]));
-	max += NAT_PINS_MAX;
-	nat->mappings =
-	    nat_pool_new(&nat->mapping_pool, max < ends ? max : ends,
-		sizeof(nat->mappings[0]), &nat->mapping_index, 1);
+	nat->mappings = nat_pool_new(&nat->mapping_pool, mappings,
+	    ends - mappings < NAT_PINS_MAX ? ends - mappings : NAT_PINS_MAX,
+	    sizeof(nat->mappings[0]), &nat->mapping_index, 2);
 	return nat->sessions != NULL && nat->windows != NULL &&
 	    nat->mappings != NULL;
 }
@@ -262,7 +274,7 @@ walk_mappings(struct nat *nat)
 		const struct mapping *m = &nat->mappings[id];
 		struct nat_host *host;
 
-		if (m->users == 0 && m->rests_until == 0)
+		if (m->users == 0) /* it does not even rest */
 			continue;
 		host = nat_hosts_get(
 		    &nat->hosts, hash_host(nat, m->in_ip), m->in_ip);

@@ -37,20 +37,72 @@ nat_mapping_key(const struct nat *nat, const struct nat_flow *flow)
 uint32_t
 nat_mapping_find(const struct nat *nat, const struct mapping *key, uint32_t h)
 {
-	const struct nat_slot *slots = nat->mapping_index.slots;
-	uint32_t mask = nat->mapping_index.mask;
+	struct nat_probe probe = nat_probe(&nat->mapping_index, h);
+	uint32_t id;
 
-	for (uint32_t at = h & mask; slots[at].id != 0; at = (at + 1) & mask) {
-		const struct mapping *m = &nat->mappings[slots[at].id];
+	while ((id = nat_probe_next(&nat->mapping_index, &probe)) != NAT_NONE) {
+		const struct mapping *m = &nat->mappings[id];
 
-		if (slots[at].hash == h && m->in_ip == key->in_ip &&
-		    m->in_port == key->in_port &&
+		if (m->in_ip == key->in_ip && m->in_port == key->in_port &&
 		    m->protocol == key->protocol &&
 		    m->remote_ip == key->remote_ip &&
 		    m->remote_port == key->remote_port)
-			return slots[at].id;
+			break;
 	}
-	return NAT_NONE;
+	return id;
+}
+
+/* ---- outside ends ---- */
+
+static uint32_t
+find_at(const struct nat *nat, uint32_t address, uint8_t protocol,
+    uint16_t port, uint32_t h)
+{
+	struct nat_probe probe = nat_probe(&nat->mapping_index, h);
+	uint32_t id;
+
+	while ((id = nat_probe_next(&nat->mapping_index, &probe)) != NAT_NONE) {
+		const struct mapping *m = &nat->mappings[id];
+
+		if (m->out_port == port && m->address == address &&
+		    m->protocol == protocol)
+			break;
+	}
+	return id;
+}
+
+uint32_t
+nat_mapping_at(
+    const struct nat *nat, uint32_t address, uint8_t protocol, uint16_t port)
+{
+	return nat_port_is_taken(ports_of(nat, address, protocol), port)
+	    ? find_at(nat, address, protocol, port,
+		  hash_end(nat, address, protocol, port))
+	    : NAT_NONE;
+}
+
+void
+nat_mapping_show(struct nat *nat, uint32_t id)
+{
+	const struct mapping *m = &nat->mappings[id];
+	uint32_t h = hash_end(nat, m->address, m->protocol, m->out_port);
+	uint32_t shown = find_at(nat, m->address, m->protocol, m->out_port, h);
+
+	if (shown == id)
+		return;
+	if (shown != NAT_NONE)
+		nat_index_remove(&nat->mapping_index, h, shown);
+	nat_index_add(&nat->mapping_index, h, id);
+}
+
+static void
+hide(struct nat *nat, uint32_t id)
+{
+	const struct mapping *m = &nat->mappings[id];
+	uint32_t h = hash_end(nat, m->address, m->protocol, m->out_port);
+
+	if (find_at(nat, m->address, m->protocol, m->out_port, h) == id)
+		nat_index_remove(&nat->mapping_index, h, id);
 }
 
 /* ---- their end ---- */
@@ -63,18 +115,17 @@ mapping_free(struct nat *nat, uint32_t id)
 
 	nat_index_remove(&nat->mapping_index, hash_mapping(nat, m), id);
 	nat_ports_give(ports_of(nat, m->address, m->protocol), m->out_port);
+	if (host != NULL) {
+		host->mappings--;
+		nat_hosts_put(&nat->hosts, hash_host(nat, m->in_ip), host);
+	}
 	nat_pool_give(&nat->mapping_pool, id, &m->next);
-	if (host == NULL)
-		return;
-	host->mappings--;
-	nat_hosts_put(&nat->hosts, hash_host(nat, m->in_ip), host);
 }
 
-/* Frees who has rested longest. */
-static void
-rest_less(struct nat *nat)
+void
+nat_mapping_rest_less(struct nat *nat)
 {
-	uint32_t id = nat->rest.first;
+	uint32_t id = nat_rest_first(nat);
 
 	nat_rest_end(nat, id);
 	mapping_free(nat, id);
@@ -84,27 +135,28 @@ void
 nat_mapping_leave(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct mapping *m = &nat->mappings[id];
-	uint32_t *found;
 
 	if (--m->users > 0)
 		return;
-	found = mapping_at(nat, m->address, m->protocol, m->out_port);
-	if (*found == id)
-		*found = NAT_NONE;
+	hide(nat, id);
 	if (!nat_rests(nat, id)) {
 		mapping_free(nat, id);
 		return;
 	}
-	if (nat->rules.rest_ports != 0 && nat->rest.n >= nat->rules.rest_ports)
-		rest_less(nat);
-	nat_rest_begin(nat, id, now_ns);
+	if (nat->rest.n > 0 &&
+	    (nat->session_pool.used == nat->session_pool.max ||
+		(nat->rules.rest_ports != 0 &&
+		    nat->rest.n >= nat->rules.rest_ports)))
+		nat_mapping_rest_less(nat);
+	if (!nat_rest_begin(nat, id, now_ns))
+		mapping_free(nat, id);
 }
 
 void
 nat_mapping_expire(struct nat *nat, uint64_t now_ns)
 {
-	while (nat_rest_due(nat, now_ns) != NAT_NONE)
-		rest_less(nat);
+	while (nat_rest_due_ns(nat) <= now_ns)
+		nat_mapping_rest_less(nat);
 }
 
 /* ---- finding or making one ---- */
@@ -138,7 +190,7 @@ mapping_new(
 	m->out_port = (uint16_t)at->port;
 	nat->mappings[id] = *m;
 	nat_index_add(&nat->mapping_index, h, id);
-	*mapping_at(nat, m->address, m->protocol, m->out_port) = id;
+	nat_mapping_show(nat, id);
 	if (host != NULL)
 		host->mappings++;
 	return id;
@@ -149,7 +201,7 @@ static bool
 has_room(struct nat *nat)
 {
 	if (nat->mapping_pool.used == nat->mapping_pool.max && nat->rest.n > 0)
-		rest_less(nat);
+		nat_mapping_rest_less(nat);
 	return nat->mapping_pool.used < nat->mapping_pool.max;
 }
 
@@ -157,12 +209,10 @@ has_room(struct nat *nat)
 static void
 wake(struct nat *nat, uint32_t id)
 {
-	const struct mapping *m = &nat->mappings[id];
-
-	if (m->rests_until == 0)
+	if (!nat->mappings[id].rests)
 		return;
 	nat_rest_end(nat, id);
-	*mapping_at(nat, m->address, m->protocol, m->out_port) = id;
+	nat_mapping_show(nat, id);
 }
 
 /* May the flow get one more session of a mapping that there is? */

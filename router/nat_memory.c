@@ -11,7 +11,7 @@
 
 #include <sys/mman.h>
 
-#define HUGE_FROM_BYTES (12u << 20)
+#define HUGE_FROM_BYTES (6u << 20)
 
 void *
 nat_memory_new(size_t bytes)

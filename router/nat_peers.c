@@ -12,7 +12,7 @@ int
 nat_peers_init(struct nat_peers *peers, uint32_t max)
 {
 	peers->items = nat_pool_new(
-	    &peers->pool, max, sizeof(peers->items[0]), &peers->index, 1);
+	    &peers->pool, max, 0, sizeof(peers->items[0]), &peers->index, 1);
 	if (peers->items != NULL)
 		return 0;
 	nat_peers_clear(peers);
@@ -39,18 +39,14 @@ static uint32_t
 find(const struct nat_peers *peers, uint32_t hash, uint32_t mapping,
     uint32_t remote_ip)
 {
-	const struct nat_slot *slots = peers->index.slots;
-	uint32_t mask = peers->index.mask;
+	struct nat_probe probe = nat_probe(&peers->index, hash);
+	uint32_t id;
 
-	for (uint32_t at = hash & mask; slots[at].id != 0;
-	     at = (at + 1) & mask) {
-		const struct nat_peer *peer = &peers->items[slots[at].id];
-
-		if (slots[at].hash == hash && peer->mapping == mapping &&
-		    peer->remote_ip == remote_ip)
-			return slots[at].id;
-	}
-	return NAT_NONE;
+	while ((id = nat_probe_next(&peers->index, &probe)) != NAT_NONE)
+		if (peers->items[id].mapping == mapping &&
+		    peers->items[id].remote_ip == remote_ip)
+			break;
+	return id;
 }
 
 bool

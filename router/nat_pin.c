@@ -173,17 +173,22 @@ renew(struct nat *nat, uint32_t id, struct nat_pin *pin)
 static enum nat_pin_fate
 make_room(struct nat *nat, const struct nat_pin *pin)
 {
-	if (nat->pins.items == NULL && nat_pins_init(&nat->pins) < 0)
-		return NAT_PIN_FULL;
+	if (nat->pins.items == NULL) {
+		if (nat_pins_init(&nat->pins) < 0)
+			return NAT_PIN_FULL;
+		nat_pool_extend(&nat->mapping_pool);
+	}
 	if (nat->pins.pool.used == nat->pins.pool.max)
 		return NAT_PIN_FULL;
 	if (pin->by != NAT_PIN_BY_FILE &&
 	    nat_pins_of_host(&nat->pins, hash_host(nat, pin->in_ip), pin->in_ip,
 		NULL, 0) >= NAT_PINS_OF_HOST)
 		return NAT_PIN_HOST_FULL;
-	return nat_host_join(nat, pin->in_ip) == REASON_NONE
-	    ? NAT_PIN_MADE
-	    : NAT_PIN_HOST_FULL;
+	switch (nat_host_join(nat, pin->in_ip)) {
+	case REASON_NONE: return NAT_PIN_MADE;
+	case DROP_NAT_FULL: return NAT_PIN_FULL;
+	default: return NAT_PIN_HOST_FULL;
+	}
 }
 
 static enum nat_pin_fate
@@ -209,7 +214,7 @@ make(struct nat *nat, struct nat_pin *pin)
 	m->for_anybody |= is_for_anybody(pin);
 	m->unshared = true;
 	/* Whoever shared the port was found there, and is gone. */
-	*mapping_at(nat, m->address, m->protocol, m->out_port) = mapping;
+	nat_mapping_show(nat, mapping);
 	join_peer(nat, &nat->pins.items[id]);
 	note_due(nat, pin);
 	tell(nat, &nat->pins.items[id], pin);

@@ -9,11 +9,11 @@
 int
 nat_pins_init(struct nat_pins *pins)
 {
-	pins->items = nat_pool_new(
-	    &pins->pool, NAT_PINS_MAX, sizeof(pins->items[0]), &pins->index, 1);
+	pins->items = nat_pool_new(&pins->pool, NAT_PINS_MAX, 0,
+	    sizeof(pins->items[0]), &pins->index, 1);
 	pins->due = calloc(NAT_PINS_MAX, sizeof(pins->due[0]));
 	if (pins->items != NULL && pins->due != NULL &&
-	    nat_index_init(&pins->by_host, NAT_PINS_MAX) == 0)
+	    nat_index_init(&pins->by_host, NAT_PINS_MAX, 0, NAT_PINS_MAX) == 0)
 		return 0;
 	nat_pins_clear(pins);
 	return -1;
@@ -50,35 +50,34 @@ uint32_t
 nat_pins_find(
     const struct nat_pins *pins, uint32_t hash, const struct nat_pin *ends)
 {
-	const struct nat_slot *slots = pins->index.slots;
-	uint32_t mask = pins->index.mask;
+	struct nat_probe probe;
+	uint32_t id;
 
 	if (pins->pool.used == 0)
 		return NAT_NONE;
-	for (uint32_t at = hash & mask; slots[at].id != 0; at = (at + 1) & mask)
-		if (slots[at].hash == hash &&
-		    same_ends(&pins->items[slots[at].id].pin, ends))
-			return slots[at].id;
-	return NAT_NONE;
+	probe = nat_probe(&pins->index, hash);
+	while ((id = nat_probe_next(&pins->index, &probe)) != NAT_NONE &&
+	    !same_ends(&pins->items[id].pin, ends))
+		;
+	return id;
 }
 
 unsigned int
 nat_pins_of_host(const struct nat_pins *pins, uint32_t hash, uint32_t ip,
     uint32_t *ids, unsigned int room)
 {
-	const struct nat_slot *slots = pins->by_host.slots;
-	uint32_t mask = pins->by_host.mask;
+	struct nat_probe probe;
 	unsigned int n = 0;
+	uint32_t id;
 
 	if (pins->pool.used == 0)
 		return 0;
-	for (uint32_t at = hash & mask; slots[at].id != 0;
-	     at = (at + 1) & mask) {
-		if (slots[at].hash != hash ||
-		    pins->items[slots[at].id].pin.in_ip != ip)
+	probe = nat_probe(&pins->by_host, hash);
+	while ((id = nat_probe_next(&pins->by_host, &probe)) != NAT_NONE) {
+		if (pins->items[id].pin.in_ip != ip)
 			continue;
 		if (n < room)
-			ids[n] = slots[at].id;
+			ids[n] = id;
 		n++;
 	}
 	return n;

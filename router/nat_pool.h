@@ -15,24 +15,34 @@ struct nat_pool {
 	uint32_t free;  /* first of the free ones, by id */
 	uint32_t fresh; /* those above were never used */
 	uint32_t used, max;
+	uint32_t extra; /* of which nat_pool_extend() makes max more */
 };
 
-/* Memory for max things of size bytes and id 0, and an index of keys for each.
- * NULL: there is none.  To be freed by nat_pool_free(). */
+/* Memory for max and extra things of size bytes and id 0, and an index of keys
+ * for each.  NULL: there is none.  To be freed by nat_pool_free(). */
 static inline void *
-nat_pool_new(struct nat_pool *pool, uint32_t max, size_t size,
+nat_pool_new(struct nat_pool *pool, uint32_t max, uint32_t extra, size_t size,
     struct nat_index *index, unsigned int keys)
 {
-	*pool = (struct nat_pool){ .max = max };
-	if (nat_index_init(index, (size_t)max * keys) < 0)
+	*pool = (struct nat_pool){ .max = max, .extra = extra };
+	if (nat_index_init(index, (size_t)max * keys, (size_t)extra * keys,
+		max + extra) < 0)
 		return NULL;
-	return nat_memory_new(((size_t)max + 1) * size);
+	return nat_memory_new(((size_t)max + extra + 1) * size);
+}
+
+/* From now on there may be the extra ones too. */
+static inline void
+nat_pool_extend(struct nat_pool *pool)
+{
+	pool->max += pool->extra;
+	pool->extra = 0;
 }
 
 static inline void
 nat_pool_free(const struct nat_pool *pool, void *things, size_t size)
 {
-	nat_memory_free(things, ((size_t)pool->max + 1) * size);
+	nat_memory_free(things, ((size_t)pool->max + pool->extra + 1) * size);
 }
 
 /* The id of a free one; next is where a free one keeps the next.  NAT_NONE: all

@@ -1,20 +1,12 @@
 /*
- * Ends are kept in ticks of 2^30 ns, about a second, which 32 bits count for a
- * century; a rest is longer by up to one.
+ * A rest takes the place of a session, mostly that of the mapping's last one: so
+ * there are always as many as sessions leave, and they need no memory.  Such a
+ * session is in no index, never lives, and is in the list of rests instead of a
+ * timer's.
  */
 #include "router/nat_rest.h"
 
 #include "router/nat_state.h"
-
-#define TICK_SHIFT 30
-
-static uint32_t
-end_of(const struct nat *nat, uint64_t now_ns)
-{
-	uint64_t end_ns = now_ns + nat_rest_ns(&nat->rules);
-
-	return (uint32_t)(end_ns >> TICK_SHIFT) + 1;
-}
 
 bool
 nat_rests(const struct nat *nat, uint32_t mapping)
@@ -27,39 +19,49 @@ nat_rests(const struct nat *nat, uint32_t mapping)
 	    nat_rest_ns(&nat->rules) != 0;
 }
 
-void
+bool
 nat_rest_begin(struct nat *nat, uint32_t mapping, uint64_t now_ns)
 {
-	struct mapping *m = &nat->mappings[mapping];
+	uint32_t id = NAT_POOL_TAKE(&nat->session_pool, nat->sessions);
+	struct session *s = &nat->sessions[id];
 
-	m->rests_until = end_of(nat, now_ns);
-	m->prev = nat->rest.last;
-	m->next = NAT_NONE;
-	if (m->prev != NAT_NONE)
-		nat->mappings[m->prev].next = mapping;
+	if (id == NAT_NONE)
+		return false;
+	nat->mappings[mapping].rests = 1;
+	nat->mappings[mapping].users = id & 0xffffff;
+	*s = (struct session){ .mapping = mapping & 0xffffff,
+		.prev = nat->rest.last,
+		.rests_until_ns = now_ns + nat_rest_ns(&nat->rules) };
+	if (s->prev != NAT_NONE)
+		nat->sessions[s->prev].next = id;
 	else
-		nat->rest.first = mapping;
-	nat->rest.last = mapping;
+		nat->rest.first = id;
+	nat->rest.last = id;
 	nat->rest.n++;
 	if (nat_rest_due_ns(nat) < nat->due_ns)
 		nat->due_ns = nat_rest_due_ns(nat);
+	return true;
 }
 
 void
 nat_rest_end(struct nat *nat, uint32_t mapping)
 {
 	struct mapping *m = &nat->mappings[mapping];
+	uint32_t id = m->users;
+	struct session *s = &nat->sessions[id];
 
-	m->rests_until = 0;
-	if (m->prev != NAT_NONE)
-		nat->mappings[m->prev].next = m->next;
+	if (s->prev != NAT_NONE)
+		nat->sessions[s->prev].next = s->next;
 	else
-		nat->rest.first = m->next;
-	if (m->next != NAT_NONE)
-		nat->mappings[m->next].prev = m->prev;
+		nat->rest.first = s->next;
+	if (s->next != NAT_NONE)
+		nat->sessions[s->next].prev = s->prev;
 	else
-		nat->rest.last = m->prev;
+		nat->rest.last = s->prev;
 	nat->rest.n--;
+	m->rests = 0;
+	m->users = 0;
+	nat_pool_give(&nat->session_pool, id, &s->next);
 }
 
 uint64_t
@@ -67,23 +69,22 @@ nat_rest_due_ns(const struct nat *nat)
 {
 	return nat->rest.first == NAT_NONE
 	    ? UINT64_MAX
-	    : (uint64_t)nat->mappings[nat->rest.first].rests_until
-		<< TICK_SHIFT;
+	    : nat->sessions[nat->rest.first].rests_until_ns;
 }
 
 uint32_t
-nat_rest_due(const struct nat *nat, uint64_t now_ns)
+nat_rest_first(const struct nat *nat)
 {
-	return nat_rest_due_ns(nat) <= now_ns ? nat->rest.first : NAT_NONE;
+	return nat->sessions[nat->rest.first].mapping;
 }
 
 void
 nat_rest_shorten(struct nat *nat, uint64_t now_ns)
 {
-	uint32_t last = end_of(nat, now_ns);
+	uint64_t last_ns = now_ns + nat_rest_ns(&nat->rules);
 
 	for (uint32_t id = nat->rest.first; id != NAT_NONE;
-	     id = nat->mappings[id].next)
-		if (nat->mappings[id].rests_until > last)
-			nat->mappings[id].rests_until = last;
+	     id = nat->sessions[id].next)
+		if (nat->sessions[id].rests_until_ns > last_ns)
+			nat->sessions[id].rests_until_ns = last_ns;
 }

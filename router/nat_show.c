@@ -3,7 +3,8 @@
 struct nat_stats
 nat_stats(const struct nat *nat)
 {
-	struct nat_stats stats = { .sessions = nat->session_pool.used,
+	struct nat_stats stats = { .sessions =
+				       nat->session_pool.used - nat->rest.n,
 		.mappings = nat->mapping_pool.used - nat->rest.n,
 		.resting = nat->rest.n,
 		.max_sessions = nat->session_pool.max };

@@ -41,39 +41,46 @@ struct session {
 	uint32_t next, prev;    /* in its timer list, or next free one */
 	uint32_t frames_low[2]; /* by enum nat_direction */
 	uint16_t frames_high[2];
-	uint64_t bytes[2];
-	uint64_t expires_ns; /* 0: not in use */
+	union {
+		uint64_t bytes[2];
+		uint64_t rests_until_ns; /* nat_rest.c's */
+	};
+	uint64_t expires_ns; /* 0: not in use, or no session but a rest */
 };
 
 struct mapping {
-	uint32_t in_ip;
+	union {
+		uint32_t in_ip;
+		uint32_t next; /* free one */
+	};
 	uint32_t remote_ip; /* what the mapping depends on, or 0 */
 	uint16_t in_port, remote_port, out_port;
 	uint8_t protocol;
-	uint8_t address;      /* the outside one, by its index */
-	bool for_anybody;     /* by a pin */
-	bool unshared;        /* it has had a pin: its port is nobody else's */
-	uint32_t users;       /* sessions and pins */
-	uint32_t next, prev;  /* of those that rest; or next free one */
-	uint32_t rests_until; /* nat_rest.c's; 0: it does not */
+	uint8_t address; /* the outside one, by its index */
+	/* Sessions and pins; of one that rests, what it rests in. */
+	uint32_t users : 24;
+	uint32_t rests : 1;       /* it has no users, but keeps its end */
+	uint32_t for_anybody : 1; /* by a pin */
+	uint32_t unshared : 1; /* it has had a pin: its port is nobody else's */
 };
 
-/* What one entry takes in a table of a million, all in: the session with its
- * two slots in an index at least half full, and its share of the mappings, with
- * their slots, and of the outside ports of one address.  Each further address
- * takes its ports and mappings more.  Filters that depend on the address take a
- * struct nat_peer and its slot more. */
-#define NAT_SLOT_BYTES (2 * sizeof(struct nat_slot))
-#define NAT_ENTRY_BYTES                                                     \
-	(sizeof(struct session) + sizeof(struct nat_window) +               \
-	    2 * NAT_SLOT_BYTES +                                            \
-	    PROTOCOLS * 65536 *                                             \
-		(sizeof(struct mapping) + NAT_SLOT_BYTES + NAT_SLOT_BYTES + \
-		    sizeof(uint32_t)) /                                     \
-		1000000)
+/* What an entry takes at most, all in, whatever the number of entries: a session
+ * and a mapping of its own, each with two keys in an index, and its share of an
+ * address's ports, in the default table, and of the hosts that rules may count.
+ * Each further address takes its ports more, and filters that depend on the
+ * address a struct nat_peer and its key. */
+#define NAT_KEY_BYTES (sizeof(struct nat_bucket) / NAT_BUCKET_KEYS + 1)
+#define NAT_ENTRY_BYTES                                                    \
+	(sizeof(struct session) + sizeof(struct nat_window) +              \
+	    sizeof(struct mapping) + 4 * NAT_KEY_BYTES +                   \
+	    (sizeof(struct nat_host) + NAT_KEY_BYTES) / NAT_HOST_ENTRIES + \
+	    (sizeof(struct nat_address) + NAT_MAX_ENTRIES - 1) /           \
+		NAT_MAX_ENTRIES)
 static_assert(sizeof(struct session) == 64, "a session has grown");
 static_assert(NAT_TCP_NSTATES <= 8 && NAT_TIMERS <= 8, "more than 3 bits");
 static_assert(NAT_ENTRY_BYTES <= 128, "an entry has grown");
+static_assert(NAT_MAX_ENTRIES_LIMIT + NAT_PINS_MAX < 1 << 24,
+    "numbers of entries, and of users, have 24 bits");
 
 struct nat {
 	uint64_t key[2];
@@ -86,7 +93,7 @@ struct nat {
 		uint64_t idle_ns;
 	} timers[NAT_TIMERS];
 	uint64_t due_ns;
-	struct nat_index mapping_index;
+	struct nat_index mapping_index; /* by inside, and by outside, end */
 	struct mapping *mappings;
 	struct nat_pool mapping_pool;
 	struct nat_rest rest;        /* of mappings */
@@ -130,6 +137,7 @@ enum key_kind {
 	KEY_OUT,
 	KEY_IN,
 	KEY_MAPPING,
+	KEY_END,
 	KEY_PEER,
 	KEY_HOST,
 	KEY_PIN,
@@ -149,11 +157,26 @@ hash_in(const struct nat *nat, const struct nat_flow *flow)
 	    ports_key(flow->port, flow->remote_port, flow->protocol, KEY_IN));
 }
 
+/* A mapping has two keys in one index, which a bit that is part of their tags
+ * tells apart: that by its inside end, and what else it depends on, ... */
+#define HASH_IS_END 2u
+
 static inline uint32_t
 hash_mapping(const struct nat *nat, const struct mapping *m)
 {
 	return hash(nat, (uint64_t)m->in_ip << 32 | m->remote_ip,
-	    ports_key(m->in_port, m->remote_port, m->protocol, KEY_MAPPING));
+		   ports_key(
+		       m->in_port, m->remote_port, m->protocol, KEY_MAPPING)) &
+	    ~HASH_IS_END;
+}
+
+/* ... and that by its outside end. */
+static inline uint32_t
+hash_end(
+    const struct nat *nat, uint32_t address, uint8_t protocol, uint16_t port)
+{
+	return hash(nat, address, ports_key(port, 0, protocol, KEY_END)) |
+	    HASH_IS_END;
 }
 
 static inline uint32_t
@@ -200,18 +223,10 @@ nat_owner(const struct nat *nat, uint32_t ip)
 	return address < 0 ? 0 : nat->addresses.of[address]->inside_ip;
 }
 
-/* The mapping that packets without a session find. */
-static inline uint32_t *
-mapping_at(
-    const struct nat *nat, uint32_t address, uint8_t protocol, uint16_t port)
-{
-	return &nat->addresses.of[address]->by_port[number_of(protocol)][port];
-}
-
 /* ---- nat.c ---- */
 
 /* Counts one more session or pin of a host, if it may have one.  REASON_NONE,
- * DROP_NAT_HOST_LIMIT. */
+ * DROP_NAT_HOST_LIMIT, DROP_NAT_FULL. */
 enum reason nat_host_join(struct nat *nat, uint32_t ip);
 void nat_host_leave(struct nat *nat, uint32_t ip);
 
@@ -227,6 +242,13 @@ struct mapping nat_mapping_key(
 uint32_t nat_mapping_find(
     const struct nat *nat, const struct mapping *key, uint32_t h);
 
+/* The mapping that packets without a session find at an outside end, or
+ * NAT_NONE. */
+uint32_t nat_mapping_at(
+    const struct nat *nat, uint32_t address, uint8_t protocol, uint16_t port);
+/* From now on they find this one at its end. */
+void nat_mapping_show(struct nat *nat, uint32_t id);
+
 /* Finds or makes the mapping of an outgoing flow.  DROP_NAT_NO_PORT,
  * DROP_NAT_FULL. */
 enum reason nat_mapping_for(
@@ -240,8 +262,9 @@ bool nat_mapping_is_at(
     const struct nat *nat, uint32_t id, const struct nat_pin *pin);
 /* It has one user less, which may have been the last. */
 void nat_mapping_leave(struct nat *nat, uint32_t id, uint64_t now_ns);
-/* Frees those that have rested. */
+/* Frees those that have rested, and who has rested longest. */
 void nat_mapping_expire(struct nat *nat, uint64_t now_ns);
+void nat_mapping_rest_less(struct nat *nat);
 
 /* ---- nat_choice.c ---- */
 

@@ -3,6 +3,7 @@
  * shorter timers for a well-known port (RFC 4787 REQ-5a).
  */
 #include "net/tcp.h"
+#include "router/nat_pin.h"
 #include "tests/router/nat_ends.h"
 
 #define DORA (ALICE + 9)
@@ -283,6 +284,67 @@ rfc4787_req5a_or_the_same_as_others(void **state)
 	nat_free(nat);
 }
 
+static void
+nothing_rests_while_the_table_is_full_of_sessions_that_live(void **state)
+{
+	struct nat_options o = { .outside_ip = OUTSIDE,
+		.max_entries = 2,
+		.rules = *nat_preset(NAT_PRESET_FULL_CONE) };
+	struct nat *nat = nat_new(&o, NULL);
+	struct nat_pin pin = { .protocol = IP_UDP,
+		.in_ip = ALICE,
+		.in_port = 6000,
+		.out_port = 6000,
+		.until_ns = 10 * S };
+
+	(void)state;
+	assert_int_equal(nat_pin_set(nat, &pin, 0), NAT_PIN_MADE);
+	speak(nat, 5000);
+	speak(nat, 5001);
+	nat_expire(nat, 11 * S);
+	assert_int_equal(nat_stats(nat).resting, 0);
+	assert_int_equal(nat_stats(nat).sessions, 2);
+	assert_int_equal(nat_stats(nat).mappings, 2);
+	assert_int_equal(in(nat, 5000, SERVER, 1, 12 * S), REASON_NAT_IN);
+	/* Where there is room, it does. */
+	nat_expire(nat, 400 * S);
+	pin.until_ns = 410 * S;
+	assert_int_equal(nat_pin_set(nat, &pin, 400 * S), NAT_PIN_MADE);
+	nat_expire(nat, 500 * S);
+	assert_int_equal(nat_stats(nat).sessions, 0);
+	assert_int_equal(nat_stats(nat).resting, 2);
+	nat_free(nat);
+}
+
+static void
+hosts_beyond_one_to_16_entries_are_refused_but_for_those_that_rest(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+	enum reason why;
+
+	(void)state;
+	rules.host_sessions = 100;
+	nat = table(&rules);
+	for (uint32_t i = 0; i < NAT_HOSTS_LEAST; i++)
+		assert_int_not_equal(
+		    out(nat, udp(ALICE + i, 5000, SERVER, 1), 0, NULL), 0);
+	out(nat, udp(ALICE - 1, 5000, SERVER, 1), S, &why);
+	assert_int_equal(why, DROP_NAT_FULL);
+	assert_int_not_equal(
+	    out(nat, udp(ALICE + 1, 5001, SERVER, 1), S, NULL), 0);
+	/* All but one rest, and each gives way to one that lives. */
+	nat_expire(nat, 300 * S);
+	assert_int_equal(nat_stats(nat).sessions, 1);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_not_equal(
+		    out(nat, udp(ALICE + 5000 + i, 5000, SERVER, 1), 300 * S,
+			NULL),
+		    0);
+	assert_int_equal(nat_stats(nat).sessions, 11);
+	nat_free(nat);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int
@@ -300,6 +362,8 @@ main(void)
 		T(a_shorter_rest_holds_for_who_rests),
 		T(a_table_full_of_who_rests_has_room),
 		T(a_port_that_rests_keeps_its_hosts_address),
+		T(nothing_rests_while_the_table_is_full_of_sessions_that_live),
+		T(hosts_beyond_one_to_16_entries_are_refused_but_for_those_that_rest),
 		T(rfc4787_req5a_dns_may_have_a_shorter_timer),
 		T(rfc4787_req5a_or_the_same_as_others),
 	};

@@ -15,6 +15,7 @@
 #include "net/ip4.h"
 #include "net/tcp.h"
 #include "router/nat.h"
+#include "router/nat_addresses.h"
 #include "router/nat_index.h"
 #include "router/nat_ports.h"
 #include "router/nat_tcp.h"
@@ -102,14 +103,16 @@ what_was_added_is_found_whatever_was_removed(void **state)
 	uint64_t random = 5;
 
 	(void)state;
-	assert_int_equal(nat_index_init(&index, 1000), 0);
+	assert_int_equal(nat_index_init(&index, 1000, 100, 1000), 0);
 	for (int turn = 0; turn < 20000; turn++) {
 		uint32_t id = (uint32_t)(nat_random(&random) % 1000);
 
 		if (hash[id] == 0) {
-			/* Few homes, some at the end: long runs that wrap. */
-			hash[id] = (uint32_t)(nat_random(&random) % 64) +
-			    index.mask - 32;
+			/* Few homes, some at the end: they send others on,
+			 * round the end too. */
+			hash[id] =
+			    (uint32_t)nat_random(&random) % (UINT32_MAX / 8) -
+			    UINT32_MAX / 16;
 			nat_index_add(&index, hash[id], id + 1);
 		} else {
 			nat_index_remove(&index, hash[id], id + 1);
@@ -118,16 +121,25 @@ what_was_added_is_found_whatever_was_removed(void **state)
 		if (turn % 100 != 0)
 			continue;
 		for (uint32_t i = 0; i < 1000; i++) {
-			uint32_t at = hash[i] & index.mask;
+			struct nat_probe probe = nat_probe(&index, hash[i]);
+			uint32_t found;
 
 			if (hash[i] == 0)
 				continue;
-			while (index.slots[at].id != i + 1) {
-				assert_int_not_equal(index.slots[at].id, 0);
-				at = (at + 1) & index.mask;
-			}
+			do {
+				found = nat_probe_next(&index, &probe);
+				assert_int_not_equal(found, 0);
+			} while (found != i + 1);
 		}
 	}
+	for (uint32_t i = 0; i < 1000; i++)
+		if (hash[i] != 0)
+			nat_index_remove(&index, hash[i], i + 1);
+	/* Nothing is left behind, and nobody looks for it. */
+	for (uint32_t i = 0; i < index.n; i++)
+		for (int k = 0; k <= NAT_BUCKET_SLOTS; k++)
+			assert_int_equal(
+			    index.buckets[i].lanes[k / 4][k % 4], 0);
 	nat_index_clear(&index);
 }
 
@@ -603,6 +615,32 @@ a_table_that_is_too_large_is_refused_with_a_sentence(void **state)
 	    "a NAT table of 4194305 entries is too large; use 1 to 4194304");
 }
 
+static void
+an_entry_takes_at_most_128_bytes_all_in(void **state)
+{
+	static const struct {
+		uint32_t max, addresses;
+	} tables[] = { { 65536, 1 }, { 65536, 4 }, { 65536, 7 }, { 262144, 16 },
+		{ 1000000, 1 }, { 1000000, 16 },
+		{ NAT_MAX_ENTRIES_LIMIT, NAT_ADDRESSES_MAX - 1 } };
+	uint32_t pool[NAT_ADDRESSES_MAX];
+
+	(void)state;
+	for (uint32_t i = 0; i < NAT_ADDRESSES_MAX; i++)
+		pool[i] = OUTSIDE + 1 + i;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		struct nat_options o = { .outside_ip = OUTSIDE,
+			.pool = pool,
+			.npool = tables[i].addresses,
+			.max_entries = tables[i].max };
+		struct nat *nat = nat_new(&o, NULL);
+
+		assert_non_null(nat);
+		assert_in_range(nat_stats(nat).bytes / tables[i].max, 100, 127);
+		nat_free(nat);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int
@@ -620,6 +658,7 @@ main(void)
 		T(a_mapping_that_ends_to_make_room_admits_nobody),
 		T(a_full_table_makes_room_for_a_mapping_that_lives),
 		T(a_million_sessions_fit_and_expire),
+		T(an_entry_takes_at_most_128_bytes_all_in),
 		T(a_table_that_is_too_large_is_refused_with_a_sentence),
 	};
 
