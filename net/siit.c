@@ -23,11 +23,6 @@
 
 #define MAY_CUT_BYTES 1260 /* 5.1 */
 
-#define OPT_END          0 /* of IPv4 */
-#define OPT_NOP          1
-#define OPT_LOOSE_ROUTE  131
-#define OPT_STRICT_ROUTE 137
-
 #define QUOTE_MIN 8   /* bytes of a transport header (RFC 792) */
 #define EXT_QUOTE 128 /* at least, before more is said (RFC 4884 3) */
 
@@ -571,31 +566,6 @@ siit_to4(const struct siit *siit, const struct siit6 *p, const uint8_t *packet,
 	return packet_to4(siit, p, to, t, t.have, w);
 }
 
-/* Does it say which routers to visit, and has not yet done so? */
-static bool
-has_source_route(const struct ip4 *ip)
-{
-	struct cursor c =
-	    cursor(ip->options, (size_t)(ip->header_bytes - IP4_HEADER_BYTES));
-
-	while (cur_left(&c) > 1) {
-		uint8_t kind = cur_u8(&c), len;
-
-		if (kind == OPT_END)
-			break;
-		if (kind == OPT_NOP)
-			continue;
-		len = cur_u8(&c);
-		if (len < 3 || cur_left(&c) + 2 < len)
-			break;
-		if ((kind == OPT_LOOSE_ROUTE || kind == OPT_STRICT_ROUTE) &&
-		    c.at[0] <= len)
-			return true;
-		cur_skip(&c, len - 2u);
-	}
-	return false;
-}
-
 enum reason
 siit_to6(const struct siit *siit, const struct ip4 *ip, const uint8_t *packet,
     size_t have, const struct siit_new6 *to, struct writer *w)
@@ -604,7 +574,7 @@ siit_to6(const struct siit *siit, const struct ip4 *ip, const uint8_t *packet,
 	enum reason reason;
 
 	t.partial = to->partial;
-	if (has_source_route(ip))
+	if (ip4_source_route(ip) == IP4_SOURCE_ROUTE_GOES_ON)
 		return DROP_SOURCE_ROUTE;
 	if ((ip->fragment & IP4_MF && t.bytes % 8 != 0) ||
 	    ip->offset_bytes + t.bytes > IP4_MAX_BYTES - IP4_HEADER_BYTES)

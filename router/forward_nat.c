@@ -584,6 +584,10 @@ nat_path(struct router *router, struct packet *p, enum path path,
 	struct decision d;
 	enum reason reason;
 
+	/* It would tell inside addresses beyond (RFC 5508 7.3). */
+	if (path != PATH_IN && p->ip.header_bytes > IP4_HEADER_BYTES &&
+	    ip4_source_route(&p->ip) != IP4_SOURCE_ROUTE_NONE)
+		return DROP_SOURCE_ROUTE;
 	if (ip4_is_fragment(&p->ip))
 		return fragment_path(router, p, path, way);
 	reason = decide(router, p, path, way, &d);

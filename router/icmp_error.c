@@ -1,10 +1,13 @@
 /*
- * Errors carry precedence 6, internetwork control, as RFC 1812 4.3.2.5 asks
- * for.  They may be fragmented: an MTU below 576 bytes is legal.
+ * Errors of a router carry precedence 6, internetwork control, and the service
+ * that the packet asked for; those of a NAT are of its diffserv class.  No error
+ * tells of congestion.  They may be fragmented: an MTU below 576 bytes is legal.
  */
 #include "router/icmp_error.h"
 
 #define TOS_CONTROL 0xc0
+#define TOS_SERVICE 0x1c /* delay, throughput, reliability */
+#define TOS_CLASS   0xfc /* of diffserv (RFC 2474 3) */
 #define NS          UINT64_C(1000000000)
 
 /* Can it be the address of one host, to which something is sent? */
@@ -59,6 +62,13 @@ icmp_limit_take(struct icmp_limit *limit, uint32_t who, uint64_t now_ns)
 	return true;
 }
 
+uint8_t
+icmp_error_tos(uint8_t tos, bool nat)
+{
+	return (
+	    uint8_t)(nat ? tos & TOS_CLASS : TOS_CONTROL | (tos & TOS_SERVICE));
+}
+
 void
 icmp_error_write(struct writer *w, const struct icmp_error *error, uint32_t src,
     uint32_t dst, const uint8_t *quote, size_t quote_bytes)
@@ -70,7 +80,7 @@ icmp_error_write(struct writer *w, const struct icmp_error *error, uint32_t src,
 		.data_bytes = quote_bytes < ICMP_ERROR_QUOTE
 		    ? quote_bytes
 		    : ICMP_ERROR_QUOTE };
-	struct ip4 ip = { .tos = TOS_CONTROL,
+	struct ip4 ip = { .tos = error->tos,
 		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + ICMP_HEADER_BYTES +
 		    icmp.data_bytes),
 		.id = error->id,

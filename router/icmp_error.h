@@ -23,6 +23,7 @@ struct icmp_error {
 	uint8_t type, code;
 	uint32_t word; /* bytes 4 to 7: the MTU, with ICMP_UNREACH_NEEDFRAG */
 	uint16_t id;   /* of the IP packet */
+	uint8_t tos;   /* the same, icmp_error_tos() */
 };
 
 /*
@@ -51,6 +52,10 @@ struct icmp_limit {
 /* Takes a token for an error to the host whose address, or what is left of it,
  * is who.  False: too many errors by now. */
 bool icmp_limit_take(struct icmp_limit *limit, uint32_t who, uint64_t now_ns);
+
+/* The type of service of an error about a packet with tos: as RFC 1812 4.3.2.5
+ * asks, or, of a NAT, RFC 5508 7.7. */
+uint8_t icmp_error_tos(uint8_t tos, bool nat);
 
 /* Writes an IP packet from src to dst that quotes the packet that begins at
  * quote, of which up to ICMP_ERROR_QUOTE bytes are taken. */

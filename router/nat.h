@@ -65,6 +65,10 @@ void nat_set_virtual(struct nat *nat, struct nat64_hosts *hosts);
 bool nat_has_address(const struct nat *nat, uint32_t ip);
 /* Is it one of an inside host alone? */
 bool nat_is_owned(const struct nat *nat, uint32_t ip);
+/* Where errors of an inside host or router are seen to come from that are about
+ * what another sent or got: its own address, or else the NAT's
+ * (RFC 5508 REQ-5c). */
+uint32_t nat_teller(const struct nat *nat, uint32_t in_ip);
 /* Where an inside host is seen outside, as far as it has mappings; else where it
  * would be now. */
 uint32_t nat_address_of(const struct nat *nat, uint32_t in_ip);

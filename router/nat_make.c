@@ -191,6 +191,7 @@ nat_new(const struct nat_options *options, struct err *err)
 	nat = calloc(1, sizeof(*nat));
 	if (nat == NULL)
 		goto fail;
+	nat->own_ip = options->outside_ip;
 	nat->random = options->seed;
 	nat->key[0] = nat_random(&nat->random);
 	nat->key[1] = nat_random(&nat->random);
@@ -247,6 +248,14 @@ bool
 nat_is_owned(const struct nat *nat, uint32_t ip)
 {
 	return nat_owner(nat, ip) != 0;
+}
+
+uint32_t
+nat_teller(const struct nat *nat, uint32_t in_ip)
+{
+	int32_t own = nat_addresses_own(&nat->addresses, in_ip);
+
+	return own >= 0 ? nat->addresses.ip[own] : nat->own_ip;
 }
 
 const struct nat_rules *

@@ -102,6 +102,7 @@ struct nat {
 	struct nat_hosts hosts;      /* limits, blocks and pairs only */
 	struct nat_pins pins;
 	struct nat_addresses addresses;
+	uint32_t own_ip; /* of the router, outside */
 	uint64_t random;
 	struct nat_rules rules;
 	uint8_t refreshing; /* bit 1 << enum nat_direction */

@@ -312,6 +312,21 @@ finish_error(uint8_t *packet, const struct ip4 *ip, size_t icmp_bytes,
 	nat_rewrite_addresses(packet, src, dst);
 }
 
+/* An error goes to whom the packet that it quotes came from. */
+static bool
+is_to_its_source(const struct ip4 *error, const struct nat_packet *quote)
+{
+	return error->dst == quote->ip.src;
+}
+
+/* Is it a ping?  Those that came from beyond, and their answers, are the
+ * business of hosts with an address of their own alone. */
+static bool
+asks(const struct nat_packet *p)
+{
+	return p->ip.protocol == IP_ICMP && !p->is_reply;
+}
+
 enum reason
 nat_icmp_out(const struct nat *nat, uint8_t *packet, size_t bytes,
     uint64_t now_ns, struct nat_hit *hit)
@@ -325,16 +340,22 @@ nat_icmp_out(const struct nat *nat, uint8_t *packet, size_t bytes,
 
 	if (reason != REASON_NONE)
 		return reason;
+	if (ip4_source_route(&q.ip) != IP4_SOURCE_ROUTE_NONE)
+		return DROP_SOURCE_ROUTE; /* it may name inside addresses */
 	/* The quoted packet came in: its destination is ours. */
 	nat_flow_in(&q, &flow);
-	if ((q.ip.protocol == IP_ICMP && !q.is_reply) ||
-	    !nat_find_out(nat, &flow, now_ns, hit))
+	flow.port = asks(&q) ? q.sport : q.dport;
+	flow.remote_port = asks(&q) ? 0 : q.sport;
+	if (!is_to_its_source(&ip, &q) ||
+	    !nat_find_out(nat, &flow, now_ns, hit) ||
+	    (asks(&q) && !nat_is_owned(nat, hit->ip)))
 		return DROP_NAT_ICMP;
 	to = nat_ends(&q);
 	to.dst = hit->ip;
-	to.dport = hit->port;
+	*(asks(&q) ? &to.sport : &to.dport) = hit->port;
 	nat_rewrite(&q, &to);
-	finish_error(packet, &ip, icmp_bytes, hit->ip, ip.dst);
+	finish_error(packet, &ip, icmp_bytes,
+	    ip.src == q.ip.dst ? hit->ip : nat_teller(nat, ip.src), ip.dst);
 	return REASON_NAT_ICMP;
 }
 
@@ -353,11 +374,16 @@ nat_icmp_in(const struct nat *nat, uint8_t *packet, size_t bytes,
 		return reason;
 	/* The quoted packet went out: its source is our outside. */
 	nat_flow_out(&q, &flow);
-	if (q.is_reply || !nat_find_in(nat, &flow, now_ns, hit))
+	if (q.is_reply)
+		flow.port = q.dport;
+	flow.remote_port = q.is_reply ? 0 : q.dport;
+	if (!is_to_its_source(&ip, &q) ||
+	    (q.is_reply && !nat_is_owned(nat, q.ip.src)) ||
+	    !nat_find_in(nat, &flow, now_ns, hit))
 		return DROP_NAT_ICMP;
 	to = nat_ends(&q);
 	to.src = hit->ip;
-	to.sport = hit->port;
+	*(q.is_reply ? &to.dport : &to.sport) = hit->port;
 	nat_rewrite(&q, &to);
 	finish_error(packet, &ip, icmp_bytes, ip.src, hit->ip);
 	return REASON_NAT_ICMP;

@@ -323,7 +323,8 @@ output_error(struct router *router, const struct packet *p, uint8_t type,
 	const struct icmp_error error = { .type = type,
 		.code = code,
 		.word = word,
-		.id = router->next_id++ };
+		.id = router->next_id++,
+		.tos = icmp_error_tos(p->ip.tos, router->nat != NULL) };
 	uint8_t quote[ICMP_ERROR_QUOTE];
 	size_t n = p->ip.total_bytes, have = p->head - ETH_HEADER_BYTES;
 	const uint8_t *payload;
@@ -386,7 +387,7 @@ static void
 host_unreachable(
     struct router *router, const struct iface *out, struct held *held)
 {
-	const struct icmp_error error = { .type = ICMP_UNREACHABLE,
+	struct icmp_error error = { .type = ICMP_UNREACHABLE,
 		.code = ICMP_UNREACH_HOST,
 		.id = router->next_id++ };
 	struct held_view view;
@@ -411,6 +412,7 @@ host_unreachable(
 	ip = output_room(router, ICMP_ERROR_BYTES);
 	if (ip == NULL)
 		return;
+	error.tos = icmp_error_tos(quoted.tos, router->nat != NULL);
 	w = writer(ip, ICMP_ERROR_BYTES);
 	icmp_error_write(&w, &error, out->address.addr, quoted.src, quote, n);
 	n = (size_t)(w.at - ip);

@@ -181,7 +181,8 @@ the_quote_fits_576_bytes_and_the_checksums_are_right(void **state)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		struct icmp_error error = { .type = ICMP_UNREACHABLE,
 			.code = ICMP_UNREACH_NEEDFRAG,
-			.word = 1400 };
+			.word = 1400,
+			.tos = 0xc8 };
 		uint8_t quote[1500], out[ICMP_ERROR_BYTES];
 		struct writer w = writer(out, sizeof(out));
 		size_t expected = lengths[i] < 548 ? lengths[i] : 548;
@@ -196,7 +197,7 @@ the_quote_fits_576_bytes_and_the_checksums_are_right(void **state)
 		assert_false(w.overrun);
 		c = cursor(out, (size_t)(w.at - out));
 		assert_int_equal(ip4_parse(&ip, &c), REASON_NONE);
-		assert_int_equal(ip.tos, 0xc0);
+		assert_int_equal(ip.tos, 0xc8);
 		assert_int_equal(ip.total_bytes, 28 + expected);
 		assert_int_equal(icmp_parse(&icmp, &c), REASON_NONE);
 		assert_int_equal(icmp.frag.mtu, 1400);
@@ -204,6 +205,24 @@ the_quote_fits_576_bytes_and_the_checksums_are_right(void **state)
 		if (expected > 0)
 			assert_memory_equal(icmp.data, quote, expected);
 	}
+}
+
+static void
+rfc1812_4_3_2_5_routers_say_that_errors_are_control(void **state)
+{
+	(void)state;
+	assert_int_equal(icmp_error_tos(0, false), 0xc0);
+	assert_int_equal(icmp_error_tos(0x2f, false), 0xcc); /* no ECN */
+	assert_int_equal(icmp_error_tos(0xff, false), 0xdc);
+}
+
+static void
+rfc5508_7_7_nats_keep_the_class_of_the_packet(void **state)
+{
+	(void)state;
+	for (unsigned int tos = 0; tos < 256; tos++)
+		assert_int_equal(
+		    icmp_error_tos((uint8_t)tos, true), tos >> 2 << 2);
 }
 
 #define T(f) cmocka_unit_test(f)
@@ -217,6 +236,8 @@ main(void)
 		T(a_burst_passes_and_then_the_rate),
 		T(one_host_leaves_errors_for_others),
 		T(a_long_silence_fills_the_bucket_and_no_more),
+		T(rfc1812_4_3_2_5_routers_say_that_errors_are_control),
+		T(rfc5508_7_7_nats_keep_the_class_of_the_packet),
 		T(the_quote_fits_576_bytes_and_the_checksums_are_right),
 	};
 

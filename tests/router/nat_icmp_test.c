@@ -272,6 +272,38 @@ rfc5508_req4_errors_about_nothing_that_passed_are_dropped(void **state)
 	assert_int_equal(rig->peer[INSIDE].n, 0);
 }
 
+/* Whoever saw the packet tells its sender, and nobody else. */
+static void
+an_error_goes_to_whom_the_packet_came_from(void **state)
+{
+	static const uint32_t pool[] = { IP(203, 0, 113, 5),
+		IP(203, 0, 113, 9) };
+	const struct router_nat_options o = {
+		.pool = pool, .npool = 2, .rules = nat_rules_default
+	};
+	struct rig *rig = start_nat(state, &o);
+	uint8_t quote[548];
+	uint32_t out, other;
+	size_t n;
+
+	rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 1);
+	out = rig_got(rig, OUTSIDE).ip.src;
+	other = out ^ pool[0] ^ pool[1];
+	n = got_to_quote(rig, OUTSIDE, quote);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, OUTSIDE, SERVER, other,
+			     ICMP_UNREACHABLE, 3, quote, n),
+	    DROP_NAT_ICMP);
+	rig_udp(rig, OUTSIDE, SERVER, 1, out, 5000);
+	n = got_to_quote(rig, INSIDE, quote);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, INSIDE, ALICE, SERVER2,
+			     ICMP_UNREACHABLE, 3, quote, n),
+	    DROP_NAT_ICMP);
+	for (int i = 0; i < NPEERS; i++)
+		assert_int_equal(rig->peer[i].n, 0);
+}
+
 static void
 rfc5508_req4_an_error_about_a_ping_reaches_its_sender(void **state)
 {
@@ -388,6 +420,7 @@ main(void)
 		T(rfc5508_req3c_the_quoted_transport_checksum_is_not_looked_at),
 		T(rfc5508_req3d_extensions_pass_unchanged),
 		T(rfc5508_req4_errors_about_nothing_that_passed_are_dropped),
+		T(an_error_goes_to_whom_the_packet_came_from),
 		T(rfc5508_req4_an_error_about_a_ping_reaches_its_sender),
 		T(rfc5508_req5_errors_from_inside_speak_of_outer_ends),
 		T(rfc5508_req6_an_error_about_a_ping_neither_refreshes_nor_ends_it),

@@ -270,12 +270,71 @@ rfc5508_req10c_a_flood_quenches_no_source(void **state)
 }
 
 static void
-rfc5508_req10d_errors_have_precedence_six(void **state)
+rfc5508_req10d_errors_have_the_class_of_their_packet(void **state)
 {
+	static const uint8_t tos[] = { 0, 0xb8, 0x2b, 0xff };
 	struct rig *rig = start_rules(state, &nat_rules_default);
 
-	short_lived(rig);
-	assert_int_equal(rig_got(rig, INSIDE).ip.tos, 0xc0);
+	for (size_t i = 0; i < sizeof(tos); i++) {
+		struct form f = form(ALICE, 5000, SERVER, 80);
+
+		f.ttl = 1;
+		f.tos = tos[i];
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_form(rig, INSIDE, &f, IP_UDP, 0), DROP_TTL);
+		assert_int_equal(rig_got(rig, INSIDE).ip.tos, tos[i] >> 2 << 2);
+	}
+}
+
+static void
+rfc5508_s7_3_no_source_route_leaves(void **state)
+{
+	static const uint8_t routes[][8] = {
+		{ 131, 7, 4, 10, 0, 0, 1, 0 }, /* loose */
+		{ 137, 7, 4, 10, 0, 0, 1, 0 }, /* strict */
+		{ 131, 7, 8, 10, 0, 0, 1, 0 }, /* and at its end */
+		{ 1, 68, 2, 1, 131, 3, 4, 0 }, /* behind others */
+	};
+	struct rig *rig = start_rules(state, &nat_rules_default);
+	struct form f = form(ALICE, 77, SERVER, 0);
+
+	f.option_bytes = 8;
+	for (int i = 0; i < 4; i++) {
+		uint8_t packet[64];
+		struct writer w = writer(packet, sizeof(packet));
+		struct ip4 quoted = { .ttl = 9,
+			.protocol = IP_UDP,
+			.src = SERVER,
+			.dst = ALICE,
+			.header_bytes = 28,
+			.options = routes[i],
+			.total_bytes = 36 };
+
+		f.options = routes[i];
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST),
+		    DROP_SOURCE_ROUTE);
+		f.fragment = 3; /* the other fragments have it, too */
+		assert_int_equal(
+		    rig_form(rig, INSIDE, &f, IP_UDP, 0), DROP_SOURCE_ROUTE);
+		f.fragment = 0;
+		/* One in what an error is about. */
+		rig_udp(rig, INSIDE, ALICE, 5000, SERVER, 80);
+		rig_clear(rig);
+		ip4_write(&w, &quoted);
+		wr_be32(&w, 80 << 16 | 5000);
+		wr_be32(&w, 0);
+		assert_int_equal(rig_error(rig, INSIDE, ALICE, SERVER,
+				     ICMP_UNREACHABLE, 3, packet, 36),
+		    DROP_SOURCE_ROUTE);
+		assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	}
+	/* What records the route passes. */
+	f.options = (const uint8_t[]){ 7, 7, 4, 0, 0, 0, 0, 0 };
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST),
+	    REASON_NAT_NEW);
 }
 
 static void
@@ -338,7 +397,8 @@ main(void)
 		T(rfc5508_req9_errors_may_be_switched_off_by_port),
 		T(rfc5508_req10a_unreachable_time_exceeded_and_echo),
 		T(rfc5508_req10c_a_flood_quenches_no_source),
-		T(rfc5508_req10d_errors_have_precedence_six),
+		T(rfc5508_req10d_errors_have_the_class_of_their_packet),
+		T(rfc5508_s7_3_no_source_route_leaves),
 		T(rfc5508_req10e_no_error_is_about_an_error),
 		T(rfc5508_req10f_errors_are_limited),
 		T(rfc5508_req11_other_messages_go_no_further),

@@ -220,6 +220,133 @@ errors_reach_the_host(void **state)
 	assert_int_equal(got_quote(&g).ip.src, ALICE);
 }
 
+/* What the error at a peer is about, if it came from and went to there. */
+static struct got
+quote_of(struct rig *rig, int at, uint32_t src, uint32_t dst)
+{
+	struct got g = rig_got(rig, at);
+
+	assert_int_equal(g.ip.src, src);
+	assert_int_equal(g.ip.dst, dst);
+	return got_quote(&g);
+}
+
+static void
+rfc5508_req4_an_error_about_its_answer_to_a_ping_reaches_the_host(void **state)
+{
+	struct rig *rig = strict(state);
+	uint8_t quote[548];
+	size_t n;
+	struct got q;
+
+	rig_echo(rig, OUTSIDE, SERVER, OWN, 77, ICMP_ECHO_REQUEST);
+	rig_echo(rig, INSIDE, ALICE, SERVER, 77, ICMP_ECHO_REPLY);
+	n = got_to_quote(rig, OUTSIDE, quote);
+	rig_clear(rig);
+	/* As when a long answer does not fit a link. */
+	assert_int_equal(rig_error(rig, OUTSIDE, PROVIDER, OWN,
+			     ICMP_UNREACHABLE, ICMP_UNREACH_NEEDFRAG, quote, n),
+	    REASON_NAT_ICMP);
+	q = quote_of(rig, INSIDE, PROVIDER, ALICE);
+	assert_int_equal(q.ip.src, ALICE);
+	assert_int_equal(q.sport, 77);
+	/* But not one about an answer that nobody asked for. */
+	quote[20 + ICMP_OFF_ID + 1] ^= 1;
+	assert_int_equal(rig_error(rig, OUTSIDE, PROVIDER, OWN,
+			     ICMP_UNREACHABLE, ICMP_UNREACH_NEEDFRAG, quote, n),
+	    DROP_NAT_ICMP);
+}
+
+static void
+rfc5508_req5_an_error_about_a_ping_from_outside_reaches_its_sender(void **state)
+{
+	struct rig *rig = strict(state);
+	uint8_t quote[548];
+	size_t n;
+	struct got q;
+
+	rig_echo(rig, OUTSIDE, SERVER, OWN, 77, ICMP_ECHO_REQUEST);
+	n = got_to_quote(rig, INSIDE, quote);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, INSIDE, ALICE, SERVER, ICMP_UNREACHABLE,
+			     ICMP_UNREACH_HOST, quote, n),
+	    REASON_NAT_ICMP);
+	q = quote_of(rig, OUTSIDE, OWN, SERVER);
+	assert_int_equal(q.ip.src, SERVER);
+	assert_int_equal(q.ip.dst, OWN);
+	assert_int_equal(q.sport, 77);
+}
+
+static void
+rfc5508_req7_errors_about_pings_between_inside_hosts_go_round(void **state)
+{
+	struct rig *rig = strict(state);
+	uint8_t ping[548], answer[548];
+	size_t nping, nanswer;
+	struct got q;
+
+	/* Another has bob's id. */
+	rig_echo(rig, OTHER, CAROL, SERVER, 77, ICMP_ECHO_REQUEST);
+	rig_clear(rig);
+	rig_echo(rig, INSIDE, BOB, OWN, 77, ICMP_ECHO_REQUEST);
+	q = rig_got(rig, INSIDE);
+	assert_int_not_equal(q.sport, 77);
+	nping = got_to_quote(rig, INSIDE, ping);
+	rig_echo(rig, INSIDE, ALICE, POOL, q.sport, ICMP_ECHO_REPLY);
+	nanswer = got_to_quote(rig, INSIDE, answer);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, INSIDE, ALICE, POOL, ICMP_UNREACHABLE,
+			     ICMP_UNREACH_PORT, ping, nping),
+	    REASON_NAT_ICMP);
+	q = quote_of(rig, INSIDE, OWN, BOB);
+	assert_int_equal(q.ip.src, BOB);
+	assert_int_equal(q.ip.dst, OWN);
+	assert_int_equal(q.sport, 77);
+	rig_clear(rig);
+	assert_int_equal(rig_error(rig, INSIDE, BOB, OWN, ICMP_UNREACHABLE,
+			     ICMP_UNREACH_PORT, answer, nanswer),
+	    REASON_NAT_ICMP);
+	q = quote_of(rig, INSIDE, POOL, ALICE);
+	assert_int_equal(q.ip.src, ALICE);
+	assert_int_equal(q.ip.dst, POOL);
+}
+
+static void
+rfc5508_req5c_errors_come_from_who_sends_them(void **state)
+{
+	static const struct router_nat_pair two[] = { { OWN, ALICE },
+		{ OWN + 1, IP(10, 0, 0, 2) } };
+	static const struct {
+		uint32_t sender, seen;
+	} rows[] = {
+		{ ALICE, OWN },
+		{ IP(10, 0, 0, 2), OWN + 1 },    /* a router of its own */
+		{ IP(10, 0, 0, 3), GW_OUTSIDE }, /* and one without */
+	};
+	static const uint32_t pool[] = { POOL };
+	const struct router_nat_options o = { .pool = pool,
+		.npool = 1,
+		.pairs = two,
+		.npairs = 2,
+		.rules = nat_rules_default };
+	struct rig *rig = start_nat(state, &o);
+	uint8_t quote[548];
+	size_t n;
+
+	rig_udp(rig, OUTSIDE, SERVER, 9, OWN, 5000);
+	n = got_to_quote(rig, INSIDE, quote);
+	for (int i = 0; i < 3; i++) {
+		struct got q;
+
+		rig_clear(rig);
+		assert_int_equal(rig_error(rig, INSIDE, rows[i].sender, SERVER,
+				     ICMP_TIME_EXCEEDED, 0, quote, n),
+		    REASON_NAT_ICMP);
+		q = quote_of(rig, OUTSIDE, rows[i].seen, SERVER);
+		assert_int_equal(q.ip.dst, OWN);
+	}
+}
+
 static void
 nobody_else_has_a_port_there(void **state)
 {
@@ -325,6 +452,10 @@ main(void)
 		T(rfc5508_req7a_pings_go_round_to_it_and_back),
 		T(arp_is_answered_for_it_outside),
 		T(errors_reach_the_host),
+		T(rfc5508_req4_an_error_about_its_answer_to_a_ping_reaches_the_host),
+		T(rfc5508_req5_an_error_about_a_ping_from_outside_reaches_its_sender),
+		T(rfc5508_req7_errors_about_pings_between_inside_hosts_go_round),
+		T(rfc5508_req5c_errors_come_from_who_sends_them),
 		T(nobody_else_has_a_port_there),
 		T(rfc6888_req8_it_is_exempt_from_rest_as_what_is_static),
 		T(it_is_shown_with_why_it_exists),

@@ -386,7 +386,7 @@ struct pkt {
 struct form {
 	uint32_t src, dst;
 	uint16_t sport, dport; /* ICMP: id in sport */
-	uint8_t ttl;
+	uint8_t ttl, tos;
 	uint16_t id, fragment;
 	uint8_t flags; /* TCP */
 	uint32_t seq, ack;
@@ -424,6 +424,7 @@ pkt_make(struct pkt *pkt, const struct peer *peer, const struct form *f,
 	};
 	size_t l4 = protocol == IP_TCP ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
 	struct ip4 ip = { .ttl = f->ttl,
+		.tos = f->tos,
 		.protocol = protocol,
 		.src = f->src,
 		.dst = f->dst,
