@@ -7,7 +7,7 @@ datagram_make(struct router *router, const struct datagram *d, size_t *bytes)
 {
 	const struct ip4 ip = { .total_bytes = (uint16_t)(IP4_HEADER_BYTES +
 				    UDP_HEADER_BYTES + d->udp.data_bytes),
-		.id = router->next_id++,
+		.id = ip_ids_take(&router->ids, d->src, d->dst, IP_UDP, 1),
 		.ttl = d->ttl != 0 ? d->ttl : DATAGRAM_TTL,
 		.protocol = IP_UDP,
 		.src = d->src,

@@ -14,9 +14,6 @@
  */
 #include "router/router_state.h"
 
-#include <string.h>
-
-#include "net/checksum.h"
 #include "net/tcp.h"
 #include "router/filter6.h"
 
@@ -331,6 +328,22 @@ decide(struct router *router, const struct packet *p, enum path path,
 
 /* ---- acting ---- */
 
+/* What may yet be cut must not mix with what others send by the same addresses
+ * (RFC 6864 5.3.1).  What becomes IPv6 keeps its number (RFC 7915 4.1). */
+static inline void
+new_id(struct router *router, struct packet *p, const struct way *way,
+    uint32_t src, uint32_t dst)
+{
+	uint16_t n = 1;
+
+	if (p->ip.fragment & IP4_DF || way->out->real != NULL)
+		return;
+	if (p->frame->flags & FRAME_TSO4)
+		n = (uint16_t)(p->frame->len / p->frame->gso_bytes + 1);
+	ip_ids_write(packet_ip(p),
+	    ip_ids_take(&router->ids, src, dst, p->ip.protocol, n));
+}
+
 static enum reason
 translate(struct router *router, struct packet *p, const struct decision *d)
 {
@@ -384,21 +397,14 @@ translate_error(struct router *router, struct packet *p, enum path path,
 	reason = forward_check(router, p, way.out);
 	if (reason != REASON_NONE)
 		return reason;
+	new_id(router, p, &way, get_be32(packet_ip(p) + IP4_OFF_SRC),
+	    get_be32(packet_ip(p) + IP4_OFF_DST));
 	p->frame->verdict.reason = REASON_NAT_ICMP;
 	p->frame->verdict.entry = hit.id;
 	return forward_send(router, p, &way);
 }
 
 /* ---- fragments ---- */
-
-static void
-rewrite_id(uint8_t *ip, uint16_t id)
-{
-	put_be16(ip + IP4_OFF_CHECKSUM,
-	    csum_update16(get_be16(ip + IP4_OFF_CHECKSUM),
-		get_be16(ip + IP4_OFF_ID), id));
-	put_be16(ip + IP4_OFF_ID, id);
-}
 
 /* A fragment of a packet whose fate is known. */
 static enum reason
@@ -411,7 +417,7 @@ follow(
 	if (reason != REASON_NONE)
 		return reason;
 	nat_rewrite_addresses(packet_ip(p), fate->src, fate->dst);
-	rewrite_id(packet_ip(p), fate->id);
+	ip_ids_write(packet_ip(p), fate->id);
 	p->frame->verdict.reason = (uint16_t)fate->reason;
 	p->frame->verdict.entry = fate->entry;
 	return forward_send(router, p, &way);
@@ -509,13 +515,16 @@ first_fragment(struct router *router, struct packet *p, enum path path,
 			.next_hop = d.way.next_hop,
 			.src = d.ends.src,
 			.dst = d.ends.dst,
-			.id = path == PATH_IN ? p->ip.id : router->next_id++,
+			.id = d.way.out->real != NULL
+			    ? p->ip.id
+			    : ip_ids_take(&router->ids, d.ends.src, d.ends.dst,
+				  p->ip.protocol, 1),
 			.reason = d.reason == REASON_NAT_NEW ? REASON_NAT_OUT
 							     : d.reason,
 			.entry = d.entry };
 		fragment_decide(router->fragments, f, FRAGMENT_PASSING, &fate);
 	}
-	rewrite_id(packet_ip(p), f->fate.id);
+	ip_ids_write(packet_ip(p), f->fate.id);
 	return translate(router, p, &d);
 }
 
@@ -594,7 +603,9 @@ nat_path(struct router *router, struct packet *p, enum path path,
 	if (reason != REASON_NONE)
 		return reason;
 	switch (d.fate) {
-	case FATE_TRANSLATE: return translate(router, p, &d);
+	case FATE_TRANSLATE:
+		new_id(router, p, &d.way, d.ends.src, d.ends.dst);
+		return translate(router, p, &d);
 	case FATE_ERROR: return translate_error(router, p, path, way);
 	case FATE_LOCAL: return local_packet(router, p);
 	}

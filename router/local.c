@@ -207,7 +207,8 @@ take_icmp(struct router *router, struct packet *p)
 	ip = (struct ip4){ .tos = p->ip.tos,
 		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + ICMP_HEADER_BYTES +
 		    icmp.data_bytes),
-		.id = router->next_id++,
+		.id =
+		    ip_ids_take(&router->ids, p->ip.dst, p->ip.src, IP_ICMP, 1),
 		.ttl = 64,
 		.protocol = IP_ICMP,
 		.src = p->ip.dst,

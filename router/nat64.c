@@ -436,7 +436,7 @@ enum reason
 nat64_take(struct router *router, struct packet6 *p)
 {
 	struct nat64 *nat64 = router->nat64;
-	struct siit_new4 to4 = { .id = router->next_id,
+	struct siit_new4 to4 = { .id = ip_ids_take(&router->ids, 0, 0, 0, 1),
 		.partial = (p->frame->flags & FRAME_CSUM) != 0 };
 	struct siit6 head;
 	struct place to;
@@ -459,7 +459,6 @@ nat64_take(struct router *router, struct packet6 *p)
 		    ICMP6_PARAMETER_HEADER, head.fault_at);
 	if (reason != REASON_NONE)
 		return reason;
-	router->next_id++;
 	if (head.protocol == IP_ICMP6 && siit6_is_fragment(&head))
 		return take_piece(router, p, &head, &to4, &to);
 	return take_whole(router, p, &head, &to4, &to);
@@ -471,7 +470,7 @@ nat64_own(struct router *router, const uint8_t *ip, size_t bytes)
 {
 	struct siit siit = nat64_translation(router, router->outside);
 	uint64_t now_ns = loop_now_ns(router->loop);
-	struct siit_new4 to = { .id = router->next_id++ };
+	struct siit_new4 to = { .id = ip_ids_take(&router->ids, 0, 0, 0, 1) };
 	struct siit6 head;
 	struct writer w;
 	struct nat_hit hit;

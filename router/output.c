@@ -320,10 +320,9 @@ void
 output_error(struct router *router, const struct packet *p, uint8_t type,
     uint8_t code, uint32_t word)
 {
-	const struct icmp_error error = { .type = type,
+	struct icmp_error error = { .type = type,
 		.code = code,
 		.word = word,
-		.id = router->next_id++,
 		.tos = icmp_error_tos(p->ip.tos, router->nat != NULL) };
 	uint8_t quote[ICMP_ERROR_QUOTE];
 	size_t n = p->ip.total_bytes, have = p->head - ETH_HEADER_BYTES;
@@ -350,6 +349,8 @@ output_error(struct router *router, const struct packet *p, uint8_t type,
 	ip = output_room(router, ICMP_ERROR_BYTES);
 	if (ip == NULL)
 		return;
+	error.id = ip_ids_take(
+	    &router->ids, way.out->address.addr, p->ip.src, IP_ICMP, 1);
 	w = writer(ip, ICMP_ERROR_BYTES);
 	icmp_error_write(
 	    &w, &error, way.out->address.addr, p->ip.src, quote, n);
@@ -388,8 +389,7 @@ host_unreachable(
     struct router *router, const struct iface *out, struct held *held)
 {
 	struct icmp_error error = { .type = ICMP_UNREACHABLE,
-		.code = ICMP_UNREACH_HOST,
-		.id = router->next_id++ };
+		.code = ICMP_UNREACH_HOST };
 	struct held_view view;
 	uint8_t quote[ICMP_ERROR_QUOTE], *ip;
 	size_t n = held->len - ETH_HEADER_BYTES;
@@ -424,6 +424,9 @@ host_unreachable(
 	    !way_find(router, header.dst, &way) || way.out->no_errors)
 		return;
 	nat_rewrite_addresses(ip, way.out->address.addr, header.dst);
+	ip_ids_write(ip,
+	    ip_ids_take(
+		&router->ids, way.out->address.addr, header.dst, IP_ICMP, 1));
 	output_own(router, ip, n);
 }
 

@@ -49,7 +49,7 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	router->seed = seed;
 	router->own =
 	    (struct verdict){ .node = &router->node, .reason = REASON_SENT };
-	router->next_id = (uint16_t)nat_random(&router->seed);
+	ip_ids_init(&router->ids, nat_random(&router->seed));
 	route_init(&router->routes);
 	route_init(&router->exempt);
 	loop_timer_init(&router->nat_timer, loop, router_nat_expire, router);

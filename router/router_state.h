@@ -28,6 +28,7 @@
 #include "router/ftp_alg.h"
 #include "router/groups6.h"
 #include "router/icmp_error.h"
+#include "router/ip_ids.h"
 #include "router/nat.h"
 #include "router/nat_syn.h"
 #include "router/nat_translate.h"
@@ -94,8 +95,8 @@ struct router {
 	struct filter6 *filter6;      /* NULL: all passes */
 	struct prefix6_pair pairs[PREFIX6_PAIRS];
 	unsigned int npairs;
-	uint16_t next_id;   /* of IP packets of its own, and of fragments */
-	struct verdict own; /* why it sends those */
+	struct ip_ids ids;
+	struct verdict own; /* why it sends packets of its own */
 
 	struct nat *nat;     /* NULL: none */
 	struct ftp_alg *ftp; /* NULL: it was never wanted */

@@ -432,6 +432,114 @@ rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside(void **state)
 	free(pb);
 }
 
+/* The identification of the only packet that a peer saw. */
+static uint16_t
+id_at(struct rig *rig, int at)
+{
+	uint16_t id = rig_got(rig, at).ip.id;
+
+	rig_clear(rig);
+	return id;
+}
+
+static void
+rfc7857_s10_nor_do_packets_that_others_may_cut(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	uint16_t alice, bob;
+
+	f.id = 4711;
+	rig_form(rig, INSIDE, &f, IP_UDP, 0);
+	alice = id_at(rig, OUTSIDE);
+	f.src = BOB;
+	rig_form(rig, INSIDE, &f, IP_UDP, 0);
+	bob = id_at(rig, OUTSIDE);
+	assert_int_not_equal(alice, bob);
+	/* Errors that they cause, and answers of the router itself, neither. */
+	f = form(ALICE, 7, SERVER, 0);
+	rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST);
+	alice = id_at(rig, OUTSIDE);
+	rig_echo(rig, OUTSIDE, SERVER, GW_OUTSIDE, 9, ICMP_ECHO_REQUEST);
+	bob = id_at(rig, OUTSIDE);
+	assert_int_not_equal(alice, bob);
+	/* What nobody may cut has no use for it (RFC 6864 4.1). */
+	f = form(ALICE, 5000, SERVER, 1);
+	f.id = 4711;
+	f.fragment = IP4_DF;
+	rig_form(rig, INSIDE, &f, IP_UDP, 0);
+	assert_int_equal(id_at(rig, OUTSIDE), 4711);
+}
+
+static void
+rfc7857_s10_nor_do_fragments_that_are_cut_here(void **state)
+{
+	static const uint32_t hosts[] = { ALICE, BOB };
+	struct rig *rig = rig_new(576);
+	uint16_t id[2];
+
+	*state = rig;
+	rig_nat(rig, EI, APD, 0);
+	rig_warm(rig);
+	for (int i = 0; i < 2; i++) {
+		struct form f = form(hosts[i], 5000, SERVER, 1);
+
+		f.id = 4711;
+		f.data_bytes = 1000;
+		rig_form(rig, INSIDE, &f, IP_UDP, 0);
+		assert_int_equal(rig->peer[OUTSIDE].n, 2);
+		id[i] = got_of(&rig->peer[OUTSIDE].seen[0]).ip.id;
+		assert_int_equal(
+		    got_of(&rig->peer[OUTSIDE].seen[1]).ip.id, id[i]);
+		rig_clear(rig);
+	}
+	assert_int_not_equal(id[0], id[1]);
+}
+
+static void
+rfc7857_s10_fragments_by_two_outside_addresses_do_not_mix_inside(void **state)
+{
+	static const uint32_t pool[] = { IP(203, 0, 113, 5),
+		IP(203, 0, 113, 9) };
+	const struct router_nat_options o = {
+		.pool = pool, .npool = 2, .rules = nat_rules_default
+	};
+	struct rig *rig = start_nat(state, &o);
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(2 * 2 * sizeof(*part));
+	uint16_t id[4];
+
+	for (int i = 0; i < 2; i++) {
+		const struct router_forward forward = { .protocol = IP_UDP,
+			.out_ip = pool[i],
+			.out_port = 80,
+			.in_ip = ALICE,
+			.in_port = (uint16_t)(8000 + i) };
+		struct form f = form(SERVER, 1, pool[i], 80);
+
+		assert_int_equal(
+		    router_add_forward(rig->router, &forward, NULL), 0);
+		f.id = 4711;
+		f.data_bytes = 2000;
+		pkt_make(pkt, &rig->peer[OUTSIDE], &f, IP_UDP, 0);
+		cut(pkt, 2, part + (ptrdiff_t)2 * i);
+	}
+	for (int i = 0; i < 4; i++) {
+		const struct pkt *p = &part[i % 2 * 2 + i / 2];
+
+		assert_int_equal(
+		    rig_send(rig, OUTSIDE, p->bytes, p->len), REASON_NAT_IN);
+	}
+	assert_int_equal(rig->peer[INSIDE].n, 4);
+	for (int i = 0; i < 4; i++)
+		id[i] = got_of(&rig->peer[INSIDE].seen[i]).ip.id;
+	assert_int_equal(id[0], id[2]);
+	assert_int_equal(id[1], id[3]);
+	assert_int_not_equal(id[0], id[1]);
+	free(pkt);
+	free(part);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 
 int
@@ -449,6 +557,9 @@ main(void)
 		T(rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others),
 		T(a_full_table_of_fragments_forgets_first_who_waits),
 		T(rfc7857_s10_fragments_of_two_hosts_do_not_mix_outside),
+		T(rfc7857_s10_nor_do_packets_that_others_may_cut),
+		T(rfc7857_s10_nor_do_fragments_that_are_cut_here),
+		T(rfc7857_s10_fragments_by_two_outside_addresses_do_not_mix_inside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
