@@ -420,6 +420,7 @@ follow(
 	ip_ids_write(packet_ip(p), fate->id);
 	p->frame->verdict.reason = (uint16_t)fate->reason;
 	p->frame->verdict.entry = fate->entry;
+	p->frame->verdict.other = fate->other;
 	return forward_send(router, p, &way);
 }
 
@@ -429,7 +430,7 @@ release(struct router *router, struct packet *first, struct fragments *f)
 {
 	struct held *held;
 
-	while ((held = fragment_pop(f)) != NULL) {
+	while ((held = fragment_pop(router->fragments, f)) != NULL) {
 		uint8_t *room = outbox_room(router->outbox, held->len);
 		struct held_view view;
 		struct packet p = *first;
@@ -521,7 +522,8 @@ first_fragment(struct router *router, struct packet *p, enum path path,
 				  p->ip.protocol, 1),
 			.reason = d.reason == REASON_NAT_NEW ? REASON_NAT_OUT
 							     : d.reason,
-			.entry = d.entry };
+			.entry = d.entry,
+			.other = d.other };
 		fragment_decide(router->fragments, f, FRAGMENT_PASSING, &fate);
 	}
 	ip_ids_write(packet_ip(p), f->fate.id);
@@ -530,8 +532,7 @@ first_fragment(struct router *router, struct packet *p, enum path path,
 
 /* Keeps a fragment; if the packet is for the router and whole, delivers it. */
 static enum reason
-keep(
-    struct router *router, struct packet *p, struct fragments *f, bool complete)
+keep(struct router *router, struct packet *p, struct fragments *f)
 {
 	struct frame trimmed = *p->frame;
 	struct verdict verdict = p->frame->verdict;
@@ -548,7 +549,7 @@ keep(
 	verdict.reason = REASON_FRAGMENT_HELD;
 	reason =
 	    fragment_keep(router->fragments, f, &p->ip, &trimmed, &verdict);
-	if (reason == REASON_FRAGMENT_HELD && complete &&
+	if (reason == REASON_FRAGMENT_HELD && fragment_is_complete(f) &&
 	    f->state == FRAGMENT_COLLECTING) {
 		reason = deliver(router, p, f);
 		fragment_end(router->fragments, f);
@@ -560,15 +561,14 @@ static enum reason
 fragment_path(struct router *router, struct packet *p, enum path path,
     const struct way *way)
 {
-	bool complete, is_first = p->ip.offset_bytes == 0;
+	bool is_first = p->ip.offset_bytes == 0;
 	struct fragments *f;
 	enum reason reason = REASON_NONE;
 
 	/* It would overwrite the flags of the first one (RFC 3128). */
 	if (p->ip.protocol == IP_TCP && p->ip.offset_bytes == 8)
 		return DROP_FRAGMENT;
-	f = fragment_find(
-	    router->fragments, p->in, &p->ip, p->now_ns, &complete);
+	f = fragment_find(router->fragments, p->in, &p->ip, p->now_ns);
 	if (f->state == FRAGMENT_REFUSED)
 		reason = (enum reason)f->fate.reason;
 	else if (is_first && f->state != FRAGMENT_COLLECTING)
@@ -576,10 +576,10 @@ fragment_path(struct router *router, struct packet *p, enum path path,
 	else if (f->state == FRAGMENT_PASSING)
 		reason = follow(router, p, &f->fate);
 	if (reason == REASON_NONE)
-		return keep(router, p, f, complete);
+		return keep(router, p, f);
 	if (f->state == FRAGMENT_PASSING)
 		release(router, p, f);
-	if (complete)
+	if (fragment_is_complete(f))
 		fragment_end(router->fragments, f);
 	return reason;
 }

@@ -8,7 +8,12 @@
  *
  * PASSING and REFUSED keep nothing.  Fragments that overlap are refused
  * together, whatever RFC 791 says about the later one winning: no sender makes
- * them but to deceive (RFC 1858, RFC 5722).
+ * them but to deceive (RFC 1858, RFC 5722).  Copies are another thing: links
+ * make them.  So that these do not make a packet complete before it is, what was
+ * seen of it is remembered, as long as that is few pieces.
+ *
+ * What is pushed out is chosen in a time that does not depend on how much there
+ * is: each kind of row has a list for each group of senders, by age.
  *
  * Rejected: reassembling all and cutting anew.  It costs a copy of all data and
  * lets a flood of halves starve those who send fragments in order, which here
@@ -18,6 +23,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/loop.h"
 
@@ -26,6 +32,20 @@
 
 TAILQ_HEAD(fragments_list, fragments);
 
+/* What may be pushed out before what. */
+enum kind {
+	KIND_REFUSED,
+	KIND_HOLDING, /* WAITING, COLLECTING */
+	KIND_PASSING,
+	KINDS,
+};
+
+/* Rows of one kind and one group of senders. */
+struct kin {
+	struct fragments_list list; /* oldest first */
+	uint32_t nblocks;
+};
+
 struct fragment_table {
 	struct hold *hold;
 	fragment_lost *lost;
@@ -33,29 +53,46 @@ struct fragment_table {
 	uint64_t key;
 	struct fragments *free;
 	uint32_t fresh;
-	struct fragments_list waiting, others; /* oldest first */
+	struct fragments_list by_age[KINDS]; /* oldest first */
+	struct kin kin[KINDS][FRAGMENT_GROUPS];
+	uint32_t rows[FRAGMENT_GROUPS]; /* of all kinds */
 	struct fragments *buckets[BUCKETS];
 	struct fragments pool[FRAGMENT_PACKETS];
 };
 
-static const unsigned int fragment_next[] = {
-	[FRAGMENT_FREE] = TO(WAITING),
-	[FRAGMENT_WAITING] =
-	    TO(FREE) | TO(PASSING) | TO(COLLECTING) | TO(REFUSED),
-	[FRAGMENT_PASSING] = TO(FREE),
-	[FRAGMENT_COLLECTING] = TO(FREE) | TO(REFUSED),
-	[FRAGMENT_REFUSED] = TO(FREE),
+static const struct {
+	unsigned int next;
+	enum kind kind;
+} fragment_fsm[] = {
+	[FRAGMENT_FREE] = { TO(WAITING), KINDS },
+	[FRAGMENT_WAITING] = { TO(FREE) | TO(PASSING) | TO(COLLECTING) |
+		TO(REFUSED),
+	    KIND_HOLDING },
+	[FRAGMENT_PASSING] = { TO(FREE), KIND_PASSING },
+	[FRAGMENT_COLLECTING] = { TO(FREE) | TO(REFUSED), KIND_HOLDING },
+	[FRAGMENT_REFUSED] = { TO(FREE), KIND_REFUSED },
 };
 static_assert(
-    sizeof(fragment_next) / sizeof(fragment_next[0]) == FRAGMENT_NSTATES,
+    sizeof(fragment_fsm) / sizeof(fragment_fsm[0]) == FRAGMENT_NSTATES,
     "a state has no row");
+
+/* ---- lists ---- */
+
+static struct kin *
+kin_of(struct fragment_table *table, const struct fragments *f)
+{
+	return &table->kin[fragment_fsm[f->state].kind][f->group];
+}
 
 /* Lists keep the order of age: all states have the same timeout, and a packet
  * that changes lists was made before those that come after it. */
 static void
-insert_by_age(struct fragments_list *list, struct fragments *f)
+join(struct fragment_table *table, struct fragments *f)
 {
+	struct fragments_list *list =
+	    &table->by_age[fragment_fsm[f->state].kind];
 	struct fragments *at = TAILQ_LAST(list, fragments_list);
+	struct kin *kin = kin_of(table, f);
 
 	while (at != NULL && at->expires_ns > f->expires_ns)
 		at = TAILQ_PREV(at, fragments_list, order);
@@ -63,23 +100,66 @@ insert_by_age(struct fragments_list *list, struct fragments *f)
 		TAILQ_INSERT_AFTER(list, at, f, order);
 	else
 		TAILQ_INSERT_HEAD(list, f, order);
+	TAILQ_INSERT_TAIL(&kin->list, f, kin);
+	table->rows[f->group]++;
+	kin->nblocks += f->nblocks;
+}
+
+static void
+leave(struct fragment_table *table, struct fragments *f)
+{
+	struct kin *kin = kin_of(table, f);
+
+	TAILQ_REMOVE(&table->by_age[fragment_fsm[f->state].kind], f, order);
+	TAILQ_REMOVE(&kin->list, f, kin);
+	table->rows[f->group]--;
+	kin->nblocks -= f->nblocks;
 }
 
 static void
 fragment_set(
     struct fragment_table *table, struct fragments *f, enum fragment_state to)
 {
-	assert(fragment_next[f->state] & 1u << to);
-	if (f->state == FRAGMENT_WAITING)
-		TAILQ_REMOVE(&table->waiting, f, order);
-	else if (f->state != FRAGMENT_FREE)
-		TAILQ_REMOVE(&table->others, f, order);
+	enum kind kind = fragment_fsm[f->state].kind;
+
+	assert(fragment_fsm[f->state].next & 1u << to);
+	if (kind != KINDS && kind != fragment_fsm[to].kind)
+		leave(table, f);
 	f->state = (uint8_t)to;
-	if (to == FRAGMENT_WAITING)
-		TAILQ_INSERT_TAIL(&table->waiting, f, order);
-	else if (to != FRAGMENT_FREE)
-		insert_by_age(&table->others, f);
+	if (to != FRAGMENT_FREE && kind != fragment_fsm[to].kind)
+		join(table, f);
 }
+
+/* Of the group that has the most rows, the oldest of the kind that is missed
+ * least. */
+static struct fragments *
+most_rows(struct fragment_table *table)
+{
+	struct fragments *f = NULL;
+	int most = 0;
+
+	for (int i = 1; i < FRAGMENT_GROUPS; i++)
+		if (table->rows[i] > table->rows[most])
+			most = i;
+	for (int kind = 0; f == NULL && kind < KINDS; kind++)
+		f = TAILQ_FIRST(&table->kin[kind][most].list);
+	return f;
+}
+
+/* Of the group that has most of the memory, the oldest that may have some; NULL:
+ * none is in use. */
+static struct fragments *
+most_memory(struct fragment_table *table)
+{
+	const struct kin *most = &table->kin[KIND_HOLDING][0];
+
+	for (int i = 1; i < FRAGMENT_GROUPS; i++)
+		if (table->kin[KIND_HOLDING][i].nblocks > most->nblocks)
+			most = &table->kin[KIND_HOLDING][i];
+	return most->nblocks > 0 ? TAILQ_FIRST(&most->list) : NULL;
+}
+
+/* ---- the table ---- */
 
 struct fragment_table *
 fragment_table_new(uint64_t seed, fragment_lost *lost, void *arg)
@@ -91,8 +171,11 @@ fragment_table_new(uint64_t seed, fragment_lost *lost, void *arg)
 	table->lost = lost;
 	table->arg = arg;
 	table->key = seed | 1;
-	TAILQ_INIT(&table->waiting);
-	TAILQ_INIT(&table->others);
+	for (int kind = 0; kind < KINDS; kind++) {
+		TAILQ_INIT(&table->by_age[kind]);
+		for (int i = 0; i < FRAGMENT_GROUPS; i++)
+			TAILQ_INIT(&table->kin[kind][i].list);
+	}
 	table->hold = hold_new(FRAGMENT_BLOCKS);
 	if (table->hold == NULL) {
 		free(table);
@@ -110,45 +193,102 @@ fragment_table_free(struct fragment_table *table)
 	free(table);
 }
 
+static uint64_t
+mix(uint64_t h)
+{
+	h ^= h >> 29;
+	h *= UINT64_C(0xbf58476d1ce4e5b9);
+	return h >> 32;
+}
+
 static struct fragments **
 bucket_of(struct fragment_table *table, uint32_t src, uint32_t dst, uint16_t id)
 {
 	uint64_t h = ((uint64_t)src << 32 | dst) * table->key + id;
 
-	h ^= h >> 29;
-	h *= UINT64_C(0xbf58476d1ce4e5b9);
-	return &table->buckets[(h >> 32) % BUCKETS];
+	return &table->buckets[mix(h) % BUCKETS];
+}
+
+static uint8_t
+group_of(const struct fragment_table *table, uint32_t src)
+{
+	return (uint8_t)(mix(src * table->key) % FRAGMENT_GROUPS);
 }
 
 static struct fragments *
-make(struct fragment_table *table, uint64_t now_ns)
+take_row(struct fragment_table *table)
 {
-	struct fragments *f = table->free;
+	struct fragments *f;
 
-	if (f == NULL && table->fresh == FRAGMENT_PACKETS) {
-		f = TAILQ_FIRST(&table->waiting);
-		if (f == NULL)
-			f = TAILQ_FIRST(&table->others);
-		fragment_end(table, f);
-	}
+	if (table->free == NULL && table->fresh < FRAGMENT_PACKETS)
+		return &table->pool[table->fresh++];
+	if (table->free == NULL)
+		fragment_end(table, most_rows(table));
 	f = table->free;
-	if (f != NULL)
-		table->free = f->next;
-	else
-		f = &table->pool[table->fresh++];
-	*f = (struct fragments){ .expires_ns =
-				     now_ns + FRAGMENT_TIMEOUT_S * NS_PER_S };
+	table->free = f->next;
+	return f;
+}
+
+static struct fragments *
+make(struct fragment_table *table, const struct iface *in, const struct ip4 *ip,
+    uint64_t now_ns)
+{
+	struct fragments *f = take_row(table);
+	struct fragments **bucket = bucket_of(table, ip->src, ip->dst, ip->id);
+
+	*f = (struct fragments){ .in = in,
+		.src = ip->src,
+		.dst = ip->dst,
+		.id = ip->id,
+		.protocol = ip->protocol,
+		.group = group_of(table, ip->src),
+		.next = *bucket,
+		.expires_ns = now_ns + FRAGMENT_TIMEOUT_S * NS_PER_S };
+	*bucket = f;
 	TAILQ_INIT(&f->queue);
 	fragment_set(table, f, FRAGMENT_WAITING);
 	return f;
 }
 
+static uint32_t
+common(uint32_t from, uint32_t to, const uint16_t *span)
+{
+	uint32_t first = from > span[0] ? from : span[0];
+	uint32_t end = to < span[1] ? to : span[1];
+
+	return first < end ? end - first : 0;
+}
+
+/* Remembers that bytes of the data were seen, from from on.  Returns how many of
+ * them were new. */
+static uint32_t
+see(struct fragments *f, uint32_t from, uint32_t bytes)
+{
+	uint32_t to = from + bytes, fresh = bytes, first = from, end = to;
+
+	for (int i = f->nspans - 1; i >= 0; i--) {
+		uint16_t *span = f->spans[i];
+
+		if (span[0] > to || span[1] < from)
+			continue;
+		fresh -= common(from, to, span);
+		first = first < span[0] ? first : span[0];
+		end = end > span[1] ? end : span[1];
+		f->nspans--;
+		memmove(span, f->spans[f->nspans], sizeof(f->spans[0]));
+	}
+	if (f->nspans < FRAGMENT_SPANS) {
+		f->spans[f->nspans][0] = (uint16_t)first;
+		f->spans[f->nspans++][1] = (uint16_t)end;
+	}
+	return fresh;
+}
+
 struct fragments *
 fragment_find(struct fragment_table *table, const struct iface *in,
-    const struct ip4 *ip, uint64_t now_ns, bool *complete)
+    const struct ip4 *ip, uint64_t now_ns)
 {
-	struct fragments **bucket = bucket_of(table, ip->src, ip->dst, ip->id);
-	struct fragments *f = *bucket;
+	struct fragments *f = *bucket_of(table, ip->src, ip->dst, ip->id);
 	uint32_t bytes = (uint32_t)(ip->total_bytes - ip->header_bytes);
 
 	while (f != NULL &&
@@ -159,20 +299,11 @@ fragment_find(struct fragment_table *table, const struct iface *in,
 		fragment_end(table, f);
 		f = NULL;
 	}
-	if (f == NULL) {
-		f = make(table, now_ns);
-		f->in = in;
-		f->src = ip->src;
-		f->dst = ip->dst;
-		f->id = ip->id;
-		f->protocol = ip->protocol;
-		f->next = *bucket;
-		*bucket = f;
-	}
-	f->seen_bytes += bytes;
+	if (f == NULL)
+		f = make(table, in, ip, now_ns);
+	f->seen_bytes += see(f, ip->offset_bytes, bytes);
 	if (!(ip->fragment & IP4_MF))
 		f->total_bytes = ip->offset_bytes + bytes;
-	*complete = f->total_bytes != 0 && f->seen_bytes >= f->total_bytes;
 	return f;
 }
 
@@ -182,7 +313,7 @@ fragment_join(struct fragment_table *table, struct fragments *f, uint8_t *at)
 	uint32_t n = 0;
 	struct held *held;
 
-	while ((held = fragment_pop(f)) != NULL) {
+	while ((held = fragment_pop(table, f)) != NULL) {
 		struct held_view view;
 
 		hold_view(&view, held);
@@ -202,7 +333,7 @@ fragment_end(struct fragment_table *table, struct fragments *f)
 	struct fragments **at = bucket_of(table, f->src, f->dst, f->id);
 	struct held *held;
 
-	while ((held = fragment_pop(f)) != NULL) {
+	while ((held = fragment_pop(table, f)) != NULL) {
 		table->lost(table->arg, f->in, held);
 		hold_drop(table->hold, held);
 	}
@@ -214,9 +345,10 @@ fragment_end(struct fragment_table *table, struct fragments *f)
 	table->free = f;
 }
 
-/* The kept fragment behind which one belongs, NULL: it comes first.  False: it
- * overlaps with another. */
-static bool
+enum fit { FITS, IS_THERE, OVERLAPS };
+
+/* The kept fragment behind which one belongs, NULL: it comes first. */
+static enum fit
 find_place(
     struct fragments *f, uint32_t offset, uint32_t bytes, struct held **before)
 {
@@ -226,11 +358,33 @@ find_place(
 	TAILQ_FOREACH (held, &f->queue, link) {
 		if (held->offset >= offset + bytes)
 			break;
+		if (held->offset == offset && held->bytes == bytes)
+			return IS_THERE;
 		if ((uint32_t)held->offset + held->bytes > offset)
-			return false;
+			return OVERLAPS;
 		*before = held;
 	}
-	return true;
+	return FITS;
+}
+
+/* A copy of a frame in f's memory; NULL: it has all that it may have, or there is
+ * none but that of those who have less. */
+static struct held *
+hold_one(struct fragment_table *table, struct fragments *f,
+    const struct frame *frame, const struct verdict *verdict)
+{
+	while (f->nblocks + hold_blocks(frame->len) <= FRAGMENT_PACKET_BLOCKS) {
+		struct held *held = hold_keep(table->hold, frame, verdict);
+		struct fragments *other;
+
+		if (held != NULL)
+			return held;
+		other = most_memory(table);
+		if (other == NULL || other == f)
+			break;
+		fragment_end(table, other);
+	}
+	return NULL;
 }
 
 enum reason
@@ -240,19 +394,12 @@ fragment_keep(struct fragment_table *table, struct fragments *f,
 {
 	uint32_t bytes = (uint32_t)(ip->total_bytes - ip->header_bytes);
 	struct held *held = NULL, *before;
+	enum fit fit = find_place(f, ip->offset_bytes, bytes, &before);
 
-	if (bytes == 0 || !find_place(f, ip->offset_bytes, bytes, &before)) {
-		fragment_refuse(table, f, DROP_FRAGMENT);
+	if (fit == IS_THERE)
 		return DROP_FRAGMENT;
-	}
-	while (f->nblocks + hold_blocks(frame->len) <= FRAGMENT_PACKET_BLOCKS) {
-		struct fragments *oldest = TAILQ_FIRST(&table->waiting);
-
-		held = hold_keep(table->hold, frame, verdict);
-		if (held != NULL || oldest == NULL || oldest == f)
-			break;
-		fragment_end(table, oldest);
-	}
+	if (fit == FITS && bytes > 0)
+		held = hold_one(table, f, frame, verdict);
 	if (held == NULL) {
 		fragment_refuse(table, f, DROP_FRAGMENT);
 		return DROP_FRAGMENT;
@@ -260,6 +407,7 @@ fragment_keep(struct fragment_table *table, struct fragments *f,
 	held->offset = ip->offset_bytes;
 	held->bytes = (uint16_t)bytes;
 	f->nblocks = (uint16_t)(f->nblocks + held->nblocks);
+	kin_of(table, f)->nblocks += held->nblocks;
 	if (before != NULL)
 		TAILQ_INSERT_AFTER(&f->queue, before, held, link);
 	else
@@ -282,7 +430,7 @@ fragment_refuse(
 {
 	struct held *held;
 
-	while ((held = fragment_pop(f)) != NULL) {
+	while ((held = fragment_pop(table, f)) != NULL) {
 		table->lost(table->arg, f->in, held);
 		hold_drop(table->hold, held);
 	}
@@ -291,7 +439,7 @@ fragment_refuse(
 }
 
 struct held *
-fragment_pop(struct fragments *f)
+fragment_pop(struct fragment_table *table, struct fragments *f)
 {
 	struct held *held = TAILQ_FIRST(&f->queue);
 
@@ -299,6 +447,7 @@ fragment_pop(struct fragments *f)
 		return NULL;
 	TAILQ_REMOVE(&f->queue, held, link);
 	f->nblocks = (uint16_t)(f->nblocks - held->nblocks);
+	kin_of(table, f)->nblocks -= held->nblocks;
 	return held;
 }
 
@@ -314,33 +463,28 @@ fragment_drop(struct fragment_table *table, struct held *held)
 	hold_drop(table->hold, held);
 }
 
-static void
-expire_list(
-    struct fragment_table *table, struct fragments_list *list, uint64_t now_ns)
-{
-	struct fragments *f;
-
-	while ((f = TAILQ_FIRST(list)) != NULL && f->expires_ns <= now_ns)
-		fragment_end(table, f);
-}
-
 void
 fragment_expire(struct fragment_table *table, uint64_t now_ns)
 {
-	expire_list(table, &table->waiting, now_ns);
-	expire_list(table, &table->others, now_ns);
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct fragments *f;
+
+		while ((f = TAILQ_FIRST(&table->by_age[kind])) != NULL &&
+		    f->expires_ns <= now_ns)
+			fragment_end(table, f);
+	}
 }
 
 uint64_t
 fragment_due_ns(const struct fragment_table *table)
 {
-	const struct fragments *a = TAILQ_FIRST(&table->waiting);
-	const struct fragments *b = TAILQ_FIRST(&table->others);
 	uint64_t due = UINT64_MAX;
 
-	if (a != NULL)
-		due = a->expires_ns;
-	if (b != NULL && b->expires_ns < due)
-		due = b->expires_ns;
+	for (int kind = 0; kind < KINDS; kind++) {
+		const struct fragments *f = TAILQ_FIRST(&table->by_age[kind]);
+
+		if (f != NULL && f->expires_ns < due)
+			due = f->expires_ns;
+	}
 	return due;
 }

@@ -8,9 +8,13 @@
  *
  * Bounds: FRAGMENT_PACKETS packets at a time, FRAGMENT_BLOCKS of memory for all
  * that is kept, FRAGMENT_PACKET_BLOCKS for one packet, FRAGMENT_TIMEOUT_S.  A
- * full table forgets the oldest packet whose first fragment never came, and
- * only if there is none, the oldest of all: a flood of other fragments pushes
- * out its own kind (REQ-14a).
+ * full table forgets a packet of that group of senders which has the most: the
+ * oldest that was refused, else that waits for fragments, else that passes.
+ * Memory is taken from who keeps most.  So a flood pushes out its own sender's,
+ * and first its own kind (REQ-14a).
+ *
+ * A fragment that comes twice is dropped while the first is kept, and else
+ * passes as the first did.
  */
 #ifndef ROUTER_FRAGMENT_H
 #define ROUTER_FRAGMENT_H
@@ -23,6 +27,8 @@
 #define FRAGMENT_BLOCKS        512 /* 1 MiB */
 #define FRAGMENT_PACKET_BLOCKS 64
 #define FRAGMENT_TIMEOUT_S     30
+#define FRAGMENT_GROUPS        64 /* of senders */
+#define FRAGMENT_SPANS         8
 
 enum fragment_state {
 	FRAGMENT_FREE,
@@ -42,22 +48,25 @@ struct fragment_fate {
 	uint32_t src, dst; /* to be written */
 	uint16_t id;       /* to be written (RFC 7857 10) */
 	enum reason reason;
-	uint32_t entry;
+	uint32_t entry, other;
 };
 
 /* One packet in fragments. */
 struct fragments {
 	struct fragments *next; /* in its bucket, or free */
-	TAILQ_ENTRY(fragments) order;
+	TAILQ_ENTRY(fragments) order, kin;
 	const struct iface *in;
 	uint32_t src, dst;
 	uint16_t id;
 	uint8_t protocol;
 	uint8_t state;        /* enum fragment_state */
+	uint8_t group;        /* of its sender */
 	uint16_t nblocks;     /* of queue */
-	uint32_t seen_bytes;  /* of its data */
+	uint32_t seen_bytes;  /* of its data, once each */
 	uint32_t total_bytes; /* 0: the last has not come */
 	uint64_t expires_ns;
+	uint16_t spans[FRAGMENT_SPANS][2]; /* of what was seen: from, to */
+	uint8_t nspans;
 	struct fragment_fate fate; /* PASSING; REFUSED: only its reason */
 	struct held_list queue;    /* by offset */
 };
@@ -73,14 +82,21 @@ struct fragment_table *fragment_table_new(
     uint64_t seed, fragment_lost *lost, void *arg);
 void fragment_table_free(struct fragment_table *table); /* NULL is fine */
 
-/* The packet that a fragment belongs to, made if need be, and told about it.
- * *complete: this was the last one missing. */
+/* The packet that a fragment belongs to, made if need be, and told about it. */
 struct fragments *fragment_find(struct fragment_table *table,
-    const struct iface *in, const struct ip4 *ip, uint64_t now_ns,
-    bool *complete);
+    const struct iface *in, const struct ip4 *ip, uint64_t now_ns);
 
-/* Keeps a fragment.  REASON_FRAGMENT_HELD, or DROP_FRAGMENT if there is no room
- * or it overlaps with another: then the whole packet is refused. */
+/* Have all come? */
+static inline bool
+fragment_is_complete(const struct fragments *fragments)
+{
+	return fragments->total_bytes != 0 &&
+	    fragments->seen_bytes >= fragments->total_bytes;
+}
+
+/* Keeps a fragment.  REASON_FRAGMENT_HELD, or DROP_FRAGMENT if it is there
+ * already; or if there is no room or it overlaps with another: then the whole
+ * packet is refused. */
 enum reason fragment_keep(struct fragment_table *table,
     struct fragments *fragments, const struct ip4 *ip,
     const struct frame *frame, const struct verdict *verdict);
@@ -93,7 +109,8 @@ void fragment_refuse(struct fragment_table *table, struct fragments *fragments,
 
 /* The kept fragment of the lowest offset, which is the caller's to give to
  * fragment_drop(); NULL: none. */
-struct held *fragment_pop(struct fragments *fragments);
+struct held *fragment_pop(
+    struct fragment_table *table, struct fragments *fragments);
 void fragment_drop(struct fragment_table *table, struct held *held);
 
 /* Writes the data of a packet, total_bytes of it, to at.  It is kept no more.

@@ -188,9 +188,8 @@ nat64_collect(struct router *router, const struct iface *in,
     const struct ip4 *key, const struct frame *frame, uint8_t *where,
     size_t *bytes)
 {
-	bool complete;
 	struct fragments *f = fragment_find(
-	    router->fragments, in, key, loop_now_ns(router->loop), &complete);
+	    router->fragments, in, key, loop_now_ns(router->loop));
 	struct verdict verdict = frame->verdict;
 	enum reason reason = DROP_FRAGMENT;
 
@@ -202,7 +201,7 @@ nat64_collect(struct router *router, const struct iface *in,
 	if (f->state == FRAGMENT_COLLECTING)
 		reason =
 		    fragment_keep(router->fragments, f, key, frame, &verdict);
-	if (!complete)
+	if (!fragment_is_complete(f))
 		return reason;
 	*bytes = f->total_bytes;
 	if (reason == REASON_FRAGMENT_HELD)

@@ -282,25 +282,219 @@ rfc4787_req14a_a_flood_of_fragments_hurts_only_itself(void **state)
 	free(bad);
 }
 
+/* In three parts; the caller frees it. */
+static struct pkt *
+three_parts(const struct rig *rig, int from, const struct form *f,
+    uint8_t protocol, uint8_t icmp_type)
+{
+	struct pkt *pkt = malloc(sizeof(*pkt)),
+		   *part = malloc(3 * sizeof(*part));
+
+	pkt_make(pkt, &rig->peer[from], f, protocol, icmp_type);
+	cut(pkt, 3, part);
+	free(pkt);
+	return part;
+}
+
+static enum reason
+send_part(struct rig *rig, int from, const struct pkt *part)
+{
+	return rig_send(rig, from, part->bytes, part->len);
+}
+
 static void
 overlapping_fragments_are_refused(void **state)
 {
 	struct rig *rig = start_as(state, EI, APD, 0);
 	struct form f = form(ALICE, 5000, SERVER, 1);
-	struct pkt *pkt = malloc(sizeof(*pkt)),
-		   *part = malloc(3 * sizeof(*part));
+	struct pkt *part, *wider;
 
 	f.data_bytes = 3000;
-	pkt_make(pkt, &rig->peer[INSIDE], &f, IP_UDP, 0);
-	cut(pkt, 3, part);
-	assert_int_equal(rig_send(rig, INSIDE, part[1].bytes, part[1].len),
-	    REASON_FRAGMENT_HELD);
+	part = three_parts(rig, INSIDE, &f, IP_UDP, 0);
+	f.data_bytes = 3048; /* its parts are 16 bytes longer */
+	wider = three_parts(rig, INSIDE, &f, IP_UDP, 0);
 	assert_int_equal(
-	    rig_send(rig, INSIDE, part[1].bytes, part[1].len), DROP_FRAGMENT);
-	assert_int_equal(
-	    rig_send(rig, INSIDE, part[0].bytes, part[0].len), DROP_FRAGMENT);
+	    send_part(rig, INSIDE, &part[1]), REASON_FRAGMENT_HELD);
+	assert_int_equal(send_part(rig, INSIDE, &wider[1]), DROP_FRAGMENT);
+	assert_int_equal(send_part(rig, INSIDE, &part[0]), DROP_FRAGMENT);
+	assert_int_equal(send_part(rig, INSIDE, &part[2]), DROP_FRAGMENT);
 	assert_int_equal(rig->peer[OUTSIDE].n, 0);
-	free(pkt);
+	free(part);
+	free(wider);
+}
+
+/* Have all three parts come to a peer, as of one packet? */
+static void
+expect_all_parts(const struct peer *peer)
+{
+	unsigned int offsets = 0;
+	uint16_t id = got_of(&peer->seen[0]).ip.id;
+
+	for (unsigned int i = 0; i < peer->n; i++) {
+		struct got g = got_of(&peer->seen[i]);
+
+		assert_int_equal(g.ip.id, id);
+		offsets |= 1u << g.ip.offset_bytes / 1000;
+	}
+	assert_int_equal(offsets, 7);
+}
+
+static void
+rfc4787_req14_copies_of_fragments_do_no_harm(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	struct form ping = form(SERVER, 9, GW_OUTSIDE, 0);
+
+	f.data_bytes = ping.data_bytes = 3000;
+	/* The first copy at once, then the others where they come. */
+	for (uint16_t o = 0; o < 36; o++) {
+		const int *order = orders[o % 6];
+		int again = order[o / 6 % 3], before = o / 18;
+		struct pkt *part;
+
+		f.id = ping.id = (uint16_t)(1000 + o);
+		part = three_parts(rig, INSIDE, &f, IP_UDP, 0);
+		for (int i = 0; i < 3; i++) {
+			send_part(rig, INSIDE, &part[order[i]]);
+			if (i == before && again != order[2])
+				send_part(rig, INSIDE, &part[again]);
+		}
+		expect_all_parts(&rig->peer[OUTSIDE]);
+		free(part);
+		rig_clear(rig);
+		/* And what is for the router itself is answered. */
+		part = three_parts(
+		    rig, OUTSIDE, &ping, IP_ICMP, ICMP_ECHO_REQUEST);
+		for (int i = 0; i < 3; i++) {
+			send_part(rig, OUTSIDE, &part[order[i]]);
+			if (i == before && i < 2)
+				send_part(rig, OUTSIDE, &part[order[i]]);
+		}
+		assert_true(rig->peer[OUTSIDE].n > 0);
+		free(part);
+		rig_clear(rig);
+		rig_wait(rig, NS_PER_S);
+	}
+}
+
+static void
+rfc4787_req14_hairpins_pass_in_each_order(void **state)
+{
+	struct rig *rig = start_as(state, EI, EI, 0);
+	struct form f = form(BOB, 6000, GW_OUTSIDE, 5000);
+	uint8_t *bytes = malloc(FRAME_MAX_BYTES);
+
+	udp_port(rig, ALICE, 5000, SERVER, 1);
+	f.data_bytes = 3000;
+	for (uint16_t o = 0; o < 6; o++) {
+		struct seen seen;
+		struct got g;
+		struct pkt *part;
+
+		f.id = (uint16_t)(100 + o);
+		part = three_parts(rig, INSIDE, &f, IP_UDP, 0);
+		for (int i = 0; i < 3; i++)
+			send_part(rig, INSIDE, &part[orders[o][i]]);
+		assert_int_equal(rig->peer[INSIDE].n, 3);
+		for (int i = 0; i < 3; i++) {
+			const struct verdict *v =
+			    &rig->peer[INSIDE].seen[i].cause;
+
+			assert_int_equal(v->reason, REASON_NAT_HAIRPIN);
+			assert_int_not_equal(v->entry, 0);
+			assert_int_not_equal(v->other, 0);
+			assert_int_not_equal(v->other, v->entry);
+		}
+		g = reassembled(rig, INSIDE, bytes, &seen);
+		assert_int_equal(g.ip.src, GW_OUTSIDE);
+		assert_int_equal(g.sport, 6000);
+		assert_int_equal(g.ip.dst, ALICE);
+		assert_int_equal(g.dport, 5000);
+		assert_int_equal(g.udp.data_bytes, 3000);
+		free(part);
+		rig_clear(rig);
+	}
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	free(bytes);
+}
+
+/* Many packets' part by somebody else. */
+static void
+flood(struct rig *rig, int from, const struct form *form, uint8_t protocol,
+    int which, uint16_t n)
+{
+	struct form f = *form;
+
+	f.data_bytes = 3000;
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *part;
+
+		f.id = i;
+		part = three_parts(rig, from, &f, protocol, ICMP_ECHO_REQUEST);
+		send_part(rig, from, &part[which]);
+		free(part);
+	}
+}
+
+static void
+rfc4787_req14a_what_passes_outlives_any_flood(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	const struct form bobs = form(BOB, 6000, SERVER, 1);
+	const struct form nobodys = form(FAR, 6000, GW_OUTSIDE, 7777);
+	struct pkt *part;
+
+	f.data_bytes = 3000;
+	part = three_parts(rig, INSIDE, &f, IP_UDP, 0);
+	for (int kind = 0; kind < 3; kind++) {
+		rig_clear(rig);
+		assert_false(reason_is_drop(send_part(rig, INSIDE, &part[0])));
+		if (kind == 0) /* passes as well, and never ends */
+			flood(rig, INSIDE, &bobs, IP_UDP, 0, 3000);
+		else if (kind == 1) /* is refused */
+			flood(rig, OUTSIDE, &nobodys, IP_UDP, 0, 3000);
+		else /* waits */
+			flood(rig, INSIDE, &bobs, IP_UDP, 1, 3000);
+		assert_int_equal(
+		    send_part(rig, INSIDE, &part[1]), REASON_NAT_OUT);
+		assert_int_equal(
+		    send_part(rig, INSIDE, &part[2]), REASON_NAT_OUT);
+	}
+	free(part);
+}
+
+static void
+rfc4787_req14a_what_waits_outlives_floods_of_others(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct form f = form(ALICE, 5000, SERVER, 1);
+	const struct form bobs = form(BOB, 6000, SERVER, 1);
+	const struct form nobodys = form(FAR, 6000, GW_OUTSIDE, 7777);
+	const struct form pings = form(FAR, 7, GW_OUTSIDE, 0);
+	struct pkt *part;
+
+	f.data_bytes = 3000;
+	part = three_parts(rig, INSIDE, &f, IP_UDP, 0);
+	for (int kind = 0; kind < 4; kind++) {
+		rig_clear(rig);
+		assert_int_equal(
+		    send_part(rig, INSIDE, &part[1]), REASON_FRAGMENT_HELD);
+		if (kind == 0)
+			flood(rig, INSIDE, &bobs, IP_UDP, 1, 3000);
+		else if (kind == 1)
+			flood(rig, INSIDE, &bobs, IP_UDP, 0, 3000);
+		else if (kind == 2)
+			flood(rig, OUTSIDE, &nobodys, IP_UDP, 0, 3000);
+		else /* to the router, which keeps them */
+			flood(rig, OUTSIDE, &pings, IP_ICMP, 0, 3000);
+		rig_clear(rig);
+		send_part(rig, INSIDE, &part[0]);
+		assert_int_equal(rig->peer[OUTSIDE].n, 2);
+		send_part(rig, INSIDE, &part[2]);
+		assert_int_equal(rig->peer[OUTSIDE].n, 3);
+	}
 	free(part);
 }
 
@@ -552,6 +746,10 @@ main(void)
 		T(rfc4787_req14_long_pings_pass_in_each_order),
 		T(rfc4787_req14a_a_flood_of_fragments_hurts_only_itself),
 		T(overlapping_fragments_are_refused),
+		T(rfc4787_req14_copies_of_fragments_do_no_harm),
+		T(rfc4787_req14_hairpins_pass_in_each_order),
+		T(rfc4787_req14a_what_passes_outlives_any_flood),
+		T(rfc4787_req14a_what_waits_outlives_floods_of_others),
 		T(rfc3128_a_tiny_fragment_does_not_reach_the_tcp_flags),
 		T(rfc3128_nor_does_one_that_comes_first),
 		T(rfc4787_req14a_a_packet_that_passes_outlives_a_flood_of_others),
