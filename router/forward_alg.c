@@ -284,7 +284,8 @@ acknowledge(
 	size_t l4 = TCP_HEADER_BYTES + (stamp != NULL ? 12 : 0);
 	struct ip4 ip = { .ttl = 64,
 		.protocol = IP_TCP,
-		.id = router->next_id++,
+		.id = ip_ids_take(
+		    &router->ids, c->ends.remote_ip, c->ends.in_ip, IP_TCP, 1),
 		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + l4),
 		.src = c->ends.remote_ip,
 		.dst = c->ends.in_ip };
