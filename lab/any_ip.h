@@ -22,10 +22,14 @@ struct any_net {
 	struct ip6_net ip6;
 };
 
+/* A word in the place of addresses, of guests only. */
+enum nets6_word { NETS6_NO_WORD, NETS6_AUTO, NETS6_NONE };
+
 /* IPv6 addresses with their prefixes. */
 struct nets6 {
 	struct ip6_net net[ROUTER_ADDRESSES6];
 	unsigned int n;
+	enum nets6_word word;
 };
 
 /* IPv6 addresses. */

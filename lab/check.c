@@ -147,14 +147,6 @@ check_names(struct check *c)
 
 /* ---- switches and segments ---- */
 
-static unsigned int
-root_of(const struct check *c, unsigned int sw)
-{
-	while (c->segment[sw] != sw)
-		sw = c->segment[sw];
-	return sw;
-}
-
 /* Is there another cable between the two, named before? */
 static bool
 is_joined_already(const struct lab_switch *sw, unsigned int i)
@@ -206,8 +198,6 @@ join_segments(struct check *c, const struct lab_switch *sw, unsigned int i)
 {
 	const struct lab_uplink *link = &sw->uplinks[i];
 	const struct lab_switch *up = link->up;
-	unsigned int a = root_of(c, (unsigned int)(sw - c->lab->switches));
-	unsigned int b = root_of(c, (unsigned int)(up - c->lab->switches));
 	bool trees = has_tree(sw) && has_tree(up);
 
 	if (link->cables > 1 && !trees && link->bond_name == NULL)
@@ -217,14 +207,14 @@ join_segments(struct check *c, const struct lab_switch *sw, unsigned int i)
 		    "would circle for ever; leave one, or make them a bond, or "
 		    "give both switches a spanning tree, \"stp:\"",
 		    link->cables, sw->item.name, up->item.name);
-	if (a == b && !trees)
+	if (segments_are_one(&c->segments, sw, up) && !trees)
 		problem_add(c->problems, lab_place(&link->item, NULL),
 		    "the uplink from \"%s\" to \"%s\" closes a loop of "
 		    "switches, where frames would circle for ever; remove one "
 		    "uplink, or give all switches of the loop a spanning tree, "
 		    "\"stp:\"",
 		    sw->item.name, up->item.name);
-	c->segment[a > b ? a : b] = a > b ? b : a;
+	segments_join(&c->segments, sw, up);
 }
 
 /* Uplinks between switches with a spanning tree first: a loop that then closes
@@ -252,8 +242,7 @@ check_switches(struct check *c)
 {
 	const struct lab *lab = c->lab;
 
-	for (unsigned int i = 0; i < lab->nswitches; i++)
-		c->segment[i] = i;
+	segments_init(&c->segments, lab);
 	check_uplinks(c, true);
 	check_uplinks(c, false);
 	for (unsigned int i = 0; i < lab->nswitches; i++) {
@@ -274,36 +263,14 @@ check_switches(struct check *c)
 	}
 }
 
-/* A number that two ports have in common if frames pass between them without
- * a router; false if the port is plugged in nowhere. */
-bool
-check_segment_of(
-    const struct check *c, const struct lab_port *port, size_t *segment)
-{
-	const struct lab_port *a = port, *b = port->peer;
-
-	if (port->sw != NULL) {
-		*segment =
-		    root_of(c, (unsigned int)(port->sw - c->lab->switches));
-		return true;
-	}
-	if (b == NULL)
-		return false;
-	/* of the two ends, the one with the lower name */
-	*segment = LAB_SWITCHES_MAX +
-	    (size_t)(strcmp(a->full, b->full) < 0 ? (uintptr_t)a
-						  : (uintptr_t)b);
-	return true;
-}
-
 static bool
 are_together(
-    const void *check, const struct lab_port *a, const struct lab_port *b)
+    const void *segments, const struct lab_port *a, const struct lab_port *b)
 {
 	size_t as, bs;
 
-	return check_segment_of(check, a, &as) &&
-	    check_segment_of(check, b, &bs) && as == bs;
+	return segment_of(segments, a, &as) && segment_of(segments, b, &bs) &&
+	    as == bs;
 }
 
 /* ---- plugs and cables ---- */
@@ -409,7 +376,7 @@ lab_check(const struct lab *lab, struct problems *problems)
 			check_host(c, &lab->hosts[i]);
 	for (unsigned int i = 0; i < lab->nplugs; i++)
 		check_plug(c, &lab->plugs[i]);
-	lab_check_bridges(lab, are_together, c, problems);
+	lab_check_bridges(lab, are_together, &c->segments, problems);
 	for (unsigned int i = 0; i < lab->ncaptures; i++)
 		check_capture(c, &lab->captures[i]);
 	for (unsigned int i = 0; i < lab->nevents; i++)

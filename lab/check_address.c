@@ -62,7 +62,7 @@ owner_in_segment(const struct check *c, size_t segment, uint32_t addr)
 
 	for (unsigned int i = 0; i < c->lab->nports; i++)
 		if (c->lab->ports[i]->address.addr == addr &&
-		    check_segment_of(c, c->lab->ports[i], &other) &&
+		    segment_of(&c->segments, c->lab->ports[i], &other) &&
 		    other == segment)
 			return c->lab->ports[i];
 	return NULL;
@@ -77,7 +77,7 @@ some_in_segment(const struct check *c, size_t segment,
 
 	for (unsigned int i = 0; i < c->lab->nports; i++)
 		if (test(c->lab->ports[i]) &&
-		    check_segment_of(c, c->lab->ports[i], &other) &&
+		    segment_of(&c->segments, c->lab->ports[i], &other) &&
 		    other == segment)
 			return true;
 	return false;
@@ -130,7 +130,7 @@ check_gateway(struct check *c, const struct lab_port *port)
 		problem_add(c->problems, at,
 		    "gateway %s is the port's own address; use the router's",
 		    text);
-	else if (check_segment_of(c, port, &segment) &&
+	else if (segment_of(&c->segments, port, &segment) &&
 	    owner_in_segment(c, segment, port->gateway) == NULL &&
 	    !some_in_segment(c, segment, is_outside))
 		problem_warn(c->problems, at,
@@ -152,7 +152,7 @@ check_dhcp_client(struct check *c, const struct lab_port *port)
 		problem_add(c->problems, lab_place(&port->item, "dns"),
 		    "dns without an address; add \"address:\", or leave both "
 		    "to DHCP");
-	if (check_segment_of(c, port, &segment) &&
+	if (port->address6.n == 0 && segment_of(&c->segments, port, &segment) &&
 	    !some_in_segment(c, segment, gives_addresses))
 		problem_warn(c->problems, lab_place(&port->item, NULL),
 		    "port \"%s\" has no address and nothing there serves DHCP; "
@@ -239,7 +239,7 @@ check_unique(struct check *c)
 	for (unsigned int i = 0; i < lab->nports; i++) {
 		list[n].port = lab->ports[i];
 		if (check_has_address(lab->ports[i]) &&
-		    check_segment_of(c, lab->ports[i], &list[n].segment))
+		    segment_of(&c->segments, lab->ports[i], &list[n].segment))
 			n++;
 	}
 	if (n > 1)

@@ -64,6 +64,41 @@ check_ra(struct check *c, const struct lab_port *port)
 		    "preferred is longer than valid; make it as long at most");
 }
 
+/* Is addr on the link of a guest? */
+static bool
+is_on_link(const struct lab_port *port, const struct ip6_addr *addr)
+{
+	for (unsigned int i = 0; i < port->address6.n; i++)
+		if (ip6_net_has(&port->address6.net[i], addr))
+			return true;
+	return ip6_is_link_local(addr);
+}
+
+/* What goes with a guest's addresses. */
+static void
+check_guest6(struct check *c, const struct lab_port *port)
+{
+	const struct ips6 *gateway = &port->gateway6;
+	char text[IP6_TEXT_BYTES];
+
+	if (gateway->n > 0 && port->address6.n == 0)
+		problem_add(c->problems, lab_place(&port->item, "gateway6"),
+		    "gateway6 without an address; add one to \"address6:\", or "
+		    "leave both to the router's \"ra:\"");
+	else if (gateway->n > 1)
+		problem_add(c->problems, lab_place(&port->item, "gateway6"),
+		    "gateway6 names %u routers; write one", gateway->n);
+	else if (gateway->n == 1 && !is_on_link(port, &gateway->addr[0]))
+		problem_add(c->problems, lab_place(&port->item, "gateway6"),
+		    "gateway6 %s is in no subnet of address6; use an address "
+		    "in one",
+		    ip6_text(text, &gateway->addr[0]));
+	if (port->dns6.n > 0 && port->address6.word == NETS6_NONE)
+		problem_add(c->problems, lab_place(&port->item, "dns6"),
+		    "dns6 of a guest that speaks no IPv6; remove it, or "
+		    "\"address6: none\"");
+}
+
 void
 check_address6(struct check *c, const struct lab_port *port)
 {
@@ -79,6 +114,7 @@ check_address6(struct check *c, const struct lab_port *port)
 			return;
 	if (port->ra.item.node != NULL)
 		check_ra(c, port);
+	check_guest6(c, port);
 	if (port->address6.n > 0 && port->mtu != 0 && port->mtu < IP6_MTU_MIN)
 		problem_add(c->problems, lab_place(&port->item, "mtu"),
 		    "mtu %u is too small for IPv6; use %d at least, or remove "
@@ -105,8 +141,8 @@ check_twin6(struct check *c, const struct lab_port *a, const struct lab_port *b)
 	size_t at_a, at_b;
 	char text[IP6_TEXT_BYTES];
 
-	if (addr != NULL && check_segment_of(c, a, &at_a) &&
-	    check_segment_of(c, b, &at_b) && at_a == at_b)
+	if (addr != NULL && segment_of(&c->segments, a, &at_a) &&
+	    segment_of(&c->segments, b, &at_b) && at_a == at_b)
 		problem_add(c->problems, lab_place(&b->item, "address6"),
 		    "port \"%s\": address %s is that of \"%s\" already; "
 		    "choose another",

@@ -10,11 +10,12 @@
 
 #include "lab/model.h"
 #include "lab/nearest.h"
+#include "lab/segment.h"
 
 struct check {
 	const struct lab *lab;
 	struct problems *problems;
-	unsigned int segment[LAB_SWITCHES_MAX]; /* of each switch, its root */
+	struct segments segments;
 };
 
 /* What the file names at a place and is not in the lab; near is what it may have
@@ -23,11 +24,6 @@ void check_missing(struct check *c, struct place at, const char *what,
     const char *name, const struct nearest *near, const char *remedy);
 void check_no_such_port(struct check *c, struct place at, const char *name);
 void check_no_such_vm(struct check *c, struct place at, const char *name);
-
-/* Which segment the port is in: the same number for all that reach each other by
- * switches alone.  False: none. */
-bool check_segment_of(
-    const struct check *c, const struct lab_port *port, size_t *segment);
 
 /* ---- check_address.c ---- */
 

@@ -196,10 +196,11 @@ struct lab_port {
 	struct lab_port *peer;       /* the other end of a direct cable */
 	struct mac mac;              /* as given, or derived from the name */
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
-	struct nets6 address6;       /* routers only */
+	struct nets6 address6;       /* routers and VMs */
 	uint32_t gateway, dns;
-	uint64_t mtu; /* IP, bytes; 0: the default */
-	uint64_t dad; /* solicitations for each of address6 */
+	struct ips6 gateway6, dns6; /* VMs only */
+	uint64_t mtu;               /* IP, bytes; 0: the default */
+	uint64_t dad; /* routers: solicitations for each of address6 */
 	bool mss_clamp, proxy_arp, redirects, icmp_errors; /* routers only */
 	uint64_t queues; /* VMs: pairs of them */
 	/* By enum lab_direction, as in the file; and what follows for each

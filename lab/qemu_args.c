@@ -164,7 +164,7 @@ static int
 add_kernel(struct qemu *q, struct err *err)
 {
 	struct arena *arena = q->argv->arena;
-	const char *cmdline = vm_args_cmdline(arena, q->vm);
+	const char *cmdline = vm_args_cmdline(arena, q->lab, q->vm);
 	const char *kernel = NULL, *initrd = NULL;
 	struct linux_image image;
 	int e = 0;

@@ -761,6 +761,20 @@ const struct schema_key schema_keys[] = {
 	    .help = "The guest's default gateway; only with address." },
 	{ KEY("vms.*.ports.*.dns", IP, lab_port, dns),
 	    .help = "The guest's DNS server; only with address." },
+	{ KEY("vms.*.ports.*.address6", GUEST6, lab_port, address6),
+	    .preset = "auto where a router has IPv6",
+	    .help = "IPv6 address and prefix length that the guest takes, or "
+		    "a list of up to four; \"auto\" for those that routers "
+		    "advertise alone; \"none\" to be silent.  A guest that "
+		    "has addresses heeds advertisements, too." },
+	{ KEY("vms.*.ports.*.gateway6", IPS6, lab_port, gateway6),
+	    .preset = "as routers advertise",
+	    .help = "The guest's IPv6 router; only with addresses in "
+		    "address6." },
+	{ KEY("vms.*.ports.*.dns6", IPS6, lab_port, dns6),
+	    .preset = "as routers advertise",
+	    .help = "IPv6 addresses of DNS servers, up to four; not with "
+		    "address6: none." },
 	MAC_ROW("vms.*.ports.*", 0),
 	{ KEY("vms.*.ports.*.mtu", COUNT, lab_port, mtu), .min = 68,
 	    .max = 65521, .preset = "1500",

@@ -30,6 +30,7 @@ enum schema_type {
 	SCHEMA_ANY_IP,   /* 10.0.0.1 or 2001:db8::1: struct any_ip */
 	SCHEMA_ANY_NET,  /* either with /prefix: struct any_net */
 	SCHEMA_NETS6,    /* 2001:db8::1/64, or a list: struct nets6 */
+	SCHEMA_GUEST6,   /* the same, or auto, or none */
 	SCHEMA_IPS6,     /* 2001:db8::1, or a list: struct ips6 */
 	SCHEMA_PREFIX64, /* 64:ff9b::/96: struct ip64_prefix */
 	SCHEMA_RANGE,    /* 10.0.0.100-10.0.0.199 */

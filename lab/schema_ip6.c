@@ -3,6 +3,8 @@
  */
 #include "lab/schema_value.h"
 
+#include <string.h>
+
 bool
 schema_any_ip_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to)
@@ -81,6 +83,22 @@ schema_nets6_read(struct schema_reader *r, const struct schema_key *row,
 	for (const struct yaml *e = node->first; e != NULL; e = e->next)
 		good &= add_net(r, e, node->key, nets);
 	return good;
+}
+
+bool
+schema_guest6_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to)
+{
+	struct nets6 *nets = to;
+	const char *text = node->kind == YAML_SCALAR ? node->text : "";
+
+	if (strcmp(text, "auto") == 0)
+		nets->word = NETS6_AUTO;
+	else if (strcmp(text, "none") == 0)
+		nets->word = NETS6_NONE;
+	else
+		return schema_nets6_read(r, row, node, to);
+	return true;
 }
 
 static bool

@@ -165,7 +165,7 @@ may_be_list(enum schema_type type)
 {
 	return type == SCHEMA_COUNTS || type == SCHEMA_VLANS ||
 	    type == SCHEMA_STATICS || type == SCHEMA_NETS6 ||
-	    type == SCHEMA_IPS6;
+	    type == SCHEMA_GUEST6 || type == SCHEMA_IPS6;
 }
 
 static void

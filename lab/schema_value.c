@@ -557,6 +557,7 @@ static bool (*const scalar_readers[SCHEMA_NTYPES])(struct schema_reader *r,
 	[SCHEMA_ANY_IP] = schema_any_ip_read,
 	[SCHEMA_ANY_NET] = schema_any_net_read,
 	[SCHEMA_NETS6] = schema_nets6_read,
+	[SCHEMA_GUEST6] = schema_guest6_read,
 	[SCHEMA_IPS6] = schema_ips6_read,
 	[SCHEMA_PREFIX64] = schema_prefix64_read,
 };

@@ -20,7 +20,8 @@ bool schema_value_read(struct schema_reader *r, const struct schema_key *row,
 bool schema_texts_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 
-/* schema_ip6.c's types; SCHEMA_NETS6 and SCHEMA_IPS6 may be lists. */
+/* schema_ip6.c's types; SCHEMA_NETS6, SCHEMA_GUEST6 and
+ * SCHEMA_IPS6 may be lists. */
 bool schema_any_ip_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 bool schema_any_net_read(struct schema_reader *r, const struct schema_key *row,
@@ -28,6 +29,8 @@ bool schema_any_net_read(struct schema_reader *r, const struct schema_key *row,
 bool schema_ips6_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 bool schema_prefix64_read(struct schema_reader *r, const struct schema_key *row,
+    const struct yaml *node, void *to);
+bool schema_guest6_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);
 bool schema_nets6_read(struct schema_reader *r, const struct schema_key *row,
     const struct yaml *node, void *to);

@@ -30,6 +30,8 @@ static const struct {
 	[SCHEMA_ANY_IP] = { "address", "^[0-9a-fA-F:.]+$" },
 	[SCHEMA_ANY_NET] = { "address/prefix", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
 	[SCHEMA_NETS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
+	[SCHEMA_GUEST6] = { "IPv6 addresses, auto or none",
+	    "^(auto|none|[0-9a-fA-F:.]+/[0-9]{1,3})$" },
 	[SCHEMA_IPS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+$" },
 	[SCHEMA_PREFIX64] = { "IPv6 prefix",
 	    "^[0-9a-fA-F:.]+/(32|40|48|56|64|96)$" },
@@ -123,6 +125,7 @@ value_schema(const struct schema_key *row)
 		return json_pack("{s:s,s:o}", "type", "array", "items",
 		    object_schema(path, false));
 	case SCHEMA_NETS6:
+	case SCHEMA_GUEST6:
 	case SCHEMA_IPS6:
 	case SCHEMA_TEXTS:
 		return json_pack("{s:[o,{s:s,s:o}]}", "anyOf", text_schema(row),

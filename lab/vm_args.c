@@ -7,33 +7,23 @@
 #include <unistd.h>
 
 #include "lab/argv.h"
+#include "lab/guest_ip.h"
 #include "vmm/linux_image.h"
 #include "vmm/vm.h"
 
 #define ARGS_MAX (40 + 2 * (VM_NICS_MAX + VM_DISKS_MAX))
 
 char *
-vm_args_cmdline(struct arena *arena, const struct lab_vm *vm)
+vm_args_cmdline(
+    struct arena *arena, const struct lab *lab, const struct lab_vm *vm)
 {
 	char *line = arena_printf(arena, "lanyard.name=%s", vm->item.name);
+	struct segments segments;
 
-	for (unsigned int k = 0; k < vm->nports && line != NULL; k++) {
-		const struct lab_port *port = &vm->ports[k];
-		char net[NET_TEXT_BYTES], gw[IP4_TEXT_BYTES],
-		    dns[IP4_TEXT_BYTES];
-
-		if (port->address.addr == 0) {
-			line = arena_printf(
-			    arena, "%s lanyard.%s=dhcp", line, port->item.name);
-			continue;
-		}
-		line = arena_printf(arena, "%s lanyard.%s=%s%s%s%s%s", line,
-		    port->item.name, ip4_net_text(net, port->address),
-		    port->gateway != 0 ? ",gw=" : "",
-		    port->gateway != 0 ? ip4_text(gw, port->gateway) : "",
-		    port->dns != 0 ? ",dns=" : "",
-		    port->dns != 0 ? ip4_text(dns, port->dns) : "");
-	}
+	segments_init(&segments, lab);
+	segments_join_all(&segments);
+	for (unsigned int k = 0; k < vm->nports && line != NULL; k++)
+		line = guest_ip_words(arena, &segments, &vm->ports[k], line);
 	if (line != NULL && vm->cmdline != NULL)
 		line = arena_printf(arena, "%s %s", line, vm->cmdline);
 	return line;
@@ -88,7 +78,7 @@ static int
 add_guest(struct argv *b, const struct lab *lab, const struct lab_vm *vm,
     struct err *err)
 {
-	char *cmdline = vm_args_cmdline(b->arena, vm);
+	char *cmdline = vm_args_cmdline(b->arena, lab, vm);
 	struct linux_image image;
 	int e;
 

@@ -47,6 +47,7 @@ int vm_args_disk(struct arena *arena, const struct lab *lab,
 
 /* What the guest is told of itself: "lanyard.name=alice lanyard.eth0=dhcp".  In
  * arena; NULL: no memory. */
-char *vm_args_cmdline(struct arena *arena, const struct lab_vm *vm);
+char *vm_args_cmdline(
+    struct arena *arena, const struct lab *lab, const struct lab_vm *vm);
 
 #endif

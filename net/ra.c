@@ -40,7 +40,135 @@ rs_parse(struct mac *mac, struct cursor *c, const struct ip6 *ip)
 	return DROP_NONE;
 }
 
-/* ---- advertisements ---- */
+void
+rs_write(struct writer *w, const struct mac *mac, const struct ip6_addr *src,
+    const struct ip6_addr *dst)
+{
+	uint8_t option[8] = { OPT_SOURCE, 1 };
+	const struct icmp6 icmp = { .type = ND_ROUTER_SOLICIT,
+		.data = option,
+		.data_bytes = mac_is_zero(mac) ? 0 : sizeof(option) };
+	const struct ip6 ip = { .payload_bytes = (uint16_t)(ICMP6_HEADER_BYTES +
+				    icmp.data_bytes),
+		.next = IP_ICMP6,
+		.hop_limit = ND_HOP_LIMIT,
+		.src = *src,
+		.dst = *dst };
+
+	memcpy(option + 2, mac->b, sizeof(mac->b));
+	ip6_write(w, &ip);
+	icmp6_write(w, &icmp, src, dst);
+}
+
+/* ---- advertisements: in ---- */
+
+/* body is at what follows an option's type and length. */
+static void
+read_prefix(struct ra_message *ra, struct cursor body)
+{
+	struct ra_prefix prefix = { .net.prefix = cur_u8(&body) };
+	uint8_t flags = cur_u8(&body);
+
+	prefix.on_link = (flags & PREFIX_ON_LINK) != 0;
+	prefix.autonomous = (flags & PREFIX_AUTONOMOUS) != 0;
+	prefix.valid_s = cur_be32(&body);
+	prefix.preferred_s = cur_be32(&body);
+	cur_skip(&body, 4);
+	cur_ip6(&body, &prefix.net.addr);
+	if (body.overrun || prefix.net.prefix > 128 ||
+	    ra->nprefixes == RA_PREFIXES)
+		return;
+	prefix.net.addr = ip6_masked(&prefix.net.addr, prefix.net.prefix);
+	ra->prefix[ra->nprefixes++] = prefix;
+}
+
+/* RFC 8106 5.1. */
+static void
+read_dns(struct ra_message *ra, struct cursor body)
+{
+	uint32_t lifetime_s;
+
+	cur_skip(&body, 2);
+	lifetime_s = cur_be32(&body);
+	while (cur_left(&body) >= sizeof(struct ip6_addr) &&
+	    ra->ndns < RA_SERVERS) {
+		ra->each_dns_s[ra->ndns] = lifetime_s;
+		cur_ip6(&body, &ra->dns[ra->ndns++]);
+	}
+}
+
+static void
+read_option(struct ra_message *ra, uint8_t type, struct cursor body)
+{
+	const size_t bytes = cur_left(&body) + 2;
+
+	switch (type) {
+	case OPT_SOURCE:
+		if (bytes == 8)
+			cur_mac(&body, &ra->mac);
+		break;
+	case OPT_PREFIX:
+		if (bytes == 32)
+			read_prefix(ra, body);
+		break;
+	case OPT_MTU:
+		cur_skip(&body, 2);
+		if (bytes == 8)
+			ra->mtu_bytes = cur_be32(&body);
+		break;
+	case OPT_DNS: read_dns(ra, body); break;
+	default: break; /* RFC 4861 4.2: ignored */
+	}
+}
+
+static enum reason
+read_options(struct ra_message *ra, struct cursor *c)
+{
+	while (cur_left(c) > 0) {
+		uint8_t type = cur_u8(c), eights = cur_u8(c);
+		struct cursor body;
+
+		if (eights == 0)
+			return DROP_ND;
+		body = cur_sub(c, (size_t)eights * 8 - 2);
+		if (c->overrun)
+			return DROP_SHORT;
+		read_option(ra, type, body);
+	}
+	return DROP_NONE;
+}
+
+enum reason
+ra_parse(struct ra_message *ra, struct cursor *c, const struct ip6 *ip)
+{
+	struct icmp6 icmp;
+	struct ra_message m = { .domain = "" };
+	enum reason reason = icmp6_parse(&icmp, c, &ip->src, &ip->dst, false);
+	struct cursor body;
+
+	if (reason != DROP_NONE)
+		return reason;
+	if (icmp.type != ND_ROUTER_ADVERTISE)
+		return DROP_PROTOCOL;
+	if (icmp.code != 0 || ip->hop_limit != ND_HOP_LIMIT ||
+	    !ip6_is_link_local(&ip->src))
+		return DROP_ND;
+	m.hop_limit = (uint8_t)(icmp.word >> 24);
+	m.managed = (icmp.word >> 16 & RA_MANAGED) != 0;
+	m.other = (icmp.word >> 16 & RA_OTHER) != 0;
+	m.lifetime_s = (uint16_t)icmp.word;
+	body = cursor(icmp.data, icmp.data_bytes);
+	m.reachable_ms = cur_be32(&body);
+	m.retransmit_ms = cur_be32(&body);
+	if (body.overrun)
+		return DROP_SHORT;
+	reason = read_options(&m, &body);
+	if (reason == DROP_NONE)
+		*ra = m;
+	return reason;
+}
+
+/* ---- advertisements: out ---- */
 
 static void
 write_prefix(struct writer *w, const struct ra_prefix *prefix)

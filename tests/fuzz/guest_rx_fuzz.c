@@ -77,6 +77,9 @@ begin(bool dhcp)
 {
 	const struct mac mac = { { 2, 0, 0, 0, 0, 1 } };
 	char address[] = "10.0.0.1/24,gw=10.0.0.2";
+	const struct tcp_to to = {
+		.dst = ip6_of_ip4(THEM), .dport = 99, .sport = 4000
+	};
 	enum reason why;
 	struct netif *nif;
 
@@ -99,7 +102,7 @@ begin(bool dhcp)
 	assert(stack_set_address(nif, address) == NULL);
 	listener = tcplisten_new(stack, 80, &wake);
 	sock = udpsock_new(stack, 53, &wake);
-	opened = tcpconn_open(stack, THEM, 99, 4000, &wake, &why);
+	opened = tcpconn_open(stack, &to, &wake, &why);
 	pinger = pingsock_new(stack, &wake);
 	assert(listener != NULL && sock != NULL && opened != NULL &&
 	    pinger != NULL);
@@ -165,8 +168,8 @@ segment(struct cursor *c)
 		.total_bytes = (uint16_t)(40 + tcp.data_bytes),
 		.ttl = 64,
 		.protocol = IP_TCP,
-		.src = conn->remote ? conn->remote : THEM,
-		.dst = conn->local ? conn->local : US,
+		.src = ip_get4(&conn->remote) ? ip_get4(&conn->remote) : THEM,
+		.dst = ip_get4(&conn->local) ? ip_get4(&conn->local) : US,
 	};
 
 	ip4_write(&w, &ip);
@@ -345,7 +348,9 @@ static void
 orders(uint8_t what)
 {
 	struct netif *nif = &stack->nif[0];
-	const struct ping ping = { .dst = THEM, .seq = 1, .data_bytes = 3000 };
+	const struct ping ping = {
+		.dst = ip6_of_ip4(THEM), .seq = 1, .data_bytes = 3000
+	};
 	struct icmp_note note;
 
 	switch (what % 8) {
@@ -413,7 +418,7 @@ check(void)
 	/* Every packet is free, waits for a neighbour, or for ourselves. */
 	for (p = stack->packets.free; p != NULL; p = p->next)
 		kept++;
-	for (p = stack->ipv4.loop; p != NULL; p = p->next)
+	for (p = stack->ip.loop; p != NULL; p = p->next)
 		kept++;
 	for (unsigned int i = 0; i < NEIGH_SETS * NEIGH_WAYS; i++) {
 		const struct neigh *n =

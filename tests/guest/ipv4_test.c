@@ -605,7 +605,7 @@ what_never_gets_whole_is_forgotten(void **state)
 	wire_pass(b->wire, REASS_TIMEOUT_US + 1);
 	assert_int_equal(DROPS(DROP_FRAGMENT), 100);
 	for (unsigned int i = 0; i < REASS_SLOTS; i++)
-		assert_false(b->stack->ipv4.reass[i].used);
+		assert_false(b->stack->ip.reass[i].used);
 	nothing_heard(b);
 }
 
@@ -658,7 +658,7 @@ a_full_socket_drops_and_counts(void **state)
 	assert_int_equal(sock->dropped, DROPS(DROP_PORT_FULL));
 	while (udpsock_take(sock, &from, data, sizeof(data))) {
 		assert_int_equal(from.data_bytes, 1000 + got);
-		assert_int_equal(from.src, THEM);
+		assert_int_equal(ip_get4(&from.src), THEM);
 		assert_int_equal(from.sport, 999);
 		got++;
 	}

@@ -496,7 +496,11 @@ static void
 call_now(void *arg)
 {
 	struct call *c = arg;
-	const struct udp_to to = { .dst = 0x0a000001, .dport = c->port };
+	const struct udp_to to = { .dst = ip6_of_ip4(0x0a000001),
+		.dport = c->port };
+	const struct tcp_to way = {
+		.dst = to.dst, .dport = c->port, .sport = 5555
+	};
 	enum reason why;
 
 	if (c->sock != NULL) {
@@ -505,7 +509,7 @@ call_now(void *arg)
 		    DROP_NONE);
 		return;
 	}
-	c->conn = tcpconn_open(c->stack, 0x0a000001, c->port, 5555, NULL, &why);
+	c->conn = tcpconn_open(c->stack, &way, NULL, &why);
 	assert_non_null(c->conn);
 	assert_int_equal(
 	    tcpconn_write(c->conn, c->text, strlen(c->text)), strlen(c->text));

@@ -165,6 +165,7 @@ forget(struct script *s)
 static int
 setup(void **state)
 {
+	const struct ip6_addr them = ip6_of_ip4(THEM);
 	struct script *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
@@ -174,7 +175,7 @@ setup(void **state)
 	s->wire->arg = s;
 	s->stack = wire_station(s->wire, 0, "10.0.0.1/24");
 	/* From the start they know each other. */
-	(void)neigh_get(s->wire->station[0]->nif, THEM);
+	(void)neigh_get(s->wire->station[0]->nif, &them);
 	wire_round(s->wire);
 	*state = s;
 	return 0;
@@ -368,10 +369,11 @@ a_flood_of_syns_leaves_room_for_others(void **state)
 static void
 opened(struct script *s)
 {
+	const struct tcp_to to = { .dst = ip6_of_ip4(THEM), .dport = PEER };
 	enum reason why;
 	const struct segment *seg;
 
-	s->conn = tcpconn_open(s->stack, THEM, PEER, 0, &s->wake, &why);
+	s->conn = tcpconn_open(s->stack, &to, &s->wake, &why);
 	assert_non_null(s->conn);
 	seg = heard(s);
 	assert_int_equal(seg->tcp.flags, TCP_SYN);
@@ -1080,7 +1082,7 @@ unreachable_ends_only_what_has_not_begun(void **state)
 	say_icmp(
 	    s, ICMP_UNREACHABLE, ICMP_UNREACH_HOST, 0, s->iss, s->conn->lport);
 	assert_int_equal(s->conn->error, TCP_UNREACHABLE);
-	assert_int_equal(s->conn->note.from, 0x0a0000feu);
+	assert_int_equal(ip_get4(&s->conn->note.from), 0x0a0000feu);
 	s->conn = NULL;
 	forget(s);
 	accepted(s);

@@ -350,7 +350,7 @@ a_guest_is_told_who_it_is(void **state)
 	(void)state;
 	load_text(&l, "dir/t.yaml", lab, strlen(lab));
 	assert_non_null(l.lab);
-	assert_string_equal(vm_args_cmdline(l.arena, &l.lab->vms[0]),
+	assert_string_equal(vm_args_cmdline(l.arena, l.lab, &l.lab->vms[0]),
 	    "lanyard.name=v lanyard.eth0=dhcp lanyard.eth1=10.0.0.2/24,"
 	    "gw=10.0.0.1,dns=10.0.0.9 quiet");
 	assert_int_equal(

@@ -179,27 +179,54 @@ lease_is_coming(const struct stack *stack)
 	return false;
 }
 
-/* A command may come a moment before the lease does that it needs to reach
- * addr (0: a name server).  Two may wait, and the client wakes one only: so it
- * looks again and again.  False: interrupted. */
+/* Has a router been asked for addresses, or is one being looked for? */
 static bool
-await_lease(struct shell *sh, uint32_t addr)
+ip6_is_coming(const struct stack *stack)
 {
-	while ((addr == 0 || ipv4_source(sh->stack, addr) == 0) &&
-	    lease_is_coming(sh->stack))
+	for (unsigned int i = 0; i < stack->nnifs; i++) {
+		if (addr6_is_coming(&stack->nif[i]) ||
+		    autoconf_is_waiting(&stack->nif[i]))
+			return true;
+	}
+	return false;
+}
+
+static const struct ip6_addr no_address;
+
+static bool
+has_way(struct shell *sh, const struct ip6_addr *addr)
+{
+	struct ip6_addr src;
+
+	return ip_source(sh->stack, addr, &no_address, &src);
+}
+
+/* A command may come a moment before the address does that it needs to reach
+ * addr (NULL: a name server).  Two may wait, and the client wakes one only: so
+ * it looks again and again.  False: interrupted. */
+static bool
+await_address(struct shell *sh, const struct ip6_addr *addr)
+{
+	const uint64_t until_us = sh->stack->now_us + LEASE_US;
+	const bool ip4 = addr == NULL || ip_is4(addr);
+	const bool ip6 = addr == NULL || !ip_is4(addr);
+
+	while (sh->stack->now_us < until_us &&
+	    (addr == NULL || !has_way(sh, addr)) &&
+	    ((ip4 && lease_is_coming(sh->stack)) ||
+		(ip6 && ip6_is_coming(sh->stack))))
 		if (!shell_sleep(sh, sh->stack->now_us + LOOK_US))
 			return false;
 	return true;
 }
 
-bool
-command_resolve(
-    struct shell *sh, const char *command, const char *name, struct dns *answer)
+/* Says why a name was not resolved. */
+static void
+say_unresolved(
+    struct shell *sh, const char *command, const char *name, enum resolved how)
 {
-	if (!await_lease(sh, 0))
-		return false;
-	switch (resolve(sh, name, answer)) {
-	case RESOLVE_OK: return true;
+	switch (how) {
+	case RESOLVE_OK:
 	case RESOLVE_INTERRUPTED: break;
 	case RESOLVE_BAD_NAME:
 		command_say(sh, command, "%s: not a name", name);
@@ -217,24 +244,123 @@ command_resolve(
 		command_say(sh, command, "%s: the name server refuses", name);
 		break;
 	}
-	return false;
 }
 
 bool
-command_host(
-    struct shell *sh, const char *command, const char *host, uint32_t *addr)
+command_resolve(struct shell *sh, const char *command, const char *name,
+    uint16_t type, struct dns *answer)
 {
-	struct dns answer;
+	enum resolved how;
 
-	if (ip4_read(addr, host))
-		return await_lease(sh, *addr);
-	if (strcmp(host, "localhost") == 0) {
-		*addr = UINT32_C(0x7f000001);
+	if (!await_address(sh, NULL))
+		return false;
+	how = resolve(sh, name, type, answer);
+	say_unresolved(sh, command, name, how);
+	return how == RESOLVE_OK;
+}
+
+/* By which kinds of IP do we reach beyond the link? */
+static void
+kinds(const struct stack *stack, bool *ip4, bool *ip6)
+{
+	*ip4 = *ip6 = false;
+	for (unsigned int i = 0; i < stack->nnifs; i++) {
+		*ip4 |= stack->nif[i].net.addr != 0;
+		*ip6 |= addr6_has_global(&stack->nif[i]);
+	}
+}
+
+/* An address of a name: of IPv6 (RFC 6724), else of IPv4. */
+static bool
+host_of_name(struct shell *sh, const char *command, const char *name,
+    enum host_kind kind, struct ip6_addr *addr)
+{
+	enum resolved how = RESOLVE_NO_NAME;
+	struct dns answer;
+	bool ip4, ip6;
+
+	if (!await_address(sh, NULL))
+		return false;
+	kinds(sh->stack, &ip4, &ip6);
+	if (kind == HOST_IP6 || (kind == HOST_ANY && ip6)) {
+		how = resolve(sh, name, DNS_TYPE_AAAA, &answer);
+		if (how == RESOLVE_OK) {
+			*addr = answer.addr6[0];
+			if (!ip4 || kind == HOST_IP6 || has_way(sh, addr))
+				return true;
+		}
+	}
+	if (kind == HOST_IP4 || (kind == HOST_ANY && (ip4 || !ip6))) {
+		how = resolve(sh, name, DNS_TYPE_A, &answer);
+		if (how == RESOLVE_OK) {
+			*addr = ip6_of_ip4(answer.addr[0]);
+			return true;
+		}
+	}
+	say_unresolved(sh, command, name, how);
+	return false;
+}
+
+/* Reads an address with its interface, "fe80::1%eth0". */
+static bool
+read_zone(struct shell *sh, const char *text, struct host *host)
+{
+	char addr[IP6_TEXT_BYTES];
+	const char *zone = strchr(text, '%');
+	struct netif *nif;
+
+	if (zone == NULL)
+		return ip6_read(&host->addr, text);
+	if ((size_t)(zone - text) >= sizeof(addr))
+		return false;
+	text_copy(addr, (size_t)(zone - text) + 1, text);
+	nif = stack_nif(sh->stack, zone + 1);
+	if (nif == NULL || !ip6_read(&host->addr, addr))
+		return false;
+	/* There is none yet: then it is waited for. */
+	(void)ipv6_source(nif, &host->addr, &host->from);
+	return true;
+}
+
+static bool
+is_of_kind(const struct ip6_addr *addr, enum host_kind kind)
+{
+	return kind == HOST_ANY || ip_is4(addr) == (kind == HOST_IP4);
+}
+
+bool
+command_host(struct shell *sh, const char *command, const char *text,
+    enum host_kind kind, struct host *host)
+{
+	uint32_t ip4;
+	bool is_address = ip4_read(&ip4, text);
+
+	*host = (struct host){ .addr = ip6_of_ip4(is_address ? ip4 : 0) };
+	if (!is_address && strcmp(text, "localhost") == 0 && kind != HOST_IP6) {
+		host->addr = ip6_of_ip4(UINT32_C(0x7f000001));
 		return true;
 	}
-	if (!command_resolve(sh, command, host, &answer))
+	is_address = is_address || read_zone(sh, text, host);
+	if (!is_address)
+		return host_of_name(sh, command, text, kind, &host->addr);
+	if (!is_of_kind(&host->addr, kind)) {
+		command_say(sh, command, "%s: not an address of IPv%c", text,
+		    kind == HOST_IP4 ? '4' : '6');
 		return false;
-	*addr = answer.addr[0];
+	}
+	return await_address(sh, &host->addr) &&
+	    (strchr(text, '%') == NULL || read_zone(sh, text, host));
+}
+
+bool
+command_host4(
+    struct shell *sh, const char *command, const char *text, uint32_t *addr)
+{
+	struct host host;
+
+	if (!command_host(sh, command, text, HOST_IP4, &host))
+		return false;
+	*addr = ip_get4(&host.addr);
 	return true;
 }
 
@@ -250,10 +376,10 @@ command_reason(enum reason why)
 	}
 }
 
-void
-command_icmp_text(char *out, size_t size, const struct icmp_note *note)
+static void
+unreachable_text(char *out, size_t size, const struct icmp_note *note)
 {
-	static const char *const unreachable[] = {
+	static const char *const of4[] = {
 		"Destination Net Unreachable",
 		"Destination Host Unreachable",
 		"Destination Protocol Unreachable",
@@ -269,21 +395,47 @@ command_icmp_text(char *out, size_t size, const struct icmp_note *note)
 		"Destination Host Unreachable for Type of Service",
 		"Packet filtered",
 	};
-	const size_t known = sizeof(unreachable) / sizeof(unreachable[0]);
+	static const char *const of6[] = {
+		"Destination unreachable: No route",
+		"Destination unreachable: Administratively prohibited",
+		"Destination unreachable: Beyond scope of source address",
+		"Destination unreachable: Address unreachable",
+		"Destination unreachable: Port unreachable",
+		"Destination unreachable: Source address failed policy",
+		"Destination unreachable: Reject route",
+	};
+	const char *const *texts = note->ip6 ? of6 : of4;
+	const size_t known = note->ip6 ? sizeof(of6) / sizeof(of6[0])
+				       : sizeof(of4) / sizeof(of4[0]);
 
-	if (note->type == ICMP_TIME_EXCEEDED)
-		text_copy(out, size,
-		    note->code == 0 ? "Time to live exceeded"
-				    : "Frag reassembly time exceeded");
-	else if (note->type != ICMP_UNREACHABLE)
-		text_format(
-		    out, size, "Parameter problem, code %u", note->code);
-	else if (note->code == ICMP_UNREACH_NEEDFRAG)
-		text_format(
-		    out, size, "Frag needed and DF set (mtu = %u)", note->mtu);
-	else if (note->code < known)
-		text_copy(out, size, unreachable[note->code]);
+	if (note->code < known && texts[note->code] != NULL)
+		text_copy(out, size, texts[note->code]);
 	else
 		text_format(out, size, "Destination unreachable, bad code: %u",
 		    note->code);
+}
+
+void
+command_icmp_text(char *out, size_t size, const struct icmp_note *note)
+{
+	switch (note->kind) {
+	case ICMP_NOTE_REPLY: text_copy(out, size, "Reply"); break;
+	case ICMP_NOTE_UNREACHABLE: unreachable_text(out, size, note); break;
+	case ICMP_NOTE_TOO_BIG:
+		text_format(out, size,
+		    note->ip6 ? "Packet too big: mtu=%u"
+			      : "Frag needed and DF set (mtu = %u)",
+		    note->mtu);
+		break;
+	case ICMP_NOTE_EXPIRED:
+		text_copy(out, size,
+		    note->code != 0 ? "Frag reassembly time exceeded"
+			: note->ip6 ? "Time exceeded: Hop limit"
+				    : "Time to live exceeded");
+		break;
+	case ICMP_NOTE_PROBLEM:
+		text_format(
+		    out, size, "Parameter problem, code %u", note->code);
+		break;
+	}
 }

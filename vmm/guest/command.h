@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/ip6.h"
 #include "net/reason.h"
 
 #include "vmm/guest/shell.h"
@@ -54,18 +55,30 @@ bool options_seconds(
 void command_say(struct shell *sh, const char *command, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Both wait a few seconds for a lease that is on its way, so that the first
- * command need not come after it. */
+/* All wait a few seconds for a lease or an address that is on its way, so that
+ * the first command need not come after it. */
 
-/* The addresses of a name by DNS.  False after having said why, or
+/* The addresses of a name, of a type, by DNS.  False after having said why, or
  * interrupted. */
 struct dns;
 bool command_resolve(struct shell *sh, const char *command, const char *name,
-    struct dns *answer);
-/* The address of a host, by itself or by DNS.  False after having said why,
- * or interrupted. */
-bool command_host(
-    struct shell *sh, const char *command, const char *host, uint32_t *addr);
+    uint16_t type, struct dns *answer);
+
+/* Whom a command is about. */
+struct host {
+	struct ip6_addr addr;
+	/* As "fe80::1%eth0" says: our address there.  Else zero. */
+	struct ip6_addr from;
+};
+enum host_kind { HOST_ANY, HOST_IP4, HOST_IP6 };
+
+/* The address of a host, by itself or by DNS: of a name an IPv6 one, if there is
+ * one and a way to it.  False after having said why, or interrupted. */
+bool command_host(struct shell *sh, const char *command, const char *text,
+    enum host_kind kind, struct host *host);
+/* An IPv4 one. */
+bool command_host4(
+    struct shell *sh, const char *command, const char *text, uint32_t *addr);
 
 /* Why the stack could not send, in words. */
 const char *command_reason(enum reason why);

@@ -25,7 +25,7 @@ stund(struct shell *sh, int argc, char **argv)
 	} else if (argc == 2) {
 		partner = 0;
 		if (strcmp(argv[1], "on") != 0 &&
-		    !command_host(sh, "stund", argv[1], &partner))
+		    !command_host4(sh, "stund", argv[1], &partner))
 			return STATUS_ERROR;
 		if (!stund_start(sh->stack, partner)) {
 			command_say(sh, "stund", "its ports are taken");
@@ -63,10 +63,10 @@ neighbour_hear(void *arg, struct stack *stack, const struct udp_from *from,
 	    request.type != STUN_REQUEST)
 		return;
 	memcpy(answer.id, request.id, sizeof(answer.id));
-	answer.mapped = (struct stun_end){ from->src, from->sport };
+	answer.mapped = (struct stun_end){ ip_get4(&from->src), from->sport };
 	answer.other = n->outer;
 	if (request.respond_to.ip != 0) {
-		to.dst = request.respond_to.ip;
+		to.dst = ip6_of_ip4(request.respond_to.ip);
 		to.dport = request.respond_to.port;
 	}
 	stun_write(&w, &answer);
@@ -179,7 +179,7 @@ read_end(struct shell *sh, struct stun_end *end, char *text)
 		}
 	}
 	end->port = (uint16_t)port;
-	return command_host(sh, "nattest", text, &end->ip);
+	return command_host4(sh, "nattest", text, &end->ip);
 }
 
 static int

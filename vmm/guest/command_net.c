@@ -62,6 +62,33 @@ print_counters(struct shell *sh, const struct netif *nif)
 }
 
 static void
+print_ip6(struct shell *sh, const struct netif *nif)
+{
+	const struct netif6 *six = &nif->ip6;
+	char net[IP6_NET_TEXT_BYTES], addr[IP6_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+
+	for (unsigned int i = 0; i < NETIF_ADDRS6; i++) {
+		const struct addr6 *a = &six->addr[i];
+
+		if (a->state != ADDR6_FREE)
+			shell_printf(sh, "    address %s %s\n",
+			    ip6_net_text(net, &a->net), addr6_state_name(a));
+	}
+	for (unsigned int i = 0; i < NETIF_ROUTERS6; i++)
+		if (six->gateway[i].used)
+			shell_printf(sh, "    gateway %s\n",
+			    ip6_text(addr, &six->gateway[i].addr));
+	for (unsigned int i = 0; i < NETIF_DNS6; i++)
+		if (six->dns[i].used)
+			shell_printf(sh, "    dns %s\n",
+			    ip6_text(addr, &six->dns[i].addr));
+	if (six->conflicts > 0)
+		shell_printf(sh,
+		    "    IPv6 address also used by %s (%u times)\n",
+		    mac_text(mac, &six->conflict_mac), six->conflicts);
+}
+
+static void
 print_nif(struct shell *sh, const struct netif *nif)
 {
 	char mac[MAC_TEXT_BYTES], net[NET_TEXT_BYTES], addr[IP4_TEXT_BYTES];
@@ -77,6 +104,7 @@ print_nif(struct shell *sh, const struct netif *nif)
 	for (uint8_t i = 0; i < nif->ndns; i++)
 		shell_printf(sh, "    dns %s\n", ip4_text(addr, nif->dns[i]));
 	print_lease(sh, nif);
+	print_ip6(sh, nif);
 	if (nif->conflicts > 0)
 		shell_printf(sh, "    address also used by %s (%u times)\n",
 		    mac_text(mac, &nif->conflict_mac), nif->conflicts);
@@ -119,7 +147,7 @@ mac(struct shell *sh, int argc, char **argv)
 static int
 arp(struct shell *sh, int argc, char **argv)
 {
-	char addr[IP4_TEXT_BYTES], text[MAC_TEXT_BYTES];
+	char addr[IP6_TEXT_BYTES], text[MAC_TEXT_BYTES];
 	const struct neigh *n = &sh->stack->neighs.set[0][0];
 
 	if (argc == 2 && strcmp(argv[1], "-d") == 0) {
@@ -132,7 +160,7 @@ arp(struct shell *sh, int argc, char **argv)
 	for (unsigned int i = 0; i < NEIGH_SETS * NEIGH_WAYS; i++, n++) {
 		if (n->state == NEIGH_FREE)
 			continue;
-		shell_printf(sh, "%-15s %-17s %s %s\n", ip4_text(addr, n->ip),
+		shell_printf(sh, "%-15s %-17s %s %s\n", ip6_text(addr, &n->ip),
 		    neigh_ready(n) ? mac_text(text, &n->mac) : "-",
 		    n->nif->name, neigh_state_name(n->state));
 	}
@@ -195,6 +223,29 @@ dhcp(struct shell *sh, int argc, char **argv)
 	return await_lease(sh, nif);
 }
 
+/* "auto" or an address of IPv6, and what belongs to it. */
+static int
+set_ip6(struct shell *sh, struct netif *nif, int argc, char **argv)
+{
+	char text[SHELL_LINE_BYTES];
+	size_t len = text_format(text, sizeof(text), "%s", argv[2]);
+	const char *wrong;
+
+	for (int i = 3; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "gw") != 0 && strcmp(argv[i], "dns") != 0)
+			return STATUS_USAGE;
+		len += text_format(text + len, sizeof(text) - len, ",%s=%s",
+		    argv[i], argv[i + 1]);
+	}
+	if (argc % 2 == 0)
+		return STATUS_USAGE;
+	wrong = ipv6_configure(nif, text);
+	if (wrong == NULL)
+		return STATUS_OK;
+	command_say(sh, "set", "%s: %s", argv[2], wrong);
+	return STATUS_ERROR;
+}
+
 static int
 set(struct shell *sh, int argc, char **argv)
 {
@@ -208,6 +259,8 @@ set(struct shell *sh, int argc, char **argv)
 	nif = choose_nif(sh, argv[0], argv[1]);
 	if (nif == NULL)
 		return STATUS_ERROR;
+	if (strcmp(argv[2], "auto") == 0 || strchr(argv[2], ':') != NULL)
+		return set_ip6(sh, nif, argc, argv);
 	for (int i = 3; i < argc; i += 2) {
 		if (i + 1 == argc ||
 		    (strcmp(argv[i], "gw") != 0 && strcmp(argv[i], "dns") != 0))
@@ -243,7 +296,9 @@ const struct command commands_net[] = {
 	    arp },
 	{ "dhcp", "[-r] [NIC]", "gets or renews an address; -r gives it back",
 	    dhcp },
-	{ "set", "NIC ADDRESS/LENGTH [gw ADDRESS] [dns ADDRESS]...",
-	    "gives an interface an address", set },
+	{ "set", "NIC ADDRESS/LENGTH|auto [gw ADDRESS] [dns ADDRESS]...",
+	    "gives an interface an address; auto: those of IPv6 that routers"
+	    " advertise",
+	    set },
 	{ NULL, NULL, NULL, NULL },
 };

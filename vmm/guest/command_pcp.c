@@ -77,8 +77,8 @@ static bool
 find_router(struct asking *a)
 {
 	/* Any address outside waits for a lease that is on its way. */
-	if (!command_host(a->sh, "pcp", a->host != NULL ? a->host : "192.0.0.9",
-		&a->router))
+	if (!command_host4(a->sh, "pcp",
+		a->host != NULL ? a->host : "192.0.0.9", &a->router))
 		return false;
 	if (a->host == NULL)
 		a->router = gateway(a->sh->stack);
@@ -150,7 +150,7 @@ has_answer(struct asking *a, struct udpsock *sock)
 	struct udp_from from;
 
 	while (udpsock_take(sock, &from, bytes, sizeof(bytes)))
-		if (from.src == a->router && from.sport == PCP_PORT &&
+		if (ip_get4(&from.src) == a->router && from.sport == PCP_PORT &&
 		    from.data_bytes <= sizeof(bytes) &&
 		    take_answer(a, bytes, from.data_bytes))
 			return true;
@@ -161,7 +161,8 @@ has_answer(struct asking *a, struct udpsock *sock)
 static bool
 ask(struct asking *a, struct udpsock *sock)
 {
-	const struct udp_to to = { .dst = a->router, .dport = PCP_PORT };
+	const struct udp_to to = { .dst = ip6_of_ip4(a->router),
+		.dport = PCP_PORT };
 	uint8_t bytes[PCP_MAX_BYTES];
 	struct writer w = writer(bytes, sizeof(bytes));
 	struct icmp_note note;
@@ -183,7 +184,7 @@ ask(struct asking *a, struct udpsock *sock)
 			if (has_answer(a, sock))
 				return true;
 			if (icmp_notes_take(&sock->notes, &note) &&
-			    note.from == a->router) {
+			    ip_get4(&note.from) == a->router) {
 				command_say(a->sh, "pcp",
 				    "the router does not speak it");
 				return false;

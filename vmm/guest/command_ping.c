@@ -14,12 +14,20 @@
 #define TRACE_PROBES  3
 #define TRACE_BYTES   32
 
+static unsigned int
+header_bytes(const struct ip6_addr *addr)
+{
+	return ip_is4(addr) ? IP4_HEADER_BYTES : IP6_HEADER_BYTES;
+}
+
 /* ---- ping ---- */
 
 struct pinging {
 	struct shell *sh;
 	const char *host;
-	uint32_t addr, count; /* count 0: until interrupted */
+	enum host_kind kind;
+	struct host to;
+	uint32_t count; /* 0: until interrupted */
 	uint64_t interval_us, wait_us;
 	uint32_t bytes, ttl;
 	bool dont_fragment, quiet;
@@ -37,7 +45,7 @@ struct pinging {
 static int
 ping_options(struct pinging *p, int argc, char **argv)
 {
-	struct options o = { p->sh, argc, argv, "c:i:W:s:t:M:qn", 1, NULL,
+	struct options o = { p->sh, argc, argv, "46c:i:W:s:t:M:qn", 1, NULL,
 		NULL };
 	int c;
 
@@ -45,6 +53,8 @@ ping_options(struct pinging *p, int argc, char **argv)
 		bool ok = true;
 
 		switch (c) {
+		case '4': p->kind = HOST_IP4; break;
+		case '6': p->kind = HOST_IP6; break;
 		case 'c':
 			ok = options_number(&o, c, &p->count, 1, 1000000);
 			break;
@@ -94,7 +104,7 @@ ping_reply(struct pinging *p, const struct icmp_note *note)
 	    p->bytes >= sizeof(note->stamp) && note->stamp <= note->at_us;
 	const uint64_t us = timed ? note->at_us - note->stamp : 0;
 	const bool duplicate = is_duplicate(p, note->seq);
-	char from[IP4_TEXT_BYTES];
+	char from[IP6_TEXT_BYTES];
 
 	if (duplicate)
 		p->duplicates++;
@@ -109,7 +119,7 @@ ping_reply(struct pinging *p, const struct icmp_note *note)
 	if (p->quiet)
 		return;
 	shell_printf(p->sh, "%u bytes from %s: icmp_seq=%u ttl=%u",
-	    note->data_bytes + ICMP_HEADER_BYTES, ip4_text(from, note->from),
+	    note->data_bytes + ICMP_HEADER_BYTES, ip6_text(from, &note->from),
 	    note->seq, note->ttl);
 	if (timed)
 		shell_printf(p->sh, " time=" MS_FORMAT " ms", MS(us));
@@ -119,14 +129,14 @@ ping_reply(struct pinging *p, const struct icmp_note *note)
 static void
 ping_error(struct pinging *p, const struct icmp_note *note)
 {
-	char from[IP4_TEXT_BYTES], what[80];
+	char from[IP6_TEXT_BYTES], what[80];
 
 	p->errors++;
 	if (p->quiet)
 		return;
 	command_icmp_text(what, sizeof(what), note);
 	shell_printf(p->sh, "From %s icmp_seq=%u %s\n",
-	    ip4_text(from, note->from), note->seq, what);
+	    ip6_text(from, &note->from), note->seq, what);
 }
 
 static void
@@ -138,9 +148,10 @@ ping_hear(struct pinging *p)
 		/* Not sent yet, or not to there: somebody guesses. */
 		if ((uint16_t)(note.seq - 1) >= p->sent && p->sent < 0xffff)
 			continue;
-		if (note.type != ICMP_ECHO_REPLY)
+		if (note.kind != ICMP_NOTE_REPLY)
 			ping_error(p, &note);
-		else if (note.from == p->addr)
+		else if (ip6_equal(&note.from, &p->to.addr) ||
+		    ip6_is_multicast(&p->to.addr))
 			ping_reply(p, &note);
 	}
 }
@@ -150,7 +161,8 @@ ping_send(struct pinging *p)
 {
 	struct stack *stack = p->sh->stack;
 	const struct ping ping = {
-		.dst = p->addr,
+		.dst = p->to.addr,
+		.src = p->to.from,
 		.seq = (uint16_t)(p->sent + 1),
 		.ttl = (uint8_t)p->ttl,
 		.dont_fragment = p->dont_fragment,
@@ -258,13 +270,14 @@ ping(struct shell *sh, int argc, char **argv)
 		.min_us = UINT64_MAX,
 	};
 	int status = ping_options(&p, argc, argv);
-	char addr[IP4_TEXT_BYTES];
+	char addr[IP6_TEXT_BYTES];
+	struct ip6_addr src;
 
 	if (status != STATUS_OK)
 		return status;
-	if (!command_host(sh, "ping", p.host, &p.addr))
+	if (!command_host(sh, "ping", p.host, p.kind, &p.to))
 		return STATUS_ERROR;
-	if (ipv4_source(sh->stack, p.addr) == 0) {
+	if (!ip_source(sh->stack, &p.to.addr, &p.to.from, &src)) {
 		command_say(sh, "ping", "%s: no route to host", p.host);
 		return STATUS_ERROR;
 	}
@@ -274,8 +287,8 @@ ping(struct shell *sh, int argc, char **argv)
 		return STATUS_ERROR;
 	}
 	shell_printf(sh, "PING %s (%s) %u(%u) bytes of data.\n", p.host,
-	    ip4_text(addr, p.addr), p.bytes,
-	    p.bytes + ICMP_HEADER_BYTES + IP4_HEADER_BYTES);
+	    ip6_text(addr, &p.to.addr), p.bytes,
+	    p.bytes + ICMP_HEADER_BYTES + header_bytes(&p.to.addr));
 	ping_run(&p);
 	pingsock_free(p.sock);
 	ping_summary(&p);
@@ -291,7 +304,8 @@ ping(struct shell *sh, int argc, char **argv)
 struct tracing {
 	struct shell *sh;
 	const char *host;
-	uint32_t addr;
+	enum host_kind kind;
+	struct host to;
 	bool icmp;
 	uint32_t max_ttl, probes;
 	uint64_t wait_us;
@@ -306,13 +320,15 @@ trace_send(struct tracing *t, uint8_t ttl)
 {
 	static const uint8_t data[TRACE_BYTES];
 	const struct ping ping = {
-		.dst = t->addr,
+		.dst = t->to.addr,
+		.src = t->to.from,
 		.seq = ++t->seq,
 		.ttl = ttl,
 		.data_bytes = TRACE_BYTES,
 	};
 	const struct udp_to to = {
-		.dst = t->addr,
+		.dst = t->to.addr,
+		.src = t->to.from,
 		.dport = (uint16_t)(TRACE_PORT + t->seq),
 		.ttl = ttl,
 	};
@@ -332,7 +348,8 @@ trace_hear(struct tracing *t, struct icmp_note *note)
 
 	do {
 		while (icmp_notes_take(notes, note)) {
-			if (note->seq == seq && note->dst == t->addr)
+			if (note->seq == seq &&
+			    ip6_equal(&note->dst, &t->to.addr))
 				return true;
 		}
 	} while (
@@ -344,18 +361,21 @@ trace_hear(struct tracing *t, struct icmp_note *note)
 static const char *
 trace_mark(const struct icmp_note *note)
 {
-	if (note->type == ICMP_TIME_EXCEEDED || note->type == ICMP_ECHO_REPLY)
-		return "";
-	if (note->type != ICMP_UNREACHABLE)
-		return " !?";
-	switch (note->code) {
-	case ICMP_UNREACH_NET: return " !N";
-	case ICMP_UNREACH_HOST: return " !H";
-	case ICMP_UNREACH_PROTOCOL: return " !P";
-	case ICMP_UNREACH_PORT: return "";
-	case ICMP_UNREACH_NEEDFRAG: return " !F";
-	default: return " !X";
+	static const char *const of4[] = { " !N", " !H", " !P", "" };
+	static const char *const of6[] = { " !N", " !X", " !S", " !H", "" };
+	const size_t known = note->ip6 ? sizeof(of6) / sizeof(of6[0])
+				       : sizeof(of4) / sizeof(of4[0]);
+
+	switch (note->kind) {
+	case ICMP_NOTE_EXPIRED:
+	case ICMP_NOTE_REPLY: return "";
+	case ICMP_NOTE_TOO_BIG: return " !F";
+	case ICMP_NOTE_PROBLEM: return " !?";
+	case ICMP_NOTE_UNREACHABLE: break;
 	}
+	if (note->code >= known)
+		return " !X";
+	return note->ip6 ? of6[note->code] : of4[note->code];
 }
 
 enum hop { HOP_ON, HOP_REACHED, HOP_STOPPED };
@@ -364,8 +384,8 @@ static enum hop
 trace_hop(struct tracing *t, uint8_t ttl)
 {
 	struct icmp_note note;
-	char from[IP4_TEXT_BYTES];
-	uint32_t last = 0;
+	char from[IP6_TEXT_BYTES];
+	struct ip6_addr last = { { 0 } };
 	uint64_t us;
 	enum hop hop = HOP_ON;
 
@@ -377,15 +397,15 @@ trace_hop(struct tracing *t, uint8_t ttl)
 			shell_printf(t->sh, "  *");
 			continue;
 		}
-		if (note.from != last)
-			shell_printf(t->sh, "  %s", ip4_text(from, note.from));
+		if (!ip6_equal(&note.from, &last))
+			shell_printf(t->sh, "  %s", ip6_text(from, &note.from));
 		last = note.from;
 		us = note.at_us - sent_us;
 		shell_printf(
 		    t->sh, "  " MS_FORMAT " ms%s", MS(us), trace_mark(&note));
-		if (note.type == ICMP_TIME_EXCEEDED)
+		if (note.kind == ICMP_NOTE_EXPIRED)
 			continue;
-		if (note.from == t->addr)
+		if (ip6_equal(&note.from, &t->to.addr))
 			hop = HOP_REACHED;
 		else if (hop == HOP_ON)
 			hop = HOP_STOPPED;
@@ -397,13 +417,15 @@ trace_hop(struct tracing *t, uint8_t ttl)
 static int
 trace_options(struct tracing *t, int argc, char **argv)
 {
-	struct options o = { t->sh, argc, argv, "Inm:q:w:", 1, NULL, NULL };
+	struct options o = { t->sh, argc, argv, "46Inm:q:w:", 1, NULL, NULL };
 	int c;
 
 	while ((c = options_next(&o)) > 0) {
 		bool ok = true;
 
 		switch (c) {
+		case '4': t->kind = HOST_IP4; break;
+		case '6': t->kind = HOST_IP6; break;
 		case 'I': t->icmp = true; break;
 		case 'n': break; /* names are never looked up for addresses */
 		case 'm':
@@ -431,14 +453,15 @@ traceroute(struct shell *sh, int argc, char **argv)
 		.wait_us = 2 * US_PER_S,
 	};
 	int status = trace_options(&t, argc, argv);
-	char addr[IP4_TEXT_BYTES];
+	char addr[IP6_TEXT_BYTES];
+	struct ip6_addr src;
 	enum hop hop = HOP_ON;
 
 	if (status != STATUS_OK)
 		return status;
-	if (!command_host(sh, "traceroute", t.host, &t.addr))
+	if (!command_host(sh, "traceroute", t.host, t.kind, &t.to))
 		return STATUS_ERROR;
-	if (ipv4_source(sh->stack, t.addr) == 0) {
+	if (!ip_source(sh->stack, &t.to.addr, &t.to.from, &src)) {
 		command_say(sh, "traceroute", "%s: no route to host", t.host);
 		return STATUS_ERROR;
 	}
@@ -452,8 +475,8 @@ traceroute(struct shell *sh, int argc, char **argv)
 	}
 	shell_printf(sh,
 	    "traceroute to %s (%s), %u hops max, %u byte packets\n", t.host,
-	    ip4_text(addr, t.addr), t.max_ttl,
-	    IP4_HEADER_BYTES + 8 + TRACE_BYTES);
+	    ip6_text(addr, &t.to.addr), t.max_ttl,
+	    header_bytes(&t.to.addr) + 8 + TRACE_BYTES);
 	for (uint32_t ttl = 1;
 	     ttl <= t.max_ttl && hop == HOP_ON && !sh->interrupted; ttl++)
 		hop = trace_hop(&t, (uint8_t)ttl);
@@ -466,29 +489,67 @@ traceroute(struct shell *sh, int argc, char **argv)
 
 /* ---- nslookup ---- */
 
+static void
+print_answer(struct shell *sh, const char *name, const struct dns *answer)
+{
+	char addr[IP6_TEXT_BYTES];
+
+	for (uint8_t i = 0; i < answer->naddrs; i++)
+		shell_printf(sh, "%s has address %s\n", name,
+		    ip4_text(addr, answer->addr[i]));
+	for (uint8_t i = 0; i < answer->naddrs6; i++)
+		shell_printf(sh, "%s has IPv6 address %s\n", name,
+		    ip6_text(addr, &answer->addr6[i]));
+}
+
+static bool
+speaks_ip6(const struct stack *stack)
+{
+	for (unsigned int i = 0; i < stack->nnifs; i++)
+		if (stack->nif[i].ip6.on)
+			return true;
+	return false;
+}
+
 static int
 nslookup(struct shell *sh, int argc, char **argv)
 {
-	char addr[IP4_TEXT_BYTES];
+	static const struct {
+		const char *option;
+		uint16_t type;
+	} types[] = { { "-type=a", DNS_TYPE_A },
+		{ "-type=aaaa", DNS_TYPE_AAAA } };
+	const char *name = argv[argc - 1];
+	uint16_t type = 0;
 	struct dns answer;
+	bool found;
 
-	if (argc != 2 || argv[1][0] == '-')
+	for (unsigned int i = 0; argc == 3 && i < 2; i++)
+		if (strcmp(argv[1], types[i].option) == 0)
+			type = types[i].type;
+	if (argc < 2 || argc > 3 || (argc == 3 && type == 0) || name[0] == '-')
 		return STATUS_USAGE;
-	if (!command_resolve(sh, "nslookup", argv[1], &answer))
-		return STATUS_FAILED;
-	for (uint8_t i = 0; i < answer.naddrs; i++)
-		shell_printf(sh, "%s has address %s\n", argv[1],
-		    ip4_text(addr, answer.addr[i]));
-	return STATUS_OK;
+	/* Of both types, if there is something to do with both. */
+	found = command_resolve(
+	    sh, "nslookup", name, type != 0 ? type : DNS_TYPE_A, &answer);
+	if (found)
+		print_answer(sh, name, &answer);
+	if (type == 0 && !sh->interrupted && speaks_ip6(sh->stack) &&
+	    resolve(sh, name, DNS_TYPE_AAAA, &answer) == RESOLVE_OK) {
+		print_answer(sh, name, &answer);
+		found = true;
+	}
+	return found ? STATUS_OK : STATUS_FAILED;
 }
 
 const struct command commands_ping[] = {
 	{ "ping",
-	    "[-c COUNT] [-i SECONDS] [-W SECONDS] [-s BYTES] [-t TTL]"
+	    "[-46] [-c COUNT] [-i SECONDS] [-W SECONDS] [-s BYTES] [-t TTL]"
 	    " [-M do|dont] [-q] HOST",
 	    "sends echo requests and prints what comes back", ping },
-	{ "traceroute", "[-I] [-m HOPS] [-q PROBES] [-w SECONDS] HOST",
+	{ "traceroute", "[-46] [-I] [-m HOPS] [-q PROBES] [-w SECONDS] HOST",
 	    "the routers on the way to a host", traceroute },
-	{ "nslookup", "NAME", "the addresses of a name", nslookup },
+	{ "nslookup", "[-type=a|aaaa] NAME", "the addresses of a name",
+	    nslookup },
 	{ NULL, NULL, NULL, NULL },
 };

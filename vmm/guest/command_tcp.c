@@ -20,7 +20,9 @@ struct netcat {
 	struct shell *sh;
 	bool udp;
 	uint64_t wait_us; /* without anything coming */
-	uint32_t sport, addr, port;
+	uint32_t sport, port;
+	enum host_kind kind;
+	struct host to;
 	const char *host;
 	char text[TEXT_BYTES]; /* the words, with a newline at the end */
 	size_t text_bytes;
@@ -38,7 +40,7 @@ join_words(struct netcat *nc, char **words)
 static int
 nc_options(struct netcat *nc, int argc, char **argv)
 {
-	struct options o = { nc->sh, argc, argv, "uw:p:", 1, NULL, NULL };
+	struct options o = { nc->sh, argc, argv, "46uw:p:", 1, NULL, NULL };
 	bool waits = false;
 	int c;
 
@@ -46,6 +48,8 @@ nc_options(struct netcat *nc, int argc, char **argv)
 		bool ok = true;
 
 		switch (c) {
+		case '4': nc->kind = HOST_IP4; break;
+		case '6': nc->kind = HOST_IP6; break;
 		case 'u': nc->udp = true; break;
 		case 'w':
 			waits = true;
@@ -75,11 +79,11 @@ nc_options(struct netcat *nc, int argc, char **argv)
 static void
 say_icmp(struct netcat *nc, const struct icmp_note *note)
 {
-	char from[IP4_TEXT_BYTES], what[80];
+	char from[IP6_TEXT_BYTES], what[80];
 
 	command_icmp_text(what, sizeof(what), note);
 	command_say(
-	    nc->sh, "nc", "from %s: %s", ip4_text(from, note->from), what);
+	    nc->sh, "nc", "from %s: %s", ip6_text(from, &note->from), what);
 }
 
 /* Prints answers until none comes for wait_us. */
@@ -94,7 +98,8 @@ nc_udp_hear(struct netcat *nc, struct udpsock *sock)
 
 	do {
 		while (udpsock_take(sock, &from, data, sizeof(data))) {
-			if (from.src != nc->addr || from.sport != nc->port)
+			if (!ip6_equal(&from.src, &nc->to.addr) ||
+			    from.sport != nc->port)
 				continue;
 			shell_print_data(nc->sh, data, from.data_bytes);
 			heard = true;
@@ -102,7 +107,7 @@ nc_udp_hear(struct netcat *nc, struct udpsock *sock)
 		}
 		while (icmp_notes_take(&sock->notes, &note)) {
 			say_icmp(nc, &note);
-			if (note.type == ICMP_UNREACHABLE)
+			if (note.kind == ICMP_NOTE_UNREACHABLE)
 				return STATUS_FAILED;
 		}
 	} while (
@@ -115,7 +120,8 @@ nc_udp(struct netcat *nc)
 {
 	struct udpsock *sock =
 	    udpsock_new(nc->sh->stack, (uint16_t)nc->sport, &nc->sh->woken);
-	const struct udp_to to = { .dst = nc->addr,
+	const struct udp_to to = { .dst = nc->to.addr,
+		.src = nc->to.from,
 		.dport = (uint16_t)nc->port };
 	enum reason why;
 	int status = STATUS_ERROR;
@@ -184,8 +190,10 @@ static int
 nc_tcp(struct netcat *nc)
 {
 	enum reason why;
-	struct tcpconn *conn = tcpconn_open(nc->sh->stack, nc->addr,
-	    (uint16_t)nc->port, (uint16_t)nc->sport, &nc->sh->woken, &why);
+	const struct tcp_to to = { nc->to.addr, (uint16_t)nc->port, nc->to.from,
+		(uint16_t)nc->sport };
+	struct tcpconn *conn =
+	    tcpconn_open(nc->sh->stack, &to, &nc->sh->woken, &why);
 	int status;
 
 	if (conn == NULL) {
@@ -208,7 +216,7 @@ nc(struct shell *sh, int argc, char **argv)
 
 	if (status != STATUS_OK)
 		return status;
-	if (!command_host(sh, "nc", nc.host, &nc.addr))
+	if (!command_host(sh, "nc", nc.host, nc.kind, &nc.to))
 		return STATUS_ERROR;
 	return nc.udp ? nc_udp(&nc) : nc_tcp(&nc);
 }
@@ -268,7 +276,7 @@ listen_done(const struct listening *l)
 static void
 listen_udp(struct listening *l, struct udpsock *sock)
 {
-	char addr[IP4_TEXT_BYTES];
+	char end[IP_END_BYTES];
 	uint8_t data[PIECE_BYTES];
 	struct udp_from from;
 
@@ -279,8 +287,8 @@ listen_udp(struct listening *l, struct udpsock *sock)
 			continue;
 		}
 		l->seen++;
-		shell_printf(l->sh, "from %s:%u: ", ip4_text(addr, from.src),
-		    from.sport);
+		shell_printf(l->sh,
+		    "from %s: ", ip_end_text(end, &from.src, from.sport));
 		shell_print_data(l->sh, data, from.data_bytes);
 		if (from.data_bytes == 0 || data[from.data_bytes - 1] != '\n')
 			shell_printf(l->sh, "\n");
@@ -290,7 +298,7 @@ listen_udp(struct listening *l, struct udpsock *sock)
 static void
 listen_accept(struct listening *l, struct tcplisten *listener)
 {
-	char addr[IP4_TEXT_BYTES];
+	char end[IP_END_BYTES];
 
 	for (unsigned int i = 0; i < LISTENED; i++) {
 		if (l->conn[i] != NULL || (l->count > 0 && l->seen >= l->count))
@@ -300,8 +308,8 @@ listen_accept(struct listening *l, struct tcplisten *listener)
 			return;
 		l->seen++;
 		l->open++;
-		shell_printf(l->sh, "connection from %s:%u\n",
-		    ip4_text(addr, l->conn[i]->remote), l->conn[i]->rport);
+		shell_printf(l->sh, "connection from %s\n",
+		    ip_end_text(end, &l->conn[i]->remote, l->conn[i]->rport));
 	}
 }
 
@@ -309,21 +317,21 @@ static void
 listen_serve(struct listening *l, struct tcpconn **slot)
 {
 	struct tcpconn *conn = *slot;
-	char addr[IP4_TEXT_BYTES];
+	char end[IP_END_BYTES];
 	uint8_t data[PIECE_BYTES];
 	size_t n;
 
 	while ((n = tcpconn_read(conn, data, sizeof(data))) > 0) {
 		shell_printf(l->sh,
-		    "from %s:%u: ", ip4_text(addr, conn->remote), conn->rport);
+		    "from %s: ", ip_end_text(end, &conn->remote, conn->rport));
 		shell_print_data(l->sh, data, n);
 		if (data[n - 1] != '\n')
 			shell_printf(l->sh, "\n");
 	}
 	if (!tcpconn_ended(conn))
 		return;
-	shell_printf(l->sh, "%s:%u %s\n", ip4_text(addr, conn->remote),
-	    conn->rport,
+	shell_printf(l->sh, "%s %s\n",
+	    ip_end_text(end, &conn->remote, conn->rport),
 	    conn->error == TCP_NO_ERROR ? "closed"
 					: tcpconn_error_text(conn->error));
 	tcpconn_close(conn);
@@ -385,14 +393,11 @@ listen(struct shell *sh, int argc, char **argv)
 static void
 print_conn(struct shell *sh, const struct tcpconn *conn)
 {
-	char local[IP4_TEXT_BYTES + 6], remote[IP4_TEXT_BYTES + 6];
-	char addr[IP4_TEXT_BYTES];
+	char local[IP_END_BYTES], remote[IP_END_BYTES];
 
-	text_format(local, sizeof(local), "%s:%u", ip4_text(addr, conn->local),
-	    conn->lport);
-	text_format(remote, sizeof(remote), "%s:%u",
-	    ip4_text(addr, conn->remote), conn->rport);
-	shell_printf(sh, "tcp %-21s %-21s %-12s in %lu out %lu", local, remote,
+	shell_printf(sh, "tcp %-21s %-21s %-12s in %lu out %lu",
+	    ip_end_text(local, &conn->local, conn->lport),
+	    ip_end_text(remote, &conn->remote, conn->rport),
 	    tcpconn_state_name(conn->state), conn->bytes_in, conn->bytes_out);
 	if (conn->retransmits > 0)
 		shell_printf(sh, " again %u", conn->retransmits);
@@ -444,7 +449,7 @@ serve(struct shell *sh, int argc, char **argv)
 }
 
 const struct command commands_tcp[] = {
-	{ "nc", "[-u] [-w SECONDS] [-p PORT] HOST PORT [TEXT...]",
+	{ "nc", "[-46u] [-w SECONDS] [-p PORT] HOST PORT [TEXT...]",
 	    "connects, sends TEXT, prints what comes back", nc },
 	{ "listen", "[-u] [-c COUNT] [-w SECONDS] PORT",
 	    "prints what others send to a port", listen },

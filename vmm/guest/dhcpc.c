@@ -111,8 +111,10 @@ send_message(struct netif *nif, enum dhcp_type type)
 		.client_id = client_id,
 		.client_id_bytes = sizeof(client_id),
 	};
-	struct ipv4_out out = {
-		.dst = IP4_BROADCAST, .protocol = IP_UDP, .nif = nif
+	struct ip_out out = {
+		.dst = ip6_of_ip4(IP4_BROADCAST),
+		.protocol = IP_UDP,
+		.nif = nif,
 	};
 	uint8_t message[MESSAGE_BYTES];
 	struct writer w = writer(message, sizeof(message));
@@ -126,14 +128,14 @@ send_message(struct netif *nif, enum dhcp_type type)
 		text_copy(m.hostname, sizeof(m.hostname), stack->name);
 	}
 	if (type == DHCP_RELEASE || d->state == DHCPC_RENEWING) {
-		out.dst = d->server;
+		out.dst = ip6_of_ip4(d->server);
 		out.nif = NULL;
 	}
 	dhcp_write(&w, &m);
 	if (w.overrun)
 		return;
 	const size_t bytes = (size_t)(w.at - message);
-	at = ipv4_begin(stack, &out, UDP_HEADER_BYTES + bytes, &why);
+	at = ip_begin(stack, &out, UDP_HEADER_BYTES + bytes, &why);
 	if (at == NULL)
 		return;
 	const struct udp udp = {
@@ -143,8 +145,8 @@ send_message(struct netif *nif, enum dhcp_type type)
 		.data_bytes = bytes,
 	};
 	w = writer(at, UDP_HEADER_BYTES + bytes);
-	udp_write(&w, &udp, out.src, out.dst);
-	ipv4_end(stack, &out);
+	udp_write(&w, &udp, ip_get4(&out.src), ip_get4(&out.dst));
+	ip_end(stack, &out);
 	d->sent++;
 }
 
@@ -209,7 +211,7 @@ enter_selecting(struct netif *nif)
 static void
 enter_requesting(struct netif *nif)
 {
-	neigh_ask(nif, 0, nif->dhcp.offered);
+	arp_ask(nif, 0, nif->dhcp.offered);
 	send_and_retry(nif, DHCP_REQUEST);
 }
 

@@ -501,9 +501,8 @@ error_comes(struct nattest *t, struct udpsock *sock, uint16_t port)
 		asker_send(&t->asker, &q, id);
 		do {
 			while (icmp_notes_take(&sock->notes, &note))
-				if (note.type == ICMP_UNREACHABLE &&
-				    note.code == ICMP_UNREACH_PORT &&
-				    note.dst == t->server.ip)
+				if (icmp_note_is_port(&note) &&
+				    ip_get4(&note.dst) == t->server.ip)
 					return true;
 		} while (
 		    sh->stack->now_us < until_us && shell_wait(sh, until_us));

@@ -1,25 +1,26 @@
 /*
- * neigh.c - the ARP table.
+ * neigh.c - the table of neighbours, of both kinds of IP.
  *
  *    FREE --packet--> ASKING --reply--> KNOWN --used after 60 s--> CHECKING
  *     ^                 | 3 tries         ^-------- reply --------'  | 3 tries
  *     '-----------------'--------------------------------------------'
  *
  * While CHECKING, packets go to the address that was known.  Entries that
- * nobody uses stay KNOWN and cost nothing; ages are looked at on use.
+ * nobody uses stay KNOWN and cost nothing; ages are looked at on use.  In the
+ * words of RFC 4861 (7.3.2) KNOWN is REACHABLE while it is fresh and STALE
+ * after that, and CHECKING is DELAY, then PROBE.  That it is heard of from TCP
+ * is not made use of: one message in half a minute does as well.
  */
 #include "vmm/guest/neigh.h"
 
 #include <assert.h>
 
-#include "net/arp.h"
-
 #include "vmm/guest/stack.h"
 
-/* How often we insist on our address (RFC 5227, DEFEND_INTERVAL). */
-#define DEFEND_US (10 * US_PER_S)
+#define DELAY_US (5 * US_PER_S) /* RFC 4861, DELAY_FIRST_PROBE_TIME */
 
 static void ask_again(struct neigh *n);
+static void check(struct neigh *n);
 static void send_queue(struct neigh *n);
 static void give_up(struct neigh *n);
 
@@ -33,7 +34,7 @@ static const struct {
 	[NEIGH_ASKING] = { "asking", TO(FREE) | TO(KNOWN), ask_again },
 	[NEIGH_KNOWN] = { "known", TO(CHECKING) | TO(FREE) | TO(KNOWN),
 	    send_queue },
-	[NEIGH_CHECKING] = { "checking", TO(FREE) | TO(KNOWN), ask_again },
+	[NEIGH_CHECKING] = { "checking", TO(FREE) | TO(KNOWN), check },
 };
 static_assert(sizeof(neigh_fsm) / sizeof(neigh_fsm[0]) == NEIGH_NSTATES,
     "a state has no row");
@@ -54,42 +55,36 @@ neigh_state_name(enum neigh_state state)
 }
 
 static void
-send_arp(struct netif *nif, const struct mac *dst, const struct arp *arp)
-{
-	uint8_t *room = netif_room(nif, dst, ETH_ARP, ARP_BYTES);
-	struct writer w;
-
-	if (room == NULL)
-		return;
-	w = writer(room, ARP_BYTES);
-	arp_write(&w, arp);
-	netif_send(nif, ARP_BYTES);
-}
-
-void
-neigh_ask(struct netif *nif, uint32_t from, uint32_t ip)
-{
-	const struct arp arp = {
-		.op = ARP_REQUEST,
-		.sender_mac = nif->mac,
-		.sender_ip = from,
-		.target_ip = ip,
-	};
-
-	send_arp(nif, &mac_broadcast, &arp);
-}
-
-static void
 ask_again(struct neigh *n)
 {
-	struct timers *timers = &n->nif->stack->timers;
+	struct stack *stack = n->nif->stack;
+	const bool ip4 = ip_is4(&n->ip);
 
 	if (n->tries++ == NEIGH_TRIES) {
+		if (n->router)
+			autoconf_router_failed(n->nif, &n->ip);
 		neigh_set(n, NEIGH_FREE);
 		return;
 	}
-	neigh_ask(n->nif, n->nif->net.addr, n->ip);
-	timer_set(timers, &n->timer, n->nif->stack->now_us + NEIGH_RETRY_US);
+	if (ip4)
+		arp_ask(n->nif, n->nif->net.addr, ip_get4(&n->ip));
+	else
+		nd6_ask(n);
+	timer_set(&stack->timers, &n->timer,
+	    stack->now_us +
+		(ip4 ? NEIGH_RETRY_US : autoconf_retransmit_us(n->nif)));
+}
+
+/* The other side may speak first, and what it says may tell. */
+static void
+check(struct neigh *n)
+{
+	struct stack *stack = n->nif->stack;
+
+	if (ip_is4(&n->ip))
+		ask_again(n);
+	else
+		timer_set(&stack->timers, &n->timer, stack->now_us + DELAY_US);
 }
 
 static void
@@ -105,10 +100,11 @@ send_queue(struct neigh *n)
 	struct packet *packet;
 
 	timer_unset(&stack->timers, &n->timer);
-	n->fresh_until_us = stack->now_us + NEIGH_FRESH_US;
+	n->fresh_until_us = stack->now_us +
+	    (ip_is4(&n->ip) ? NEIGH_FRESH_US : autoconf_reachable_us(n->nif));
 	while ((packet = n->queue) != NULL) {
 		n->queue = packet->next;
-		ipv4_send_packet(n, packet);
+		ip_send_packet(n, packet);
 		packet_free(&stack->packets, packet);
 	}
 	n->queued = 0;
@@ -118,13 +114,17 @@ static void
 give_up(struct neigh *n)
 {
 	struct stack *stack = n->nif->stack;
+	const bool ip4 = ip_is4(&n->ip);
 	struct packet *packet;
 
 	timer_unset(&stack->timers, &n->timer);
 	while ((packet = n->queue) != NULL) {
 		n->queue = packet->next;
-		netif_drop(n->nif, DROP_ARP_FAILED);
-		icmp4_unreachable_neighbour(n->nif, packet);
+		netif_drop(n->nif, ip4 ? DROP_ARP_FAILED : DROP_ND_FAILED);
+		if (ip4)
+			icmp4_unreachable_neighbour(n->nif, packet);
+		else
+			icmp6_unreachable_neighbour(n->nif, packet);
 		packet_free(&stack->packets, packet);
 	}
 	n->queued = 0;
@@ -139,7 +139,8 @@ neigh_queue(struct neigh *n, struct packet *packet)
 		oldest = n->queue;
 		n->queue = oldest->next;
 		packet_free(&n->nif->stack->packets, oldest);
-		netif_drop(n->nif, DROP_ARP_QUEUE);
+		netif_drop(
+		    n->nif, ip_is4(&n->ip) ? DROP_ARP_QUEUE : DROP_ND_QUEUE);
 		n->queued--;
 	}
 	while (*at != NULL)
@@ -149,17 +150,20 @@ neigh_queue(struct neigh *n, struct packet *packet)
 	n->queued++;
 }
 
+/* The entry for ip, or NULL and the one to be given up for it. */
 static struct neigh *
-find(struct netif *nif, uint32_t ip, struct neigh **victim)
+find(struct netif *nif, const struct ip6_addr *ip, struct neigh **victim)
 {
 	struct neighs *neighs = &nif->stack->neighs;
-	struct neigh *set = neighs->set[(ip ^ ip >> 8) % NEIGH_SETS];
+	const uint32_t low = get_be32(ip->b + 12) ^ get_be32(ip->b + 8);
+	struct neigh *set = neighs->set[(low ^ low >> 8) % NEIGH_SETS];
 	struct neigh *oldest = &set[0];
 
 	for (unsigned int i = 0; i < NEIGH_WAYS; i++) {
 		struct neigh *n = &set[i];
 
-		if (n->state != NEIGH_FREE && n->ip == ip && n->nif == nif)
+		if (n->state != NEIGH_FREE && n->nif == nif &&
+		    ip6_equal(&n->ip, ip))
 			return n;
 		if (n->state == NEIGH_FREE)
 			n->used_us = 0;
@@ -170,25 +174,46 @@ find(struct netif *nif, uint32_t ip, struct neigh **victim)
 	return NULL;
 }
 
-static struct neigh *
-add(struct netif *nif, uint32_t ip, struct neigh *n)
+struct neigh *
+neigh_find(struct netif *nif, const struct ip6_addr *ip)
 {
+	struct neigh *victim;
+
+	return find(nif, ip, &victim);
+}
+
+struct neigh *
+neigh_add(struct netif *nif, const struct ip6_addr *ip)
+{
+	struct neigh *n, *found = find(nif, ip, &n);
+
+	if (found != NULL)
+		n = found;
 	if (n->state != NEIGH_FREE)
 		neigh_set(n, NEIGH_FREE);
-	*n = (struct neigh){ .nif = nif, .ip = ip };
+	*n = (struct neigh){ .nif = nif, .ip = *ip };
 	n->used_us = nif->stack->now_us;
 	timer_init(&n->timer, timer_fired, n);
 	return n;
 }
 
-struct neigh *
-neigh_get(struct netif *nif, uint32_t ip)
+void
+neigh_learn(struct neigh *n, const struct mac *mac, bool fresh)
 {
-	struct neigh *victim, *n = find(nif, ip, &victim);
+	n->mac = *mac;
+	neigh_set(n, NEIGH_KNOWN);
+	if (!fresh)
+		n->fresh_until_us = 0;
+}
+
+struct neigh *
+neigh_get(struct netif *nif, const struct ip6_addr *ip)
+{
+	struct neigh *n = neigh_find(nif, ip);
 	const uint64_t now_us = nif->stack->now_us;
 
 	if (n == NULL) {
-		n = add(nif, ip, victim);
+		n = neigh_add(nif, ip);
 		neigh_set(n, NEIGH_ASKING);
 	}
 	n->used_us = now_us;
@@ -197,74 +222,26 @@ neigh_get(struct netif *nif, uint32_t ip)
 	return n;
 }
 
-void
-neigh_forget(struct netif *nif)
+static void
+forget(struct netif *nif, bool ip4_only)
 {
 	struct neigh *n = &nif->stack->neighs.set[0][0];
 
 	for (unsigned int i = 0; i < NEIGH_SETS * NEIGH_WAYS; i++, n++) {
-		if (n->state != NEIGH_FREE && n->nif == nif)
+		if (n->state != NEIGH_FREE && n->nif == nif &&
+		    (!ip4_only || ip_is4(&n->ip)))
 			neigh_set(n, NEIGH_FREE);
 	}
 }
 
-/* Somebody else says that our address is his (RFC 5227, 2.4, case b). */
-static void
-defend(struct netif *nif, const struct arp *arp)
+void
+neigh_forget(struct netif *nif)
 {
-	const uint64_t now_us = nif->stack->now_us;
-
-	nif->conflicts++;
-	nif->conflict_mac = arp->sender_mac;
-	if (dhcpc_conflict(nif))
-		return;
-	if (nif->defended_us == 0 || now_us - nif->defended_us > DEFEND_US) {
-		nif->defended_us = now_us;
-		neigh_ask(nif, nif->net.addr, nif->net.addr);
-	}
+	forget(nif, false);
 }
 
-enum reason
-neigh_input(struct netif *nif, struct cursor *c)
+void
+neigh_forget4(struct netif *nif)
 {
-	struct arp arp;
-	enum reason why = arp_parse(&arp, c);
-	struct neigh *n, *victim;
-	bool ours;
-
-	if (why != DROP_NONE)
-		return why;
-	if (mac_is_group(&arp.sender_mac) ||
-	    mac_equal(&arp.sender_mac, &nif->mac))
-		return DROP_MARTIAN;
-	dhcpc_arp(nif, &arp);
-	if (nif->net.addr == 0)
-		return DROP_NOT_OURS;
-	if (arp.sender_ip == nif->net.addr) {
-		defend(nif, &arp);
-		return REASON_DELIVERED;
-	}
-	ours = arp.target_ip == nif->net.addr;
-	if (arp.sender_ip != 0) {
-		n = find(nif, arp.sender_ip, &victim);
-		if (n == NULL && ours && ip4_net_has(nif->net, arp.sender_ip))
-			n = add(nif, arp.sender_ip, victim);
-		if (n != NULL) {
-			n->mac = arp.sender_mac;
-			neigh_set(n, NEIGH_KNOWN);
-		}
-	}
-	if (!ours)
-		return DROP_NOT_OURS;
-	if (arp.op == ARP_REQUEST) {
-		const struct arp reply = {
-			.op = ARP_REPLY,
-			.sender_mac = nif->mac,
-			.sender_ip = nif->net.addr,
-			.target_mac = arp.sender_mac,
-			.target_ip = arp.sender_ip,
-		};
-		send_arp(nif, &arp.sender_mac, &reply);
-	}
-	return REASON_DELIVERED;
+	forget(nif, true);
 }

@@ -1,5 +1,6 @@
 /*
- * neigh.h - neighbours on the links, by ARP (RFC 826, RFC 1122 2.3.2).
+ * neigh.h - neighbours on the links, who are found by ARP (arp.h) or neighbour
+ * discovery (nd6.h).
  *
  * A fixed table in sets of four: a full set gives up the entry that was used
  * longest ago, so whoever floods us with addresses pushes out few others.
@@ -13,8 +14,7 @@
 #include <stdint.h>
 
 #include "net/addr.h"
-#include "net/cursor.h"
-#include "net/reason.h"
+#include "net/ip6.h"
 
 #include "vmm/guest/timer.h"
 
@@ -39,9 +39,10 @@ enum neigh_state {
 
 struct neigh {
 	struct netif *nif;
-	uint32_t ip;
+	struct ip6_addr ip;
 	struct mac mac;
 	enum neigh_state state;
+	bool router; /* it said so of itself; IPv6 only */
 	uint8_t tries;
 	uint8_t queued;
 	uint64_t used_us, fresh_until_us;
@@ -53,11 +54,14 @@ struct neighs {
 	struct neigh set[NEIGH_SETS][NEIGH_WAYS];
 };
 
-/* One ARP packet that came in on nif. */
-enum reason neigh_input(struct netif *nif, struct cursor *c);
-
 /* The neighbour for ip on nif; it begins to be asked for if need be. */
-struct neigh *neigh_get(struct netif *nif, uint32_t ip);
+struct neigh *neigh_get(struct netif *nif, const struct ip6_addr *ip);
+/* The same if there is one, NULL if not; and a new one, which is free. */
+struct neigh *neigh_find(struct netif *nif, const struct ip6_addr *ip);
+struct neigh *neigh_add(struct netif *nif, const struct ip6_addr *ip);
+/* It has that address on the link.  fresh: it has just been heard to be there;
+ * else that is checked when it is next sent to. */
+void neigh_learn(struct neigh *n, const struct mac *mac, bool fresh);
 /* Is its address known? */
 static inline bool
 neigh_ready(const struct neigh *n)
@@ -68,12 +72,10 @@ neigh_ready(const struct neigh *n)
 /* Keeps packet, which becomes the neighbour's, until it is resolved. */
 void neigh_queue(struct neigh *n, struct packet *packet);
 
-/* Forgets everybody on nif: its link or address has changed. */
+/* Forgets everybody on nif: its link has changed. */
 void neigh_forget(struct netif *nif);
-
-/* Asks who has ip; from 0 it is a probe (RFC 5227, 2.1.1), and about our own
- * address an announcement. */
-void neigh_ask(struct netif *nif, uint32_t from, uint32_t ip);
+/* Those of IPv4: its address has. */
+void neigh_forget4(struct netif *nif);
 
 const char *neigh_state_name(enum neigh_state state);
 

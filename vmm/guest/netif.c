@@ -28,6 +28,7 @@ netif_add(struct stack *stack, const struct netif_ops *ops, void *driver,
 		nif->device_mtu_bytes = NETIF_MTU_MIN;
 	nif->mtu_bytes = nif->device_mtu_bytes;
 	dhcpc_init(&nif->dhcp, nif);
+	ipv6_init(nif);
 	return nif;
 }
 
@@ -91,8 +92,10 @@ input(struct netif *nif, const uint8_t *frame, size_t len, unsigned int how)
 	if (eth.nvlans > 0) /* somebody else's virtual LAN */
 		return DROP_ETH_TYPE;
 	switch (eth.type) {
-	case ETH_ARP: return neigh_input(nif, &c);
+	case ETH_ARP: return arp_input(nif, &c);
 	case ETH_IPV4: return ipv4_input(nif, &c, how);
+	case ETH_IPV6:
+		return nif->ip6.on ? ipv6_input(nif, &c, how) : DROP_ETH_TYPE;
 	default: return DROP_ETH_TYPE;
 	}
 }
@@ -148,14 +151,16 @@ void
 netif_address(struct netif *nif, enum netif_source source, struct ip4_net net)
 {
 	if (nif->net.addr != 0) {
-		neigh_forget(nif);
-		tcpconn_address_lost(nif->stack, nif->net.addr);
+		const struct ip6_addr old = ip6_of_ip4(nif->net.addr);
+
+		neigh_forget4(nif);
+		tcpconn_address_lost(nif->stack, &old);
 	}
 	nif->net = net;
 	if (source != NETIF_UNSET)
 		nif->source = source;
 	if (net.addr != 0 && nif->up)
-		neigh_ask(nif, net.addr, net.addr);
+		arp_ask(nif, net.addr, net.addr);
 }
 
 void
@@ -166,11 +171,12 @@ netif_link(struct netif *nif, bool up)
 	if (!up)
 		neigh_forget(nif);
 	nif->up = up;
+	ipv6_link(nif);
 	if (nif->source == NETIF_DHCP) {
 		if (up)
 			dhcpc_start(nif);
 		else
 			dhcpc_stop(nif);
 	} else if (up && nif->net.addr != 0)
-		neigh_ask(nif, nif->net.addr, nif->net.addr);
+		arp_ask(nif, nif->net.addr, nif->net.addr);
 }

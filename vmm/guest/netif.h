@@ -16,6 +16,7 @@
 #include "net/reason.h"
 
 #include "vmm/guest/dhcpc.h"
+#include "vmm/guest/netif6.h"
 
 #define NETIF_MAX_DNS 4
 #define NETIF_MTU_MAX 9000
@@ -56,6 +57,7 @@ struct netif {
 	uint32_t conflicts;
 	struct mac conflict_mac;
 	uint64_t defended_us;
+	struct netif6 ip6;
 
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint32_t drops[REASON_COUNT];
@@ -71,6 +73,7 @@ struct netif *netif_add(struct stack *stack, const struct netif_ops *ops,
 			 in yet, by an offload (virtio 1.2, 5.1.6.4) */
 #define RX_GROUP 2u /* to a group or broadcast address */
 #define RX_SELF  4u /* from ourselves, not from the link */
+#define RX_WHOLE 8u /* put together of fragments */
 
 /* A frame has come in, borrowed during the call; how: RX_TRUSTED or 0. */
 void netif_input(struct netif *nif, const uint8_t *frame, size_t len_bytes,

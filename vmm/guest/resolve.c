@@ -7,7 +7,7 @@
 #define ROUNDS      2
 #define ANSWER_US   (2 * US_PER_S)
 #define LABEL_MAX   63
-#define MAX_SERVERS (STACK_NICS * NETIF_MAX_DNS)
+#define MAX_SERVERS (STACK_NICS * (NETIF_MAX_DNS + NETIF_DNS6))
 
 /* Labels of 1 to 63 letters, digits, '-' and '_', 253 bytes in all; a dot at
  * the end is left out.  out is lower case, as answers are. */
@@ -42,24 +42,29 @@ read_name(char out[DNS_NAME_BYTES], const char *name)
 }
 
 static unsigned int
-servers(const struct stack *stack, uint32_t list[MAX_SERVERS])
+servers(const struct stack *stack, struct ip6_addr list[MAX_SERVERS])
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < stack->nnifs; i++) {
-		for (uint8_t d = 0; d < stack->nif[i].ndns; d++)
-			list[n++] = stack->nif[i].dns[d];
+		const struct netif *nif = &stack->nif[i];
+
+		for (uint8_t d = 0; d < nif->ndns; d++)
+			list[n++] = ip6_of_ip4(nif->dns[d]);
+		for (unsigned int d = 0; d < NETIF_DNS6; d++)
+			if (nif->ip6.dns[d].used)
+				list[n++] = nif->ip6.dns[d].addr;
 	}
 	return n;
 }
 
 static bool
-send_question(struct stack *stack, struct udpsock *sock, uint32_t server,
-    const struct dns *question)
+send_question(struct stack *stack, struct udpsock *sock,
+    const struct ip6_addr *server, const struct dns *question)
 {
 	uint8_t message[DNS_MAX_BYTES];
 	struct writer w = writer(message, sizeof(message));
-	const struct udp_to to = { .dst = server, .dport = DNS_PORT };
+	const struct udp_to to = { .dst = *server, .dport = DNS_PORT };
 
 	dns_write(&w, question);
 	return !w.overrun &&
@@ -69,8 +74,8 @@ send_question(struct stack *stack, struct udpsock *sock, uint32_t server,
 
 /* Is it the answer to question, from whom it was put to (RFC 5452, 9)? */
 static bool
-take_answer(struct udpsock *sock, uint32_t server, const struct dns *question,
-    struct dns *answer)
+take_answer(struct udpsock *sock, const struct ip6_addr *server,
+    const struct dns *question, struct dns *answer)
 {
 	uint8_t message[DNS_MAX_BYTES];
 	struct udp_from from;
@@ -78,7 +83,7 @@ take_answer(struct udpsock *sock, uint32_t server, const struct dns *question,
 
 	while (udpsock_take(sock, &from, message, sizeof(message))) {
 		c = cursor(message, from.data_bytes);
-		if (from.src == server && from.sport == DNS_PORT &&
+		if (ip6_equal(&from.src, server) && from.sport == DNS_PORT &&
 		    dns_parse(answer, &c) == DROP_NONE &&
 		    answer->id == question->id &&
 		    (answer->flags & DNS_FLAG_RESPONSE) != 0 &&
@@ -92,7 +97,7 @@ take_answer(struct udpsock *sock, uint32_t server, const struct dns *question,
 
 /* One question to one server. */
 static enum resolved
-ask(struct shell *sh, struct udpsock *sock, uint32_t server,
+ask(struct shell *sh, struct udpsock *sock, const struct ip6_addr *server,
     const struct dns *question, struct dns *answer)
 {
 	const uint64_t until_us = sh->stack->now_us + ANSWER_US;
@@ -102,7 +107,7 @@ ask(struct shell *sh, struct udpsock *sock, uint32_t server,
 		return RESOLVE_NO_ANSWER;
 	while (!take_answer(sock, server, question, answer)) {
 		while (icmp_notes_take(&sock->notes, &note)) {
-			if (note.dst == server)
+			if (ip6_equal(&note.dst, server))
 				return RESOLVE_NO_ANSWER;
 		}
 		if (sh->stack->now_us >= until_us)
@@ -114,18 +119,19 @@ ask(struct shell *sh, struct udpsock *sock, uint32_t server,
 		return RESOLVE_NO_NAME;
 	if (DNS_RCODE(answer->flags) != DNS_OK)
 		return RESOLVE_REFUSED;
-	return answer->naddrs > 0 ? RESOLVE_OK : RESOLVE_NO_NAME;
+	return answer->naddrs + answer->naddrs6 > 0 ? RESOLVE_OK
+						    : RESOLVE_NO_NAME;
 }
 
 enum resolved
-resolve(struct shell *sh, const char *name, struct dns *answer)
+resolve(struct shell *sh, const char *name, uint16_t type, struct dns *answer)
 {
 	struct dns question = {
 		.flags = DNS_FLAG_RECURSE,
-		.type = DNS_TYPE_A,
+		.type = type,
 		.class = DNS_CLASS_IN,
 	};
-	uint32_t list[MAX_SERVERS];
+	struct ip6_addr list[MAX_SERVERS];
 	const unsigned int n = servers(sh->stack, list);
 	enum resolved end = RESOLVE_NO_ANSWER, got;
 	struct udpsock *sock;
@@ -139,7 +145,7 @@ resolve(struct shell *sh, const char *name, struct dns *answer)
 		return RESOLVE_NO_ANSWER;
 	for (unsigned int i = 0; i < n * ROUNDS; i++) {
 		question.id = (uint16_t)random_u32(&sh->stack->random);
-		got = ask(sh, sock, list[i % n], &question, answer);
+		got = ask(sh, sock, &list[i % n], &question, answer);
 		if (got != RESOLVE_NO_ANSWER && got != RESOLVE_REFUSED) {
 			end = got;
 			break;

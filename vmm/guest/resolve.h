@@ -1,5 +1,5 @@
 /*
- * resolve.h - names to addresses by DNS over UDP (RFC 1035).
+ * resolve.h - names to addresses by DNS over UDP (RFC 1035, RFC 3596).
  */
 #ifndef GUEST_RESOLVE_H
 #define GUEST_RESOLVE_H
@@ -18,8 +18,10 @@ enum resolved {
 	RESOLVE_REFUSED,
 };
 
-/* Asks the servers of all interfaces, one after the other, twice.  With
- * RESOLVE_OK *answer has at least one address. */
-enum resolved resolve(struct shell *sh, const char *name, struct dns *answer);
+/* Asks the servers of all interfaces, one after the other, twice, for addresses
+ * of a type: DNS_TYPE_A or DNS_TYPE_AAAA.  With RESOLVE_OK *answer has at least
+ * one. */
+enum resolved resolve(
+    struct shell *sh, const char *name, uint16_t type, struct dns *answer);
 
 #endif

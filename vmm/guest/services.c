@@ -24,7 +24,7 @@ udp_echo(void *arg, struct stack *stack, const struct udp_from *from,
 
 	/* From echo to echo a datagram would travel for ever, and one to all
 	 * would come back from all. */
-	if (from->sport == PORT_ECHO || !stack_owns(stack, from->dst))
+	if (from->sport == PORT_ECHO || !stack_owns(stack, &from->dst))
 		return;
 	(void)udpsock_send(stack, arg, &to, data, from->data_bytes);
 }

@@ -10,7 +10,7 @@ stack_init(
 {
 	text_copy(stack->name, sizeof(stack->name), name);
 	random_seed(&stack->random, seed_a, seed_b);
-	ipv4_init(stack);
+	ip_init(stack);
 	tcpconn_init(stack);
 }
 
@@ -27,7 +27,7 @@ stack_flush(struct stack *stack)
 {
 	bool more = tcpconn_run_events(stack);
 
-	more |= ipv4_run_loop(stack);
+	more |= ip_run_loop(stack);
 
 	for (unsigned int i = 0; i < stack->nnifs; i++) {
 		struct netif *nif = &stack->nif[i];
@@ -57,15 +57,12 @@ stack_nif(struct stack *stack, const char *name)
 }
 
 bool
-stack_owns(const struct stack *stack, uint32_t addr)
+stack_owns(struct stack *stack, const struct ip6_addr *addr)
 {
-	if (addr == 0)
-		return false;
-	for (unsigned int i = 0; i < stack->nnifs; i++) {
-		if (stack->nif[i].net.addr == addr)
-			return true;
-	}
-	return ip4_is_loopback(addr);
+	uint32_t ip4;
+
+	return ip6_to_ip4(&ip4, addr) ? ipv4_owns(stack, ip4)
+				      : ipv6_owner(stack, addr) != NULL;
 }
 
 /* ---- the kernel command line ---- */
@@ -144,11 +141,19 @@ stack_set_address(struct netif *nif, char *text)
 static void
 configure_nif(const struct configuring *at, char *word, char *value)
 {
-	const char *name = word + strlen("lanyard."), *wrong = NULL;
-	struct netif *nif = stack_nif(at->stack, name);
+	const char *wrong = NULL;
+	char *dot = strchr(word + strlen("lanyard."), '.'), name[16];
+	struct netif *nif;
 
+	text_copy(name, sizeof(name), word + strlen("lanyard."));
+	if (dot != NULL && strcmp(dot, ".ip6") == 0 &&
+	    strchr(name, '.') != NULL)
+		*strchr(name, '.') = '\0';
+	nif = stack_nif(at->stack, name);
 	if (nif == NULL)
 		wrong = "there is no such interface";
+	else if (dot != NULL)
+		wrong = ipv6_configure(nif, value);
 	else if (strcmp(value, "dhcp") == 0)
 		dhcpc_start(nif);
 	else if (strcmp(value, "none") != 0)
@@ -180,7 +185,7 @@ stack_configure(struct stack *stack, const char *cmdline,
     void (*complain_to)(void *arg, const char *sentence), void *arg)
 {
 	const struct configuring at = { stack, complain_to, arg };
-	char word[256];
+	char word[512];
 
 	for (;;) {
 		size_t len = 0;

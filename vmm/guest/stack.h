@@ -5,10 +5,12 @@
  * Nothing in it waits: frames and the clock come in, frames go out, and
  * commands are woken by a flag.
  *
- *     driver -> netif -> neigh (ARP)
- *                     -> ipv4 -> icmp -> ping sockets
- *                             -> udp  -> sockets, dhcpc
- *                             -> tcp  -> connections
+ *     driver -> netif -> arp  -> neigh
+ *                     -> ipv4 -> icmp4 -> icmp -> ping sockets
+ *                     -> ipv6 -> icmp6 -'
+ *                                      -> nd6 (neigh), autoconf, mld6
+ *                             -> udp   -> sockets, dhcpc
+ *                             -> tcp   -> connections
  */
 #ifndef GUEST_STACK_H
 #define GUEST_STACK_H
@@ -17,8 +19,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/guest/addr6.h"
+#include "vmm/guest/arp.h"
+#include "vmm/guest/autoconf.h"
+#include "vmm/guest/icmp.h"
 #include "vmm/guest/icmp4.h"
+#include "vmm/guest/icmp6.h"
+#include "vmm/guest/ip.h"
 #include "vmm/guest/ipv4.h"
+#include "vmm/guest/ipv6.h"
+#include "vmm/guest/mld6.h"
+#include "vmm/guest/nd6.h"
 #include "vmm/guest/neigh.h"
 #include "vmm/guest/netif.h"
 #include "vmm/guest/packet.h"
@@ -40,8 +51,9 @@ struct stack {
 	unsigned int nnifs;
 	struct packets packets;
 	struct neighs neighs;
-	struct ipv4 ipv4;
-	struct icmp4 icmp;
+	struct ip ip;
+	struct ipv6 ipv6;
+	struct icmp_state icmp;
 	struct udpsocks udp;
 	struct tcpconns tcp;
 	struct stund stund;
@@ -61,7 +73,8 @@ uint64_t stack_next_us(const struct stack *stack);
 
 /*
  * Reads "lanyard.name=alice lanyard.eth0=dhcp" and addresses as
- * "203.0.113.10/24,gw=203.0.113.1,dns=10.0.0.1,dns=...", "none" for no address.
+ * "203.0.113.10/24,gw=203.0.113.1,dns=10.0.0.1,dns=...", "none" for no address;
+ * and of IPv6 "lanyard.eth0.ip6=auto" or what ipv6_configure() reads.
  * What cannot be read is told to complain, a sentence without its end, and
  * otherwise ignored.
  */
@@ -74,7 +87,7 @@ const char *stack_set_address(struct netif *nif, char *text);
 
 /* The interface of that name, or NULL. */
 struct netif *stack_nif(struct stack *stack, const char *name);
-/* Is addr one of ours? */
-bool stack_owns(const struct stack *stack, uint32_t addr);
+/* Is addr one of ours, or a loopback address? */
+bool stack_owns(struct stack *stack, const struct ip6_addr *addr);
 
 #endif

@@ -1,5 +1,7 @@
 #include "vmm/guest/stun_ask.h"
 
+#include "vmm/guest/stack.h"
+
 #define WAIT_US (250 * US_PER_MS)
 
 void
@@ -34,7 +36,7 @@ asker_send(
 		.response_port = q->response_port,
 		.respond_to = q->respond_to,
 		.padding_bytes = q->padding_bytes };
-	const struct udp_to to = { .dst = q->to.ip,
+	const struct udp_to to = { .dst = ip6_of_ip4(q->to.ip),
 		.dport = q->to.port,
 		.last_first = q->last_first };
 	struct writer w = writer(a->room, sizeof(a->room));
@@ -59,7 +61,7 @@ asker_heard(
 		    a->answer.type != STUN_ANSWER ||
 		    memcmp(a->answer.id, id, STUN_ID_BYTES) != 0)
 			continue;
-		a->from = (struct stun_end){ from.src, from.sport };
+		a->from = (struct stun_end){ ip_get4(&from.src), from.sport };
 		return true;
 	}
 	return false;

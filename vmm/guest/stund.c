@@ -24,7 +24,9 @@ send(struct stack *stack, struct udpsock *sock, const struct stun_end *from,
 	struct stund *d = &stack->stund;
 	struct writer w = writer(d->room, sizeof(d->room));
 	const struct udp_to at = {
-		.dst = to->ip, .dport = to->port, .src = from->ip
+		.dst = ip6_of_ip4(to->ip),
+		.dport = to->port,
+		.src = ip6_of_ip4(from->ip),
 	};
 
 	stun_write(&w, stun);
@@ -56,7 +58,7 @@ answer(struct stack *stack, const struct stun *request,
 		if (other == 0)
 			return; /* it was not said that there is one */
 		out.origin.ip = other;
-		if (!stack_owns(stack, other)) {
+		if (!ipv4_owns(stack, other)) {
 			out.type = STUN_REQUEST;
 			out.other = (struct stun_end){ 0 };
 			out.respond_to = to;
@@ -94,16 +96,17 @@ stund_hear(void *arg, struct stack *stack, const struct udp_from *from,
 	const struct stund *d = &stack->stund;
 	unsigned int heard = sock == d->sock[1];
 	struct cursor c = cursor(data, from->data_bytes);
-	const struct stun_end client = { from->src, from->sport };
+	const struct stun_end client = { ip_get4(&from->src), from->sport };
+	const uint32_t at = ip_get4(&from->dst);
 	struct stun request;
 
 	if (stun_parse(&request, &c) != REASON_NONE ||
-	    request.type != STUN_REQUEST || !stack_owns(stack, from->dst))
+	    request.type != STUN_REQUEST || !ipv4_owns(stack, at))
 		return;
 	if (request.respond_to.ip == 0)
-		answer(stack, &request, &client, from->dst, heard);
-	else if (from->src == d->partner)
-		answer_for_partner(stack, &request, from->dst, heard);
+		answer(stack, &request, &client, at, heard);
+	else if (client.ip == d->partner)
+		answer_for_partner(stack, &request, at, heard);
 }
 
 bool

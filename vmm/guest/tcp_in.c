@@ -101,7 +101,7 @@ established(struct tcpconn *conn)
 }
 
 static enum reason
-listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp,
+listen_input(struct netif *nif, const struct ip_in *in, const struct tcp *tcp,
     const struct tcpconn *before)
 {
 	/* A new life of the same two ends must not begin among the numbers
@@ -114,14 +114,14 @@ listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp,
 	if (tcp->flags & TCP_RST)
 		return DROP_NO_LISTENER;
 	if (l == NULL || tcp->flags & TCP_ACK) {
-		tcp_out_refuse(stack, ip, tcp);
+		tcp_out_refuse(stack, in, tcp);
 		return DROP_NO_LISTENER;
 	}
 	if ((tcp->flags & TCP_SYN) == 0)
 		return DROP_NO_LISTENER;
 	if (l->pending >= TCP_BACKLOG)
 		return DROP_PORT_FULL;
-	conn = tcpconn_new(stack, ip->dst, tcp->dport, ip->src, tcp->sport);
+	conn = tcpconn_new(stack, &in->dst, tcp->dport, &in->src, tcp->sport);
 	if (conn == NULL)
 		return DROP_PORT_FULL;
 	conn->listening = l;
@@ -141,12 +141,12 @@ listen_input(struct netif *nif, const struct ip4 *ip, const struct tcp *tcp,
 /* RFC 9293, 3.10.7.3. */
 static enum reason
 syn_sent_input(
-    struct tcpconn *conn, const struct ip4 *ip, const struct tcp *tcp)
+    struct tcpconn *conn, const struct ip_in *in, const struct tcp *tcp)
 {
 	const bool acks = (tcp->flags & TCP_ACK) != 0;
 
 	if (acks && tcp->ack != conn->iss + 1) {
-		tcp_out_refuse(conn->stack, ip, tcp);
+		tcp_out_refuse(conn->stack, in, tcp);
 		return DROP_TCP_STATE;
 	}
 	if (tcp->flags & TCP_RST) {
@@ -265,11 +265,11 @@ reopen(struct tcpconn *conn)
 
 /* False: the segment is not looked at any further. */
 static bool
-take_ack(struct tcpconn *conn, const struct ip4 *ip, const struct tcp *tcp)
+take_ack(struct tcpconn *conn, const struct ip_in *in, const struct tcp *tcp)
 {
 	if (conn->state == TCP_SYN_RECEIVED) {
 		if (tcp->ack != conn->iss + 1) {
-			tcp_out_refuse(conn->stack, ip, tcp);
+			tcp_out_refuse(conn->stack, in, tcp);
 			return false;
 		}
 		conn->una = tcp->ack;
@@ -516,7 +516,8 @@ take_reset(struct tcpconn *conn, const struct tcp *tcp)
 }
 
 static enum reason
-segment_input(struct tcpconn *conn, const struct ip4 *ip, const struct tcp *tcp)
+segment_input(
+    struct tcpconn *conn, const struct ip_in *in, const struct tcp *tcp)
 {
 	const uint32_t end = tcp->seq + (uint32_t)tcp->data_bytes;
 
@@ -531,7 +532,7 @@ segment_input(struct tcpconn *conn, const struct ip4 *ip, const struct tcp *tcp)
 	if ((tcp->flags & TCP_ACK) == 0)
 		return DROP_TCP_STATE;
 	conn->heard_us = conn->stack->now_us;
-	if (!take_ack(conn, ip, tcp))
+	if (!take_ack(conn, in, tcp))
 		return DROP_TCP_STATE;
 	if (conn->fin_acked)
 		finished(conn);
@@ -561,48 +562,54 @@ segment_input(struct tcpconn *conn, const struct ip4 *ip, const struct tcp *tcp)
 }
 
 enum reason
-tcpconn_input(
-    struct netif *nif, const struct ip4 *ip, struct cursor *c, unsigned int how)
+tcpconn_input(struct netif *nif, const struct ip_in *in, struct cursor *c,
+    unsigned int how)
 {
 	struct stack *stack = nif->stack;
+	const bool trusted = (how & (RX_TRUSTED | RX_SELF)) != 0;
 	struct tcp tcp;
-	enum reason why =
-	    tcp_parse(&tcp, c, ip, (how & (RX_TRUSTED | RX_SELF)) != 0);
+	enum reason why = in->ip4 != NULL
+	    ? tcp_parse(&tcp, c, in->ip4, trusted)
+	    : tcp6_parse(&tcp, c, in->ip6, trusted);
 	struct tcpconn *conn;
 
 	if (why != DROP_NONE)
 		return why;
-	if (how & RX_GROUP || ip->src == 0) /* RFC 1122, 4.2.3.10 */
-		return DROP_MARTIAN;
-	conn = tcpconn_find(stack, ip->dst, tcp.dport, ip->src, tcp.sport);
+	if (how & RX_GROUP || (in->ip4 != NULL && in->ip4->src == 0))
+		return DROP_MARTIAN; /* RFC 1122, 4.2.3.10 */
+	conn = tcpconn_find(stack, &in->dst, tcp.dport, &in->src, tcp.sport);
 	/* A new beginning in TIME-WAIT (RFC 9293, 3.6.1). */
 	if (conn != NULL && conn->state == TCP_TIME_WAIT &&
 	    (tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
 	    seq_before(conn->rcv_nxt, tcp.seq)) {
 		tcpconn_abort(conn);
-		return listen_input(nif, ip, &tcp, conn);
+		return listen_input(nif, in, &tcp, conn);
 	}
 	if (conn == NULL)
-		return listen_input(nif, ip, &tcp, NULL);
+		return listen_input(nif, in, &tcp, NULL);
 	if (conn->state == TCP_SYN_SENT)
-		return syn_sent_input(conn, ip, &tcp);
-	return segment_input(conn, ip, &tcp);
+		return syn_sent_input(conn, in, &tcp);
+	return segment_input(conn, in, &tcp);
 }
 
 /* ---- ICMP ---- */
 
 /* RFC 1191, 6.4, on the word of a router that quotes a segment in flight. */
 static void
-shrink(struct tcpconn *conn, uint16_t mtu)
+shrink(struct tcpconn *conn, uint32_t mtu)
 {
-	const uint16_t heads = IP4_HEADER_BYTES + TCP_HEADER_BYTES;
+	const bool ip4 = ip_is4(&conn->remote);
 	uint16_t mss;
 
-	if (mtu < MIN_DF_MTU) {
+	if (!ip4 && mtu < IP6_MTU_MIN)
+		return; /* no link has less (RFC 8201 4) */
+	if (mtu > UINT16_MAX)
+		mtu = UINT16_MAX;
+	if (ip4 && mtu < MIN_DF_MTU) {
 		conn->dont_fragment = false;
 		mtu = MIN_DF_MTU;
 	}
-	mss = (uint16_t)(mtu - heads);
+	mss = (uint16_t)(mtu - tcp_out_heads(conn));
 	if (mss >= conn->mss && conn->dont_fragment)
 		return;
 	if (mss < conn->mss)
@@ -613,19 +620,18 @@ shrink(struct tcpconn *conn, uint16_t mtu)
 }
 
 enum reason
-tcpconn_note(struct stack *stack, uint16_t port, uint32_t dst, uint16_t dport,
-    const struct icmp_note *note)
+tcpconn_note(struct stack *stack, const struct ip6_addr *src, uint16_t port,
+    uint16_t dport, const struct icmp_note *note)
 {
 	struct tcpconn *conn =
-	    tcpconn_find(stack, ipv4_source(stack, dst), port, dst, dport);
+	    tcpconn_find(stack, src, port, &note->dst, dport);
 	const uint32_t seq = (uint32_t)note->stamp;
 
 	if (conn == NULL)
 		return DROP_NO_LISTENER;
 	if (seq_before(seq, conn->una) || !seq_before(seq, conn->max))
 		return DROP_TCP_WINDOW; /* RFC 5927, 4.1 */
-	if (note->type == ICMP_UNREACHABLE &&
-	    note->code == ICMP_UNREACH_NEEDFRAG) {
+	if (note->kind == ICMP_NOTE_TOO_BIG) {
 		if (conn->state != TCP_SYN_SENT &&
 		    conn->state != TCP_SYN_RECEIVED)
 			shrink(conn, note->mtu);
@@ -633,7 +639,7 @@ tcpconn_note(struct stack *stack, uint16_t port, uint32_t dst, uint16_t dport,
 	}
 	/* Errors end what has not begun; others may pass (RFC 1122, 4.2.3.9). */
 	conn->note = *note;
-	if (note->type == ICMP_UNREACHABLE && conn->state == TCP_SYN_SENT)
+	if (note->kind == ICMP_NOTE_UNREACHABLE && conn->state == TCP_SYN_SENT)
 		tcpconn_fail(conn, TCP_UNREACHABLE);
 	return REASON_DELIVERED;
 }

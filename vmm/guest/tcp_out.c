@@ -30,13 +30,23 @@ window_to_tell(const struct tcpconn *conn)
 	return (uint16_t)(room < told + worth ? told : room);
 }
 
+static void
+write_segment(struct writer *w, const struct tcp *tcp,
+    const struct ip6_addr *src, const struct ip6_addr *dst)
+{
+	if (ip_is4(dst))
+		tcp_write(w, tcp, ip_get4(src), ip_get4(dst));
+	else
+		tcp6_write(w, tcp, src, dst);
+}
+
 /* One segment: n bytes of out from seq on.  False: it did not get out. */
 static bool
 send(struct tcpconn *conn, uint32_t seq, size_t n, uint8_t flags)
 {
 	const bool syn = (flags & TCP_SYN) != 0;
 	const size_t head = TCP_HEADER_BYTES + (syn ? 4 : 0);
-	struct ipv4_out out = {
+	struct ip_out out = {
 		.dst = conn->remote,
 		.src = conn->local,
 		.protocol = IP_TCP,
@@ -53,7 +63,7 @@ send(struct tcpconn *conn, uint32_t seq, size_t n, uint8_t flags)
 	};
 	enum reason why;
 	struct writer w;
-	uint8_t *at = ipv4_begin(conn->stack, &out, head + n, &why);
+	uint8_t *at = ip_begin(conn->stack, &out, head + n, &why);
 
 	if (at == NULL) {
 		if (why == DROP_MTU && tcp_out_mss(conn) < conn->mss)
@@ -69,8 +79,8 @@ send(struct tcpconn *conn, uint32_t seq, size_t n, uint8_t flags)
 		tcp.data = at + head;
 	}
 	w = writer(at, head + n);
-	tcp_write(&w, &tcp, conn->local, conn->remote);
-	ipv4_end(conn->stack, &out);
+	write_segment(&w, &tcp, &conn->local, &conn->remote);
+	ip_end(conn->stack, &out);
 	conn->advertised = conn->rcv_nxt + tcp.window;
 	conn->ack_now = false;
 	conn->unacked = 0;
@@ -78,16 +88,22 @@ send(struct tcpconn *conn, uint32_t seq, size_t n, uint8_t flags)
 	return true;
 }
 
+size_t
+tcp_out_heads(const struct tcpconn *conn)
+{
+	return TCP_HEADER_BYTES +
+	    (ip_is4(&conn->remote) ? IP4_HEADER_BYTES : IP6_HEADER_BYTES);
+}
+
 uint16_t
 tcp_out_mss(const struct tcpconn *conn)
 {
-	uint32_t hop;
-	const struct netif *nif = ipv4_route(conn->stack, conn->remote, &hop);
-	const uint16_t heads = IP4_HEADER_BYTES + TCP_HEADER_BYTES;
+	const size_t mtu = ip_mtu(conn->stack, &conn->remote, &conn->local);
+	const size_t heads = tcp_out_heads(conn);
 
-	if (nif == NULL || nif->mtu_bytes < heads + TCP_FLOOR_MSS)
+	if (mtu < heads + TCP_FLOOR_MSS)
 		return TCP_FLOOR_MSS;
-	return (uint16_t)(nif->mtu_bytes - heads);
+	return (uint16_t)(mtu - heads);
 }
 
 void
@@ -347,34 +363,22 @@ tcp_out_ack_timer(void *arg)
 
 void
 tcp_out_refuse(
-    struct stack *stack, const struct ip4 *ip, const struct tcp *segment)
+    struct stack *stack, const struct ip_in *in, const struct tcp *segment)
 {
-	struct ipv4_out out = {
-		.dst = ip->src, .src = ip->dst, .protocol = IP_TCP
+	struct ip_out out = {
+		.dst = in->src, .src = in->dst, .protocol = IP_TCP
 	};
-	struct tcp tcp = {
-		.sport = segment->dport,
-		.dport = segment->sport,
-		.flags = TCP_RST,
-	};
+	const struct tcp tcp = tcp_reset(segment);
 	enum reason why;
 	struct writer w;
 	uint8_t *at;
 
 	if (segment->flags & TCP_RST)
 		return;
-	if (segment->flags & TCP_ACK) {
-		tcp.seq = segment->ack;
-	} else {
-		tcp.flags |= TCP_ACK;
-		tcp.ack = segment->seq + (uint32_t)segment->data_bytes +
-		    ((segment->flags & TCP_SYN) != 0) +
-		    ((segment->flags & TCP_FIN) != 0);
-	}
-	at = ipv4_begin(stack, &out, TCP_HEADER_BYTES, &why);
+	at = ip_begin(stack, &out, TCP_HEADER_BYTES, &why);
 	if (at == NULL)
 		return;
 	w = writer(at, TCP_HEADER_BYTES);
-	tcp_write(&w, &tcp, out.src, out.dst);
-	ipv4_end(stack, &out);
+	write_segment(&w, &tcp, &out.src, &out.dst);
+	ip_end(stack, &out);
 }

@@ -33,10 +33,10 @@ void tcpconn_fail(struct tcpconn *conn, enum tcp_error error);
 void tcpconn_wake(struct tcpconn *conn);
 void tcpconn_choose_iss(struct tcpconn *conn);
 /* A connection without an owner, its identity set; NULL: all are taken. */
-struct tcpconn *tcpconn_new(struct stack *stack, uint32_t local, uint16_t lport,
-    uint32_t remote, uint16_t rport);
-struct tcpconn *tcpconn_find(struct stack *stack, uint32_t local,
-    uint16_t lport, uint32_t remote, uint16_t rport);
+struct tcpconn *tcpconn_new(struct stack *stack, const struct ip6_addr *local,
+    uint16_t lport, const struct ip6_addr *remote, uint16_t rport);
+struct tcpconn *tcpconn_find(struct stack *stack, const struct ip6_addr *local,
+    uint16_t lport, const struct ip6_addr *remote, uint16_t rport);
 struct tcplisten *tcplisten_find(struct stack *stack, uint16_t port);
 
 /* Sends SYN, or SYN and ACK, and arms the timer. */
@@ -50,11 +50,13 @@ void tcp_out_ack(struct tcpconn *conn);
 void tcp_out_reset(struct tcpconn *conn);
 /* Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1). */
 void tcp_out_refuse(
-    struct stack *stack, const struct ip4 *ip, const struct tcp *tcp);
+    struct stack *stack, const struct ip_in *in, const struct tcp *tcp);
 /* Timers. */
 void tcp_out_timer(void *arg);
 void tcp_out_ack_timer(void *arg);
 void tcp_out_arm(struct tcpconn *conn);
+/* Of the headers before a segment's bytes. */
+size_t tcp_out_heads(const struct tcpconn *conn);
 /* The greatest segment that fits the way to conn->remote. */
 uint16_t tcp_out_mss(const struct tcpconn *conn);
 

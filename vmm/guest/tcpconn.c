@@ -21,6 +21,7 @@
 #include "vmm/guest/tcpconn.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "vmm/guest/stack.h"
 #include "vmm/guest/tcp_parts.h"
@@ -150,15 +151,15 @@ tcpconn_init(struct stack *stack)
 /* ---- finding and making ---- */
 
 struct tcpconn *
-tcpconn_find(struct stack *stack, uint32_t local, uint16_t lport,
-    uint32_t remote, uint16_t rport)
+tcpconn_find(struct stack *stack, const struct ip6_addr *local, uint16_t lport,
+    const struct ip6_addr *remote, uint16_t rport)
 {
 	for (unsigned int i = 0; i < TCPCONNS; i++) {
 		struct tcpconn *conn = &stack->tcp.conn[i];
 
 		if (conn->state != TCP_CLOSED && conn->rport == rport &&
-		    conn->lport == lport && conn->remote == remote &&
-		    conn->local == local)
+		    conn->lport == lport && ip6_equal(&conn->remote, remote) &&
+		    ip6_equal(&conn->local, local))
 			return conn;
 	}
 	return NULL;
@@ -202,8 +203,8 @@ readiness(const struct tcpconn *conn)
 }
 
 struct tcpconn *
-tcpconn_new(struct stack *stack, uint32_t local, uint16_t lport,
-    uint32_t remote, uint16_t rport)
+tcpconn_new(struct stack *stack, const struct ip6_addr *local, uint16_t lport,
+    const struct ip6_addr *remote, uint16_t rport)
 {
 	struct tcpconn *best = NULL;
 	unsigned int index, most = 0, r;
@@ -227,9 +228,9 @@ tcpconn_new(struct stack *stack, uint32_t local, uint16_t lport,
 	index = (unsigned int)(best - stack->tcp.conn);
 	*best = (struct tcpconn){
 		.stack = stack,
-		.local = local,
+		.local = *local,
 		.lport = lport,
-		.remote = remote,
+		.remote = *remote,
 		.rport = rport,
 		.heard_us = stack->now_us,
 		.dont_fragment = true,
@@ -300,7 +301,7 @@ tcplisten_close(struct stack *stack, struct tcplisten *l)
 /* ---- the owner's side ---- */
 
 static bool
-port_is_free(struct stack *stack, uint16_t port, uint32_t dst, uint16_t dport)
+port_is_free(struct stack *stack, uint16_t port, const struct tcp_to *to)
 {
 	if (tcplisten_find(stack, port) != NULL)
 		return false;
@@ -308,7 +309,8 @@ port_is_free(struct stack *stack, uint16_t port, uint32_t dst, uint16_t dport)
 		const struct tcpconn *conn = &stack->tcp.conn[i];
 
 		if (conn->state != TCP_CLOSED && conn->lport == port &&
-		    conn->remote == dst && conn->rport == dport)
+		    ip6_equal(&conn->remote, &to->dst) &&
+		    conn->rport == to->dport)
 			return false;
 	}
 	return true;
@@ -318,10 +320,16 @@ port_is_free(struct stack *stack, uint16_t port, uint32_t dst, uint16_t dport)
 static uint32_t
 first_sequence(const struct tcpconn *conn)
 {
-	return (uint32_t)(conn->stack->now_us / 4) +
-	    (uint32_t)random_hash(&conn->stack->random,
-		(uint64_t)conn->local << 32 | conn->remote,
-		(uint64_t)conn->lport << 16 | conn->rport);
+	const struct random *random = &conn->stack->random;
+	uint64_t words[4], hash;
+
+	memcpy(words, conn->local.b, 16);
+	memcpy(words + 2, conn->remote.b, 16);
+	hash = random_hash(random, words[0], words[1]);
+	hash = random_hash(random, hash ^ words[2], words[3]);
+	hash = random_hash(
+	    random, hash, (uint64_t)conn->lport << 16 | conn->rport);
+	return (uint32_t)(conn->stack->now_us / 4) + (uint32_t)hash;
 }
 
 void
@@ -331,27 +339,29 @@ tcpconn_choose_iss(struct tcpconn *conn)
 }
 
 struct tcpconn *
-tcpconn_open(struct stack *stack, uint32_t dst, uint16_t dport, uint16_t sport,
-    bool *wake, enum reason *why)
+tcpconn_open(
+    struct stack *stack, const struct tcp_to *to, bool *wake, enum reason *why)
 {
-	const uint32_t local = ipv4_source(stack, dst);
+	uint16_t sport = to->sport;
 	struct tcpconn *conn = NULL;
 	unsigned int tries = 64;
+	struct ip6_addr local;
 
 	*why = DROP_NO_ROUTE;
-	if (local == 0 || dport == 0)
+	if (to->dport == 0 || ip6_is_multicast(&to->dst) ||
+	    !ip_source(stack, &to->dst, &to->src, &local))
 		return NULL;
 	*why = DROP_PORT_FULL;
-	if (sport != 0 && !port_is_free(stack, sport, dst, dport))
+	if (sport != 0 && !port_is_free(stack, sport, to))
 		return NULL;
 	while (sport == 0 && tries-- > 0) {
 		sport = (uint16_t)(EPHEMERAL_FIRST +
 		    random_below(&stack->random, EPHEMERAL_COUNT));
-		if (!port_is_free(stack, sport, dst, dport))
+		if (!port_is_free(stack, sport, to))
 			sport = 0;
 	}
 	if (sport != 0)
-		conn = tcpconn_new(stack, local, sport, dst, dport);
+		conn = tcpconn_new(stack, &local, sport, &to->dst, to->dport);
 	if (conn == NULL)
 		return NULL;
 	conn->owned = true;
@@ -502,12 +512,12 @@ tcpconn_abort(struct tcpconn *conn)
 }
 
 void
-tcpconn_address_lost(struct stack *stack, uint32_t addr)
+tcpconn_address_lost(struct stack *stack, const struct ip6_addr *addr)
 {
 	for (unsigned int i = 0; i < TCPCONNS; i++) {
 		struct tcpconn *conn = &stack->tcp.conn[i];
 
-		if (conn->state != TCP_CLOSED && conn->local == addr)
+		if (conn->state != TCP_CLOSED && ip6_equal(&conn->local, addr))
 			tcpconn_fail(conn, TCP_NO_ADDRESS);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * tcpconn.h - TCP connections (RFC 9293).
+ * tcpconn.h - TCP connections (RFC 9293), over both kinds of IP.
  *
  * Small but whole: connect and accept, sliding windows without scaling, data
  * that comes early is kept, retransmission by RFC 6298, congestion control by
@@ -20,7 +20,7 @@
 
 #include "net/tcp.h"
 
-#include "vmm/guest/icmp4.h"
+#include "vmm/guest/icmp.h"
 #include "vmm/guest/ring.h"
 #include "vmm/guest/timer.h"
 
@@ -85,7 +85,7 @@ struct tcpconn {
 	bool changed;                /* event is still to be called */
 	uint64_t since_us, heard_us; /* in this state; of the last segment */
 
-	uint32_t local, remote;
+	struct ip6_addr local, remote;
 	uint16_t lport, rport;
 
 	/* Sending: out holds what is not acknowledged, from una on. */
@@ -140,10 +140,17 @@ struct tcpconn *tcplisten_accept(struct stack *stack, struct tcplisten *l);
 /* What was not accepted is reset. */
 void tcplisten_close(struct stack *stack, struct tcplisten *l);
 
-/* Begins to connect; sport 0 takes a free one.  NULL: *why says (no route, or
- * DROP_PORT_FULL: sport or all connections are taken). */
-struct tcpconn *tcpconn_open(struct stack *stack, uint32_t dst, uint16_t dport,
-    uint16_t sport, bool *wake, enum reason *why);
+struct tcp_to {
+	struct ip6_addr dst;
+	uint16_t dport;
+	struct ip6_addr src; /* zero: that which suits dst */
+	uint16_t sport;      /* 0: a free one */
+};
+
+/* Begins to connect.  NULL: *why says (no route, or DROP_PORT_FULL: sport or all
+ * connections are taken). */
+struct tcpconn *tcpconn_open(
+    struct stack *stack, const struct tcp_to *to, bool *wake, enum reason *why);
 
 /* Takes what there is room for; returns how much.  0 as well when the
  * connection is not, or no longer, one that can send. */
@@ -169,18 +176,18 @@ void tcpconn_abort(struct tcpconn *conn);
 const char *tcpconn_state_name(enum tcp_state state);
 const char *tcpconn_error_text(enum tcp_error error);
 
-enum reason tcpconn_input(struct netif *nif, const struct ip4 *ip,
+enum reason tcpconn_input(struct netif *nif, const struct ip_in *in,
     struct cursor *c, unsigned int how);
 
-/* ICMP said something about a segment that we sent; note->stamp is its
- * sequence number. */
-enum reason tcpconn_note(struct stack *stack, uint16_t port, uint32_t dst,
-    uint16_t dport, const struct icmp_note *note);
+/* ICMP said something about a segment that we sent from src and port to
+ * note->dst; note->stamp is its sequence number. */
+enum reason tcpconn_note(struct stack *stack, const struct ip6_addr *src,
+    uint16_t port, uint16_t dport, const struct icmp_note *note);
 
 /* Calls the events of the connections that changed.  False: none had. */
 bool tcpconn_run_events(struct stack *stack);
 
 /* addr is no longer ours: its connections end. */
-void tcpconn_address_lost(struct stack *stack, uint32_t addr);
+void tcpconn_address_lost(struct stack *stack, const struct ip6_addr *addr);
 
 #endif

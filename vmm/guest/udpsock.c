@@ -58,7 +58,7 @@ udpsock_send(struct stack *stack, struct udpsock *sock, const struct udp_to *to,
 		.data = data,
 		.data_bytes = data_bytes,
 	};
-	struct ipv4_out out = {
+	struct ip_out out = {
 		.dst = to->dst,
 		.src = to->src,
 		.protocol = IP_UDP,
@@ -71,12 +71,15 @@ udpsock_send(struct stack *stack, struct udpsock *sock, const struct udp_to *to,
 
 	if (bytes > IP4_MAX_BYTES)
 		return DROP_TOO_LONG;
-	at = ipv4_begin(stack, &out, bytes, &why);
+	at = ip_begin(stack, &out, bytes, &why);
 	if (at == NULL)
 		return why;
 	w = writer(at, bytes);
-	udp_write(&w, &udp, out.src, out.dst);
-	ipv4_end(stack, &out);
+	if (out.ip4)
+		udp_write(&w, &udp, ip_get4(&out.src), ip_get4(&out.dst));
+	else
+		udp6_write(&w, &udp, &out.src, &out.dst);
+	ip_end(stack, &out);
 	return DROP_NONE;
 }
 
@@ -102,29 +105,29 @@ udpsock_take(
 /* ---- in ---- */
 
 enum reason
-udpsock_input(
-    struct netif *nif, const struct ip4 *ip, struct cursor *c, unsigned int how)
+udpsock_input(struct netif *nif, const struct ip_in *in, struct cursor *c,
+    unsigned int how)
 {
-	const struct cursor whole = *c;
+	const bool trusted = (how & (RX_TRUSTED | RX_SELF)) != 0;
 	struct udp udp;
-	enum reason why =
-	    udp_parse(&udp, c, ip, (how & (RX_TRUSTED | RX_SELF)) != 0);
+	enum reason why = in->ip4 != NULL
+	    ? udp_parse(&udp, c, in->ip4, trusted)
+	    : udp6_parse(&udp, c, in->ip6, trusted);
 	struct udp_from from;
 	struct udpsock *sock;
 
 	if (why != DROP_NONE)
 		return why;
-	if (udp.dport == DHCP_CLIENT_PORT)
-		return dhcpc_input(nif, ip, &udp);
+	if (udp.dport == DHCP_CLIENT_PORT && in->ip4 != NULL)
+		return dhcpc_input(nif, in->ip4, &udp);
 	sock = find(nif->stack, udp.dport);
 	if (sock == NULL) {
-		icmp4_error(
-		    nif, ip, &whole, how, ICMP_UNREACHABLE, ICMP_UNREACH_PORT);
+		icmp_refuse_port(nif, in, how);
 		return DROP_NO_LISTENER;
 	}
 	from = (struct udp_from){
-		.src = ip->src,
-		.dst = ip->dst,
+		.src = in->src,
+		.dst = in->dst,
 		.sport = udp.sport,
 		.data_bytes = udp.data_bytes,
 	};

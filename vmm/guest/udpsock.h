@@ -1,5 +1,5 @@
 /*
- * udpsock.h - UDP sockets (RFC 768, RFC 1122 4.1).
+ * udpsock.h - UDP sockets (RFC 768, RFC 1122 4.1), for both kinds of IP.
  *
  * A socket either calls for each datagram or keeps the last few thousand bytes
  * of them until they are asked for; what does not fit is dropped and counted.
@@ -11,11 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "net/ip4.h"
 #include "net/reason.h"
 #include "net/udp.h"
 
-#include "vmm/guest/icmp4.h"
+#include "vmm/guest/icmp.h"
 #include "vmm/guest/ring.h"
 
 #define UDPSOCKS         16
@@ -28,7 +27,7 @@ struct stack;
 struct netif;
 
 struct udp_from {
-	uint32_t src, dst;
+	struct ip6_addr src, dst;
 	uint16_t sport;
 	size_t data_bytes;
 };
@@ -57,11 +56,11 @@ struct udpsock *udpsock_new(struct stack *stack, uint16_t port, bool *wake);
 void udpsock_free(struct udpsock *sock);
 
 struct udp_to {
-	uint32_t dst;
+	struct ip6_addr dst;
 	uint16_t dport;
-	uint32_t src;    /* 0: the address of the interface it leaves by */
-	uint8_t ttl;     /* 0: the usual one */
-	bool last_first; /* fragments, if there are any: in reverse */
+	struct ip6_addr src; /* zero: that which suits dst */
+	uint8_t ttl;         /* 0: the usual one */
+	bool last_first;     /* fragments, if there are any: in reverse */
 };
 
 /* DROP_NONE, or why it could not be sent. */
@@ -72,7 +71,7 @@ enum reason udpsock_send(struct stack *stack, struct udpsock *sock,
 bool udpsock_take(
     struct udpsock *sock, struct udp_from *from, void *data, size_t size);
 
-enum reason udpsock_input(struct netif *nif, const struct ip4 *ip,
+enum reason udpsock_input(struct netif *nif, const struct ip_in *in,
     struct cursor *c, unsigned int how);
 
 /* ICMP said something about a datagram sent from port. */

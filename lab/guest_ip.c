@@ -1,0 +1,96 @@
+#include "lab/guest_ip.h"
+
+/* Is there a port in port's segment that satisfies test? */
+static bool
+some_there(const struct segments *segments, const struct lab_port *port,
+    bool (*test)(const struct lab_port *port))
+{
+	const struct lab *lab = segments->lab;
+	size_t here, there;
+
+	if (!segment_of(segments, port, &here))
+		return false;
+	for (unsigned int i = 0; i < lab->nports; i++)
+		if (test(lab->ports[i]) &&
+		    segment_of(segments, lab->ports[i], &there) &&
+		    there == here)
+			return true;
+	return false;
+}
+
+static bool
+routes_ip6(const struct lab_port *port)
+{
+	return port->kind == LAB_ROUTER && port->address6.n > 0;
+}
+
+/* What is not of the lab may speak anything, as may a kernel of the user's. */
+static bool
+has_ip4(const struct lab_port *port)
+{
+	return port->address.addr != 0 || port->dhcp.first != 0 ||
+	    port->relay.n > 0 || port->kind == LAB_PLUG ||
+	    port->kind == LAB_BRIDGE ||
+	    (port->kind == LAB_VM &&
+		((const struct lab_vm *)port->owner)->kernel != NULL);
+}
+
+static char *
+words4(struct arena *arena, const struct segments *segments,
+    const struct lab_port *port, const char *line)
+{
+	char net[NET_TEXT_BYTES], gw[IP4_TEXT_BYTES], dns[IP4_TEXT_BYTES];
+	bool ip6_only =
+	    (port->address6.n > 0 || some_there(segments, port, routes_ip6)) &&
+	    !some_there(segments, port, has_ip4);
+
+	if (port->address.addr == 0)
+		return arena_printf(arena, "%s lanyard.%s=%s", line,
+		    port->item.name, ip6_only ? "none" : "dhcp");
+	return arena_printf(arena, "%s lanyard.%s=%s%s%s%s%s", line,
+	    port->item.name, ip4_net_text(net, port->address),
+	    port->gateway != 0 ? ",gw=" : "",
+	    port->gateway != 0 ? ip4_text(gw, port->gateway) : "",
+	    port->dns != 0 ? ",dns=" : "",
+	    port->dns != 0 ? ip4_text(dns, port->dns) : "");
+}
+
+static char *
+list6(struct arena *arena, const struct lab_port *port, char *line)
+{
+	const char *separator = "=";
+	char text[IP6_NET_TEXT_BYTES];
+
+	for (unsigned int i = 0; i < port->address6.n && line != NULL; i++) {
+		line = arena_printf(arena, "%s%s%s", line, separator,
+		    ip6_net_text(text, &port->address6.net[i]));
+		separator = ",";
+	}
+	if (port->address6.n == 0 && line != NULL)
+		line = arena_printf(arena, "%s=auto", line);
+	for (unsigned int i = 0; i < port->gateway6.n && line != NULL; i++)
+		line = arena_printf(arena, "%s,gw=%s", line,
+		    ip6_text(text, &port->gateway6.addr[i]));
+	for (unsigned int i = 0; i < port->dns6.n && line != NULL; i++)
+		line = arena_printf(arena, "%s,dns=%s", line,
+		    ip6_text(text, &port->dns6.addr[i]));
+	return line;
+}
+
+char *
+guest_ip_words(struct arena *arena, const struct segments *segments,
+    const struct lab_port *port, const char *line)
+{
+	char *out = words4(arena, segments, port, line);
+
+	if (out == NULL)
+		return NULL;
+	if (port->address6.word == NETS6_NONE)
+		return arena_printf(
+		    arena, "%s lanyard.%s.ip6=none", out, port->item.name);
+	if (port->address6.word != NETS6_AUTO && port->address6.n == 0 &&
+	    port->dns6.n == 0 && !some_there(segments, port, routes_ip6))
+		return out;
+	out = arena_printf(arena, "%s lanyard.%s.ip6", out, port->item.name);
+	return out != NULL ? list6(arena, port, out) : NULL;
+}
