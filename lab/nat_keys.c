@@ -88,7 +88,8 @@ static const struct schema_key keys[] = {
 	{ KEY("host-limit", COUNT, host_limit), .min = 1, .max = 1000000,
 	    .preset = "any",
 	    .help = "How many entries one inside host may have; it is "
-		    "refused more (RFC 6888, REQ-4)." },
+		    "refused more (RFC 6888, REQ-4).  A quarter is for what "
+		    "it begins itself." },
 	{ KEY("hairpin", BOOL, hairpin), .preset = "true",
 	    .help = "Let inside hosts reach each other by their outside "
 		    "addresses (RFC 4787, section 6)." },

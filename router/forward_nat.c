@@ -139,7 +139,7 @@ decide_out(struct router *router, const struct packet *p, struct decision *d)
 	if (reason_is_drop(d->reason))
 		return refuse_out(router, p, d->reason);
 	if (router->syns.n > 0 && d->reason == REASON_NAT_NEW && p->l4.is_tcp)
-		router_forget_syn(router, &hit, flow);
+		router_forget_syn(router, hit.ip, hit.port, flow);
 	d->ends.src = hit.ip;
 	d->ends.sport = hit.port;
 	d->ends.dst = p->ip.dst;
@@ -166,6 +166,8 @@ decide_in(struct router *router, const struct packet *p, struct decision *d)
 	    p->now_ns, &hit);
 	if (reason_is_drop(d->reason))
 		return d->reason;
+	if (router->syns.n > 0 && p->l4.is_tcp)
+		router_forget_syn(router, p->flow.ip, p->flow.port, &p->flow);
 	if (!way_find(router, hit.ip, &d->way))
 		return DROP_NO_ROUTE;
 	d->ends.src = p->ip.src;

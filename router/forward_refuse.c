@@ -60,11 +60,11 @@ router_hold_syn(struct router *router, const struct packet *p)
 }
 
 void
-router_forget_syn(struct router *router, const struct nat_hit *hit,
+router_forget_syn(struct router *router, uint32_t ip, uint16_t port,
     const struct nat_flow *flow)
 {
-	const struct nat_syn ends = { .ip = hit->ip,
-		.port = hit->port,
+	const struct nat_syn ends = { .ip = ip,
+		.port = port,
 		.remote_ip = flow->remote_ip,
 		.remote_port = flow->remote_port };
 
@@ -101,7 +101,8 @@ router_answer_syns(void *arg)
 	struct nat_syn syn;
 
 	while (nat_syn_pop(&router->syns, loop_now_ns(router->loop), &syn))
-		answer_syn(router, &syn);
+		if (nat_rules(router->nat)->refuse_syn) /* still */
+			answer_syn(router, &syn);
 	if (nat_syn_due_ns(&router->syns) != UINT64_MAX)
 		loop_timer_set(
 		    &router->syn_timer, nat_syn_due_ns(&router->syns));

@@ -228,16 +228,25 @@ filter_admits(const struct nat *nat, uint32_t mapping,
 	return false;
 }
 
-/* May the host have one more session? */
+/* May the host have one more session, of most? */
 static bool
-host_has_room(const struct nat *nat, uint32_t ip)
+host_has_room(const struct nat *nat, uint32_t ip, uint32_t most)
 {
 	const struct nat_host *host;
 
-	if (nat->rules.host_sessions == 0)
+	if (most == 0)
 		return true;
 	host = nat_hosts_find(&nat->hosts, hash_host(nat, ip), ip);
-	return host == NULL || host->sessions < nat->rules.host_sessions;
+	return host == NULL || host->sessions < most;
+}
+
+/* How many of at most n sessions may be begun from outside.  The others are for
+ * inside hosts to begin: else who floods an open port from many addresses would
+ * leave its host none, or all hosts. */
+static uint32_t
+for_outside(uint32_t n)
+{
+	return n - n / 4;
 }
 
 /* The host of ip, if need be in the place of one that has but a rest. */
@@ -261,7 +270,7 @@ nat_host_join(struct nat *nat, uint32_t ip)
 	struct nat_host *host;
 
 	if (nat->hosts.items != NULL) {
-		if (!host_has_room(nat, ip))
+		if (!host_has_room(nat, ip, nat->rules.host_sessions))
 			return DROP_NAT_HOST_LIMIT;
 		host = host_get(nat, ip);
 		if (host == NULL)
@@ -343,6 +352,18 @@ has_room(struct nat *nat, uint64_t now_ns)
 	nat_expire(nat, now_ns);
 	return nat->session_pool.used < nat->session_pool.max ||
 	    nat->rest.n > 0;
+}
+
+/* The same for one that is begun from outside. */
+static bool
+has_room_for_outside(struct nat *nat, uint64_t now_ns)
+{
+	uint32_t most = for_outside(nat->session_pool.max);
+
+	if (nat->session_pool.used - nat->rest.n < most)
+		return true;
+	nat_expire(nat, now_ns);
+	return nat->session_pool.used - nat->rest.n < most;
 }
 
 /* Makes the session of a mapping with a remote end; there is room, and its host
@@ -496,7 +517,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		return DROP_NAT_STATE;
 	if (!has_room(nat, now_ns))
 		return DROP_NAT_FULL;
-	if (!host_has_room(nat, flow->ip))
+	if (!host_has_room(nat, flow->ip, nat->rules.host_sessions))
 		nat_expire(nat, now_ns); /* it may have had some */
 	reason = nat_host_join(nat, flow->ip);
 	if (reason != REASON_NONE)
@@ -599,7 +620,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     struct nat_hit *hit)
 {
-	bool room = has_room(nat, now_ns);
+	bool room = has_room_for_outside(nat, now_ns);
 	struct nat_flow inside;
 	struct session *s;
 	uint32_t mapping, other;
@@ -618,6 +639,9 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	}
 	if (!room)
 		return DROP_NAT_FULL;
+	if (!host_has_room(
+		nat, inside.ip, for_outside(nat->rules.host_sessions)))
+		return DROP_NAT_HOST_LIMIT;
 	reason = nat_host_join(nat, inside.ip);
 	if (reason != REASON_NONE)
 		return reason;

@@ -12,6 +12,8 @@
  *    (RFC 6888 REQ-11).
  *  - An inside host has at most as many sessions as the rules say, and is
  *    refused more, whoever speaks first (RFC 6888 REQ-4, REQ-5).
+ *  - Of both limits a quarter is for sessions that inside hosts begin: nobody
+ *    outside fills the table.
  *  - Rules that look at hosts (limits, blocks, several addresses that they are
  *    paired with) are for one host to NAT_HOST_ENTRIES entries, or
  *    NAT_HOSTS_LEAST; further ones are refused as by a full table.

@@ -19,9 +19,10 @@
  *
  * An RST counts only if the receiver would believe it, that is, if its sequence
  * number is in the window the receiver announced last (RFC 7857, 2.2); else
- * anybody who guesses the ports could end a session.  The NAT sees segments in
- * flight, so it may take a number for old that is not; the cost of an error is
- * a session that lives for two hours more.
+ * anybody who guesses the ports could end a session.  A FIN counts only near
+ * that window (RFC 5382 9): a forged one would make of the end of one half the
+ * end of both.  The NAT sees segments in flight, so it may take a number for old
+ * that is not; the cost of an error is a session that lives for two hours more.
  */
 #include "router/nat_tcp.h"
 
@@ -95,10 +96,13 @@ nat_tcp_opens(const struct nat_segment *segment)
 	    TCP_SYN;
 }
 
-/* Is the segment where the receiver expects one? */
+#define NEAR 65535 /* sent again, or ahead of a window that has just grown */
+
+/* Is the segment where the receiver expects one, or no further than slack from
+ * there? */
 static bool
-in_window(
-    const struct nat_window *window, uint32_t seq, enum nat_direction direction)
+in_window(const struct nat_window *window, uint32_t seq,
+    enum nat_direction direction, uint32_t slack)
 {
 	enum nat_direction back =
 	    direction == NAT_OUTWARDS ? NAT_INWARDS : NAT_OUTWARDS;
@@ -107,7 +111,7 @@ in_window(
 	if (!(window->known & 1u << back))
 		return true;
 	size = (uint32_t)window->window[back] << window->scale[back];
-	return seq - window->ack[back] <= size;
+	return seq - window->ack[back] + slack <= size + 2 * slack;
 }
 
 enum nat_tcp_state
@@ -118,7 +122,7 @@ nat_tcp_next(enum nat_tcp_state state, const struct nat_segment *segment,
 	enum event event = DATA;
 
 	if (segment->flags & TCP_RST) {
-		if (!in_window(window, segment->seq, direction))
+		if (!in_window(window, segment->seq, direction, 0))
 			return state;
 		event = RST;
 	} else if (segment->flags & TCP_SYN) {
@@ -127,8 +131,11 @@ nat_tcp_next(enum nat_tcp_state state, const struct nat_segment *segment,
 		    (state == NAT_TCP_BOTH_FIN || state == NAT_TCP_TRANS))
 			return state;
 		event = out ? SYN_OUT : SYN_IN;
-	} else if (segment->flags & TCP_FIN)
+	} else if (segment->flags & TCP_FIN) {
+		if (!in_window(window, segment->seq, direction, NEAR))
+			return state;
 		event = out ? FIN_OUT : FIN_IN;
+	}
 	return (enum nat_tcp_state)nat_tcp_fsm[state].next[event];
 }
 

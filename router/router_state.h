@@ -246,9 +246,10 @@ void router_note_refusal(
     struct router *router, const struct packet *p, enum reason reason);
 
 /* Has a refused packet answered later, if it is a SYN and the rules say so; and
- * not any more, when the host inside has opened the connection. */
+ * not any more, when the host inside has opened the connection from ip:port
+ * outside, or it is let in by now. */
 void router_hold_syn(struct router *router, const struct packet *p);
-void router_forget_syn(struct router *router, const struct nat_hit *hit,
+void router_forget_syn(struct router *router, uint32_t ip, uint16_t port,
     const struct nat_flow *flow);
 void router_answer_syns(void *arg); /* a timer's callback */
 

@@ -566,6 +566,61 @@ rfc7857_s11_an_icmp_mapping_goes_with_its_last_session(void **state)
 	nat_free(nat);
 }
 
+/* ---- who floods from outside ---- */
+
+static void
+nobody_outside_fills_the_table(void **state)
+{
+	struct nat *nat = table(nat_preset(NAT_PRESET_FULL_CONE));
+	enum reason why;
+	uint32_t n = 0;
+
+	(void)state;
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	while (in(nat, 5000, OTHER + n, 9, 0) == REASON_NAT_IN)
+		n++;
+	assert_int_equal(in(nat, 5000, OTHER + n, 9, 0), DROP_NAT_FULL);
+	assert_int_equal(n + 1, 4096 / 4 * 3);
+	/* Who was there goes on, and the quarter is for those inside. */
+	assert_int_equal(in(nat, 5000, SERVER, 1, 0), REASON_NAT_IN);
+	assert_int_equal(in(nat, 5000, OTHER, 9, 0), REASON_NAT_IN);
+	for (uint32_t i = 0; i < 4096 / 4; i++)
+		assert_int_not_equal(
+		    out(nat, udp(BOB, (uint16_t)(2000 + i), SERVER, 1), 0,
+			&why),
+		    0);
+	out(nat, udp(BOB, 9000, SERVER, 1), 0, &why);
+	assert_int_equal(why, DROP_NAT_FULL);
+	/* What has expired is room. */
+	assert_int_not_equal(
+	    out(nat, udp(ALICE, 5000, SERVER, 2), 302 * S, NULL), 0);
+	nat_free(nat);
+}
+
+static void
+rfc6888_req4_nobody_outside_takes_all_that_a_host_may_have(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+	enum reason why;
+	uint32_t n = 0;
+
+	(void)state;
+	rules.host_sessions = 100;
+	nat = table(&rules);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	while (in(nat, 5000, OTHER + n, 9, 0) == REASON_NAT_IN)
+		n++;
+	assert_int_equal(in(nat, 5000, OTHER + n, 9, 0), DROP_NAT_HOST_LIMIT);
+	assert_int_equal(n + 1, 75);
+	for (uint16_t i = 0; i < 25; i++)
+		assert_int_not_equal(
+		    out(nat, udp(ALICE, 6000 + i, SERVER, 1), 0, NULL), 0);
+	out(nat, udp(ALICE, 7000, SERVER, 1), 0, &why);
+	assert_int_equal(why, DROP_NAT_HOST_LIMIT);
+	nat_free(nat);
+}
+
 int
 main(void)
 {
@@ -603,6 +658,9 @@ main(void)
 		cmocka_unit_test(a_shorter_timer_holds_for_all),
 		cmocka_unit_test(rules_that_cannot_be_change_nothing),
 		cmocka_unit_test(an_entry_of_a_million_takes_128_bytes_at_most),
+		cmocka_unit_test(nobody_outside_fills_the_table),
+		cmocka_unit_test(
+		    rfc6888_req4_nobody_outside_takes_all_that_a_host_may_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

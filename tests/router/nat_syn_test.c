@@ -77,6 +77,37 @@ rfc5382_req4_a_filtered_syn_is_refused_too(void **state)
 	assert_int_equal(rig_got(rig, OUTSIDE).icmp.code, ICMP_UNREACH_PORT);
 }
 
+/* As when another SYN of its host has opened the port for that sender. */
+static void
+a_syn_that_is_let_in_later_is_not_refused_any_more(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct rig *rig;
+
+	rules.refuse_syn = true;
+	rig = start_rules(state, &rules);
+	assert_int_equal(syn_in(rig, 80, 5000), DROP_NAT_UNSOLICITED);
+	rig_wait(rig, 1 * S);
+	rig_tcp(rig, INSIDE, ALICE, 5000, SERVER2, 80, TCP_SYN);
+	assert_int_equal(syn_in(rig, 80, 5000), REASON_NAT_IN);
+	rig_clear(rig);
+	rig_wait(rig, 20 * S);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+}
+
+static void
+rfc5382_req4a_nobody_is_told_once_the_rules_forbid_it(void **state)
+{
+	struct rig *rig = start_refusing(state);
+
+	assert_int_equal(syn_in(rig, 80, 5000), DROP_NAT_UNSOLICITED);
+	rig_wait(rig, 1 * S);
+	assert_int_equal(
+	    router_change_nat(rig->router, &nat_rules_default, NULL), 0);
+	rig_wait(rig, 20 * S);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+}
+
 static void
 a_flood_of_syns_is_answered_within_bounds(void **state)
 {
@@ -138,6 +169,8 @@ main(void)
 		T(rfc5382_req4_an_unsolicited_syn_is_refused_after_six_seconds),
 		T(rfc5382_req4_a_syn_from_inside_takes_the_refusal_back),
 		T(rfc5382_req4_a_filtered_syn_is_refused_too),
+		T(a_syn_that_is_let_in_later_is_not_refused_any_more),
+		T(rfc5382_req4a_nobody_is_told_once_the_rules_forbid_it),
 		T(a_flood_of_syns_is_answered_within_bounds),
 		T(what_is_no_syn_is_never_answered),
 		T(a_hairpin_may_come_from_the_inner_end),

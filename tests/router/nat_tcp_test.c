@@ -231,6 +231,103 @@ rfc7857_s2_2_a_reset_outside_the_window_shortens_nothing(void **state)
 	assert_string_equal(state_of(rig), "established");
 }
 
+/* RFC 5382 9: segments out of the window change nothing. */
+static void
+rfc7857_s2_a_close_far_from_the_window_closes_nothing(void **state)
+{
+	static const uint32_t far[] = { 0x40000, 0x80000000,
+		UINT32_C(0xfffc0000) };
+	struct rig *rig = start_as(state, EI, APD, 0);
+
+	connect_tcp(rig);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(
+		    tcp_in(rig, TCP_FIN | TCP_ACK, 901 + far[i], 101),
+		    REASON_NAT_IN);
+		assert_int_equal(rig_got(rig, INSIDE).tcp.flags,
+		    TCP_FIN | TCP_ACK); /* its receiver will judge */
+		assert_int_equal(
+		    tcp_out(rig, TCP_FIN | TCP_ACK, 101 + far[i], 901),
+		    REASON_NAT_OUT);
+		assert_string_equal(state_of(rig), "established");
+	}
+	/* One that is sent again with some data before it counts. */
+	tcp_in(rig, TCP_FIN | TCP_ACK, 901 - 1000, 101);
+	assert_string_equal(state_of(rig), "closing-in");
+	tcp_out(rig, TCP_FIN | TCP_ACK, 101 + 1000, 902);
+	assert_string_equal(state_of(rig), "finished");
+}
+
+static void
+rfc5382_req2_a_connection_from_outside_opens_and_closes(void **state)
+{
+	static const struct {
+		bool out;
+		uint8_t flags;
+		uint32_t seq, ack;
+		const char *state;
+	} rows[] = {
+		{ false, TCP_SYN, 900, 0, "opening-in" },
+		{ false, TCP_SYN, 900, 0, "opening-in" }, /* again */
+		{ true, TCP_SYN | TCP_ACK, 100, 901, "established" },
+		{ false, TCP_ACK, 901, 101, "established" },
+		{ true, TCP_ACK | TCP_PSH, 101, 901, "established" },
+		/* Both close at once. */
+		{ true, TCP_FIN | TCP_ACK, 119, 901, "closing" },
+		{ false, TCP_FIN | TCP_ACK, 901, 119, "finished" },
+		{ true, TCP_ACK, 120, 902, "finished" },
+		{ false, TCP_ACK, 902, 120, "finished" },
+	};
+
+	for (int filtering = 0; filtering < 2; filtering++) {
+		struct rig *rig =
+		    start_as(state, EI, filtering == 0 ? EI : AD, 0);
+
+		/* Another connection has made the mapping. */
+		rig_tcp(rig, INSIDE, ALICE, 5000,
+		    filtering == 0 ? SERVER2 : SERVER, 443, TCP_SYN);
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			assert_false(reason_is_drop(rows[i].out
+				? tcp_out(rig, rows[i].flags, rows[i].seq,
+				      rows[i].ack)
+				: tcp_in(rig, rows[i].flags, rows[i].seq,
+				      rows[i].ack)));
+			assert_string_equal(state_of(rig), rows[i].state);
+		}
+		if (filtering == 0)
+			rig_free(rig);
+	}
+}
+
+static void
+rfc5382_req2a_it_opens_at_once_whatever_the_filter(void **state)
+{
+	for (int kind = 0; kind < 18; kind++) {
+		struct rig *rig =
+		    start_as(state, (enum nat_behaviour)(kind % 3),
+			(enum nat_behaviour)(kind / 3 % 3), 0);
+		bool early = kind >= 9; /* the other end's comes too soon */
+
+		if (early) {
+			assert_int_equal(
+			    tcp_in(rig, TCP_SYN, 900, 0), DROP_NAT_UNSOLICITED);
+			rig_wait(rig, 1 * S);
+		}
+		assert_int_equal(tcp_out(rig, TCP_SYN, 100, 0), REASON_NAT_NEW);
+		assert_int_equal(rig_got(rig, OUTSIDE).sport, 5000);
+		assert_int_equal(tcp_in(rig, TCP_SYN, 900, 0), REASON_NAT_IN);
+		assert_int_equal(
+		    tcp_out(rig, TCP_SYN | TCP_ACK, 100, 901), REASON_NAT_OUT);
+		assert_int_equal(
+		    tcp_in(rig, TCP_SYN | TCP_ACK, 900, 101), REASON_NAT_IN);
+		assert_string_equal(state_of(rig), "established");
+		rig_wait(rig, 7000 * S);
+		assert_int_equal(tcp_in(rig, TCP_ACK, 901, 101), REASON_NAT_IN);
+		if (kind < 17)
+			rig_free(rig);
+	}
+}
+
 static void
 rfc7857_s2_2_data_after_a_reset_establishes_again(void **state)
 {
@@ -301,6 +398,9 @@ main(void)
 		T(rfc5382_req10_no_icmp_ends_a_connection),
 		T(rfc7857_s2_2_a_reset_ends_a_connection_after_four_minutes),
 		T(rfc7857_s2_2_a_reset_outside_the_window_shortens_nothing),
+		T(rfc7857_s2_a_close_far_from_the_window_closes_nothing),
+		T(rfc5382_req2_a_connection_from_outside_opens_and_closes),
+		T(rfc5382_req2a_it_opens_at_once_whatever_the_filter),
 		T(rfc7857_s2_2_data_after_a_reset_establishes_again),
 		T(rfc7857_s2_what_follows_a_close_or_a_reset_does_not_keep_it),
 		T(the_same_ports_connect_again_after_a_close),
