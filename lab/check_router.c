@@ -25,6 +25,17 @@ check_whole_seconds(
 		    "%s is counted in whole seconds; write it as 60s", key);
 }
 
+/* Is addr in a subnet that the port serves? */
+static bool
+is_served(const struct lab_port *port, uint32_t addr)
+{
+	bool is = ip4_net_has(port->address, addr);
+
+	for (unsigned int i = 0; i < port->nrelayed; i++)
+		is = is || ip4_net_has(port->relayed[i].relay, addr);
+	return is;
+}
+
 static void
 check_reserve(
     struct check *c, const struct lab_port *port, const struct lab_reserve *res)
@@ -37,7 +48,7 @@ check_reserve(
 		return;
 	ip4_text(text, res->address);
 	ip4_net_text(net, port->address);
-	if (!ip4_net_has(port->address, res->address))
+	if (!is_served(port, res->address))
 		problem_add(c->problems, lab_place(&res->item, "address"),
 		    "address %s is not in the subnet of %s; use one in it",
 		    text, net);
@@ -56,44 +67,78 @@ check_reserve(
 	}
 }
 
+/* A range that key gives; net is the router's address there. */
 static void
-check_dhcp_range(struct check *c, const struct lab_port *port)
+check_dhcp_range(struct check *c, const struct lab_item *item, const char *key,
+    struct ip4_net own, struct lab_range range)
 {
-	struct place at = lab_place(&port->item, "dhcp");
+	struct place at = lab_place(item, key);
 	char first[IP4_TEXT_BYTES], last[IP4_TEXT_BYTES], net[NET_TEXT_BYTES];
-	struct lab_range range = port->dhcp;
 
 	ip4_text(first, range.first);
 	ip4_text(last, range.last);
-	ip4_net_text(net, port->address);
+	ip4_net_text(net, own);
 	if (range.first > range.last)
 		problem_add(c->problems, at,
-		    "dhcp: %s comes after %s; write the lower address first",
+		    "%s: %s comes after %s; write the lower address first", key,
 		    first, last);
-	else if (!ip4_net_has(port->address, range.first) ||
-	    !ip4_net_has(port->address, range.last))
+	else if (!ip4_net_has(own, range.first) ||
+	    !ip4_net_has(own, range.last))
 		problem_add(c->problems, at,
-		    "dhcp: %s-%s is not in the subnet of %s; use addresses in "
+		    "%s: %s-%s is not in the subnet of %s; use addresses in "
 		    "it",
-		    first, last, net);
-	else if (range.first <= port->address.addr &&
-	    port->address.addr <= range.last)
+		    key, first, last, net);
+	else if (range.first <= own.addr && own.addr <= range.last)
 		problem_add(c->problems, at,
-		    "dhcp: %s-%s contains the router's own address %s; leave "
+		    "%s: %s-%s contains the router's own address %s; leave "
 		    "it out",
-		    first, last, net);
-	else if (port->address.prefix < 31 &&
-	    (range.first ==
-		    (port->address.addr & ip4_mask(port->address.prefix)) ||
-		range.last == ip4_net_broadcast(port->address)))
+		    key, first, last, net);
+	else if (own.prefix < 31 &&
+	    (range.first == (own.addr & ip4_mask(own.prefix)) ||
+		range.last == ip4_net_broadcast(own)))
 		problem_add(c->problems, at,
-		    "dhcp: %s-%s contains the network or broadcast address; "
+		    "%s: %s-%s contains the network or broadcast address; "
 		    "leave it out",
-		    first, last);
+		    key, first, last);
 	else if (range.last - range.first >= DHCP_MAX)
 		problem_add(c->problems, at,
-		    "dhcp: %s-%s are more than %d addresses; use fewer", first,
-		    last, DHCP_MAX);
+		    "%s: %s-%s are more than %d addresses; use fewer", key,
+		    first, last, DHCP_MAX);
+}
+
+static bool
+overlap(struct ip4_net a, struct ip4_net b)
+{
+	return a.prefix < b.prefix ? ip4_net_has(a, b.addr)
+				   : ip4_net_has(b, a.addr);
+}
+
+static void
+check_relayed(struct check *c, const struct lab_port *port, unsigned int i)
+{
+	const struct lab_relayed *r = &port->relayed[i];
+	struct place at = lab_place(&r->item, "relay");
+	char text[NET_TEXT_BYTES];
+	bool twice =
+	    check_has_address(port) && overlap(port->address, r->relay);
+
+	if (r->relay.prefix == 0 || r->range.first == 0)
+		return; /* they were complained about */
+	ip4_net_text(text, r->relay);
+	for (unsigned int k = 0; k < i; k++)
+		twice = twice || overlap(port->relayed[k].relay, r->relay);
+	if (r->relay.prefix < 8 || r->relay.prefix > 30)
+		problem_add(c->problems, at,
+		    "dhcp-relayed: %s has no subnet of hosts; use a prefix "
+		    "length of 8 to 30",
+		    text);
+	else if (twice)
+		problem_add(c->problems, at,
+		    "dhcp-relayed: the subnet of %s is served by this port "
+		    "already; leave it out",
+		    text);
+	else
+		check_dhcp_range(c, &r->item, "range", r->relay, r->range);
 }
 
 static void
@@ -112,6 +157,10 @@ check_dhcp_relay(struct check *c, const struct lab_port *port)
 	if (yaml_get(port->item.node, "dhcp") != NULL)
 		problem_add(c->problems, at,
 		    "dhcp and dhcp-relay on one port; keep one of both");
+	if (port->nrelayed > 0)
+		problem_add(c->problems, at,
+		    "dhcp-relayed and dhcp-relay on one port; keep one of "
+		    "both");
 	if (yaml_get(port->item.node, "address") == NULL)
 		problem_add(c->problems, at,
 		    "dhcp-relay on a port without an IPv4 address; add "
@@ -140,7 +189,7 @@ check_dhcp_relay(struct check *c, const struct lab_port *port)
 static void
 check_dhcp_server(struct check *c, const struct lab_port *port)
 {
-	if (yaml_get(port->item.node, "dhcp") == NULL &&
+	if (yaml_get(port->item.node, "dhcp") == NULL && port->nrelayed == 0 &&
 	    yaml_get(port->item.node, "dns") != NULL)
 		problem_add(c->problems, lab_place(&port->item, "dns"),
 		    "dns without dhcp; add \"dhcp: FIRST-LAST\"");
@@ -151,7 +200,18 @@ check_dhcp_server(struct check *c, const struct lab_port *port)
 	serving_check(port, c->problems);
 	check_whole_seconds(c, &port->item, "lease", port->lease_ns);
 	if (port->dhcp.first != 0 && check_has_address(port))
-		check_dhcp_range(c, port);
+		check_dhcp_range(
+		    c, &port->item, "dhcp", port->address, port->dhcp);
+	if (port->nrelayed > 0 && yaml_get(port->item.node, "address") == NULL)
+		problem_add(c->problems, lab_place(&port->item, "dhcp-relayed"),
+		    "dhcp-relayed on a port without an IPv4 address; add "
+		    "\"address:\"");
+	if (port->nrelayed > ROUTER_RELAYED)
+		problem_add(c->problems, lab_place(&port->item, "dhcp-relayed"),
+		    "dhcp-relayed: %u subnets are too many; use up to %d",
+		    port->nrelayed, ROUTER_RELAYED);
+	for (unsigned int i = 0; i < port->nrelayed; i++)
+		check_relayed(c, port, i);
 	for (unsigned int i = 0; i < port->nreserve; i++)
 		check_reserve(c, port, &port->reserve[i]);
 }

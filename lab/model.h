@@ -172,6 +172,14 @@ struct lab_dhcp_option {
 	struct lab_texts addresses;
 };
 
+/* A subnet whose clients come to a DHCP server by a relay. */
+struct lab_relayed {
+	struct lab_item item;
+	struct ip4_net relay; /* has an address there */
+	struct lab_range range;
+	uint32_t dns; /* 0: as of the port */
+};
+
 /* Advertisements of a router's port. */
 struct lab_ra {
 	struct lab_item item;
@@ -214,6 +222,8 @@ struct lab_port {
 	struct lab_texts relay; /* addresses of DHCP servers elsewhere */
 	bool relay_info;
 	const char *domain;
+	struct lab_relayed *relayed;
+	unsigned int nrelayed;
 	struct lab_dhcp_option *options;
 	unsigned int noptions;
 	struct lab_reserve *reserve;

@@ -518,6 +518,24 @@ const struct schema_key schema_keys[] = {
 	    .preset = "false",
 	    .help = "Tell them the port's name as the circuit that a client "
 		    "came by (option 82)." },
+	{ ARRAY("routers.*.ports.*.dhcp-relayed", ITEMS, lab_port, relayed,
+	      nrelayed, lab_relayed),
+	    .help = "Subnets elsewhere whose clients are served, too, when a "
+		    "relay there passes on to this port's address what they "
+		    "say; with or without dhcp." },
+	{ KEY("routers.*.ports.*.dhcp-relayed[].relay", NET, lab_relayed,
+	      relay),
+	    .required = true,
+	    .help = "The address and prefix length of the router there, as "
+		    "10.1.0.1/24, that the clients are told as their own." },
+	{ KEY("routers.*.ports.*.dhcp-relayed[].range", RANGE, lab_relayed,
+	      range),
+	    .required = true,
+	    .help = "The addresses that are given, as "
+		    "10.1.0.100-10.1.0.199." },
+	{ KEY("routers.*.ports.*.dhcp-relayed[].dns", IP, lab_relayed, dns),
+	    .help = "The DNS server that they are told, if not that of the "
+		    "port." },
 	{ ARRAY("routers.*.ports.*.dhcp-options", ITEMS, lab_port, options,
 	      noptions, lab_dhcp_option),
 	    .help = "More that DHCP clients are told when they ask for it." },

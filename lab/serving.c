@@ -152,6 +152,21 @@ serve_relay(struct router *router, struct port *port, const struct lab_port *lp,
 	return router_set_dhcp_relay(router, port, &options, err);
 }
 
+/* As on the port's link, but for these. */
+static int
+serve_relayed(struct router *router, struct port *port,
+    const struct lab_relayed *relayed,
+    const struct router_dhcp_options *options, struct err *err)
+{
+	struct router_dhcp_options o = *options;
+
+	o.first = relayed->range.first;
+	o.last = relayed->range.last;
+	if (relayed->dns != 0)
+		o.dns = relayed->dns;
+	return router_add_dhcp_relayed(router, port, relayed->relay, &o, err);
+}
+
 int
 serving_dhcp(struct router *router, struct port *port,
     const struct lab_port *lp, struct err *err)
@@ -167,17 +182,20 @@ serving_dhcp(struct router *router, struct port *port,
 		.extra = extra,
 	};
 	const char *why;
-	int e;
+	int e = 0;
 
-	if (lp->dhcp.first == 0)
-		return lp->relay.n > 0 ? serve_relay(router, port, lp, err) : 0;
+	if (lp->relay.n > 0)
+		return serve_relay(router, port, lp, err);
 	if (serving_domain(lp) != NULL)
 		snprintf(options.domain, sizeof(options.domain), "%s",
 		    serving_domain(lp));
 	for (unsigned int i = 0; i < lp->noptions && i < DHCP_EXTRAS; i++)
 		if (serving_option(&extra[i], &lp->options[i], &why))
 			options.nextra++;
-	e = router_set_dhcp(router, port, &options, err);
+	if (lp->dhcp.first != 0)
+		e = router_set_dhcp(router, port, &options, err);
+	for (unsigned int i = 0; i < lp->nrelayed && e == 0; i++)
+		e = serve_relayed(router, port, &lp->relayed[i], &options, err);
 	for (unsigned int i = 0; i < lp->nreserve && e == 0; i++)
 		e = router_add_reservation(router, port,
 		    &lp->reserve[i].of->mac, lp->reserve[i].address, err);
@@ -437,6 +455,7 @@ serving_check(const struct lab_port *port, struct problems *problems)
 
 	for (size_t i = 0; i < sizeof(only_with) / sizeof(only_with[0]); i++)
 		if (yaml_get(port->item.node, "dhcp") == NULL &&
+		    port->nrelayed == 0 &&
 		    yaml_get(port->item.node, only_with[i]) != NULL)
 			problem_add(problems,
 			    lab_place(&port->item, only_with[i]),

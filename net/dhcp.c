@@ -246,6 +246,21 @@ dhcp_parse(struct dhcp *dhcp, struct cursor *c)
 	return DROP_NONE;
 }
 
+uint32_t
+dhcp_relay_address(const struct dhcp *dhcp, uint8_t sub_option)
+{
+	struct cursor c = cursor(dhcp->relay_info, dhcp->relay_info_bytes);
+
+	while (cur_left(&c) >= 2) {
+		uint8_t code = cur_u8(&c);
+		struct cursor value = cur_sub(&c, cur_u8(&c));
+
+		if (!c.overrun && code == sub_option && cur_left(&value) == 4)
+			return cur_be32(&value);
+	}
+	return 0;
+}
+
 /* ---- writing ---- */
 
 static void

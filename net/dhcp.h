@@ -95,6 +95,11 @@ struct dhcp {
  * filled only if DROP_NONE. */
 enum reason dhcp_parse(struct dhcp *dhcp, struct cursor *c);
 
+/* The address that a relay tells in a sub-option of relay_info; 0: none. */
+#define DHCP_RELAY_LINK   5  /* of the client's link (RFC 3527) */
+#define DHCP_RELAY_SERVER 11 /* that the client shall know (RFC 5107) */
+uint32_t dhcp_relay_address(const struct dhcp *dhcp, uint8_t sub_option);
+
 /* Writes a message of at least DHCP_MIN_BYTES. */
 void dhcp_write(struct writer *w, const struct dhcp *dhcp);
 

@@ -25,6 +25,12 @@ dhcp_relay_is_reply(const struct dhcp_relayed *m)
 	return m->len > 0 && m->bytes[0] == DHCP_BOOTREPLY;
 }
 
+uint32_t
+dhcp_relay_first(const struct dhcp_relayed *m)
+{
+	return m->len < BOOTP_BYTES ? 0 : get_be32(m->bytes + OFF_GIADDR);
+}
+
 /* Where options end, and where the relay's is, or 0.  False: they contradict
  * themselves.  Plain BOOTP has none; then both are 0. */
 static bool
@@ -86,7 +92,7 @@ dhcp_relay_request(struct dhcp_relayed *m, uint32_t own, const char *circuit)
 	if (m->bytes[OFF_HOPS] > DHCP_RELAY_HOPS)
 		return DROP_DHCP_HOPS;
 	m->bytes[OFF_HOPS]++;
-	if (get_be32(m->bytes + OFF_GIADDR) != 0)
+	if (dhcp_relay_first(m) != 0)
 		return REASON_DHCP_RELAYED; /* another relay's */
 	if (info != 0)
 		return DROP_DHCP_RELAY;

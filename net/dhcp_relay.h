@@ -22,6 +22,9 @@ struct dhcp_relayed {
 /* Is it a reply?  What is neither that nor a request is refused later. */
 bool dhcp_relay_is_reply(const struct dhcp_relayed *m);
 
+/* The relay that passed a message on first; 0: none did. */
+uint32_t dhcp_relay_first(const struct dhcp_relayed *m);
+
 /* A client's message to a server, that came to a relay whose address there is
  * own.  circuit: the name of where it came by, told to the server and cut to
  * DHCP_RELAY_INFO_BYTES if there is room; NULL: nothing is told.

@@ -248,7 +248,7 @@ lease_set(struct lease_pool *pool, struct lease *lease, enum lease_state to,
 	lease->state = (uint8_t)to;
 	lease->until_ns = until_ns;
 	enlist(pool, lease);
-	if (to != LEASE_OFFERED && to != LEASE_LEASED)
+	if (to == LEASE_FREE || (to == LEASE_DECLINED && holder == NULL))
 		let_go(pool, lease);
 	else if (holder != NULL) {
 		let_go(pool, lease);

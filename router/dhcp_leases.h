@@ -92,7 +92,7 @@ void lease_give(struct lease_pool *pool, struct lease *lease,
 void lease_take_away(struct lease_pool *pool, struct lease *lease);
 
 /* Moves it to another state, until then.  holder: the station that it counts
- * for when it is offered or leased; NULL: as before. */
+ * for unless it is free; NULL: as before, or nobody if it is declined. */
 void lease_set(struct lease_pool *pool, struct lease *lease,
     enum lease_state to, uint64_t until_ns, const struct mac *holder);
 

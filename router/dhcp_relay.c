@@ -125,9 +125,14 @@ static enum reason
 to_servers(struct router *router, struct iface *in, struct dhcp_relayed *m)
 {
 	const struct router_dhcp_relay_options *o = &in->relay->options;
-	enum reason reason = dhcp_relay_request(
-	    m, in->address.addr, o->info ? in->port.name : NULL);
+	uint32_t other = dhcp_relay_first(m);
+	enum reason reason;
 
+	/* Nobody else is at our address (RFC 3046 2.1.1). */
+	if (other != 0 && place_find(router, other)->owner != NULL)
+		return DROP_DHCP_RELAY;
+	reason = dhcp_relay_request(
+	    m, in->address.addr, o->info ? in->port.name : NULL);
 	if (reason != REASON_DHCP_RELAYED)
 		return reason;
 	reason = DROP_NO_ROUTE;

@@ -16,7 +16,8 @@
 #include "router/dhcp_leases.h"
 
 struct dhcp_server {
-	struct ip4_net own;
+	struct ip4_net router; /* of its clients */
+	uint32_t own;          /* its identifier */
 	uint32_t lease_s, dns, per_station;
 	uint16_t mtu_bytes;
 	char domain[DHCP_MAX_NAME];
@@ -92,16 +93,18 @@ copy_extra(struct dhcp_server *server, const struct router_dhcp_options *o,
 }
 
 struct dhcp_server *
-dhcp_server_new(struct ip4_net own, const struct router_dhcp_options *options,
-    uint16_t mtu_bytes, struct err *err)
+dhcp_server_new(struct ip4_net router, uint32_t own,
+    const struct router_dhcp_options *options, uint16_t mtu_bytes,
+    struct err *err)
 {
 	struct dhcp_server *server;
 
-	if (check_range(own, options, err) < 0)
+	if (check_range(router, options, err) < 0)
 		return NULL;
 	server = calloc(1, sizeof(*server));
 	if (server == NULL)
 		goto fail;
+	server->router = router;
 	server->own = own;
 	server->lease_s =
 	    options->lease_s != 0 ? options->lease_s : DHCP_LEASE_S;
@@ -115,7 +118,7 @@ dhcp_server_new(struct ip4_net own, const struct router_dhcp_options *options,
 		return NULL;
 	}
 	server->pool = lease_pool_new(
-	    own.addr, options->first, options->last - options->first + 1);
+	    router.addr, options->first, options->last - options->first + 1);
 	if (server->pool == NULL)
 		goto fail;
 	return server;
@@ -143,11 +146,11 @@ dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
 	int e;
 
 	ip4_text(text, addr);
-	if (!is_host_of(server->own, addr) || addr == server->own.addr)
+	if (!is_host_of(server->router, addr) || addr == server->router.addr)
 		return err_set(err, -EINVAL,
 		    "dhcp: %s cannot be reserved; use a host address within "
 		    "the subnet of %s",
-		    text, ip4_net_text(own, server->own));
+		    text, ip4_net_text(own, server->router));
 	e = lease_pool_reserve(server->pool, mac, addr, &twin);
 	if (e == -EEXIST)
 		return err_set(err, e,
@@ -160,6 +163,12 @@ dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
 	if (e < 0)
 		return err_sys(err, e, NULL, "dhcp: %s", text);
 	return 0;
+}
+
+bool
+dhcp_server_serves(const struct dhcp_server *server, uint32_t addr)
+{
+	return is_host_of(server->router, addr);
 }
 
 /* Who the client is: 0 and its MAC address, or 1 and its identifier. */
@@ -222,6 +231,15 @@ address(const struct dhcp *m, struct dhcp_answer *a)
 	}
 }
 
+/* The server that the client shall know: a relay may want to be that itself. */
+static uint32_t
+server_for(const struct dhcp_server *server, const struct dhcp *m)
+{
+	uint32_t other = dhcp_relay_address(m, DHCP_RELAY_SERVER);
+
+	return other != 0 ? other : server->own;
+}
+
 /* What every answer has (table 3). */
 static void
 begin(const struct dhcp_server *server, const struct dhcp *m,
@@ -237,7 +255,7 @@ begin(const struct dhcp_server *server, const struct dhcp *m,
 		.relay_info = m->relay_info, /* RFC 3046 2.2 */
 		.relay_info_bytes = m->relay_info_bytes,
 		.type = type,
-		.server = server->own.addr };
+		.server = server_for(server, m) };
 }
 
 static void
@@ -245,11 +263,11 @@ add_parameters(
     const struct dhcp_server *server, const struct dhcp *m, struct dhcp *r)
 {
 	if (dhcp_wants(m, DHCP_OPT_MASK))
-		r->mask = ip4_mask(server->own.prefix);
+		r->mask = ip4_mask(server->router.prefix);
 	if (dhcp_wants(m, DHCP_OPT_ROUTER))
-		r->router = server->own.addr;
+		r->router = server->router.addr;
 	if (dhcp_wants(m, DHCP_OPT_BROADCAST) && m->parameters != NULL)
-		r->broadcast = ip4_net_broadcast(server->own);
+		r->broadcast = ip4_net_broadcast(server->router);
 	if (dhcp_wants(m, DHCP_OPT_DNS) && server->dns != 0) {
 		r->dns[0] = server->dns;
 		r->ndns = 1;
@@ -334,11 +352,11 @@ on_request(struct dhcp_server *server, const struct dhcp *m,
 	struct lease *lease = lease_of_addr(server->pool, wanted), *own;
 	bool selecting = m->server != 0;
 
-	if (selecting && m->server != server->own.addr)
+	if (selecting && m->server != server_for(server, m))
 		return forget_offer(server, &key, now_ns);
 	if (wanted == 0)
 		return DROP_DHCP;
-	if (!ip4_net_has(server->own, wanted))
+	if (!ip4_net_has(server->router, wanted))
 		return refuse(server, m, "wrong network", a);
 	own = lease_of_client(server->pool, &key);
 	if (own == NULL && !selecting)
@@ -359,26 +377,29 @@ on_request(struct dhcp_server *server, const struct dhcp *m,
 	return REASON_DELIVERED;
 }
 
+/* by: who declined it; NULL: somebody else was seen to have it. */
 static void
-avoid(struct dhcp_server *server, struct lease *lease, uint64_t now_ns)
+avoid(struct dhcp_server *server, struct lease *lease, const struct mac *by,
+    uint64_t now_ns)
 {
 	lease_take_away(server->pool, lease);
 	lease_set(server->pool, lease, LEASE_DECLINED,
-	    now_ns + DHCP_DECLINED_S * NS_PER_S, NULL);
+	    now_ns + DHCP_DECLINED_S * NS_PER_S, by);
 	server->changes++;
 }
 
 static enum reason
-on_decline(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
+on_decline(struct dhcp_server *server, const struct dhcp *m,
+    const struct mac *from, uint64_t now_ns)
 {
 	struct lease_key key = key_of(m);
 	struct lease *lease = lease_of_client(server->pool, &key);
 
-	if (m->server != 0 && m->server != server->own.addr)
+	if (m->server != 0 && m->server != server_for(server, m))
 		return DROP_NOT_OURS;
 	if (lease != NULL && lease->addr == m->requested &&
 	    lease->state != LEASE_DECLINED)
-		avoid(server, lease, now_ns);
+		avoid(server, lease, holder_of(m, from), now_ns);
 	return REASON_DELIVERED;
 }
 
@@ -388,7 +409,7 @@ dhcp_server_conflict(struct dhcp_server *server, uint32_t addr, uint64_t now_ns)
 	struct lease *lease = lease_of_addr(server->pool, addr);
 
 	if (lease != NULL && lease->state == LEASE_OFFERED)
-		avoid(server, lease, now_ns);
+		avoid(server, lease, NULL, now_ns);
 }
 
 static enum reason
@@ -397,7 +418,7 @@ on_release(struct dhcp_server *server, const struct dhcp *m, uint64_t now_ns)
 	struct lease_key key = key_of(m);
 	struct lease *lease = lease_of_client(server->pool, &key);
 
-	if (m->server != 0 && m->server != server->own.addr)
+	if (m->server != 0 && m->server != server_for(server, m))
 		return DROP_NOT_OURS;
 	if (lease == NULL || lease->addr != m->ciaddr ||
 	    lease->state != LEASE_LEASED)
@@ -411,7 +432,7 @@ static enum reason
 on_inform(const struct dhcp_server *server, const struct dhcp *m,
     struct dhcp_answer *a)
 {
-	if (m->ciaddr == 0 || !ip4_net_has(server->own, m->ciaddr))
+	if (m->ciaddr == 0 || !ip4_net_has(server->router, m->ciaddr))
 		return DROP_NOT_OURS;
 	begin(server, m, DHCP_ACK, a);
 	a->message.ciaddr = m->ciaddr;
@@ -430,15 +451,13 @@ dhcp_server_take(struct dhcp_server *server, const struct dhcp *m,
 	if (m->op != DHCP_BOOTREQUEST || mac_is_group(&m->chaddr) ||
 	    mac_is_zero(&m->chaddr))
 		return DROP_DHCP;
-	if (m->giaddr != 0 && !is_host_of(server->own, m->giaddr))
-		return DROP_NOT_OURS;
 	if (m->ciaddr != 0 && m->type != DHCP_REQUEST &&
-	    !is_host_of(server->own, m->ciaddr))
+	    !is_host_of(server->router, m->ciaddr))
 		return DROP_NOT_OURS;
 	switch (m->type) {
 	case DHCP_DISCOVER: return on_discover(server, m, from, now_ns, answer);
 	case DHCP_REQUEST: return on_request(server, m, from, now_ns, answer);
-	case DHCP_DECLINE: return on_decline(server, m, now_ns);
+	case DHCP_DECLINE: return on_decline(server, m, from, now_ns);
 	case DHCP_RELEASE: return on_release(server, m, now_ns);
 	case DHCP_INFORM: return on_inform(server, m, answer);
 	case DHCP_NO_TYPE: /* plain BOOTP is not served */

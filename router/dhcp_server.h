@@ -11,7 +11,8 @@
  * of them, DROP_DHCP_LIMIT.  Whose station a message is from is told by the
  * frame, or by chaddr when a relay sent it.  An address that a client declines,
  * or that was found to be another host's, is shown as "declined" and avoided
- * for a day, or for ten minutes if no other is left.
+ * for a day, or for ten minutes if no other is left.  What a station declines is
+ * counted as its own, so that one that declines all does not empty the pool.
  */
 #ifndef ROUTER_DHCP_SERVER_H
 #define ROUTER_DHCP_SERVER_H
@@ -45,12 +46,15 @@ struct dhcp_answer {
 	struct dhcp message;
 };
 
-/* own: the server's address and subnet.  mtu_bytes 0: not told.  NULL: *err
- * says why. */
-struct dhcp_server *dhcp_server_new(struct ip4_net own,
+/* router: what clients are told as such, and their subnet; own: the server's
+ * address, there or elsewhere.  mtu_bytes 0: not told.  NULL: *err says why. */
+struct dhcp_server *dhcp_server_new(struct ip4_net router, uint32_t own,
     const struct router_dhcp_options *options, uint16_t mtu_bytes,
     struct err *err);
 void dhcp_server_free(struct dhcp_server *server); /* NULL is fine */
+
+/* Is addr one of its subnet's? */
+bool dhcp_server_serves(const struct dhcp_server *server, uint32_t addr);
 
 int dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
     uint32_t addr, struct err *err);

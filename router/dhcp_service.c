@@ -14,8 +14,8 @@
 #include "router/router_state.h"
 
 struct probe {
-	bool used;
-	uint32_t addr; /* that is asked for */
+	struct dhcp_server *server; /* NULL: it is free */
+	uint32_t addr;              /* that is asked for */
 	uint64_t due_ns;
 	struct mac from;
 	struct dhcp message;
@@ -25,7 +25,9 @@ struct probe {
 struct dhcp_service {
 	struct router *router;
 	struct iface *iface;
-	struct dhcp_server *server;
+	struct dhcp_server *server[1 + ROUTER_RELAYED];
+	unsigned int nservers;
+	bool has_link; /* the first one is for it */
 	uint64_t probe_ns;
 	struct loop_timer timer;
 	unsigned int nprobes;
@@ -37,25 +39,15 @@ struct dhcp_service {
 static void probes_due(void *arg);
 
 struct dhcp_service *
-dhcp_service_new(struct router *router, struct iface *iface,
-    const struct router_dhcp_options *options, struct err *err)
+dhcp_service_new(struct router *router, struct iface *iface)
 {
 	struct dhcp_service *service = calloc(1, sizeof(*service));
 
-	if (service == NULL) {
-		err_sys(err, -ENOMEM, NULL, "dhcp");
+	if (service == NULL)
 		return NULL;
-	}
 	service->router = router;
 	service->iface = iface;
-	service->probe_ns = options->probe_ns;
 	loop_timer_init(&service->timer, router->loop, probes_due, service);
-	service->server = dhcp_server_new(
-	    iface->address, options, (uint16_t)iface->mtu_bytes, err);
-	if (service->server == NULL) {
-		free(service);
-		return NULL;
-	}
 	return service;
 }
 
@@ -65,14 +57,106 @@ dhcp_service_free(struct dhcp_service *service)
 	if (service == NULL)
 		return;
 	loop_timer_unset(&service->timer);
-	dhcp_server_free(service->server);
+	for (unsigned int i = 0; i < service->nservers; i++)
+		dhcp_server_free(service->server[i]);
 	free(service);
 }
 
-struct dhcp_server *
-dhcp_service_server(struct dhcp_service *service)
+int
+dhcp_service_add(struct dhcp_service *service,
+    const struct router_dhcp_options *options, struct err *err)
 {
-	return service->server;
+	const struct iface *iface = service->iface;
+	struct dhcp_server *server;
+
+	if (service->has_link)
+		return err_set(err, -EEXIST,
+		    "port \"%s\" serves DHCP already; use one range",
+		    iface->port.name);
+	if (service->nservers > ROUTER_RELAYED)
+		return err_set(err, -ENOSPC,
+		    "port \"%s\" serves DHCP to %d other subnets already; use "
+		    "fewer",
+		    iface->port.name, ROUTER_RELAYED);
+	server = dhcp_server_new(iface->address, iface->address.addr, options,
+	    (uint16_t)iface->mtu_bytes, err);
+	if (server == NULL)
+		return -EINVAL;
+	memmove(service->server + 1, service->server,
+	    service->nservers * sizeof(service->server[0]));
+	service->server[0] = server;
+	service->nservers++;
+	service->has_link = true;
+	service->probe_ns = options->probe_ns;
+	return 0;
+}
+
+int
+dhcp_service_add_relayed(struct dhcp_service *service, struct ip4_net relay,
+    const struct router_dhcp_options *options, struct err *err)
+{
+	const struct iface *iface = service->iface;
+	char text[NET_TEXT_BYTES];
+	struct dhcp_server *server;
+
+	ip4_net_text(text, relay);
+	if (service->nservers - service->has_link >= ROUTER_RELAYED)
+		return err_set(err, -ENOSPC,
+		    "port \"%s\" serves DHCP to %d other subnets already; use "
+		    "fewer",
+		    iface->port.name, ROUTER_RELAYED);
+	if (dhcp_service_of(service, relay.addr) != NULL ||
+	    ip4_net_has(iface->address, relay.addr))
+		return err_set(err, -EEXIST,
+		    "port \"%s\" is in the subnet of the relay %s, or serves "
+		    "it "
+		    "DHCP already; leave it out",
+		    iface->port.name, text);
+	server = dhcp_server_new(relay, iface->address.addr, options, 0, err);
+	if (server == NULL)
+		return -EINVAL;
+	service->server[service->nservers++] = server;
+	return 0;
+}
+
+struct dhcp_server *
+dhcp_service_of(const struct dhcp_service *service, uint32_t addr)
+{
+	for (unsigned int i = 0; i < service->nservers; i++)
+		if (dhcp_server_serves(service->server[i], addr))
+			return service->server[i];
+	return NULL;
+}
+
+struct dhcp_server *
+dhcp_service_server(const struct dhcp_service *service, unsigned int i)
+{
+	return i < service->nservers ? service->server[i] : NULL;
+}
+
+/* Is it by a client on the link? */
+static bool
+is_on_link(const struct dhcp_service *service, const struct packet *p,
+    const struct dhcp *m, const struct mac *from)
+{
+	return p->in == service->iface && m->giaddr == 0 &&
+	    (p->ip.dst == IP4_BROADCAST || m->ciaddr == 0 ||
+		mac_equal(&m->chaddr, from) ||
+		place_find(service->router, p->ip.dst)->broadcast);
+}
+
+/* Who is to be asked.  NULL: nobody here. */
+static struct dhcp_server *
+server_for(struct dhcp_service *service, const struct packet *p,
+    const struct dhcp *m, const struct mac *from)
+{
+	uint32_t link = dhcp_relay_address(m, DHCP_RELAY_LINK);
+
+	if (is_on_link(service, p, m, from))
+		return service->has_link ? service->server[0] : NULL;
+	if (m->giaddr != 0)
+		return dhcp_service_of(service, link != 0 ? link : m->giaddr);
+	return dhcp_service_of(service, m->ciaddr);
 }
 
 /* ---- answers ---- */
@@ -132,7 +216,7 @@ send_answer(struct dhcp_service *service, const struct dhcp_answer *answer)
 	if (packet == NULL)
 		return; /* the client asks again */
 	if (m->type == DHCP_ACK && answer->to != DHCP_TO_RELAY &&
-	    m->yiaddr != 0)
+	    ip4_net_has(out->address, m->yiaddr))
 		tell_neighbours(router, out, m);
 	switch (answer->to) {
 	case DHCP_TO_NOBODY: break;
@@ -164,7 +248,8 @@ arm(struct dhcp_service *service)
 	uint64_t due_ns = UINT64_MAX;
 
 	for (unsigned int i = 0; i < DHCP_PROBES; i++)
-		if (service->probe[i].used && service->probe[i].due_ns < due_ns)
+		if (service->probe[i].server != NULL &&
+		    service->probe[i].due_ns < due_ns)
 			due_ns = service->probe[i].due_ns;
 	if (due_ns != UINT64_MAX)
 		loop_timer_set(&service->timer, due_ns);
@@ -194,17 +279,18 @@ begin(struct dhcp_service *service, struct probe *probe, uint32_t addr)
 
 /* False: there is no room, or no need. */
 static bool
-wait_for(struct dhcp_service *service, const struct dhcp *m,
-    const struct mac *from, const struct dhcp_answer *answer)
+wait_for(struct dhcp_service *service, struct dhcp_server *server,
+    const struct dhcp *m, const struct mac *from,
+    const struct dhcp_answer *answer)
 {
 	struct probe *probe = service->probe;
 
 	if (!answer->is_new || m->giaddr != 0 || service->probe_ns == 0 ||
 	    service->nprobes == DHCP_PROBES)
 		return false;
-	while (probe->used)
+	while (probe->server != NULL)
 		probe++;
-	probe->used = true;
+	probe->server = server;
 	service->nprobes++;
 	probe->from = *from;
 	probe->message = *m;
@@ -223,7 +309,7 @@ static void
 finish(struct dhcp_service *service, struct probe *probe)
 {
 	struct dhcp_answer answer;
-	enum reason reason = dhcp_server_take(service->server, &probe->message,
+	enum reason reason = dhcp_server_take(probe->server, &probe->message,
 	    &probe->from, loop_now_ns(service->router->loop), &answer);
 	bool answered =
 	    reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY;
@@ -234,7 +320,7 @@ finish(struct dhcp_service *service, struct probe *probe)
 	}
 	if (answered)
 		send_answer(service, &answer);
-	probe->used = false;
+	probe->server = NULL;
 	service->nprobes--;
 }
 
@@ -245,7 +331,7 @@ probes_due(void *arg)
 	uint64_t now_ns = loop_now_ns(service->router->loop);
 
 	for (unsigned int i = 0; i < DHCP_PROBES; i++)
-		if (service->probe[i].used &&
+		if (service->probe[i].server != NULL &&
 		    service->probe[i].due_ns <= now_ns)
 			finish(service, &service->probe[i]);
 	arm(service);
@@ -261,11 +347,11 @@ dhcp_service_heard(
 	for (unsigned int i = 0; i < DHCP_PROBES && service->nprobes > 0; i++) {
 		struct probe *probe = &service->probe[i];
 
-		if (!probe->used || probe->addr != ip ||
+		if (probe->server == NULL || probe->addr != ip ||
 		    mac_equal(&probe->message.chaddr, mac) ||
 		    mac_equal(&probe->from, mac))
 			continue;
-		dhcp_server_conflict(service->server, ip, now_ns);
+		dhcp_server_conflict(probe->server, ip, now_ns);
 		finish(service, probe);
 	}
 }
@@ -274,7 +360,7 @@ static bool
 is_asking_for(const struct dhcp_service *service, const struct dhcp *m)
 {
 	for (unsigned int i = 0; i < DHCP_PROBES && service->nprobes > 0; i++)
-		if (service->probe[i].used &&
+		if (service->probe[i].server != NULL &&
 		    mac_equal(&service->probe[i].message.chaddr, &m->chaddr) &&
 		    service->probe[i].message.xid == m->xid)
 			return true;
@@ -288,6 +374,7 @@ dhcp_service_take(
 	struct cursor c = cursor(udp->data, udp->data_bytes);
 	struct dhcp message;
 	struct dhcp_answer answer = { .to = DHCP_TO_NOBODY };
+	struct dhcp_server *server;
 	struct mac from;
 	enum reason reason = dhcp_parse(&message, &c);
 
@@ -296,10 +383,12 @@ dhcp_service_take(
 	if (message.type == DHCP_DISCOVER && is_asking_for(service, &message))
 		return REASON_DELIVERED;
 	memcpy(from.b, p->bytes + sizeof(from.b), sizeof(from.b));
-	reason = dhcp_server_take(
-	    service->server, &message, &from, p->now_ns, &answer);
+	server = server_for(service, p, &message, &from);
+	if (server == NULL)
+		return DROP_NOT_OURS;
+	reason = dhcp_server_take(server, &message, &from, p->now_ns, &answer);
 	if (reason == REASON_DELIVERED && answer.to != DHCP_TO_NOBODY &&
-	    !wait_for(service, &message, &from, &answer))
+	    !wait_for(service, server, &message, &from, &answer))
 		send_answer(service, &answer);
 	return reason;
 }

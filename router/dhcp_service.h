@@ -1,5 +1,11 @@
 /*
- * dhcp_service.h - the DHCP server on a router's port: frames in and out.
+ * dhcp_service.h - the DHCP servers on a router's port: frames in and out.
+ *
+ * One server is for the clients on the port's link, others are for subnets whose
+ * clients come by a relay; a port has any of them.  Which one is asked is told by
+ * the link that the relay names (RFC 3527), else by the relay's address, and for
+ * a client that asks by itself from there, to renew its lease, by its own.  A
+ * broadcast is for the link, and so is what a client on it sends to the port.
  *
  * Before an address is offered to a new client, the link is asked for it by
  * ARP; if a host other than the client answers within the time given, the
@@ -22,13 +28,25 @@ struct iface;
 struct dhcp_service;
 struct packet;
 
-/* NULL: *err says why. */
-struct dhcp_service *dhcp_service_new(struct router *router,
-    struct iface *iface, const struct router_dhcp_options *options,
-    struct err *err);
+/* Without any server.  NULL: no memory. */
+struct dhcp_service *dhcp_service_new(
+    struct router *router, struct iface *iface);
 void dhcp_service_free(struct dhcp_service *service); /* NULL is fine */
 
-struct dhcp_server *dhcp_service_server(struct dhcp_service *service);
+/* One for the clients on the link, and one for those of relay's subnet.  0, or
+ * -Exxx with *err. */
+int dhcp_service_add(struct dhcp_service *service,
+    const struct router_dhcp_options *options, struct err *err);
+int dhcp_service_add_relayed(struct dhcp_service *service, struct ip4_net relay,
+    const struct router_dhcp_options *options, struct err *err);
+
+/* The server of addr's subnet, or NULL. */
+struct dhcp_server *dhcp_service_of(
+    const struct dhcp_service *service, uint32_t addr);
+
+/* All servers, in order of i.  NULL: there are no more. */
+struct dhcp_server *dhcp_service_server(
+    const struct dhcp_service *service, unsigned int i);
 
 /* A datagram to port 67. */
 enum reason dhcp_service_take(

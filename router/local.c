@@ -52,6 +52,17 @@ answers_for(
 	    way_find(router, arp->target_ip, &way) && way.out != in;
 }
 
+/* Can somebody with that address be on in's link?  Hosts of several subnets ask
+ * in the name of any of their addresses, and are answered (RFC 826). */
+static bool
+can_ask(struct router *router, const struct iface *in, uint32_t addr)
+{
+	const struct place *from = place_find(router, addr);
+
+	return !from->martian && !from->broadcast && from->route != NULL &&
+	    from->route->out == in;
+}
+
 enum reason
 local_arp(
     struct router *router, struct iface *in, struct cursor c, uint64_t now_ns)
@@ -73,10 +84,9 @@ local_arp(
 	for_us = is_own(router, in, arp.target_ip);
 	if (in->dhcp != NULL)
 		dhcp_service_heard(in->dhcp, arp.sender_ip, &arp.sender_mac);
-	if (arp.sender_ip != 0) {
-		if (!ip4_net_has(in->address, arp.sender_ip) ||
-		    arp.sender_ip == ip4_net_broadcast(in->address))
-			return DROP_MARTIAN;
+	if (arp.sender_ip != 0 && !can_ask(router, in, arp.sender_ip))
+		return DROP_MARTIAN;
+	if (ip4_net_has(in->address, arp.sender_ip)) {
 		sender = ip6_of_ip4(arp.sender_ip);
 		neigh_heard(router->neighbours, in, &sender, &arp.sender_mac,
 		    NEIGH_CONFIRMED | (for_us ? NEIGH_MAKE : 0));
@@ -123,6 +133,16 @@ take_dns(struct router *router, const struct packet *p, const struct udp *udp)
 	return dns_service_take(router->dns, &client, udp);
 }
 
+/* The service that a packet is for: that of the address, wherever it comes in,
+ * or of the link.  NULL: none. */
+static struct dhcp_service *
+dhcp_at(struct router *router, const struct packet *p)
+{
+	const struct iface *owner = place_find(router, p->ip.dst)->owner;
+
+	return owner != NULL ? owner->dhcp : p->in->dhcp;
+}
+
 static enum reason
 take_udp(struct router *router, struct packet *p, bool is_group)
 {
@@ -136,10 +156,10 @@ take_udp(struct router *router, struct packet *p, bool is_group)
 	reason = udp_parse(&udp, &c, &p->ip, trusted);
 	if (reason != REASON_NONE)
 		return reason;
-	if (udp.dport == DHCP_SERVER_PORT && p->in->dhcp != NULL)
-		return dhcp_service_take(p->in->dhcp, p, &udp);
 	if (dhcp_relay_wants(p, &udp))
 		return dhcp_relay_take(router, p, &udp);
+	if (udp.dport == DHCP_SERVER_PORT && dhcp_at(router, p) != NULL)
+		return dhcp_service_take(dhcp_at(router, p), p, &udp);
 	if (udp.dport == DNS_PORT && router->dns != NULL && !is_group)
 		return take_dns(router, p, &udp);
 	if (router->pcp != NULL && !is_group && pcp_service_wants(p, &udp))
@@ -239,13 +259,27 @@ local_packet(struct router *router, struct packet *p)
 	}
 }
 
+/* Who has no address yet may ask for one, and who brings one from another link
+ * may ask whether it is good here (RFC 2131 4.3.2); others are on the link. */
+static bool
+may_broadcast(struct router *router, const struct packet *p)
+{
+	const uint8_t *udp;
+	size_t n = packet_payload(p, &udp);
+
+	if (p->ip.src == 0 || ip4_net_has(p->in->address, p->ip.src))
+		return true;
+	return p->ip.protocol == IP_UDP && n >= UDP_HEADER_BYTES &&
+	    get_be16(udp + 2) == DHCP_SERVER_PORT &&
+	    !place_find(router, p->ip.src)->martian;
+}
+
 enum reason
 local_group(struct router *router, struct packet *p)
 {
 	if (ip4_is_multicast(p->ip.dst))
 		return DROP_MULTICAST;
-	/* Who has no address yet may ask for one; others are on the link. */
-	if (p->ip.src != 0 && !ip4_net_has(p->in->address, p->ip.src))
+	if (!may_broadcast(router, p))
 		return DROP_MARTIAN;
 	if (p->ip.protocol != IP_UDP || ip4_is_fragment(&p->ip) ||
 	    (p->ip.dst != IP4_BROADCAST &&

@@ -341,8 +341,9 @@ router_add_route(
 
 /* ---- what a router does besides ---- */
 
-static int
-not_ours(const struct router *router, const struct port *port, struct err *err)
+int
+router_not_ours(
+    const struct router *router, const struct port *port, struct err *err)
 {
 	return err_set(err, -EINVAL,
 	    "port \"%s\" does not belong to router \"%s\"; use one that does",
@@ -358,72 +359,15 @@ router_add_filter(struct router *router, const struct port *in,
 	const struct iface *to = router_iface(router, out);
 
 	if (in != NULL && from == NULL)
-		return not_ours(router, in, err);
+		return router_not_ours(router, in, err);
 	if (out != NULL && to == NULL)
-		return not_ours(router, out, err);
+		return router_not_ours(router, out, err);
 	if (router->filter == NULL)
 		router->filter = packet_filter_new();
 	if (router->filter == NULL)
 		return err_sys(err, -ENOMEM, NULL, "filter");
 	return packet_filter_add(
 	    router->filter, from, to, expression, what, err);
-}
-
-int
-router_set_dhcp(struct router *router, struct port *port,
-    const struct router_dhcp_options *options, struct err *err)
-{
-	struct iface *iface = router_iface(router, port);
-
-	if (iface == NULL)
-		return not_ours(router, port, err);
-	if (iface->address.addr == 0)
-		return err_set(err, -EINVAL,
-		    "port \"%s\" has no IPv4 address; DHCP needs one",
-		    port->name);
-	if (iface->dhcp != NULL)
-		return err_set(err, -EEXIST,
-		    "port \"%s\" serves DHCP already; use one range",
-		    port->name);
-	iface->dhcp = dhcp_service_new(router, iface, options, err);
-	return iface->dhcp != NULL ? 0 : -EINVAL;
-}
-
-int
-router_set_dhcp_relay(struct router *router, struct port *port,
-    const struct router_dhcp_relay_options *options, struct err *err)
-{
-	struct iface *iface = router_iface(router, port);
-
-	if (iface == NULL)
-		return not_ours(router, port, err);
-	if (iface->address.addr == 0)
-		return err_set(err, -EINVAL,
-		    "port \"%s\" has no IPv4 address; a DHCP relay needs one",
-		    port->name);
-	if (iface->dhcp != NULL || iface->relay != NULL)
-		return err_set(err, -EEXIST,
-		    "port \"%s\" serves or relays DHCP already; use one of "
-		    "both",
-		    port->name);
-	iface->relay = dhcp_relay_new(iface, options, err);
-	return iface->relay != NULL ? 0 : -EINVAL;
-}
-
-int
-router_add_reservation(struct router *router, struct port *port,
-    const struct mac *mac, uint32_t addr, struct err *err)
-{
-	struct iface *iface = router_iface(router, port);
-
-	if (iface == NULL)
-		return not_ours(router, port, err);
-	if (iface->dhcp == NULL)
-		return err_set(err, -EINVAL,
-		    "port \"%s\" does not serve DHCP; give it a range first",
-		    port->name);
-	return dhcp_server_reserve(
-	    dhcp_service_server(iface->dhcp), mac, addr, err);
 }
 
 int
@@ -567,7 +511,7 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		.rules = options->rules };
 
 	if (outside == NULL)
-		return not_ours(router, options->outside, err);
+		return router_not_ours(router, options->outside, err);
 	if (router->nat != NULL)
 		return err_set(err, -EEXIST,
 		    "router \"%s\" has a NAT already; use one outside port",
@@ -704,89 +648,6 @@ router_each_arp(const struct router *router,
 
 	neigh_each(router->neighbours, each_neighbour, &a);
 	neigh_each(router->neighbours6, each_neighbour, &a);
-}
-
-struct lease_each {
-	const struct port *port;
-	void (*each)(void *arg, const struct lease_row *row);
-	void *arg;
-};
-
-static void
-each_lease(void *arg, const struct lease_row *row)
-{
-	const struct lease_each *l = arg;
-	struct lease_row of_port = *row;
-
-	of_port.port = l->port;
-	l->each(l->arg, &of_port);
-}
-
-void
-router_each_lease(const struct router *router,
-    void (*each)(void *arg, const struct lease_row *row), void *arg)
-{
-	for (unsigned int i = 0; i < router->nifaces; i++) {
-		const struct iface *iface = router->ifaces[i];
-		struct lease_each l = { &iface->port, each, arg };
-
-		if (iface->dhcp != NULL)
-			dhcp_server_each(dhcp_service_server(iface->dhcp),
-			    loop_now_ns(router->loop), each_lease, &l);
-	}
-}
-
-uint64_t
-router_lease_changes(const struct router *router)
-{
-	uint64_t n = 0;
-
-	for (unsigned int i = 0; i < router->nifaces; i++)
-		if (router->ifaces[i]->dhcp != NULL)
-			n += dhcp_server_changes(
-			    dhcp_service_server(router->ifaces[i]->dhcp));
-	return n;
-}
-
-struct saved_each {
-	const struct port *port;
-	void (*each)(void *arg, const struct lease_saved *saved);
-	void *arg;
-};
-
-static void
-each_saved(void *arg, const struct lease_saved *saved)
-{
-	const struct saved_each *s = arg;
-	struct lease_saved of_port = *saved;
-
-	of_port.port = s->port;
-	s->each(s->arg, &of_port);
-}
-
-void
-router_save_leases(const struct router *router,
-    void (*each)(void *arg, const struct lease_saved *saved), void *arg)
-{
-	for (unsigned int i = 0; i < router->nifaces; i++) {
-		const struct iface *iface = router->ifaces[i];
-		struct saved_each s = { &iface->port, each, arg };
-
-		if (iface->dhcp != NULL)
-			dhcp_server_save(dhcp_service_server(iface->dhcp),
-			    loop_now_ns(router->loop), each_saved, &s);
-	}
-}
-
-int
-router_restore_lease(struct router *router, const struct lease_saved *saved)
-{
-	const struct iface *iface = router_iface(router, saved->port);
-
-	if (iface == NULL || iface->dhcp == NULL)
-		return -EINVAL;
-	return dhcp_server_restore(
-	    dhcp_service_server(iface->dhcp), saved, loop_now_ns(router->loop));
 }
 
 void

@@ -162,6 +162,14 @@ struct router_dhcp_options {
 int router_set_dhcp(struct router *router, struct port *port,
     const struct router_dhcp_options *options, struct err *err);
 
+/* Likewise for the clients of another subnet, whose messages a relay there
+ * passes on to port; they are told relay, which has an address there, as their
+ * router.  Up to ROUTER_RELAYED of them. */
+#define ROUTER_RELAYED 32
+int router_add_dhcp_relayed(struct router *router, struct port *port,
+    struct ip4_net relay, const struct router_dhcp_options *options,
+    struct err *err);
+
 /* Passes DHCP on between the clients on port's link and servers elsewhere. */
 #define ROUTER_RELAY_SERVERS 4
 struct router_dhcp_relay_options {
@@ -173,7 +181,8 @@ struct router_dhcp_relay_options {
 int router_set_dhcp_relay(struct router *router, struct port *port,
     const struct router_dhcp_relay_options *options, struct err *err);
 
-/* A fixed address for one MAC address, within the port's subnet. */
+/* A fixed address for one MAC address, within the port's subnet or one that is
+ * served there. */
 int router_add_reservation(struct router *router, struct port *port,
     const struct mac *mac, uint32_t addr, struct err *err);
 

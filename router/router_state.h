@@ -2,6 +2,7 @@
  * router_state.h - struct router, for the files of this folder alone.
  *
  *    router.c     makes it, and answers what is asked about it
+ *    router_dhcp.c   ... about DHCP
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
  *    forward_refuse.c   ... and when that is refused
@@ -187,6 +188,10 @@ packet_fits(const struct packet *p, const struct iface *out)
 /* The interface that port is, or NULL if it is none of this router's. */
 struct iface *router_iface(
     const struct router *router, const struct port *port);
+
+/* Says that port is not one of this router's, -EINVAL. */
+int router_not_ours(
+    const struct router *router, const struct port *port, struct err *err);
 
 /* ---- forward.c ---- */
 

@@ -120,6 +120,23 @@ a_client_is_heard_by_every_server(void **state)
 }
 
 static void
+rfc3046_s2_1_1_nobody_else_is_at_the_relays_address(void **state)
+{
+	struct rig *rig = *state;
+	struct dhcp m = discover();
+
+	m.giaddr = GW_INSIDE;
+	assert_int_equal(
+	    send(rig, INSIDE, 0, IP4_BROADCAST, &m), DROP_DHCP_RELAY);
+	m.giaddr = GW_OTHER;
+	assert_int_equal(
+	    send(rig, INSIDE, 0, IP4_BROADCAST, &m), DROP_DHCP_RELAY);
+	m.giaddr = BOB; /* another relay, which passes it on to us */
+	assert_int_equal(
+	    send(rig, INSIDE, 0, IP4_BROADCAST, &m), REASON_DHCP_RELAYED);
+}
+
+static void
 an_answer_reaches_the_client_and_nobody_else(void **state)
 {
 	struct rig *rig = *state;
@@ -209,6 +226,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_client_is_heard_by_every_server),
+		T(rfc3046_s2_1_1_nobody_else_is_at_the_relays_address),
 		T(an_answer_reaches_the_client_and_nobody_else),
 		T(who_is_no_server_of_it_is_not_heard),
 		T(what_cannot_be_a_relay_is_refused),

@@ -36,8 +36,8 @@ setup(void **state)
 		.dns = SERVER,
 		.domain = "lab.test" };
 
-	b->server =
-	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	b->server = dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 1500, NULL);
 	b->now_ns = 1000 * S;
 	*state = b;
 	return b->server == NULL;
@@ -405,8 +405,39 @@ d9_answers_go_where_4_1_says(void **state)
 	assert_int_equal(b->answer.message.type, DHCP_NAK);
 	assert_int_equal(b->answer.to, DHCP_TO_RELAY);
 	assert_int_equal(b->answer.message.flags, DHCP_BROADCAST);
-	m.giaddr = 0xc0a80009; /* of a subnet that we do not serve */
-	assert_int_equal(take(b, &m), DROP_NOT_OURS);
+}
+
+/* Who declines all that it is offered gets no more than its share. */
+static void
+rfc2131_s4_3_3_one_station_cannot_decline_all_for_others(void **state)
+{
+	struct bench *b = *state;
+	struct mac one = { { 2, 7, 7, 7, 7, 7 } };
+	struct router_dhcp_options o = {
+		.first = FIRST, .last = LAST, .per_station = 2
+	};
+	unsigned int declined = 0;
+
+	dhcp_server_free(b->server);
+	b->server = dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 0, NULL);
+	for (uint8_t i = 1; i < 10; i++) {
+		struct dhcp m = from(i, DHCP_DISCOVER);
+
+		if (dhcp_server_take(b->server, &m, &one, b->now_ns,
+			&b->answer) == DROP_DHCP_LIMIT)
+			continue;
+		m = from(i, DHCP_DECLINE);
+		m.requested = b->answer.message.yiaddr;
+		dhcp_server_take(b->server, &m, &one, b->now_ns, &b->answer);
+		declined++;
+	}
+	assert_int_equal(declined, 2);
+	assert_int_not_equal(discover(b, 50, 0), 0);
+	assert_int_not_equal(discover(b, 51, 0), 0);
+	/* When they are tried again, they are counted no more. */
+	b->now_ns += (DHCP_DECLINED_S + 1) * S;
+	assert_int_not_equal(discover(b, 50, 0), 0);
 }
 
 static void
@@ -520,7 +551,7 @@ bad_reservations_and_ranges_are_refused_with_a_sentence(void **state)
 
 		err_clear(&err);
 		assert_null(dhcp_server_new(
-		    (struct ip4_net){ SERVER, 24 }, &o, 0, &err));
+		    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 0, &err));
 		assert_non_null(strstr(err.text, ";"));
 	}
 	err_clear(&err);
@@ -622,8 +653,8 @@ a_station_that_invents_clients_starves_nobody_else(void **state)
 	struct dhcp m;
 
 	dhcp_server_free(b->server);
-	b->server =
-	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	b->server = dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 1500, NULL);
 	for (uint8_t i = 0; i < 4; i++)
 		assert_int_equal(
 		    take_of_one_station(b, i, &m), REASON_DELIVERED);
@@ -691,8 +722,8 @@ more_options_are_told_to_who_asks_for_them(void **state)
 	struct dhcp_extra big[2] = { { .len = 100 }, { .len = 100 } };
 
 	dhcp_server_free(b->server);
-	b->server =
-	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	b->server = dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 1500, NULL);
 	m.parameters = ntp;
 	m.nparameters = 2;
 	take(b, &m);
@@ -702,8 +733,8 @@ more_options_are_told_to_who_asks_for_them(void **state)
 	take(b, &m);
 	assert_int_equal(b->answer.message.nextra, 2);
 	o.extra = big;
-	assert_null(
-	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, &err));
+	assert_null(dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 1500, &err));
 	assert_non_null(strstr(err.text, "do not fit"));
 }
 
@@ -762,8 +793,8 @@ leases_outlive_the_server(void **state)
 	assert_int_equal(kept.n, 3);
 	dhcp_server_free(b->server);
 	b->now_ns = 5 * S;
-	b->server =
-	    dhcp_server_new((struct ip4_net){ SERVER, 24 }, &o, 1500, NULL);
+	b->server = dhcp_server_new(
+	    (struct ip4_net){ SERVER, 24 }, SERVER, &o, 1500, NULL);
 	for (unsigned int i = 0; i < kept.n; i++) {
 		assert_int_equal(
 		    dhcp_server_restore(b->server, &kept.saved[i], b->now_ns),
@@ -880,6 +911,7 @@ main(void)
 		T(d8_a_released_address_is_remembered_for_its_client),
 		T(d8_inform_is_answered_without_a_lease),
 		T(d9_answers_go_where_4_1_says),
+		T(rfc2131_s4_3_3_one_station_cannot_decline_all_for_others),
 		T(a_client_identifier_comes_before_the_mac_address),
 		T(identifiers_of_each_length_are_told_apart),
 		T(a_full_range_answers_nobody_new),

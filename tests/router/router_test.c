@@ -572,6 +572,43 @@ who_has_an_address_keeps_it_when_another_claims_it(void **state)
 	}
 }
 
+/* A host with addresses of several subnets asks in the name of any. */
+static void
+rfc826_who_asks_by_an_address_of_another_subnet_is_answered(void **state)
+{
+	struct rig *rig = rig_new(0);
+	struct arp arp = { .op = ARP_REQUEST,
+		.sender_mac = rig_mac(ALICE),
+		.sender_ip = IP(10, 7, 0, 1),
+		.target_ip = GW_INSIDE };
+	struct arp reply;
+
+	*state = rig;
+	/* Beyond the outside port, for all we know. */
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), DROP_MARTIAN);
+	assert_int_equal(
+	    router_add_route(rig->router,
+		(struct ip4_net){ IP(10, 7, 0, 0), 24 }, ALICE, NULL),
+	    0);
+	rig->peer[INSIDE].keep_arp = true;
+	rig_clear(rig);
+	assert_int_equal(rig_arp(rig, INSIDE, arp, true), REASON_DELIVERED);
+	assert_int_equal(rig->peer[INSIDE].n, 1);
+	reply = got_arp(&rig->peer[INSIDE].seen[0]);
+	assert_int_equal(reply.op, ARP_REPLY);
+	assert_int_equal(reply.sender_ip, GW_INSIDE);
+	assert_int_equal(reply.target_ip, IP(10, 7, 0, 1));
+	/* It is no neighbour by that: it is reached by its router. */
+	rig_clear(rig);
+	rig_udp(rig, OUTSIDE, SERVER, 1, IP(10, 7, 0, 1), 9);
+	for (unsigned int i = 0; i < rig->peer[INSIDE].n; i++)
+		if (get_be16(rig->peer[INSIDE].seen[i].data + 12) == ETH_ARP)
+			assert_int_equal(
+			    got_arp(&rig->peer[INSIDE].seen[i]).target_ip,
+			    ALICE);
+	assert_int_equal(rig->peer[INSIDE].arp_requests, 1);
+}
+
 static void
 lies_in_arp_are_not_believed(void **state)
 {
@@ -1415,6 +1452,7 @@ main(void)
 		T(rfc5227_the_routers_address_is_defended_once_in_ten_seconds),
 		T(a_gratuitous_update_moves_a_known_host_and_makes_no_new_one),
 		T(who_has_an_address_keeps_it_when_another_claims_it),
+		T(rfc826_who_asks_by_an_address_of_another_subnet_is_answered),
 		T(lies_in_arp_are_not_believed),
 		T(a_next_hop_that_does_not_answer_is_unreachable),
 		T(an_inside_host_that_is_gone_is_unreachable_from_outside),
