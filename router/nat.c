@@ -25,6 +25,11 @@
  * from outside may name a pair of inside and remote ends that another mapping
  * serves already.  It is refused as filtered: a session belongs to one mapping.
  *
+ * Where only packets from inside refresh, what others begin must not keep a
+ * mapping, or a stranger a minute would (RFC 4787 4.3).  Such a session is the
+ * mapping's guest: not counted among its users, and dead as soon as it is; it is
+ * counted when its host sends.
+ *
  * The hash is keyed with the seed: who does not know it cannot make ends that
  * collide.  An entry takes at most 128 bytes, all in (nat_state.h).
  *
@@ -110,7 +115,7 @@ guessed_out(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 {
 	const struct session *s = &nat->sessions[flow->guess];
 
-	return s->expires_ns > now_ns && is_out(s, flow);
+	return s->expires_ns > now_ns && !s->guest && is_out(s, flow);
 }
 
 static inline bool
@@ -118,7 +123,7 @@ guessed_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 {
 	const struct session *s = &nat->sessions[flow->guess];
 
-	return s->expires_ns > now_ns && is_in(nat, s, flow);
+	return s->expires_ns > now_ns && !s->guest && is_in(nat, s, flow);
 }
 
 uint32_t
@@ -324,12 +329,13 @@ session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct session *s = &nat->sessions[id];
 	struct nat_flow out = flow_out(s), in = flow_in(nat, s);
+	bool counts = !s->guest;
 	uint32_t mapping;
 
 	nat_index_remove(&nat->index, hash_out(nat, &out), id);
 	nat_index_remove(&nat->index, hash_in(nat, &in), id);
 	list_remove(nat, s);
-	if (nat->peers.items != NULL)
+	if (nat->peers.items != NULL && !s->guest)
 		nat_peers_leave(&nat->peers,
 		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
 		    s->remote_ip);
@@ -337,8 +343,9 @@ session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 	s->expires_ns = 0;
 	mapping = s->mapping;
 	nat_pool_give(&nat->session_pool, id, &s->next);
-	nat_mapping_leave(
-	    nat, mapping, now_ns); /* which may rest in its place */
+	if (counts)
+		nat_mapping_leave(
+		    nat, mapping, now_ns); /* which may rest in its place */
 }
 
 /* Is there room for another session, once the expired are gone, be it that of a
@@ -390,15 +397,33 @@ session_new(
 		.remote_port = remote_port,
 		.mapping = mapping & 0xffffff,
 		.address = m->address };
-	m->users++;
 	out = flow_out(s);
 	in = flow_in(nat, s);
 	nat_index_add(&nat->index, hash_out(nat, &out), id);
 	nat_index_add(&nat->index, hash_in(nat, &in), id);
-	if (nat->peers.items != NULL)
-		nat_peers_join(&nat->peers, hash_peer(nat, mapping, remote_ip),
-		    mapping, remote_ip);
 	return s;
+}
+
+void
+nat_session_count(struct nat *nat, struct session *s)
+{
+	s->guest = 0;
+	nat->mappings[s->mapping].users++;
+	if (nat->peers.items != NULL)
+		nat_peers_join(&nat->peers,
+		    hash_peer(nat, s->mapping, s->remote_ip), s->mapping,
+		    s->remote_ip);
+}
+
+/* Does a session that is begun from outside not keep its mapping? */
+static bool
+is_guest(const struct nat *nat, const struct session *s)
+{
+	const struct mapping *m = &nat->mappings[s->mapping];
+
+	return s->protocol != IP_TCP &&
+	    !(nat->refreshing & 1u << NAT_INWARDS) && !m->unshared &&
+	    nat->addresses.of[m->address]->inside_ip == 0;
 }
 
 static inline void
@@ -528,6 +553,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		return reason;
 	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
+	nat_session_count(nat, s);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
 		.port = s->out_port,
@@ -542,7 +568,8 @@ live_out(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 	uint32_t h = flow->hash != 0 ? flow->hash : hash_out(nat, flow);
 	uint32_t id = find_out(nat, flow, h);
 
-	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
+	if (id == NAT_NONE ||
+	    nat_session_lives(nat, &nat->sessions[id], now_ns))
 		return id;
 	session_end(nat, id, now_ns);
 	return NAT_NONE;
@@ -560,6 +587,8 @@ nat_out(struct nat *nat, const struct nat_flow *flow,
 
 	if (id == NAT_NONE)
 		return new_out(nat, flow, segment, bytes, now_ns, hit);
+	if (s->guest)
+		nat_session_count(nat, s);
 	session_pass(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
 		.port = s->out_port,
@@ -631,7 +660,8 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	if (segment != NULL && !may_begin(nat, &inside, segment, now_ns))
 		return DROP_NAT_STATE;
 	other = find_out(nat, &inside, hash_out(nat, &inside));
-	if (other != NAT_NONE && nat->sessions[other].expires_ns > now_ns)
+	if (other != NAT_NONE &&
+	    nat_session_lives(nat, &nat->sessions[other], now_ns))
 		return DROP_NAT_FILTERED;
 	if (other != NAT_NONE) {
 		session_end(nat, other, now_ns); /* another mapping's */
@@ -653,6 +683,10 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 		return reason;
 	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
+	if (is_guest(nat, s))
+		s->guest = 1;
+	else
+		nat_session_count(nat, s);
 	session_start(nat, s, NAT_INWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = s->in_ip,
 		.port = s->in_port,
@@ -666,7 +700,8 @@ live_in(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 	uint32_t h = flow->hash != 0 ? flow->hash : hash_in(nat, flow);
 	uint32_t id = find_in(nat, flow, h);
 
-	if (id == NAT_NONE || nat->sessions[id].expires_ns > now_ns)
+	if (id == NAT_NONE ||
+	    nat_session_lives(nat, &nat->sessions[id], now_ns))
 		return id;
 	session_end(nat, id, now_ns);
 	return NAT_NONE;
@@ -696,7 +731,7 @@ nat_find_out(const struct nat *nat, const struct nat_flow *flow,
 	uint32_t id = find_out(nat, flow, hash_out(nat, flow));
 	const struct session *s = &nat->sessions[id];
 
-	if (id == NAT_NONE || s->expires_ns <= now_ns)
+	if (id == NAT_NONE || !nat_session_lives(nat, s, now_ns))
 		return false;
 	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
 		.port = s->out_port,
@@ -712,7 +747,7 @@ nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 	const struct session *s = &nat->sessions[id];
 	const struct mapping *m;
 
-	if (id != NAT_NONE && s->expires_ns > now_ns) {
+	if (id != NAT_NONE && nat_session_lives(nat, s, now_ns)) {
 		*hit = (struct nat_hit){
 			.ip = s->in_ip, .port = s->in_port, .id = id
 		};

@@ -308,10 +308,13 @@ walk_sessions(struct nat *nat, uint64_t now_ns)
 		last_ns = now_ns + nat->timers[s->timer].idle_ns;
 		if (s->expires_ns > last_ns)
 			s->expires_ns = last_ns;
-		if (nat->peers.items != NULL)
+		if (nat->peers.items != NULL && !s->guest)
 			nat_peers_join(&nat->peers,
 			    hash_peer(nat, s->mapping, s->remote_ip),
 			    s->mapping, s->remote_ip);
+		if (s->guest && nat->refreshing & 1u << NAT_INWARDS &&
+		    nat_session_lives(nat, s, now_ns))
+			nat_session_count(nat, s);
 		if (nat->hosts.items != NULL)
 			nat_hosts_find(
 			    &nat->hosts, hash_host(nat, s->in_ip), s->in_ip)

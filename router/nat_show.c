@@ -114,7 +114,7 @@ nat_each(const struct nat *nat, uint64_t now_ns,
 			.in_frames = frames(s, NAT_INWARDS),
 			.in_bytes = s->bytes[NAT_INWARDS] };
 
-		if (s->expires_ns > now_ns)
+		if (nat_session_lives(nat, s, now_ns))
 			each(arg, &row);
 	}
 }

@@ -36,6 +36,7 @@ struct session {
 	uint8_t state : 3;  /* enum nat_tcp_state or talk_state */
 	uint8_t timer : 3;  /* enum nat_timer that runs in state */
 	uint8_t origin : 1; /* enum nat_direction of its first packet */
+	uint8_t guest : 1;  /* its mapping does not count it (nat.c) */
 	uint32_t mapping : 24;
 	uint32_t address : 8;   /* the outside one, by its index */
 	uint32_t next, prev;    /* in its timer list, or next free one */
@@ -230,6 +231,23 @@ nat_owner(const struct nat *nat, uint32_t ip)
  * DROP_NAT_HOST_LIMIT, DROP_NAT_FULL. */
 enum reason nat_host_join(struct nat *nat, uint32_t ip);
 void nat_host_leave(struct nat *nat, uint32_t ip);
+
+/* Does a session live?  A guest does only as long as its mapping. */
+static inline bool
+nat_session_lives(
+    const struct nat *nat, const struct session *s, uint64_t now_ns)
+{
+	const struct mapping *m = &nat->mappings[s->mapping];
+
+	return s->expires_ns > now_ns &&
+	    (!s->guest ||
+		(m->users != 0 && m->in_ip == s->in_ip &&
+		    m->in_port == s->in_port && m->out_port == s->out_port &&
+		    m->address == s->address && m->protocol == s->protocol));
+}
+
+/* Has its mapping count a session. */
+void nat_session_count(struct nat *nat, struct session *s);
 
 /* Whose session has the pair of outside and remote ends, or NAT_NONE. */
 uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);

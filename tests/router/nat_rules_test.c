@@ -566,6 +566,98 @@ rfc7857_s11_an_icmp_mapping_goes_with_its_last_session(void **state)
 	nat_free(nat);
 }
 
+/* ---- who keeps a mapping ---- */
+
+static void
+rfc4787_req6_strangers_keep_no_mapping_that_only_its_host_refreshes(
+    void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+
+	(void)state;
+	rules.refresh = NAT_REFRESH_OUTBOUND;
+	rules.no_rest = true;
+	nat = table(&rules);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	/* Each a little before the last one's time is over. */
+	assert_int_equal(in(nat, 5000, OTHER, 1, 250 * S), REASON_NAT_IN);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 299 * S), REASON_NAT_IN);
+	assert_int_equal(in(nat, 5000, OTHER, 2, 299 * S), REASON_NAT_IN);
+	nat_expire(nat, 302 * S);
+	assert_int_equal(nat_stats(nat).mappings, 0);
+	assert_int_equal(
+	    in(nat, 5000, OTHER, 2, 302 * S), DROP_NAT_UNSOLICITED);
+	assert_int_equal(
+	    in(nat, 5000, OTHER, 3, 302 * S), DROP_NAT_UNSOLICITED);
+	/* Another's mapping there has nothing to do with them. */
+	assert_int_equal(
+	    out(nat, udp(BOB, 5000, SERVER, 1), 303 * S, NULL), 5000);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 303 * S), REASON_NAT_IN);
+	assert_int_equal(in(nat, 5000, OTHER, 2, 303 * S), REASON_NAT_IN);
+	nat_expire(nat, 900 * S);
+	assert_int_equal(nat_stats(nat).sessions, 0);
+	assert_int_equal(nat_stats(nat).mappings, 0);
+	nat_free(nat);
+}
+
+static void
+rfc4787_req6_who_is_answered_keeps_it(void **state)
+{
+	static const enum nat_behaviour filters[] = { NAT_ENDPOINT_INDEPENDENT,
+		NAT_ADDRESS_DEPENDENT };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct nat_rules rules = { .filtering = filters[i],
+			.refresh = NAT_REFRESH_OUTBOUND,
+			.no_rest = true };
+		struct nat *nat = table(&rules);
+
+		out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+		assert_int_equal(
+		    in(nat, 5000, SERVER, 2, 250 * S), REASON_NAT_IN);
+		assert_int_equal(
+		    out(nat, udp(ALICE, 5000, SERVER, 2), 260 * S, NULL), 5000);
+		nat_expire(nat, 302 * S);
+		assert_int_equal(nat_stats(nat).mappings, 1);
+		assert_int_equal(
+		    in(nat, 5000, SERVER, 3, 559 * S), REASON_NAT_IN);
+		nat_expire(nat, 562 * S);
+		assert_int_equal(nat_stats(nat).mappings, 0);
+		/* All that was counted is counted back. */
+		nat_expire(nat, 1000 * S);
+		assert_int_equal(nat_stats(nat).sessions, 0);
+		out(nat, udp(ALICE, 5000, OTHER, 1), 1000 * S, NULL);
+		if (i == 1)
+			assert_int_equal(in(nat, 5000, SERVER, 1, 1000 * S),
+			    DROP_NAT_FILTERED);
+		nat_free(nat);
+	}
+}
+
+static void
+guests_are_counted_when_all_packets_refresh_again(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_RESTRICTED);
+	struct nat *nat;
+
+	(void)state;
+	rules.refresh = NAT_REFRESH_OUTBOUND;
+	rules.no_rest = true;
+	nat = table(&rules);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	assert_int_equal(in(nat, 5000, SERVER, 2, 200 * S), REASON_NAT_IN);
+	rules.refresh = NAT_REFRESH_BOTH;
+	assert_int_equal(nat_set_rules(nat, &rules, 200 * S, NULL), 0);
+	assert_int_equal(in(nat, 5000, SERVER, 2, 290 * S), REASON_NAT_IN);
+	nat_expire(nat, 302 * S);
+	assert_int_equal(nat_stats(nat).mappings, 1);
+	nat_expire(nat, 592 * S);
+	assert_int_equal(nat_stats(nat).mappings, 0);
+	nat_free(nat);
+}
+
 /* ---- who floods from outside ---- */
 
 static void
@@ -661,6 +753,11 @@ main(void)
 		cmocka_unit_test(nobody_outside_fills_the_table),
 		cmocka_unit_test(
 		    rfc6888_req4_nobody_outside_takes_all_that_a_host_may_have),
+		cmocka_unit_test(
+		    rfc4787_req6_strangers_keep_no_mapping_that_only_its_host_refreshes),
+		cmocka_unit_test(rfc4787_req6_who_is_answered_keeps_it),
+		cmocka_unit_test(
+		    guests_are_counted_when_all_packets_refresh_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
