@@ -29,6 +29,7 @@
 #define ICMP6_PARAMETER_HEADER 0 /* a field that cannot be */
 #define ICMP6_PARAMETER_NEXT   1 /* a header that is not known */
 #define ICMP6_PARAMETER_OPTION 2 /* an option that is not known */
+#define ICMP6_PARAMETER_FIRST  3 /* a first fragment without all headers */
 
 struct icmp6 {
 	uint8_t type, code;

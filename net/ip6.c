@@ -71,6 +71,18 @@ ip6_common_bits(const struct ip6_addr *a, const struct ip6_addr *b)
 	return n;
 }
 
+uint32_t
+ip6_hash(const uint64_t key[2], const struct ip6_addr *addr)
+{
+	uint64_t half[2], h;
+	unsigned __int128 product;
+
+	memcpy(half, addr->b, sizeof(half));
+	product = (unsigned __int128)(half[0] ^ key[0]) * (half[1] ^ key[1]);
+	h = (uint64_t)product ^ (uint64_t)(product >> 64);
+	return (uint32_t)(h ^ h >> 32);
+}
+
 bool
 ip6_net_has(const struct ip6_net *net, const struct ip6_addr *addr)
 {

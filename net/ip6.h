@@ -99,6 +99,9 @@ unsigned int ip6_common_bits(
 /* addr with all bits behind the prefix cleared. */
 struct ip6_addr ip6_masked(const struct ip6_addr *addr, uint8_t prefix);
 
+/* A number of addr that nobody can choose who does not know the key. */
+uint32_t ip6_hash(const uint64_t key[2], const struct ip6_addr *addr);
+
 struct ip6_addr ip6_of_ip4(uint32_t addr);
 /* The IPv4 address within addr; false if there is none. */
 bool ip6_to_ip4(uint32_t *out, const struct ip6_addr *addr);

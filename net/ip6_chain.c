@@ -88,6 +88,7 @@ ip6_chain_parse(struct ip6_chain *chain, struct cursor *c, const struct ip6 *ip)
 		uint8_t type = h.protocol;
 
 		h.bytes = (uint16_t)bytes;
+		*chain = h;
 		if (n > IP6_CHAIN_MAX || (type == IP_HOP_BY_HOP && n > 0))
 			return DROP_IP6_CHAIN;
 		if (h.fragment_at != 0 && h.offset_bytes != 0)
@@ -97,6 +98,5 @@ ip6_chain_parse(struct ip6_chain *chain, struct cursor *c, const struct ip6 *ip)
 		if (c->overrun)
 			return DROP_SHORT;
 	}
-	*chain = h;
 	return DROP_NONE;
 }

@@ -451,6 +451,33 @@ fragment_pop(struct fragment_table *table, struct fragments *f)
 	return held;
 }
 
+enum reason
+fragment_collect(struct fragment_table *table, const struct iface *in,
+    const struct ip4 *ip, const struct frame *frame, const struct node *node,
+    uint64_t now_ns, uint8_t *at, size_t *bytes)
+{
+	struct fragments *f = fragment_find(table, in, ip, now_ns);
+	struct verdict verdict = frame->verdict;
+	enum reason reason = DROP_FRAGMENT;
+
+	verdict.node = node;
+	verdict.reason = REASON_FRAGMENT_HELD;
+	if (f->state == FRAGMENT_WAITING)
+		fragment_decide(table, f, FRAGMENT_COLLECTING, NULL);
+	if (f->state == FRAGMENT_COLLECTING)
+		reason = fragment_keep(table, f, ip, frame, &verdict);
+	if (!fragment_is_complete(f))
+		return reason;
+	*bytes = f->total_bytes;
+	if (reason == REASON_FRAGMENT_HELD)
+		reason = *bytes <= IP4_MAX_BYTES - IP4_HEADER_BYTES &&
+			fragment_join(table, f, at)
+		    ? REASON_NONE
+		    : DROP_FRAGMENT;
+	fragment_end(table, f);
+	return reason;
+}
+
 unsigned int
 fragment_held(const struct fragment_table *table)
 {

@@ -118,6 +118,15 @@ void fragment_drop(struct fragment_table *table, struct held *held);
 bool fragment_join(
     struct fragment_table *table, struct fragments *fragments, uint8_t *at);
 
+/*
+ * Keeps a fragment of a packet that is wanted whole, for node.  With the last one
+ * its data, up to IP4_MAX_BYTES without a header, is at at, and the packet
+ * forgotten: REASON_NONE.  REASON_FRAGMENT_HELD, DROP_FRAGMENT.
+ */
+enum reason fragment_collect(struct fragment_table *table,
+    const struct iface *in, const struct ip4 *ip, const struct frame *frame,
+    const struct node *node, uint64_t now_ns, uint8_t *at, size_t *bytes);
+
 /* Forgets a packet; what is kept of it is lost. */
 void fragment_end(struct fragment_table *table, struct fragments *fragments);
 

@@ -13,6 +13,16 @@ is_of_the_path(const struct icmp6_error *error)
 		error->code == ICMP6_PARAMETER_OPTION);
 }
 
+/* Is it that the headers cannot be read to their end, so that what it is of
+ * cannot be known? */
+static bool
+is_of_the_chain(const struct icmp6_error *error)
+{
+	return error->type == ICMP6_PARAMETER &&
+	    (error->code == ICMP6_PARAMETER_NEXT ||
+		error->code == ICMP6_PARAMETER_FIRST);
+}
+
 bool
 icmp6_error_allowed(const struct icmp6_error *error, const struct ip6 *ip,
     struct cursor payload, bool group_frame)
@@ -26,7 +36,7 @@ icmp6_error_allowed(const struct icmp6_error *error, const struct ip6 *ip,
 	    !is_of_the_path(error))
 		return false;
 	if (ip6_chain_parse(&chain, &payload, ip) != REASON_NONE)
-		return false;
+		return is_of_the_chain(error);
 	if (chain.protocol != IP_ICMP6 || chain.offset_bytes != 0)
 		return true;
 	type = cur_u8(&payload);

@@ -24,7 +24,8 @@ struct icmp6_error {
  * errors and redirects, nor if the source is not one host's; not if it went to a
  * group (by IP or, group_frame, by its link), but that it is too big or has an
  * option that must be known.  payload is what follows the header, as far as it
- * is there: if that ends before the ICMPv6 type, there is no error.
+ * is there: if that ends before the ICMPv6 type, there is no error, but that it
+ * does end there.
  */
 bool icmp6_error_allowed(const struct icmp6_error *error, const struct ip6 *ip,
     struct cursor payload, bool group_frame);

@@ -4,7 +4,7 @@
  * Here extension headers count (RFC 8200 4): what says that it must be known
  * and is not is refused, and its sender told.  A routing header has nowhere
  * else to lead to: type 0 is refused (RFC 5095), others with segments left,
- * too.  Fragments are not reassembled: what a router is asked fits one packet.
+ * too.  Fragments are collected (join6.h), but of neighbour discovery (RFC 6980).
  */
 #include "router/router6.h"
 
@@ -13,6 +13,7 @@
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/filter6.h"
+#include "router/join6.h"
 #include "router/ra.h"
 
 #define HOP_LIMIT 64
@@ -28,7 +29,37 @@ struct upper {
 	struct ip6_chain chain;
 	struct cursor c;
 	bool trusted; /* its checksum is yet to be made, or was looked at */
+	bool joined;  /* it came in fragments */
 };
+
+/* Tells the sender of headers that cannot be read why. */
+static enum reason
+refuse_chain(struct router *router, struct packet6 *p,
+    const struct ip6_chain *chain, enum reason reason)
+{
+	/* As of any header that is not known (RFC 8200 4). */
+	if (reason == DROP_IP6_CHAIN && chain->protocol == IP_HOP_BY_HOP)
+		output6_error(router, p, ICMP6_PARAMETER, ICMP6_PARAMETER_NEXT,
+		    chain->next_at);
+	/* RFC 8200 4.5, RFC 7112. */
+	if (reason == DROP_SHORT && chain->fragment_at != 0 &&
+	    chain->offset_bytes == 0 && chain->more)
+		output6_error(
+		    router, p, ICMP6_PARAMETER, ICMP6_PARAMETER_FIRST, 0);
+	return reason;
+}
+
+/* Has a first fragment all of the upper layer's header? */
+static bool
+has_upper(const struct upper *u)
+{
+	switch (u->chain.protocol) {
+	case IP_TCP: return cur_left(&u->c) >= TCP_HEADER_BYTES;
+	case IP_UDP: return cur_left(&u->c) >= UDP_HEADER_BYTES;
+	case IP_ICMP6: return cur_left(&u->c) >= ICMP6_HEADER_BYTES;
+	default: return true; /* open: what is not known is not read */
+	}
+}
 
 static enum reason
 refuse_option(
@@ -53,8 +84,11 @@ open_packet(struct router *router, struct packet6 *p, struct upper *u)
 		return DROP_PORT_FULL;
 	u->c = packet6_payload(p);
 	reason = ip6_chain_parse(&u->chain, &u->c, &p->ip);
+	if (reason == REASON_NONE && u->chain.offset_bytes == 0 &&
+	    u->chain.more && !has_upper(u))
+		reason = DROP_SHORT;
 	if (reason != REASON_NONE)
-		return reason;
+		return refuse_chain(router, p, &u->chain, reason);
 	if (u->chain.option_at != 0)
 		return refuse_option(router, p, &u->chain);
 	if (u->chain.routing_at != 0 && u->chain.segments_left != 0) {
@@ -63,8 +97,7 @@ open_packet(struct router *router, struct packet6 *p, struct upper *u)
 		    ICMP6_PARAMETER_HEADER, u->chain.routing_at + 2u);
 		return DROP_IP6_OPTION;
 	}
-	if (ip6_is_fragment(&u->chain))
-		return DROP_FRAGMENT;
+	u->joined = u->chain.fragment_at != 0;
 	u->trusted = (p->frame->flags & (FRAME_CSUM | FRAME_VALID)) != 0;
 	return REASON_NONE;
 }
@@ -118,6 +151,9 @@ take_icmp(struct router *router, struct packet6 *p, struct upper *u)
 
 	if (reason != REASON_NONE)
 		return reason;
+	if (u->joined && icmp.type >= ND_ROUTER_SOLICIT &&
+	    icmp.type <= ND_REDIRECT)
+		return DROP_ND;
 	switch (icmp.type) {
 	case ND_SOLICIT:
 	case ND_ADVERTISE: return nd_take(router, p, &u->c);
@@ -200,24 +236,63 @@ take_tcp(struct router *router, struct packet6 *p, struct upper *u)
 	return DROP_NO_LISTENER;
 }
 
-enum reason
-local6_packet(struct router *router, struct packet6 *p)
+static enum reason
+take_own(struct router *router, struct packet6 *p, struct upper *u)
+{
+	switch (u->chain.protocol) {
+	case IP_ICMP6: return take_icmp(router, p, u);
+	case IP_UDP: return take_udp(router, p, u);
+	case IP_TCP: return take_tcp(router, p, u);
+	case IP_NONE: return REASON_DELIVERED;
+	default: /* open: other protocols exist */
+		output6_error(router, p, ICMP6_PARAMETER, ICMP6_PARAMETER_NEXT,
+		    u->chain.next_at);
+		return DROP_PROTOCOL;
+	}
+}
+
+static enum reason
+take_of_group(struct router *router, struct packet6 *p, struct upper *u)
+{
+	switch (u->chain.protocol) {
+	case IP_ICMP6: return take_icmp(router, p, u);
+	case IP_UDP: return take_udp(router, p, u);
+	default: return DROP_MULTICAST; /* open: other protocols exist */
+	}
+}
+
+/* Reads a packet, or, if it is the last fragment of one, that. */
+static enum reason
+take(struct router *router, struct packet6 *p,
+    enum reason (*upper)(
+	struct router *router, struct packet6 *p, struct upper *u))
 {
 	struct upper u;
+	struct packet6 whole;
+	struct frame frame;
 	enum reason reason = open_packet(router, p, &u);
 
 	if (reason != REASON_NONE)
 		return reason;
-	switch (u.chain.protocol) {
-	case IP_ICMP6: return take_icmp(router, p, &u);
-	case IP_UDP: return take_udp(router, p, &u);
-	case IP_TCP: return take_tcp(router, p, &u);
-	case IP_NONE: return REASON_DELIVERED;
-	default: /* open: other protocols exist */
-		output6_error(router, p, ICMP6_PARAMETER, ICMP6_PARAMETER_NEXT,
-		    u.chain.next_at);
-		return DROP_PROTOCOL;
-	}
+	if (!ip6_is_fragment(&u.chain))
+		return upper(router, p, &u);
+	reason = join6_take(router, p, &u.chain, &whole, &frame);
+	if (reason == REASON_NONE)
+		reason = open_packet(router, &whole, &u);
+	if (reason != REASON_NONE)
+		return reason;
+	if (u.joined) /* fragments of fragments */
+		return DROP_FRAGMENT;
+	u.joined = true;
+	reason = upper(router, &whole, &u);
+	p->frame->verdict = frame.verdict;
+	return reason;
+}
+
+enum reason
+local6_packet(struct router *router, struct packet6 *p)
+{
+	return take(router, p, take_own);
 }
 
 /* ---- groups ---- */
@@ -225,17 +300,6 @@ local6_packet(struct router *router, struct packet6 *p)
 enum reason
 local6_group(struct router *router, struct packet6 *p)
 {
-	struct upper u;
-	enum reason reason;
-
-	if (!groups6_has(p->in, &p->ip.dst))
-		return DROP_MULTICAST;
-	reason = open_packet(router, p, &u);
-	if (reason != REASON_NONE)
-		return reason;
-	switch (u.chain.protocol) {
-	case IP_ICMP6: return take_icmp(router, p, &u);
-	case IP_UDP: return take_udp(router, p, &u);
-	default: return DROP_MULTICAST; /* open: other protocols exist */
-	}
+	return groups6_has(p->in, &p->ip.dst) ? take(router, p, take_of_group)
+					      : DROP_MULTICAST;
 }

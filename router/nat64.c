@@ -188,29 +188,11 @@ nat64_collect(struct router *router, const struct iface *in,
     const struct ip4 *key, const struct frame *frame, uint8_t *where,
     size_t *bytes)
 {
-	struct fragments *f = fragment_find(
-	    router->fragments, in, key, loop_now_ns(router->loop));
-	struct verdict verdict = frame->verdict;
-	enum reason reason = DROP_FRAGMENT;
+	enum reason reason = fragment_collect(router->fragments, in, key, frame,
+	    &router->node, loop_now_ns(router->loop), where, bytes);
 
-	verdict.node = &router->node;
-	verdict.reason = REASON_FRAGMENT_HELD;
-	if (f->state == FRAGMENT_WAITING)
-		fragment_decide(
-		    router->fragments, f, FRAGMENT_COLLECTING, NULL);
-	if (f->state == FRAGMENT_COLLECTING)
-		reason =
-		    fragment_keep(router->fragments, f, key, frame, &verdict);
-	if (!fragment_is_complete(f))
-		return reason;
-	*bytes = f->total_bytes;
-	if (reason == REASON_FRAGMENT_HELD)
-		reason = *bytes >= ICMP_HEADER_BYTES &&
-			*bytes <= IP4_MAX_BYTES - IP4_HEADER_BYTES &&
-			fragment_join(router->fragments, f, where)
-		    ? REASON_NONE
-		    : DROP_FRAGMENT;
-	fragment_end(router->fragments, f);
+	if (reason == REASON_NONE && *bytes < ICMP_HEADER_BYTES)
+		reason = DROP_FRAGMENT;
 	return reason;
 }
 
@@ -369,8 +351,8 @@ join(struct router *router, struct packet6 *p, const struct siit6 *head,
 	uint8_t *ip = router->whole + ETH_HEADER_BYTES;
 	/* As the table knows packets, which are of IPv4. */
 	struct ip4 key = {
-		.dst = nat64_hosts_hash(hosts, &p->ip.dst),
-		.id = (uint16_t)head->id,
+		.dst = nat64_hosts_hash(hosts, &p->ip.dst) + head->id,
+		.id = (uint16_t)(head->id >> 16),
 		.protocol = IP_ICMP6,
 		.header_bytes = IP4_HEADER_BYTES,
 		.offset_bytes = head->offset_bytes,
@@ -380,7 +362,7 @@ join(struct router *router, struct packet6 *p, const struct siit6 *head,
 	size_t bytes;
 	enum reason reason;
 
-	key.src = nat64_hosts_hash(hosts, &p->ip.src) ^ head->id;
+	key.src = nat64_hosts_hash(hosts, &p->ip.src);
 	key.total_bytes =
 	    (uint16_t)(IP4_HEADER_BYTES + siit6_payload_bytes(head));
 	if (!taken_view(router->outbox, p->frame, &p->bytes, &p->head,

@@ -35,14 +35,7 @@ nat64_hosts_clear(struct nat64_hosts *hosts)
 uint32_t
 nat64_hosts_hash(const struct nat64_hosts *hosts, const struct ip6_addr *addr)
 {
-	uint64_t half[2], h;
-	unsigned __int128 product;
-
-	memcpy(half, addr->b, sizeof(half));
-	product = (unsigned __int128)(half[0] ^ hosts->key[0]) *
-	    (half[1] ^ hosts->key[1]);
-	h = (uint64_t)product ^ (uint64_t)(product >> 64);
-	return (uint32_t)(h ^ h >> 32);
+	return ip6_hash(hosts->key, addr);
 }
 
 static uint32_t

@@ -7,10 +7,6 @@
 #include "net/icmp.h"
 #include "switch/offload.h"
 
-/* What a fragment holds: IPv4's may be cut, so that they fit any link (RFC 7915
- * 4). */
-#define PART_BYTES ((IP6_MTU_MIN - IP6_HEADER_BYTES - IP6_FRAGMENT_BYTES) & ~7u)
-
 /* One packet on its way to a host. */
 struct crossing {
 	struct router *router;
@@ -165,34 +161,6 @@ convert(struct crossing *x)
 	return REASON_NONE;
 }
 
-/* Sends a part of a packet of IPv6, which begins with header: bytes from at on
- * of its payload, at offset in what was one packet once. */
-static enum reason
-send_part(struct crossing *x, const uint8_t *header, const uint8_t *payload,
-    size_t bytes, size_t offset, bool more)
-{
-	size_t len =
-	    ETH_HEADER_BYTES + IP6_HEADER_BYTES + IP6_FRAGMENT_BYTES + bytes;
-	uint8_t *room = outbox_room(x->router->outbox, len), *ip;
-	struct frame frame = {
-		.data = room, .len = (uint32_t)len, .head = (uint32_t)len
-	};
-
-	if (room == NULL)
-		return DROP_PORT_FULL;
-	ip = room + ETH_HEADER_BYTES;
-	memcpy(ip, header, IP6_HEADER_BYTES);
-	put_be16(ip + 4, (uint16_t)(IP6_FRAGMENT_BYTES + bytes));
-	ip[SIIT_OFF_NEXT] = IP_FRAGMENT;
-	ip += IP6_HEADER_BYTES;
-	ip[0] = x->ip.protocol == IP_ICMP ? IP_ICMP6 : x->ip.protocol;
-	ip[1] = 0;
-	put_be16(ip + 2, (uint16_t)(offset | (more ? IP6_MORE : 0)));
-	put_be32(ip + 4, x->ip.id);
-	memcpy(ip + IP6_FRAGMENT_BYTES, payload, bytes);
-	return output6_ip(x->router, &x->way, &frame, room, x->cause);
-}
-
 static enum reason
 send_cut(struct crossing *x)
 {
@@ -200,22 +168,17 @@ send_cut(struct crossing *x)
 	size_t skip = IP6_HEADER_BYTES +
 	    (ip4_is_fragment(&x->ip) ? IP6_FRAGMENT_BYTES : 0);
 	size_t bytes = x->frame.len - ETH_HEADER_BYTES - skip;
-	size_t n = bytes / PART_BYTES + 1;
-	enum reason worst = REASON_NONE;
+	const struct output6_cut cut = {
+		.header = header,
+		.next = x->ip.protocol == IP_ICMP ? IP_ICMP6 : x->ip.protocol,
+		.id = x->ip.id,
+		.offset = x->ip.offset_bytes,
+		.more = (x->ip.fragment & IP4_MF) != 0,
+	};
 
-	if (!outbox_has_room(x->router->outbox, (unsigned int)n,
-		bytes + n * (ETH_HEADER_BYTES + IP6_HEADER_BYTES + 8)))
-		return DROP_PORT_FULL;
-	for (size_t at = 0; at < bytes; at += PART_BYTES) {
-		bool last = bytes - at <= PART_BYTES;
-		enum reason reason = send_part(x, header, header + skip + at,
-		    last ? bytes - at : PART_BYTES, x->ip.offset_bytes + at,
-		    !last || x->ip.fragment & IP4_MF);
-
-		if (reason != REASON_NONE)
-			worst = reason;
-	}
-	return worst;
+	/* IPv4's may be cut, so that they fit any link (RFC 7915 4). */
+	return output6_cut(
+	    x->router, &x->way, &cut, header + skip, bytes, x->cause);
 }
 
 /* May it leave by the router's filter? */

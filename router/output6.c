@@ -1,11 +1,14 @@
 /*
  * The last steps of an IPv6 packet: its next hop is known or it is kept until
- * then, and it goes to the outbox.  Routers do not cut IPv6 packets.
+ * then, and it goes to the outbox.  Routers do not cut IPv6 packets that they pass
+ * on.  Their own are cut to what fits any link, unless a neighbour gets them: no
+ * path's MTU is remembered (RFC 8200 5).
  */
 #include "router/router6.h"
 
 #include "net/nd.h"
 #include "router/icmp6_error.h"
+#include "router/nat_ports.h" /* nat_random() */
 #include "router/nat64.h"
 
 enum reason
@@ -31,6 +34,61 @@ output6_ip(struct router *router, const struct way6 *way, struct frame *frame,
 							   : DROP_PORT_FULL;
 }
 
+/* ---- fragments ---- */
+
+#define PART_BYTES ((IP6_MTU_MIN - IP6_HEADER_BYTES - IP6_FRAGMENT_BYTES) & ~7u)
+
+/* The bytes of data from at on. */
+static enum reason
+send_part(struct router *router, const struct way6 *way,
+    const struct output6_cut *cut, const uint8_t *data, size_t bytes,
+    size_t offset, bool more, const struct verdict *cause)
+{
+	size_t len =
+	    ETH_HEADER_BYTES + IP6_HEADER_BYTES + IP6_FRAGMENT_BYTES + bytes;
+	uint8_t *room = outbox_room(router->outbox, len), *ip;
+	struct frame frame = {
+		.data = room, .len = (uint32_t)len, .head = (uint32_t)len
+	};
+
+	if (room == NULL)
+		return DROP_PORT_FULL;
+	ip = room + ETH_HEADER_BYTES;
+	memcpy(ip, cut->header, IP6_HEADER_BYTES);
+	put_be16(ip + IP6_OFF_PAYLOAD, (uint16_t)(IP6_FRAGMENT_BYTES + bytes));
+	ip[IP6_OFF_NEXT] = IP_FRAGMENT;
+	ip += IP6_HEADER_BYTES;
+	ip[0] = cut->next;
+	ip[1] = 0;
+	put_be16(ip + 2, (uint16_t)(offset | (more ? 1 : 0)));
+	put_be32(ip + 4, cut->id);
+	memcpy(ip + IP6_FRAGMENT_BYTES, data, bytes);
+	return output6_ip(router, way, &frame, room, cause);
+}
+
+enum reason
+output6_cut(struct router *router, const struct way6 *way,
+    const struct output6_cut *cut, const uint8_t *data, size_t bytes,
+    const struct verdict *cause)
+{
+	size_t n = bytes / PART_BYTES + 1;
+	enum reason worst = REASON_NONE;
+
+	if (!outbox_has_room(router->outbox, (unsigned int)n,
+		bytes + n * (ETH_HEADER_BYTES + IP6_HEADER_BYTES + 8)))
+		return DROP_PORT_FULL;
+	for (size_t at = 0; at < bytes; at += PART_BYTES) {
+		bool last = bytes - at <= PART_BYTES;
+		enum reason reason = send_part(router, way, cut, data + at,
+		    last ? bytes - at : PART_BYTES, cut->offset + at,
+		    !last || cut->more, cause);
+
+		if (reason != REASON_NONE)
+			worst = reason;
+	}
+	return worst;
+}
+
 /* ---- the router's own ---- */
 
 void
@@ -43,6 +101,18 @@ output6_direct(struct router *router, struct iface *out, const struct mac *mac,
 		return;
 	output_link(ip - ETH_HEADER_BYTES, out, mac, ETH_IPV6);
 	output_send(router, out, &frame, &router->own);
+}
+
+static enum reason
+cut_own(struct router *router, const struct way6 *way, const uint8_t *ip,
+    size_t ip_bytes)
+{
+	const struct output6_cut cut = { .header = ip,
+		.next = ip[IP6_OFF_NEXT],
+		.id = (uint32_t)nat_random(&way->out->six.seed) };
+
+	return output6_cut(router, way, &cut, ip + IP6_HEADER_BYTES,
+	    ip_bytes - IP6_HEADER_BYTES, &router->own);
 }
 
 enum reason
@@ -66,8 +136,9 @@ output6_own(
 		way.next_hop = dst;
 	else if (!way6_find(router, &dst, &way))
 		return DROP_NO_ROUTE;
-	if (ip_bytes > way.out->mtu_bytes)
-		return DROP_MTU;
+	if (ip_bytes > way.out->mtu_bytes ||
+	    (ip_bytes > IP6_MTU_MIN && !ip6_equal(&way.next_hop, &dst)))
+		return cut_own(router, &way, ip, ip_bytes);
 	return output6_ip(
 	    router, &way, &frame, ip - ETH_HEADER_BYTES, &router->own);
 }

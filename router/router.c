@@ -47,6 +47,8 @@ router_new(struct loop *loop, const char *name, uint64_t seed, struct err *err)
 	node_init(&router->node, name);
 	router->loop = loop;
 	router->seed = seed;
+	for (uint64_t s = ~seed, i = 0; i < 2; i++)
+		router->key6[i] = nat_random(&s);
 	router->own =
 	    (struct verdict){ .node = &router->node, .reason = REASON_SENT };
 	ip_ids_init(&router->ids, nat_random(&router->seed));

@@ -152,9 +152,23 @@ void nd_redirect(
 enum reason output6_ip(struct router *router, const struct way6 *way,
     struct frame *frame, uint8_t *head, const struct verdict *cause);
 
-/* Sends a packet of the router's own, written to output_room(), to where its
- * destination is; by out if that is of a link alone.  A packet that is too big
- * for the link is not sent, DROP_MTU. */
+/* A packet that is sent in fragments that fit any link. */
+struct output6_cut {
+	const uint8_t
+	    *header;  /* of IPv6; its length and type are not looked at */
+	uint8_t next; /* what the data is of */
+	uint32_t id;
+	size_t offset; /* of the data in what it is a fragment of already */
+	bool more;     /* that goes on */
+};
+
+enum reason output6_cut(struct router *router, const struct way6 *way,
+    const struct output6_cut *cut, const uint8_t *data, size_t bytes,
+    const struct verdict *cause);
+
+/* Sends a packet of the router's own without extension headers, written to
+ * output_room(), to where its destination is; by out if that is of a link alone.
+ * One that may be too big for the way there leaves in fragments. */
 enum reason output6_own(
     struct router *router, struct iface *out, uint8_t *ip, size_t ip_bytes);
 

@@ -86,6 +86,7 @@ struct router {
 	struct route_table routes;
 	struct place places[PLACES];
 	struct route6_table routes6;
+	uint64_t key6[2];                /* for hashes of IPv6 addresses */
 	struct neigh_table *neighbours;  /* by ARP */
 	struct neigh_table *neighbours6; /* by neighbour discovery */
 	struct outbox *outbox;

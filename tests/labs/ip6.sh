@@ -149,6 +149,12 @@ note <"$tmp/path"
 in_alice timeout 10 ping -6 -n -c 2 -i 0.2 -W 2 -s 3000 2001:db8:2::10 \
     >"$tmp/ping" 2>&1
 is $? "fragments of a larger ping pass"
+in_alice timeout 10 ping -6 -n -c 2 -i 0.2 -W 2 -s 9000 2001:db8:1::1 \
+    >"$tmp/ping" 2>&1 &&
+    in_alice timeout 10 ping -6 -n -c 2 -i 0.2 -W 2 -s 9000 2001:db8:f::2 \
+	>>"$tmp/ping" 2>&1
+is $? "routers answer it, too"
+grep loss "$tmp/ping" | note
 in_alice timeout 10 ping -6 -n -c 1 -W 5 2001:db8:2::99 >"$tmp/ping" 2>&1
 grep -q 'Destination unreachable: Address unreachable' "$tmp/ping"
 is $? "a host that is not there is told of"

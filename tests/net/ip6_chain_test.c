@@ -69,11 +69,14 @@ static const struct row rows[] = {
 	{ "hop by hop is the first or none", IP_DESTINATION,
 	    BYTES(IP_HOP_BY_HOP, 0, 1, 4, 0, 0, 0, 0, IP_UDP, 0, 1, 4, 0, 0, 0,
 		0),
-	    DROP_IP6_CHAIN, { 0 } },
+	    DROP_IP6_CHAIN,
+	    { .protocol = IP_HOP_BY_HOP, .bytes = 8, .next_at = 40 } },
 	{ "cut off in a header", IP_DESTINATION,
-	    BYTES(IP_UDP, 1, 1, 4, 0, 0, 0, 0), DROP_SHORT, { 0 } },
+	    BYTES(IP_UDP, 1, 1, 4, 0, 0, 0, 0), DROP_SHORT,
+	    { .protocol = IP_DESTINATION, .next_at = IP6_OFF_NEXT } },
 	{ "cut off before one", IP_DESTINATION,
-	    BYTES(IP_FRAGMENT, 0, 1, 4, 0, 0, 0, 0), DROP_SHORT, { 0 } },
+	    BYTES(IP_FRAGMENT, 0, 1, 4, 0, 0, 0, 0), DROP_SHORT,
+	    { .protocol = IP_FRAGMENT, .bytes = 8, .next_at = 40 } },
 };
 
 static void

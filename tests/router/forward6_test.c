@@ -419,8 +419,17 @@ headers_that_it_must_know_and_does_not_are_told(void **state)
 		    DROP_NO_LISTENER, -2, 0 },
 		{ IP_DESTINATION, { 132, 0, 1, 4 }, IP_UDP, false,
 		    DROP_PROTOCOL, ICMP6_PARAMETER_NEXT, 40 },
+		/* not of eights of bytes; beyond 65535; without its header's
+		 * end */
 		{ IP_FRAGMENT, { IP_UDP, 0, 0, 1 }, IP_UDP, false,
-		    DROP_FRAGMENT, -1, 0 },
+		    DROP_FRAGMENT, ICMP6_PARAMETER_HEADER, 4 },
+		{ IP_FRAGMENT, { IP_UDP, 0, 0xff, 0xf8 }, IP_UDP, false,
+		    DROP_FRAGMENT, ICMP6_PARAMETER_HEADER, 42 },
+		{ IP_FRAGMENT, { IP_DESTINATION, 0, 0, 1 }, IP_UDP, false,
+		    DROP_SHORT, ICMP6_PARAMETER_FIRST, 0 },
+		/* a hop-by-hop header that is not the first */
+		{ IP_DESTINATION, { IP_HOP_BY_HOP, 0, 1, 4 }, IP_UDP, false,
+		    DROP_IP6_CHAIN, ICMP6_PARAMETER_NEXT, 40 },
 		{ IP_FRAGMENT, { IP_UDP, 0, 0, 0 }, IP_UDP, false,
 		    DROP_NO_LISTENER, -2, 0 },
 		{ IP_DESTINATION, { IP_NONE, 0, 1, 4 }, IP_UDP, false,
