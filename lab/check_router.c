@@ -399,10 +399,12 @@ check_pcp(struct check *c, const struct lab_router *router)
 
 	if (pcp->item.node == NULL)
 		return;
-	if (router->nat.item.node == NULL)
+	if (router->nat.item.node == NULL &&
+	    router->firewall6.item.node == NULL && router->nnpt6 == 0)
 		problem_add(c->problems, lab_place(&router->item, "pcp"),
-		    "router \"%s\" has no NAT whose mappings could be asked "
-		    "for; add \"nat:\" to it, or remove pcp",
+		    "router \"%s\" has neither NAT nor a filter of IPv6 that "
+		    "could be asked to let something in; add \"nat:\" or "
+		    "\"firewall6:\" to it, or remove pcp",
 		    router->item.name);
 	check_whole_seconds(c, &pcp->item, "min-lifetime", pcp->min_ns);
 	check_whole_seconds(c, &pcp->item, "max-lifetime", pcp->max_ns);

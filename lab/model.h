@@ -281,10 +281,11 @@ struct lab_dns {
 	struct ip64_prefix dns64; /* bits 0: none */
 };
 
-/* Who may ask for mappings of the NAT. */
+/* Who may ask for mappings of the NAT, and holes in the filter of IPv6. */
 struct lab_pcp {
 	struct lab_item item;
 	int protocols; /* enum router_pcp_protocols */
+	int opcodes;   /* enum router_pcp_opcodes */
 	bool third_party;
 	uint64_t min_ns, max_ns;
 };

@@ -47,6 +47,10 @@ static const char *const pcp_protocols[] = { [ROUTER_PCP_BOTH] = "both",
 	[ROUTER_PCP_ONLY] = "pcp",
 	[ROUTER_NATPMP_ONLY] = "nat-pmp",
 	NULL };
+static const char *const pcp_opcodes[] = { [ROUTER_PCP_MAP_AND_PEER] = "both",
+	[ROUTER_PCP_MAP] = "map",
+	[ROUTER_PCP_PEER] = "peer",
+	NULL };
 static const char *const stp_modes[] = { [STP_MODE_STP] = "stp",
 	[STP_MODE_RSTP] = "rstp",
 	[STP_MODE_MSTP] = "mstp",
@@ -647,18 +651,23 @@ const struct schema_key schema_keys[] = {
 	    .help = "How it behaves: one of the keys of NAT, below." },
 	{ KEY("routers.*.pcp", MAP, lab_router, pcp),
 	    .help = "Let hosts inside ask for mappings of the NAT, by PCP "
-		    "(RFC 6887) and NAT-PMP (RFC 6886), at the addresses of "
-		    "all ports but outside.  May be empty." },
+		    "(RFC 6887) and NAT-PMP (RFC 6886), and for holes in "
+		    "firewall6, by PCP over IPv6, at the addresses of all "
+		    "ports but outside.  May be empty." },
 	{ KEY("routers.*.pcp.protocols", CHOICE, lab_pcp, protocols),
 	    .choices = pcp_protocols, .preset = "both",
 	    .help = "Speak both, or one of them, and say so to who speaks "
 		    "the other." },
+	{ KEY("routers.*.pcp.opcodes", CHOICE, lab_pcp, opcodes),
+	    .choices = pcp_opcodes, .preset = "both",
+	    .help = "What PCP grants: map, for what comes in unasked; peer, "
+		    "for what a host has begun or will begin; or both." },
 	{ KEY("routers.*.pcp.third-party", BOOL, lab_pcp, third_party),
 	    .preset = "false", .help = "PCP: a host may ask for others, too." },
 	{ KEY("routers.*.pcp.min-lifetime", DURATION, lab_pcp, min_ns),
 	    .min = NS_PER_S, .max = 86400 * NS_PER_S, .preset = "120s",
-	    .help = "How long a mapping lasts at least, whatever is asked "
-		    "for; in whole seconds as the next." },
+	    .help = "How long what is asked for by PCP lasts at least, "
+		    "however little that is; in whole seconds as the next." },
 	{ KEY("routers.*.pcp.max-lifetime", DURATION, lab_pcp, max_ns),
 	    .min = NS_PER_S, .max = 365 * 86400 * NS_PER_S, .preset = "24h",
 	    .help = "How long it lasts at most, unless it is asked for "

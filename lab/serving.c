@@ -364,6 +364,7 @@ serving_pcp(const struct lab_router *lr, struct router *router, struct err *err)
 {
 	const struct router_pcp_options options = {
 		.protocols = (enum router_pcp_protocols)lr->pcp.protocols,
+		.opcodes = (enum router_pcp_opcodes)lr->pcp.opcodes,
 		.third_party = lr->pcp.third_party,
 		.min_s = (uint32_t)(lr->pcp.min_ns / NS_PER_S),
 		.max_s = (uint32_t)(lr->pcp.max_ns / NS_PER_S)

@@ -39,7 +39,8 @@ struct serving {
 int serving_dns(struct serving *serving, const struct fabric *fabric,
     const struct lab_router *lr, struct router *router, struct err *err);
 
-/* PCP and NAT-PMP, if the router has them; its NAT is made.  0 or -Exxx. */
+/* PCP and NAT-PMP, if the router has them; its NAT and its filter of IPv6 are
+ * made.  0 or -Exxx. */
 int serving_pcp(
     const struct lab_router *lr, struct router *router, struct err *err);
 

@@ -8,7 +8,8 @@
 
 const struct table_head flows_head = {
 	.name = "flows",
-	.help = "the flows of IPv6 that routers let in",
+	.help = "the flows of IPv6 that routers let in, and holes that hosts "
+		"have asked for",
 	.columns = {
 		{ "router", "ROUTER" },
 		{ "id", "FLOW" },
@@ -22,6 +23,7 @@ const struct table_head flows_head = {
 		{ "out_bytes", "BYTES" },
 		{ "in_frames", "IN" },
 		{ "in_bytes", "BYTES" },
+		{ "why", "WHY" },
 		{ NULL, NULL },
 	},
 };
@@ -30,6 +32,7 @@ static const char *
 protocol_text(char out[8], uint8_t protocol)
 {
 	switch (protocol) {
+	case 0: return "any";
 	case IP_TCP: return "tcp";
 	case IP_UDP: return "udp";
 	case IP_ICMP6: return "icmp6";
@@ -56,14 +59,15 @@ flow_row(void *arg, const struct flow6_row *row)
 {
 	struct rows *rows = arg;
 	char protocol[8], inside[END_BYTES], remote[END_BYTES];
+	bool for_any = row->id == 0 && row->remote_port == 0;
 
-	table_add(rows->table, "[s,I,s,s,s,b,s,f,I,I,I,I]", rows->node,
+	table_add(rows->table, "[s,I,s,s,s,b,s,f,I,I,I,I,s]", rows->node,
 	    number(row->id), protocol_text(protocol, row->protocol),
 	    end_text(inside, &row->inside, row->port),
-	    end_text(remote, &row->remote, row->remote_port), row->from_outside,
-	    row->state, in_seconds(row->left_ns), number(row->out_frames),
-	    number(row->out_bytes), number(row->in_frames),
-	    number(row->in_bytes));
+	    for_any ? "any" : end_text(remote, &row->remote, row->remote_port),
+	    row->from_outside, row->state, in_seconds(row->left_ns),
+	    number(row->out_frames), number(row->out_bytes),
+	    number(row->in_frames), number(row->in_bytes), row->why);
 }
 
 void

@@ -1,4 +1,12 @@
+/*
+ * The answer to another version is drawn with an opcode of 0 in RFC 6886 3.5; by
+ * its 3.1 and by RFC 6887 8.3 that is a request, which no client takes for an
+ * answer.  It has 128 added here as all responses have.  All have the epoch
+ * (3.6), also those that are copies of the request.
+ */
 #include "net/natpmp.h"
+
+#define HEADER_BYTES 8 /* with the epoch */
 
 static bool
 maps(uint8_t op)
@@ -43,7 +51,7 @@ natpmp_parse_response(struct natpmp *message, const uint8_t *bytes, size_t len)
 
 	if (c.overrun || version != NATPMP_VERSION || !(op & NATPMP_RESPONSE))
 		return false;
-	if (m.result != NATPMP_SUCCESS) {
+	if (m.result != NATPMP_SUCCESS && cur_left(&c) < HEADER_BYTES) {
 		*message = m;
 		return true;
 	}
@@ -53,7 +61,7 @@ natpmp_parse_response(struct natpmp *message, const uint8_t *bytes, size_t len)
 		m.in_port = cur_be16(&c);
 		m.out_port = cur_be16(&c);
 		m.lifetime_s = cur_be32(&c);
-	} else {
+	} else if (m.result == NATPMP_SUCCESS) {
 		return false;
 	}
 	if (c.overrun)
@@ -82,7 +90,7 @@ natpmp_write_response(struct writer *w, const struct natpmp *message)
 	wr_u8(w, (uint8_t)(message->op | NATPMP_RESPONSE));
 	wr_be16(w, message->result);
 	wr_be32(w, message->epoch_s);
-	if (message->result != NATPMP_SUCCESS)
+	if (message->result == NATPMP_UNSUPP_VERSION)
 		return;
 	if (message->op == NATPMP_ADDRESS) {
 		wr_be32(w, message->address);
@@ -91,4 +99,20 @@ natpmp_write_response(struct writer *w, const struct natpmp *message)
 		wr_be16(w, message->out_port);
 		wr_be32(w, message->lifetime_s);
 	}
+}
+
+void
+natpmp_write_unsupported(
+    struct writer *w, const uint8_t *request, size_t len, uint32_t epoch_s)
+{
+	struct natpmp m = { .op = len > 1 ? request[1] : 0,
+		.result = NATPMP_UNSUPP_OPCODE,
+		.epoch_s = epoch_s };
+	size_t room = wr_left(w);
+
+	if (len > room)
+		len = room;
+	natpmp_write_response(w, &m);
+	if (len > HEADER_BYTES)
+		wr_bytes(w, request + HEADER_BYTES, len - HEADER_BYTES);
 }

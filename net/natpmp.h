@@ -46,12 +46,17 @@ struct natpmp {
 enum natpmp_result natpmp_parse_request(
     struct natpmp *message, const uint8_t *bytes, size_t len);
 
-/* Reads a response.  False: it is none. */
+/* Reads a response.  False: it is none.  One with another result than success
+ * may end with the epoch. */
 bool natpmp_parse_response(
     struct natpmp *message, const uint8_t *bytes, size_t len);
 
 void natpmp_write_request(struct writer *w, const struct natpmp *message);
-/* A response with another result than success ends where its kind begins. */
+/* With another result than success too, it tells all that its kind has, but for
+ * NATPMP_UNSUPP_VERSION, which ends with the epoch. */
 void natpmp_write_response(struct writer *w, const struct natpmp *message);
+/* To a request of an unknown opcode: the request, as far as there is room. */
+void natpmp_write_unsupported(
+    struct writer *w, const uint8_t *request, size_t len, uint32_t epoch_s);
 
 #endif

@@ -1,11 +1,13 @@
 /*
  * What a request must be is checked in the order of RFC 6887 8.2, so that the
  * answer is the most telling one.  Options that may be ignored are (7.3); an
- * option that is known, but not with this opcode, is one that is not supported.
+ * option that is known, but not with this opcode, is one that is not supported,
+ * but for PREFER_FAILURE with PEER, of which 12.1 says otherwise.
  */
 #include "net/pcp.h"
 
 #define RESERVED_BYTES     12 /* in a response's header, behind the epoch */
+#define RESERVED_AT        (PCP_HEADER_BYTES - RESERVED_BYTES)
 #define FILTER_BYTES       20
 #define OPTION_IS_OPTIONAL 0x80
 
@@ -109,6 +111,8 @@ read_option(struct pcp *pcp, uint8_t code, struct cursor *c)
 		cur_ip6(c, &pcp->third_party);
 		return PCP_SUCCESS;
 	case OPTION_PREFER_FAILURE:
+		if (pcp->op == PCP_PEER)
+			return PCP_MALFORMED_REQUEST;
 		if (pcp->op != PCP_MAP)
 			break;
 		if (pcp->prefer_failure || len != 0)
@@ -174,7 +178,8 @@ write_options(struct writer *w, const struct pcp *pcp)
 /* ---- whole messages ---- */
 
 enum pcp_result
-pcp_parse_request(struct pcp *pcp, const uint8_t *bytes, size_t len)
+pcp_parse_request(struct pcp *pcp, const uint8_t *bytes, size_t len,
+    const struct ip6_addr *src)
 {
 	struct cursor c = cursor(bytes, len);
 	uint8_t version = cur_u8(&c);
@@ -190,13 +195,14 @@ pcp_parse_request(struct pcp *pcp, const uint8_t *bytes, size_t len)
 	cur_ip6(&c, &m.client);
 	if (c.overrun)
 		return PCP_SILENCE;
-	if (len > PCP_MAX_BYTES || len % 4 != 0)
+	if (m.op < PCP_OPS)
+		read_body(&m, &c);
+	if (c.overrun || len > PCP_MAX_BYTES || len % 4 != 0)
 		return PCP_MALFORMED_REQUEST;
+	if (src != NULL && !ip6_equal(&m.client, src))
+		return PCP_ADDRESS_MISMATCH;
 	if (m.op >= PCP_OPS)
 		return PCP_UNSUPP_OPCODE;
-	read_body(&m, &c);
-	if (c.overrun)
-		return PCP_MALFORMED_REQUEST;
 	result = read_options(&m, &c);
 	if (result == PCP_SUCCESS)
 		*pcp = m;
@@ -241,6 +247,7 @@ pcp_write_request(struct writer *w, const struct pcp *pcp)
 	write_options(w, pcp);
 }
 
+/* What stands before the reserved bytes. */
 static void
 write_response_header(struct writer *w, uint8_t op, uint8_t result,
     uint32_t lifetime_s, uint32_t epoch_s)
@@ -251,7 +258,6 @@ write_response_header(struct writer *w, uint8_t op, uint8_t result,
 	wr_u8(w, result);
 	wr_be32(w, lifetime_s);
 	wr_be32(w, epoch_s);
-	wr_zeros(w, RESERVED_BYTES);
 }
 
 void
@@ -259,20 +265,39 @@ pcp_write_response(struct writer *w, const struct pcp *pcp)
 {
 	write_response_header(
 	    w, pcp->op, PCP_SUCCESS, pcp->lifetime_s, pcp->epoch_s);
+	wr_zeros(w, RESERVED_BYTES);
 	write_body(w, pcp);
 	write_options(w, pcp);
+}
+
+/* Does the result say that a request could not be read?  Then the response's
+ * reserved bytes are the request's (7.2). */
+static bool
+is_unread(enum pcp_result result)
+{
+	return result == PCP_UNSUPP_VERSION ||
+	    result == PCP_MALFORMED_REQUEST || result == PCP_UNSUPP_OPCODE ||
+	    result == PCP_UNSUPP_OPTION || result == PCP_MALFORMED_OPTION;
 }
 
 void
 pcp_write_error(struct writer *w, const uint8_t *request, size_t len,
     enum pcp_result result, uint32_t lifetime_s, uint32_t epoch_s)
 {
+	size_t from = is_unread(result) ? RESERVED_AT : PCP_HEADER_BYTES;
+	size_t whole;
+
 	if (len > PCP_MAX_BYTES)
 		len = PCP_MAX_BYTES;
 	write_response_header(
 	    w, len > 1 ? request[1] : 0, (uint8_t)result, lifetime_s, epoch_s);
-	if (len <= PCP_HEADER_BYTES)
-		return;
-	wr_bytes(w, request + PCP_HEADER_BYTES, len - PCP_HEADER_BYTES);
-	wr_zeros(w, -len % 4);
+	wr_zeros(w, from - RESERVED_AT);
+	if (len > from)
+		wr_bytes(w, request + from, len - from);
+	else
+		len = from;
+	whole = (len + 3) / 4 * 4;
+	if (whole < PCP_HEADER_BYTES)
+		whole = PCP_HEADER_BYTES;
+	wr_zeros(w, whole - len);
 }

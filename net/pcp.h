@@ -1,7 +1,8 @@
 /*
  * pcp.h - the messages of the Port Control Protocol, version 2 (RFC 6887).
  *
- * IPv4 addresses are within IPv6 ones, as ::ffff:a.b.c.d (5).
+ * IPv4 addresses are within IPv6 ones, as ::ffff:a.b.c.d (5); no address is ::
+ * or ::ffff:0.0.0.0.
  */
 #ifndef NET_PCP_H
 #define NET_PCP_H
@@ -73,11 +74,12 @@ struct pcp {
 	struct pcp_filter filters[PCP_FILTERS_MAX];
 };
 
-/* Reads a request, with its options.  PCP_SUCCESS; or how it is to be answered,
- * and *pcp is left alone: PCP_UNSUPP_VERSION, PCP_MALFORMED_REQUEST,
+/* Reads a request that src has sent, with its options.  src NULL: whoever it
+ * says.  PCP_SUCCESS; or how it is to be answered, and *pcp is left alone:
+ * PCP_UNSUPP_VERSION, PCP_MALFORMED_REQUEST, PCP_ADDRESS_MISMATCH,
  * PCP_UNSUPP_OPCODE, PCP_UNSUPP_OPTION, PCP_MALFORMED_OPTION; or PCP_SILENCE. */
-enum pcp_result pcp_parse_request(
-    struct pcp *pcp, const uint8_t *bytes, size_t len);
+enum pcp_result pcp_parse_request(struct pcp *pcp, const uint8_t *bytes,
+    size_t len, const struct ip6_addr *src);
 
 /* Reads a response.  False: it is none.  Of one that is not of success, only
  * what stands in the header is read. */
@@ -86,7 +88,8 @@ bool pcp_parse_response(struct pcp *pcp, const uint8_t *bytes, size_t len);
 void pcp_write_request(struct writer *w, const struct pcp *pcp);
 /* A response of success. */
 void pcp_write_response(struct writer *w, const struct pcp *pcp);
-/* A response to request, of len bytes and which may be none, of result. */
+/* A response to request, of len bytes and which may be none, of result: a copy
+ * of it, cut off at PCP_MAX_BYTES. */
 void pcp_write_error(struct writer *w, const uint8_t *request, size_t len,
     enum pcp_result result, uint32_t lifetime_s, uint32_t epoch_s);
 

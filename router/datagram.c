@@ -23,3 +23,28 @@ datagram_make(struct router *router, const struct datagram *d, size_t *bytes)
 	udp_write(&w, &d->udp, d->src, d->dst);
 	return room;
 }
+
+uint8_t *
+datagram6_make(
+    struct router *router, const struct datagram6 *datagram, size_t *bytes)
+{
+	const struct udp *udp = &datagram->udp;
+	struct ip6 ip = { .payload_bytes =
+			      (uint16_t)(UDP_HEADER_BYTES + udp->data_bytes),
+		.next = IP_UDP,
+		.hop_limit = datagram->hop_limit != 0 ? datagram->hop_limit
+						      : DATAGRAM_TTL,
+		.src = datagram->src,
+		.dst = datagram->dst };
+	uint8_t *room;
+	struct writer w;
+
+	*bytes = IP6_HEADER_BYTES + (size_t)ip.payload_bytes;
+	room = output_room(router, *bytes);
+	if (room == NULL)
+		return NULL;
+	w = writer(room, *bytes);
+	ip6_write(&w, &ip);
+	udp6_write(&w, udp, &ip.src, &ip.dst);
+	return room;
+}

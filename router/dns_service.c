@@ -97,22 +97,14 @@ static void
 send_by_ip6(const struct question *q, const struct udp *udp)
 {
 	struct router *router = q->service->router;
-	struct ip6 ip = { .payload_bytes =
-			      (uint16_t)(UDP_HEADER_BYTES + udp->data_bytes),
-		.next = IP_UDP,
-		.hop_limit = 64,
-		.src = q->client.own,
-		.dst = q->client.addr };
-	size_t bytes = IP6_HEADER_BYTES + (size_t)ip.payload_bytes;
-	uint8_t *room = output_room(router, bytes);
-	struct writer w;
+	const struct datagram6 d = {
+		.src = q->client.own, .dst = q->client.addr, .udp = *udp
+	};
+	size_t bytes;
+	uint8_t *packet = datagram6_make(router, &d, &bytes);
 
-	if (room == NULL)
-		return; /* the client asks again */
-	w = writer(room, bytes);
-	ip6_write(&w, &ip);
-	udp6_write(&w, udp, &ip.src, &ip.dst);
-	output6_own(router, q->client.in, room, bytes);
+	if (packet != NULL) /* else the client asks again */
+		output6_own(router, q->client.in, packet, bytes);
 }
 
 /* Sends a message to who asked. */

@@ -15,6 +15,7 @@
 #include "router/nat_ports.h" /* nat_random() */
 #include "router/nat_tcp.h"
 #include "router/nat_translate.h"
+#include "router/pin6.h"
 #include "router/router6.h"
 
 #define IP_DCCP       33
@@ -49,6 +50,7 @@ struct filter6 {
 	struct router *router;
 	struct iface *outside;
 	bool only_asked;
+	struct pin6_table *pins;
 	struct flow6_table *flows;
 	struct loop_timer timer, refused_timer;
 	struct refused refused[REFUSED_MAX]; /* a ring, the oldest first */
@@ -68,6 +70,14 @@ struct reading {
 };
 
 /* ---- reading ---- */
+
+bool
+filter6_has_ports(uint8_t protocol)
+{
+	return protocol == IP_TCP || protocol == IP_UDP ||
+	    protocol == IP_UDPLITE || protocol == IP_DCCP ||
+	    protocol == IP_SCTP;
+}
 
 /* Options may go on beyond what was copied: then no window scale is known. */
 static enum reason
@@ -106,21 +116,16 @@ read_upper(
 		return reason;
 	if (r->chain.offset_bytes != 0)
 		return REASON_NONE;
-	switch (r->chain.protocol) {
-	case IP_TCP:
-	case IP_UDP:
-	case IP_UDPLITE:
-	case IP_DCCP:
-	case IP_SCTP:
-		r->sport = cur_be16(&c);
-		r->dport = cur_be16(&c);
-		if (c.overrun)
-			return DROP_SHORT;
-		return r->chain.protocol == IP_TCP && !quoted ? read_tcp(r, &c)
-							      : REASON_NONE;
-	case IP_ICMP6: return read_icmp(r, &c);
-	default: return REASON_NONE; /* open: without ports */
-	}
+	if (r->chain.protocol == IP_ICMP6)
+		return read_icmp(r, &c);
+	if (!filter6_has_ports(r->chain.protocol))
+		return REASON_NONE;
+	r->sport = cur_be16(&c);
+	r->dport = cur_be16(&c);
+	if (c.overrun)
+		return DROP_SHORT;
+	return r->chain.protocol == IP_TCP && !quoted ? read_tcp(r, &c)
+						      : REASON_NONE;
 }
 
 static struct flow6_ends
@@ -309,8 +314,47 @@ filter6_is_outside(const struct filter6 *filter, const struct iface *iface)
 	return filter->outside == iface;
 }
 
+struct pins_each {
+	uint64_t now_ns;
+	void (*each)(void *arg, const struct flow6_row *row);
+	void *arg;
+};
+
+static void
+each_pin(void *arg, const struct pin6 *pin)
+{
+	const struct pins_each *p = arg;
+	struct flow6_row row = { .protocol = pin->ends.protocol,
+		.state = "pinned",
+		.why = "its host asked for it by PCP",
+		.inside = pin->ends.inside,
+		.remote = pin->ends.remote,
+		.port = pin->ends.port,
+		.remote_port = pin->ends.remote_port,
+		.left_ns = pin->until_ns - p->now_ns };
+
+	p->each(p->arg, &row);
+}
+
+void
+filter6_each(const struct filter6 *filter,
+    void (*each)(void *arg, const struct flow6_row *row), void *arg)
+{
+	uint64_t now_ns = loop_now_ns(filter->router->loop);
+	struct pins_each pins = { now_ns, each, arg };
+
+	pin6_each(filter->pins, now_ns, each_pin, &pins);
+	flow6_each(filter->flows, now_ns, each, arg);
+}
+
+struct pin6_table *
+filter6_pins(struct filter6 *filter)
+{
+	return filter->pins;
+}
+
 const struct flow6_table *
-filter6_table(const struct filter6 *filter)
+filter6_flows(const struct filter6 *filter)
 {
 	return filter->flows;
 }
@@ -322,6 +366,8 @@ filter6_arm(struct filter6 *filter)
 {
 	uint64_t due_ns = flow6_due_ns(filter->flows);
 
+	if (pin6_due_ns(filter->pins) < due_ns)
+		due_ns = pin6_due_ns(filter->pins);
 	if (due_ns != UINT64_MAX &&
 	    (!loop_timer_is_set(&filter->timer) ||
 		due_ns < filter->timer.at_ns))
@@ -334,6 +380,7 @@ expire(void *arg)
 	struct filter6 *f = arg;
 
 	flow6_expire(f->flows, loop_now_ns(f->router->loop));
+	pin6_expire(f->pins, loop_now_ns(f->router->loop));
 	filter6_arm(f);
 }
 
@@ -348,8 +395,12 @@ filter6_new(struct router *router, struct iface *outside,
 		.seed = nat_random(&router->seed) };
 
 	if (f != NULL)
+		o.pins = f->pins = pin6_new(nat_random(&router->seed));
+	if (o.pins != NULL)
 		f->flows = flow6_new(&o);
 	if (f == NULL || f->flows == NULL) {
+		if (f != NULL)
+			pin6_free(f->pins);
 		free(f);
 		err_sys(err, -ENOMEM, NULL, "filter of IPv6");
 		return NULL;
@@ -371,5 +422,6 @@ filter6_free(struct filter6 *filter)
 	loop_timer_unset(&filter->timer);
 	loop_timer_unset(&filter->refused_timer);
 	flow6_free(filter->flows);
+	pin6_free(filter->pins);
 	free(filter);
 }

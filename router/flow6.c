@@ -20,7 +20,9 @@
 
 #include "net/ip4.h"
 #include "net/tcp.h"
+#include "router/hash6.h"
 #include "router/nat_tcp.h"
+#include "router/pin6.h"
 
 struct station {
 	struct station *next; /* in its bucket, or of the free ones */
@@ -40,6 +42,7 @@ struct flow6 {
 	uint8_t timer; /* enum nat_timer, its list */
 	bool answered; /* in the direction other than the first packet's */
 	bool from_outside;
+	bool pinned; /* it was let in by a hole that was asked for */
 };
 TAILQ_HEAD(flow6_list, flow6);
 
@@ -56,29 +59,13 @@ struct flow6_table {
 
 /* ---- hashes ---- */
 
-static uint64_t
-mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
-}
-
-static uint64_t
-mix_addr(uint64_t h, const struct ip6_addr *addr)
-{
-	uint64_t half[2];
-
-	memcpy(half, addr->b, sizeof(half));
-	return mix(mix(h, half[0]), half[1]);
-}
-
 static struct flow6 **
 flow_bucket(const struct flow6_table *t, const struct flow6_ends *e)
 {
-	uint64_t h = mix_addr(t->options.seed, &e->inside);
+	uint64_t h = hash6_addr(t->options.seed, &e->inside);
 
-	h = mix_addr(h, &e->remote);
-	h = mix(h,
+	h = hash6_addr(h, &e->remote);
+	h = hash6(h,
 	    (uint64_t)e->port << 32 | (uint64_t)e->remote_port << 16 |
 		e->protocol);
 	return &t->by_flow[h >> 32 & t->mask];
@@ -88,25 +75,22 @@ flow_bucket(const struct flow6_table *t, const struct flow6_ends *e)
 static struct flow6 **
 end_bucket(const struct flow6_table *t, const struct flow6_ends *e)
 {
-	uint64_t h = mix_addr(~t->options.seed, &e->inside);
+	uint64_t h = hash6_addr(~t->options.seed, &e->inside);
 
 	if (t->options.filtering == NAT_ADDRESS_DEPENDENT)
-		h = mix_addr(h, &e->remote);
-	return &t->by_end[mix(h, (uint64_t)e->port << 8 | e->protocol) >> 32 &
+		h = hash6_addr(h, &e->remote);
+	return &t->by_end[hash6(h, (uint64_t)e->port << 8 | e->protocol) >> 32 &
 	    t->mask];
 }
 
 static struct station **
 station_bucket(const struct flow6_table *t, const struct mac *mac)
 {
-	uint64_t v = 0;
-
-	memcpy(&v, mac->b, sizeof(mac->b));
-	return &t->by_mac[mix(t->options.seed, v) >> 32 & t->mask];
+	return &t->by_mac[hash6_mac(t->options.seed, mac) >> 32 & t->mask];
 }
 
-static bool
-ends_equal(const struct flow6_ends *a, const struct flow6_ends *b)
+bool
+flow6_ends_equal(const struct flow6_ends *a, const struct flow6_ends *b)
 {
 	return a->protocol == b->protocol && a->port == b->port &&
 	    a->remote_port == b->remote_port &&
@@ -119,7 +103,7 @@ lookup(const struct flow6_table *t, const struct flow6_ends *ends)
 {
 	struct flow6 *f = *flow_bucket(t, ends);
 
-	while (f != NULL && !ends_equal(&f->ends, ends))
+	while (f != NULL && !flow6_ends_equal(&f->ends, ends))
 		f = f->next;
 	return f;
 }
@@ -274,6 +258,8 @@ pass(struct flow6_table *t, struct flow6 *f, const struct nat_segment *segment,
 
 		f->tcp =
 		    (uint8_t)nat_tcp_next(was, segment, direction, &f->window);
+		if (f->tcp == NAT_TCP_CLOSED)
+			f->tcp = NAT_TCP_ESTABLISHED; /* may_begin() */
 		nat_window_note(&f->window, segment, direction);
 		keeps = f->tcp != was ||
 		    nat_tcp_refreshes((enum nat_tcp_state)f->tcp, segment);
@@ -301,6 +287,45 @@ lookup_live(
 	return NULL;
 }
 
+/* The pin of those ends, one of which is outside. */
+static const struct pin6 *
+pin_of(
+    const struct flow6_table *t, const struct flow6_ends *ends, uint64_t now_ns)
+{
+	return t->options.pins == NULL || ends->remote_port == 0
+	    ? NULL
+	    : pin6_find(t->options.pins, ends, now_ns);
+}
+
+/* The station by which a packet from outside may begin a flow, and the pin if it
+ * is by one; NULL: it may not.  What a pin's filters refuse is refused, whatever
+ * else there is (RFC 6887 13.3). */
+static const struct mac *
+who_lets_in(const struct flow6_table *t, const struct flow6_ends *ends,
+    uint64_t now_ns, const struct pin6 **by)
+{
+	enum pin6_says says = t->options.pins == NULL
+	    ? PIN6_SAYS_NOTHING
+	    : pin6_ask(t->options.pins, ends, now_ns, by);
+	const struct flow6 *f;
+
+	if (says == PIN6_ADMITS)
+		return &(*by)->station;
+	*by = NULL;
+	f = says == PIN6_REFUSES ? NULL : find_opening(t, ends);
+	return f != NULL && f->until_ns > now_ns ? &f->station->mac : NULL;
+}
+
+/* May this segment be the first that is seen of a connection?  One for which a
+ * pin was asked may have been there before. */
+static bool
+may_begin(const struct nat_segment *segment, const struct pin6 *by)
+{
+	return segment == NULL || nat_tcp_opens(segment) ||
+	    (by != NULL && by->ends.remote_port != 0 &&
+		!(segment->flags & (TCP_SYN | TCP_RST)));
+}
+
 enum reason
 flow6_out(struct flow6_table *table, const struct flow6_ends *ends,
     const struct nat_segment *segment, const struct mac *station,
@@ -311,7 +336,7 @@ flow6_out(struct flow6_table *table, const struct flow6_ends *ends,
 
 	*entry = 0;
 	if (f == NULL) {
-		if (segment != NULL && !nat_tcp_opens(segment))
+		if (!may_begin(segment, pin_of(table, ends, now_ns)))
 			return DROP_FLOW_STATE;
 		f = flow_begin(table, ends, station, &reason);
 		if (f == NULL)
@@ -332,16 +357,19 @@ flow6_in(struct flow6_table *table, const struct flow6_ends *ends,
 
 	*entry = 0;
 	if (f == NULL) {
-		const struct flow6 *by = find_opening(table, ends);
+		const struct pin6 *by = NULL;
+		const struct mac *station =
+		    who_lets_in(table, ends, now_ns, &by);
 
-		if (by == NULL || by->until_ns <= now_ns)
+		if (station == NULL)
 			return DROP_FLOW_UNASKED;
-		if (segment != NULL && !nat_tcp_opens(segment))
+		if (!may_begin(segment, by))
 			return DROP_FLOW_STATE;
-		f = flow_begin(table, ends, &by->station->mac, &reason);
+		f = flow_begin(table, ends, station, &reason);
 		if (f == NULL)
 			return reason;
 		f->from_outside = true;
+		f->pinned = by != NULL;
 	}
 	pass(table, f, segment, NAT_INWARDS, bytes, now_ns);
 	*entry = number(table, f);
@@ -354,6 +382,14 @@ flow6_find(const struct flow6_table *table, const struct flow6_ends *ends)
 	const struct flow6 *f = lookup(table, ends);
 
 	return f != NULL ? number(table, f) : 0;
+}
+
+uint64_t
+flow6_until_ns(const struct flow6_table *table, const struct flow6_ends *ends)
+{
+	const struct flow6 *f = lookup(table, ends);
+
+	return f != NULL ? f->until_ns : 0;
 }
 
 void
@@ -382,6 +418,15 @@ flow6_due_ns(const struct flow6_table *table)
 	return due_ns;
 }
 
+static const char *
+why(const struct flow6 *f)
+{
+	if (!f->from_outside)
+		return "a host inside began";
+	return f->pinned ? "a host outside began, as the inside one asked for"
+			 : "a host outside began, and was admitted";
+}
+
 void
 flow6_each(const struct flow6_table *table, uint64_t now_ns,
     void (*each)(void *arg, const struct flow6_row *row), void *arg)
@@ -396,6 +441,7 @@ flow6_each(const struct flow6_table *table, uint64_t now_ns,
 				    ? nat_tcp_name((enum nat_tcp_state)f->tcp)
 				    : f->answered ? "two-way"
 						  : "one-way",
+				.why = why(f),
 				.from_outside = f->from_outside,
 				.inside = f->ends.inside,
 				.remote = f->ends.remote,

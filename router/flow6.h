@@ -4,8 +4,9 @@
  *
  * A flow begins with a packet from inside; those of its other direction are let
  * in as long as it lives.  With filtering by less than address and port, others
- * outside may begin flows to an end that has one.  A pure table: time is an
- * argument, nothing is sent.
+ * outside may begin flows to an end that has one; and where a hole was asked for
+ * (pin6.h), whom that admits.  A pure table: time is an argument, nothing is
+ * sent.
  *
  * A table that is full takes no new flows, and never ends one for another; a
  * station, by its MAC address, has a limit of its own, since the addresses that
@@ -22,6 +23,7 @@
 #define FLOW6_PER_STATION 16384
 
 struct flow6_table;
+struct pin6_table;
 
 /* The ends of a flow; ports are 0 for protocols without, and a ping's id on
  * both sides. */
@@ -31,10 +33,14 @@ struct flow6_ends {
 	uint8_t protocol;
 };
 
+bool flow6_ends_equal(const struct flow6_ends *a, const struct flow6_ends *b);
+
 struct flow6_options {
 	uint32_t max, per_station; /* 0: the defaults */
 	enum nat_behaviour filtering;
 	uint64_t seed;
+	/* Holes that were asked for (pin6.h); NULL: none.  Borrowed. */
+	const struct pin6_table *pins;
 };
 
 /* NULL: no memory. */
@@ -49,7 +55,8 @@ enum reason flow6_out(struct flow6_table *table, const struct flow6_ends *ends,
     uint32_t bytes, uint64_t now_ns, uint32_t *entry);
 
 /* A packet from outside.  As above, or DROP_FLOW_UNASKED.  What it begins counts
- * for the station that has begun the flow by which it may. */
+ * for the station that has begun the flow by which it may, or has asked for the
+ * hole. */
 enum reason flow6_in(struct flow6_table *table, const struct flow6_ends *ends,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     uint32_t *entry);
@@ -57,6 +64,11 @@ enum reason flow6_in(struct flow6_table *table, const struct flow6_ends *ends,
 /* The number of the flow between those ends, 0: there is none.  For ICMPv6
  * errors: nothing is refreshed (RFC 6092 REC-10, 18, 19). */
 uint32_t flow6_find(
+    const struct flow6_table *table, const struct flow6_ends *ends);
+
+/* When the flow between those ends expires if nothing else comes; 0: there is
+ * none. */
+uint64_t flow6_until_ns(
     const struct flow6_table *table, const struct flow6_ends *ends);
 
 /* Ends what has expired; and when that is to be called next, UINT64_MAX: there is

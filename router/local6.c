@@ -200,6 +200,8 @@ take_udp(struct router *router, struct packet6 *p, struct upper *u)
 	if (udp.dport == DNS_PORT && router->dns != NULL &&
 	    p->in != router->outside && served && !ip6_is_multicast(&p->ip.dst))
 		return take_dns(router, p, &udp);
+	if (router->pcp != NULL && pcp_service_wants6(p, &udp))
+		return pcp_service_take6(router->pcp, p, &udp);
 	output6_error(router, p, ICMP6_UNREACHABLE, ICMP6_UNREACH_PORT, 0);
 	return DROP_NO_LISTENER;
 }

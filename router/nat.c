@@ -555,6 +555,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
 	nat_session_count(nat, s);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
+	nat->mappings[mapping].spoke = 1;
 	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
 		.port = s->out_port,
 		.id = (uint32_t)(s - nat->sessions) };

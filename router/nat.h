@@ -129,6 +129,11 @@ bool nat_find_out(const struct nat *nat, const struct nat_flow *flow,
 bool nat_find_in(const struct nat *nat, const struct nat_flow *flow,
     uint64_t now_ns, struct nat_hit *hit);
 
+/* When the session of an outgoing flow expires if nothing else comes; 0: there
+ * is none. */
+uint64_t nat_session_until_ns(
+    const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns);
+
 /* Is there a mapping for this outside end? */
 bool nat_has_port(
     const struct nat *nat, uint32_t ip, uint8_t protocol, uint16_t port);

@@ -13,6 +13,7 @@
  * At an address of its own a host has the ports that it has inside, but for what
  * was asked for there, and nobody else has any.
  */
+#include "net/pcp.h"
 #include "router/nat_state.h"
 
 #define SHARE_GUESSES 8
@@ -256,12 +257,20 @@ pair_is_free(
 	return !m->for_anybody || m->in_ip == pin->in_ip;
 }
 
+bool
+nat_pin_may_have(const struct nat_pin *pin, uint16_t port)
+{
+	return pin->protocol != IP_UDP || pin->by == NAT_PIN_BY_FILE ||
+	    (port != PCP_PORT && port != PCP_CLIENT_PORT);
+}
+
 static bool
 suits(
     const struct nat *nat, const struct nat_pin *pin, const struct nat_end *end)
 {
 	return (!pin->exact || pin->out_port == 0 ||
 		   end->port == pin->out_port) &&
+	    nat_pin_may_have(pin, (uint16_t)end->port) &&
 	    (!pin->pair || pair_is_free(nat, pin, end));
 }
 

@@ -211,6 +211,7 @@ wake(struct nat *nat, uint32_t id)
 {
 	if (!nat->mappings[id].rests)
 		return;
+	nat->mappings[id].spoke = 0;
 	nat_rest_end(nat, id);
 	nat_mapping_show(nat, id);
 }
@@ -269,7 +270,8 @@ will_do(const struct nat *nat, uint32_t id, const struct nat_pin *pin)
 	const struct mapping *m = &nat->mappings[id];
 	const struct nat_ports *ports = ports_of(nat, m->address, m->protocol);
 
-	if (pin->exact && !nat_mapping_is_at(nat, id, pin))
+	if ((pin->exact && !nat_mapping_is_at(nat, id, pin)) ||
+	    !nat_pin_may_have(pin, m->out_port))
 		return false;
 	return ports->sharers == NULL || ports->sharers[m->out_port] == 0;
 }

@@ -264,6 +264,16 @@ nat_pin_delete(struct nat *nat, const struct nat_pin *ends, uint64_t now_ns)
 	return NAT_PIN_RENEWED;
 }
 
+/* The pins that a host has asked for. */
+static unsigned int
+pins_of(const struct nat *nat, uint32_t in_ip, uint32_t ids[NAT_PINS_OF_HOST])
+{
+	unsigned int n = nat_pins_of_host(
+	    &nat->pins, hash_host(nat, in_ip), in_ip, ids, NAT_PINS_OF_HOST);
+
+	return n < NAT_PINS_OF_HOST ? n : NAT_PINS_OF_HOST;
+}
+
 unsigned int
 nat_pin_delete_all(struct nat *nat, uint32_t in_ip, uint8_t protocol,
     enum nat_pin_by by, const uint8_t nonce[12], uint64_t now_ns)
@@ -272,8 +282,7 @@ nat_pin_delete_all(struct nat *nat, uint32_t in_ip, uint8_t protocol,
 	unsigned int n = 0, found;
 
 	nat_expire(nat, now_ns);
-	found = nat_pins_of_host(
-	    &nat->pins, hash_host(nat, in_ip), in_ip, ids, NAT_PINS_OF_HOST);
+	found = pins_of(nat, in_ip, ids);
 	for (unsigned int i = 0; i < found; i++) {
 		const struct nat_pin *pin = &nat->pins.items[ids[i]].pin;
 
@@ -284,6 +293,49 @@ nat_pin_delete_all(struct nat *nat, uint32_t in_ip, uint8_t protocol,
 		n++;
 	}
 	return n;
+}
+
+bool
+nat_pin_host_has(
+    const struct nat *nat, uint32_t in_ip, uint8_t protocol, uint64_t now_ns)
+{
+	uint32_t ids[NAT_PINS_OF_HOST];
+	unsigned int n = pins_of(nat, in_ip, ids);
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct nat_pin *pin = &nat->pins.items[ids[i]].pin;
+
+		if (pin->protocol == protocol && pin->until_ns > now_ns &&
+		    (pin->by == NAT_PIN_BY_PMP || pin->by == NAT_PIN_BY_PCP))
+			return true;
+	}
+	return nat_pins_file_has(&nat->pins, in_ip, protocol);
+}
+
+bool
+nat_pin_is_outbound(
+    const struct nat *nat, const struct nat_pin *ends, uint64_t now_ns)
+{
+	const struct nat_flow flow = { .ip = ends->in_ip,
+		.port = ends->in_port,
+		.protocol = ends->protocol };
+	struct mapping m = nat_mapping_key(nat, &flow);
+	uint32_t ids[NAT_PINS_OF_HOST], id;
+	unsigned int n = pins_of(nat, ends->in_ip, ids);
+
+	id = nat_mapping_find(nat, &m, hash_mapping(nat, &m));
+	if (id != NAT_NONE && !nat->mappings[id].rests &&
+	    nat->mappings[id].spoke)
+		return true;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct nat_pin *pin = &nat->pins.items[ids[i]].pin;
+
+		if (pin->protocol == ends->protocol &&
+		    pin->in_port == ends->in_port && !is_for_anybody(pin) &&
+		    pin->until_ns > now_ns)
+			return true;
+	}
+	return false;
 }
 
 void

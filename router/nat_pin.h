@@ -104,6 +104,16 @@ unsigned int nat_pin_delete_all(struct nat *nat, uint32_t in_ip,
     uint8_t protocol, enum nat_pin_by by, const uint8_t nonce[12],
     uint64_t now_ns);
 
+/* Has a host mappings of a protocol that were asked for by itself or the lab
+ * file? */
+bool nat_pin_host_has(
+    const struct nat *nat, uint32_t in_ip, uint8_t protocol, uint64_t now_ns);
+
+/* Is the inside end of ends in use by what it has sent, or by a pin for a remote
+ * end?  Where mappings depend on the remote end, by the latter alone. */
+bool nat_pin_is_outbound(
+    const struct nat *nat, const struct nat_pin *ends, uint64_t now_ns);
+
 /* In no order. */
 void nat_pin_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_pin *pin), void *arg);

@@ -83,6 +83,28 @@ nat_pins_of_host(const struct nat_pins *pins, uint32_t hash, uint32_t ip,
 	return n;
 }
 
+bool
+nat_pins_file_has(const struct nat_pins *pins, uint32_t ip, uint8_t protocol)
+{
+	for (uint32_t id = pins->file; id != NAT_NONE;
+	     id = pins->items[id].next)
+		if (pins->items[id].pin.in_ip == ip &&
+		    pins->items[id].pin.protocol == protocol)
+			return true;
+	return false;
+}
+
+/* Who points at it in the list of the lab file's. */
+static uint32_t *
+file_link(struct nat_pins *pins, uint32_t id)
+{
+	uint32_t *at = &pins->file;
+
+	while (*at != id)
+		at = &pins->items[*at].next;
+	return at;
+}
+
 /* ---- the heap ---- */
 
 static void
@@ -157,8 +179,12 @@ nat_pins_add(struct nat_pins *pins, uint32_t hash, uint32_t host_hash,
 	assert(id != NAT_NONE);
 	pins->items[id] = (struct nat_pin_kept){ .pin = *pin };
 	nat_index_add(&pins->index, hash, id);
-	if (pin->by != NAT_PIN_BY_FILE)
+	if (pin->by != NAT_PIN_BY_FILE) {
 		nat_index_add(&pins->by_host, host_hash, id);
+	} else {
+		pins->items[id].next = pins->file;
+		pins->file = id;
+	}
 	heap_add(pins, id);
 	return id;
 }
@@ -173,6 +199,8 @@ nat_pins_remove(
 	nat_index_remove(&pins->index, hash, id);
 	if (kept->pin.by != NAT_PIN_BY_FILE)
 		nat_index_remove(&pins->by_host, host_hash, id);
+	else
+		*file_link(pins, id) = kept->next;
 	kept->mapping = NAT_NONE;
 	nat_pool_give(&pins->pool, id, &kept->next);
 }

@@ -11,7 +11,7 @@
 struct nat_pin_kept {
 	struct nat_pin pin;
 	uint32_t mapping;
-	uint32_t next;   /* free one */
+	uint32_t next;   /* free one, or of the lab file */
 	uint32_t due_at; /* in due[], unless it is for ever */
 };
 
@@ -22,6 +22,7 @@ struct nat_pins {
 	struct nat_index by_host; /* a host as often as it has asked for one */
 	uint32_t *due;            /* a heap: ids, the first to end first */
 	uint32_t ndue;
+	uint32_t file; /* the latest of the lab file, or NAT_NONE */
 };
 
 /* Memory for NAT_PINS_MAX.  0 or -1. */
@@ -37,6 +38,11 @@ uint32_t nat_pins_find(
  * of the host. */
 unsigned int nat_pins_of_host(const struct nat_pins *pins, uint32_t hash,
     uint32_t ip, uint32_t *ids, unsigned int room);
+
+/* Has the lab file pins of a host and a protocol?  Takes time for each that it
+ * has. */
+bool nat_pins_file_has(
+    const struct nat_pins *pins, uint32_t ip, uint8_t protocol);
 
 /* A copy of pin; there is room.  host_hash is not looked at for pins of the lab
  * file. */

@@ -37,6 +37,17 @@ state_name(const struct session *s)
 	    : "one-way";
 }
 
+uint64_t
+nat_session_until_ns(
+    const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
+{
+	struct nat_hit hit;
+
+	return nat_find_out(nat, flow, now_ns, &hit) && hit.id != 0
+	    ? nat->sessions[hit.id].expires_ns
+	    : 0;
+}
+
 struct pins_each {
 	uint64_t now_ns;
 	void (*each)(void *arg, const struct nat_row *row);

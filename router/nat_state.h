@@ -63,6 +63,7 @@ struct mapping {
 	uint32_t rests : 1;       /* it has no users, but keeps its end */
 	uint32_t for_anybody : 1; /* by a pin */
 	uint32_t unshared : 1; /* it has had a pin: its port is nobody else's */
+	uint32_t spoke : 1;    /* its host began a session by it */
 };
 
 /* What an entry takes at most, all in, whatever the number of entries: a session
@@ -298,6 +299,10 @@ struct nat_end {
 struct nat_end nat_choose(struct nat *nat, const struct nat_flow *flow);
 struct nat_end nat_choose_for_pin(
     struct nat *nat, const struct nat_pin *pin, const struct nat_flow *flow);
+
+/* May a pin have an outside port?  Those by which routers are asked for pins are
+ * the lab file's to give alone (RFC 6887 11.3). */
+bool nat_pin_may_have(const struct nat_pin *pin, uint16_t port);
 
 /* Is nobody there who speaks to the same remote end from this outside end, or
  * has it for anybody? */

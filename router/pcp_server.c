@@ -1,37 +1,15 @@
 /*
- * Each request is read, turned into a pin of the NAT (nat_pin.h), and answered
- * by what became of it.
- *
- * Not done: mappings of all ports or all protocols (RFC 6887 11.1 leaves that
- * open), which are answered as an unsupported protocol.
+ * What all requests have in common: who may ask, for whom, and how errors are
+ * told.  Each request is checked in the order of RFC 6887 8.2.
  */
 #include "router/pcp_server.h"
 
-#include "base/loop.h"
-#include "net/ip4.h"
 #include "net/natpmp.h"
-#include "net/pcp.h"
 #include "router/nat.h"
-#include "router/nat_pin.h"
+#include "router/pcp_exchange.h"
 
 #define LONG_ERROR_S  1800 /* RFC 6887 7.4 */
 #define SHORT_ERROR_S 30
-
-/* ---- both ---- */
-
-static bool
-is_mapped(uint8_t protocol)
-{
-	return protocol == IP_TCP || protocol == IP_UDP;
-}
-
-static uint32_t
-clamp(const struct pcp_server *server, uint32_t lifetime_s)
-{
-	if (lifetime_s < server->min_s)
-		return server->min_s;
-	return lifetime_s > server->max_s ? server->max_s : lifetime_s;
-}
 
 static enum reason
 reason_of(enum pcp_result result)
@@ -57,259 +35,6 @@ reason_of(enum pcp_result result)
 	return DROP_PCP;
 }
 
-/* What came of a pin that was asked for, and what it is. */
-static enum pcp_result
-result_of(enum nat_pin_fate fate, const struct nat_pin *pin)
-{
-	switch (fate) {
-	case NAT_PIN_MADE:
-	case NAT_PIN_RENEWED: return PCP_SUCCESS;
-	case NAT_PIN_OTHERS:
-		/* One of the lab file is there for its host all the same. */
-		return pin->by == NAT_PIN_BY_FILE ? PCP_SUCCESS
-						  : PCP_NOT_AUTHORIZED;
-	case NAT_PIN_TAKEN:
-		return pin->exact ? PCP_CANNOT_PROVIDE_EXTERNAL
-				  : PCP_NO_RESOURCES;
-	case NAT_PIN_FOREIGN: return PCP_CANNOT_PROVIDE_EXTERNAL;
-	case NAT_PIN_FULL: return PCP_NO_RESOURCES;
-	case NAT_PIN_HOST_FULL: return PCP_USER_EX_QUOTA;
-	}
-	return PCP_NO_RESOURCES;
-}
-
-/* ---- PCP ---- */
-
-/* A request that is being answered. */
-struct exchange {
-	const struct pcp_server *server;
-	const struct pcp_asked *asked;
-	struct pcp m;              /* the request, and then the answer */
-	uint32_t who;              /* the inside host */
-	uint32_t error_lifetime_s; /* 0: the usual one */
-};
-
-static uint32_t
-ip4_or_0(const struct ip6_addr *addr)
-{
-	uint32_t ip;
-
-	return ip6_to_ip4(&ip, addr) ? ip : 0;
-}
-
-static struct nat_pin
-pin_of(const struct exchange *x)
-{
-	struct nat_pin pin = { .protocol = x->m.protocol,
-		.in_ip = x->who,
-		.in_port = x->m.in_port,
-		.out_ip = ip4_or_0(&x->m.out_ip),
-		.out_port = x->m.out_port,
-		.by = NAT_PIN_BY_PCP };
-
-	memcpy(pin.nonce, x->m.nonce, sizeof(pin.nonce));
-	if (x->m.op == PCP_PEER) {
-		pin.remote_ip = ip4_or_0(&x->m.remote);
-		pin.remote_port = x->m.remote_port;
-	}
-	return pin;
-}
-
-/* One filter more, unless it is there already. */
-static enum pcp_result
-add_filter(struct nat_pin *pin, const struct pcp_filter *from)
-{
-	struct nat_pin_filter filter = { .port = from->remote_port };
-
-	if (from->prefix == 0) {
-		pin->nfilters = 0;
-		return PCP_SUCCESS;
-	}
-	if (from->prefix < 96 || !ip6_to_ip4(&filter.ip, &from->remote))
-		return PCP_MALFORMED_OPTION;
-	filter.prefix = (uint8_t)(from->prefix - 96);
-	filter.ip &= ip4_mask(filter.prefix);
-	for (unsigned int i = 0; i < pin->nfilters; i++) {
-		const struct nat_pin_filter *is = &pin->filters[i];
-
-		if (is->ip == filter.ip && is->port == filter.port &&
-		    is->prefix == filter.prefix)
-			return PCP_SUCCESS;
-	}
-	if (pin->nfilters == NAT_PIN_FILTERS)
-		return PCP_EXCESSIVE_REMOTE_PEERS;
-	pin->filters[pin->nfilters++] = filter;
-	return PCP_SUCCESS;
-}
-
-/* Those that the mapping has, and those that are asked for (RFC 6887 13.3). */
-static enum pcp_result
-merge_filters(const struct exchange *x, struct nat_pin *pin)
-{
-	enum pcp_result result = PCP_SUCCESS;
-	struct nat_pin is;
-
-	if (nat_pin_find(x->server->nat, pin, &is, x->asked->now_ns)) {
-		pin->nfilters = is.nfilters;
-		memcpy(pin->filters, is.filters, sizeof(pin->filters));
-	}
-	for (unsigned int i = 0; i < x->m.nfilters && result == PCP_SUCCESS;
-	     i++)
-		result = add_filter(pin, &x->m.filters[i]);
-	return result;
-}
-
-static uint32_t
-left_s(const struct nat_pin *pin, uint64_t now_ns)
-{
-	uint64_t s = (pin->until_ns - now_ns) / NS_PER_S;
-
-	return s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
-}
-
-static enum pcp_result
-set_pin(struct exchange *x, struct nat_pin *pin)
-{
-	uint32_t lifetime_s = clamp(x->server, x->m.lifetime_s);
-	uint64_t now_ns = x->asked->now_ns;
-	enum nat_pin_fate fate;
-	enum pcp_result result;
-
-	pin->until_ns = now_ns + lifetime_s * NS_PER_S;
-	fate = nat_pin_set(x->server->nat, pin, now_ns);
-	result = result_of(fate, pin);
-	if (result == PCP_NOT_AUTHORIZED)
-		x->error_lifetime_s = left_s(pin, now_ns);
-	if (result != PCP_SUCCESS)
-		return result;
-	x->m.lifetime_s = lifetime_s;
-	x->m.out_port = pin->out_port;
-	x->m.out_ip = ip6_of_ip4(pin->out_ip);
-	return PCP_SUCCESS;
-}
-
-/* Lifetime 0 (RFC 6887 15.1). */
-static enum pcp_result
-unmap(struct exchange *x)
-{
-	static const uint8_t both[] = { IP_TCP, IP_UDP };
-	struct nat *nat = x->server->nat;
-	uint64_t now_ns = x->asked->now_ns;
-	struct nat_pin pin = pin_of(x);
-
-	if (x->m.prefer_failure || x->m.nfilters > 0)
-		return PCP_MALFORMED_OPTION;
-	if (x->m.in_port == 0) {
-		for (int i = 0; i < 2; i++)
-			if (x->m.protocol == 0 || x->m.protocol == both[i])
-				nat_pin_delete_all(nat, x->who, both[i],
-				    NAT_PIN_BY_PCP, x->m.nonce, now_ns);
-		return PCP_SUCCESS;
-	}
-	if (nat_pin_delete(nat, &pin, now_ns) != NAT_PIN_OTHERS)
-		return PCP_SUCCESS;
-	if (nat_pin_find(nat, &pin, &pin, now_ns))
-		x->error_lifetime_s = left_s(&pin, now_ns);
-	return PCP_NOT_AUTHORIZED;
-}
-
-static enum pcp_result
-map(struct exchange *x)
-{
-	struct nat_pin pin = pin_of(x);
-	enum pcp_result result;
-
-	if (x->m.protocol == 0 && x->m.in_port != 0)
-		return PCP_MALFORMED_REQUEST;
-	if (x->m.lifetime_s == 0 &&
-	    (x->m.protocol == 0 || is_mapped(x->m.protocol)))
-		return unmap(x);
-	if (!is_mapped(x->m.protocol) || x->m.in_port == 0)
-		return PCP_UNSUPP_PROTOCOL;
-	if (x->m.prefer_failure && x->m.out_port == 0)
-		return PCP_MALFORMED_OPTION;
-	pin.exact = x->m.prefer_failure;
-	result = merge_filters(x, &pin);
-	return result != PCP_SUCCESS ? result : set_pin(x, &pin);
-}
-
-/* Does the host speak to the remote end already? */
-static bool
-has_session(const struct exchange *x, const struct nat_pin *pin)
-{
-	const struct nat_flow flow = { .ip = pin->in_ip,
-		.port = pin->in_port,
-		.remote_ip = pin->remote_ip,
-		.remote_port = pin->remote_port,
-		.protocol = pin->protocol };
-	struct nat_hit hit;
-
-	return nat_find_out(x->server->nat, &flow, x->asked->now_ns, &hit);
-}
-
-static enum pcp_result
-peer(struct exchange *x)
-{
-	struct nat_pin pin = pin_of(x), wish;
-	enum pcp_result result;
-
-	if (x->m.in_port == 0 || pin.remote_ip == 0 || pin.remote_port == 0)
-		return PCP_MALFORMED_REQUEST;
-	if (!is_mapped(x->m.protocol))
-		return PCP_UNSUPP_PROTOCOL;
-	if (x->m.lifetime_s == 0)
-		return nat_pin_delete(x->server->nat, &pin, x->asked->now_ns) ==
-			NAT_PIN_OTHERS
-		    ? PCP_NOT_AUTHORIZED
-		    : PCP_SUCCESS;
-	/* What is wanted is wanted by who has lost it with the NAT's table
-	 * (RFC 6887 12.3), but by nobody who has something else. */
-	pin.exact = pin.out_port != 0;
-	wish = pin;
-	result = set_pin(x, &pin);
-	if (result != PCP_CANNOT_PROVIDE_EXTERNAL || !has_session(x, &wish))
-		return result;
-	wish.exact = false;
-	return set_pin(x, &wish);
-}
-
-/* For whom it asks. */
-static enum pcp_result
-find_who(struct exchange *x)
-{
-	uint32_t src = x->asked->src;
-
-	if (ip4_or_0(&x->m.client) != src)
-		return PCP_ADDRESS_MISMATCH;
-	x->who = src;
-	if (!x->m.has_third_party)
-		return PCP_SUCCESS;
-	if (!x->server->third_party)
-		return PCP_NOT_AUTHORIZED;
-	x->who = ip4_or_0(&x->m.third_party);
-	if (x->who == src)
-		return PCP_MALFORMED_OPTION;
-	return x->server->is_inside(x->server->arg, x->who)
-	    ? PCP_SUCCESS
-	    : PCP_NOT_AUTHORIZED;
-}
-
-static enum pcp_result
-serve(struct exchange *x)
-{
-	enum pcp_result result = find_who(x);
-
-	if (result != PCP_SUCCESS)
-		return result;
-	switch ((enum pcp_op)x->m.op) {
-	case PCP_ANNOUNCE: x->m.lifetime_s = 0; return PCP_SUCCESS;
-	case PCP_MAP: return map(x);
-	case PCP_PEER: return peer(x);
-	case PCP_OPS: break;
-	}
-	return PCP_UNSUPP_OPCODE;
-}
-
 static uint32_t
 error_lifetime(enum pcp_result result)
 {
@@ -322,13 +47,71 @@ error_lifetime(enum pcp_result result)
 	}
 }
 
+/* ---- PCP ---- */
+
+/* For whom it asks.  Who may not ask for others is told so as if nobody could
+ * (RFC 6887 13.1). */
+static enum pcp_result
+find_who(struct pcp_exchange *x)
+{
+	const struct pcp_server *server = x->server;
+
+	x->who = x->asked->src;
+	if (x->m.has_third_party) {
+		if (!server->third_party)
+			return PCP_UNSUPP_OPTION;
+		if (ip6_equal(&x->m.third_party, &x->who))
+			return PCP_MALFORMED_REQUEST;
+		x->who = x->m.third_party;
+	}
+	return server->is_inside(server->arg, &x->who) ? PCP_SUCCESS
+						       : PCP_NOT_AUTHORIZED;
+}
+
+/* Is it an operation that the lab file lets hosts ask for (RFC 6887 11, 12)? */
+static bool
+is_allowed(const struct pcp_exchange *x)
+{
+	switch (x->server->opcodes) {
+	case ROUTER_PCP_MAP_AND_PEER: return true;
+	case ROUTER_PCP_MAP: return x->m.op == PCP_MAP;
+	case ROUTER_PCP_PEER: return x->m.op == PCP_PEER;
+	case ROUTER_PCP_OPCODES: break;
+	}
+	return false;
+}
+
+static enum pcp_result
+serve(struct pcp_exchange *x)
+{
+	bool is_map = x->m.op == PCP_MAP, is_ip4;
+	enum pcp_result result;
+	uint32_t ip;
+
+	if (x->m.op == PCP_ANNOUNCE) {
+		x->m.lifetime_s = 0;
+		return PCP_SUCCESS;
+	}
+	if (!is_allowed(x))
+		return PCP_NOT_AUTHORIZED;
+	result = find_who(x);
+	if (result != PCP_SUCCESS)
+		return result;
+	is_ip4 = ip6_to_ip4(&ip, &x->who);
+	if (is_ip4 && x->server->nat == NULL)
+		return PCP_NOT_AUTHORIZED;
+	if (is_ip4)
+		return is_map ? pcp_nat_map(x) : pcp_nat_peer(x);
+	return is_map ? pcp_pinhole_map(x) : pcp_pinhole_peer(x);
+}
+
 static enum reason
 take_pcp(const struct pcp_server *server, const struct pcp_asked *asked,
     struct writer *answer)
 {
-	struct exchange x = { .server = server, .asked = asked };
+	struct pcp_exchange x = { .server = server, .asked = asked };
 	enum pcp_result result =
-	    pcp_parse_request(&x.m, asked->bytes, asked->len);
+	    pcp_parse_request(&x.m, asked->bytes, asked->len, &asked->src);
 
 	if (result == PCP_SUCCESS)
 		result = serve(&x);
@@ -344,80 +127,6 @@ take_pcp(const struct pcp_server *server, const struct pcp_asked *asked,
 	return reason_of(result);
 }
 
-/* ---- NAT-PMP ---- */
-
-static enum natpmp_result
-natpmp_unmap(const struct pcp_server *server, const struct pcp_asked *asked,
-    struct natpmp *m, struct nat_pin *pin)
-{
-	bool others = false;
-
-	if (m->in_port == 0)
-		nat_pin_delete_all(server->nat, pin->in_ip, pin->protocol,
-		    NAT_PIN_BY_PMP, pin->nonce, asked->now_ns);
-	else
-		others = nat_pin_delete(server->nat, pin, asked->now_ns) ==
-		    NAT_PIN_OTHERS;
-	m->out_port = 0;
-	return others ? NATPMP_NOT_AUTHORIZED : NATPMP_SUCCESS;
-}
-
-static enum natpmp_result
-natpmp_map(const struct pcp_server *server, const struct pcp_asked *asked,
-    struct natpmp *m)
-{
-	struct nat_pin pin = { .protocol =
-				   m->op == NATPMP_MAP_UDP ? IP_UDP : IP_TCP,
-		.in_ip = asked->src,
-		.in_port = m->in_port,
-		.out_port = m->out_port,
-		.pair = true,
-		.by = NAT_PIN_BY_PMP };
-	enum pcp_result result;
-
-	if (m->lifetime_s == 0)
-		return natpmp_unmap(server, asked, m, &pin);
-	if (m->in_port == 0)
-		return NATPMP_NOT_AUTHORIZED;
-	m->lifetime_s = clamp(server, m->lifetime_s);
-	pin.until_ns = asked->now_ns + m->lifetime_s * NS_PER_S;
-	result = result_of(nat_pin_set(server->nat, &pin, asked->now_ns), &pin);
-	m->out_port = pin.out_port;
-	if (result == PCP_SUCCESS)
-		return NATPMP_SUCCESS;
-	return result == PCP_NOT_AUTHORIZED ? NATPMP_NOT_AUTHORIZED
-					    : NATPMP_NO_RESOURCES;
-}
-
-static enum reason
-take_natpmp(const struct pcp_server *server, const struct pcp_asked *asked,
-    struct writer *answer)
-{
-	struct natpmp m;
-	enum natpmp_result result =
-	    natpmp_parse_request(&m, asked->bytes, asked->len);
-
-	if (result == NATPMP_SUCCESS && m.op == NATPMP_ADDRESS)
-		m.address = nat_address_of(server->nat, asked->src);
-	else if (result == NATPMP_SUCCESS)
-		result = natpmp_map(server, asked, &m);
-	if (result == NATPMP_SILENCE)
-		return DROP_PCP;
-	m.result = (uint16_t)result;
-	m.epoch_s = asked->epoch_s;
-	natpmp_write_response(answer, &m);
-	switch (result) {
-	case NATPMP_SUCCESS: return REASON_DELIVERED;
-	case NATPMP_UNSUPP_VERSION:
-	case NATPMP_UNSUPP_OPCODE: return DROP_PCP_UNSUPPORTED;
-	case NATPMP_NOT_AUTHORIZED: return DROP_PCP_REFUSED;
-	case NATPMP_NETWORK_FAILURE:
-	case NATPMP_NO_RESOURCES:
-	case NATPMP_SILENCE: break;
-	}
-	return DROP_PCP_FULL;
-}
-
 /* ---- the way in ---- */
 
 enum reason
@@ -425,14 +134,16 @@ pcp_server_take(const struct pcp_server *server, const struct pcp_asked *asked,
     struct writer *answer)
 {
 	bool is_natpmp = asked->len > 0 && asked->bytes[0] == NATPMP_VERSION;
+	uint32_t ip;
 
-	/* Who speaks one of them alone says so to who speaks the other
-	 * (RFC 6887 9, RFC 6886 3.5). */
-	if (server->protocols == ROUTER_PCP_ONLY)
+	/* Who speaks one of them alone says so to who speaks the other (RFC
+	 * 6887 9, RFC 6886 3.5).  NAT-PMP is of IPv4. */
+	if (server->protocols == ROUTER_PCP_ONLY ||
+	    !ip6_to_ip4(&ip, &asked->src))
 		is_natpmp = false;
 	else if (server->protocols == ROUTER_NATPMP_ONLY)
 		is_natpmp = true;
-	return is_natpmp ? take_natpmp(server, asked, answer)
+	return is_natpmp ? natpmp_server_take(server, asked, answer)
 			 : take_pcp(server, asked, answer);
 }
 
@@ -441,12 +152,12 @@ pcp_server_announce(const struct pcp_server *server, uint32_t epoch_s,
     struct writer *pcp, struct writer *natpmp)
 {
 	const struct pcp announce = { .op = PCP_ANNOUNCE, .epoch_s = epoch_s };
-	const struct natpmp address = { .op = NATPMP_ADDRESS,
-		.epoch_s = epoch_s,
-		.address = nat_address_of(server->nat, 0) };
+	struct natpmp address = { .op = NATPMP_ADDRESS, .epoch_s = epoch_s };
 
 	if (server->protocols != ROUTER_NATPMP_ONLY)
 		pcp_write_response(pcp, &announce);
-	if (server->protocols != ROUTER_PCP_ONLY)
-		natpmp_write_response(natpmp, &address);
+	if (server->protocols == ROUTER_PCP_ONLY || server->nat == NULL)
+		return;
+	address.address = nat_address_of(server->nat, 0);
+	natpmp_write_response(natpmp, &address);
 }

@@ -542,10 +542,11 @@ int
 router_set_pcp(struct router *router, const struct router_pcp_options *options,
     struct err *err)
 {
-	if (router->nat == NULL)
+	if (router->nat == NULL && router->filter6 == NULL &&
+	    router->npairs == 0)
 		return err_set(err, -EINVAL,
-		    "router \"%s\" has no NAT whose mappings could be asked "
-		    "for; give it one first",
+		    "router \"%s\" has neither NAT nor a filter of IPv6 that "
+		    "could be asked to let something in; give it one first",
 		    router->node.name);
 	if (router->pcp != NULL)
 		return err_set(err, -EEXIST,

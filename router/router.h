@@ -254,21 +254,31 @@ enum router_pcp_protocols {
 	ROUTER_PCP_PROTOCOLS,
 };
 
+enum router_pcp_opcodes {
+	ROUTER_PCP_MAP_AND_PEER,
+	ROUTER_PCP_MAP,
+	ROUTER_PCP_PEER,
+	ROUTER_PCP_OPCODES,
+};
+
 #define ROUTER_PCP_MIN_S 120 /* RFC 6887 15 */
 #define ROUTER_PCP_MAX_S 86400
 
 /*
- * Lets hosts inside ask for mappings, by PCP and NAT-PMP, at the addresses of
- * all ports but the NAT's outside.  A mapping lasts for min_s at least, and for
+ * Lets hosts inside ask for mappings of the NAT, by PCP and NAT-PMP, and for
+ * holes in the filter of IPv6, by PCP, at the addresses of all ports but the
+ * outside.  What is asked for by PCP lasts for min_s at least; all lasts for
  * max_s if more is asked for.
  */
 struct router_pcp_options {
 	enum router_pcp_protocols protocols;
-	bool third_party;      /* for others than themselves, too */
-	uint32_t min_s, max_s; /* 0: as above */
+	enum router_pcp_opcodes opcodes; /* those of PCP */
+	bool third_party;                /* for others than themselves, too */
+	uint32_t min_s, max_s;           /* 0: as above */
 };
 
-/* After router_set_nat().  0 or -Exxx. */
+/* After router_set_nat(), router_set_filter6() and router_add_npt6(), of which
+ * one has been called at least.  0 or -Exxx. */
 int router_set_pcp(struct router *router,
     const struct router_pcp_options *options, struct err *err);
 
@@ -347,11 +357,12 @@ struct lease_row {
 void router_each_lease(const struct router *router,
     void (*each)(void *arg, const struct lease_row *row), void *arg);
 
-/* A flow of the filter of IPv6. */
+/* A flow of the filter of IPv6, or a hole in it that was asked for. */
 struct flow6_row {
-	uint32_t id; /* as in verdicts; never 0 */
-	uint8_t protocol;
+	uint32_t id;       /* as in verdicts; 0: a hole */
+	uint8_t protocol;  /* of a hole: 0 is any, and so are ports */
 	const char *state; /* as of nat_row */
+	const char *why;   /* the same */
 	bool from_outside; /* it began there */
 	struct ip6_addr inside, remote;
 	uint16_t port, remote_port; /* ICMPv6: id, id */

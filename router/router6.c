@@ -255,8 +255,7 @@ router_each_flow6(const struct router *router,
     void (*each)(void *arg, const struct flow6_row *row), void *arg)
 {
 	if (router->filter6 != NULL)
-		flow6_each(filter6_table(router->filter6),
-		    loop_now_ns(router->loop), each, arg);
+		filter6_each(router->filter6, each, arg);
 }
 
 void

@@ -25,8 +25,12 @@ check_natpmp(const uint8_t *bytes, size_t len)
 	if (natpmp_parse_response(&m, bytes, len)) {
 		w = writer(out, sizeof(out));
 		natpmp_write_response(&w, &m);
-		CHECK(!w.overrun && (size_t)(w.at - out) <= len);
-		CHECK(memcmp(out, bytes, (size_t)(w.at - out)) == 0);
+		CHECK(!w.overrun);
+		CHECK(m.result != NATPMP_SUCCESS ||
+		    ((size_t)(w.at - out) <= len &&
+			memcmp(out, bytes, (size_t)(w.at - out)) == 0));
+		CHECK(natpmp_parse_response(&again, out, (size_t)(w.at - out)));
+		CHECK(again.op == m.op && again.result == m.result);
 	}
 }
 
@@ -59,7 +63,7 @@ check_request(const uint8_t *bytes, size_t len)
 	uint8_t out[PCP_MAX_BYTES];
 	struct writer w = writer(out, sizeof(out));
 	struct pcp m, again;
-	enum pcp_result result = pcp_parse_request(&m, bytes, len);
+	enum pcp_result result = pcp_parse_request(&m, bytes, len, NULL);
 
 	if (result == PCP_SILENCE)
 		return;
@@ -73,7 +77,7 @@ check_request(const uint8_t *bytes, size_t len)
 	CHECK(m.nfilters <= PCP_FILTERS_MAX && m.op < PCP_OPS);
 	pcp_write_request(&w, &m);
 	CHECK(!w.overrun && (size_t)(w.at - out) <= len);
-	CHECK(pcp_parse_request(&again, out, (size_t)(w.at - out)) ==
+	CHECK(pcp_parse_request(&again, out, (size_t)(w.at - out), NULL) ==
 	    PCP_SUCCESS);
 	CHECK(same(&m, &again) && ip6_equal(&m.client, &again.client));
 	w = writer(out, sizeof(out));

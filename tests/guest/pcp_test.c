@@ -48,7 +48,7 @@ answer(void *arg, struct stack *stack, const struct udp_from *from,
 		struct pcp m;
 
 		assert_int_equal(
-		    pcp_parse_request(&b->pcp, data, from->data_bytes),
+		    pcp_parse_request(&b->pcp, data, from->data_bytes, NULL),
 		    PCP_SUCCESS);
 		m = b->pcp;
 		m.out_ip = ip6_of_ip4(0xcb007101);

@@ -17,7 +17,7 @@
 #define FILTER(prefix)       3, 0, 0, 20, 0, prefix, 0, 7, V4(198, 51, 100, 0)
 
 static void
-requests_are_read_and_refused(void **state)
+rfc6887_s8_2_requests_are_checked_in_order(void **state)
 {
 	static const struct {
 		const char *what;
@@ -42,8 +42,9 @@ requests_are_read_and_refused(void **state)
 		    { HEADER(1, 1), MAP, 4, 0, 0, 0 }, 64, PCP_UNSUPP_OPTION },
 		{ "filters are for map", { HEADER(2, 1), PEER, FILTER(120) },
 		    104, PCP_UNSUPP_OPTION },
-		{ "failure too", { HEADER(2, 1), PEER, PREFER_FAILURE }, 84,
-		    PCP_UNSUPP_OPTION },
+		{ "failure is that of a peer anyway",
+		    { HEADER(2, 1), PEER, PREFER_FAILURE }, 84,
+		    PCP_MALFORMED_REQUEST },
 		{ "announce has no third party", { HEADER(0, 1), THIRD_PARTY },
 		    44, PCP_UNSUPP_OPTION },
 		{ "third party twice",
@@ -73,6 +74,20 @@ requests_are_read_and_refused(void **state)
 		    PCP_MALFORMED_REQUEST },
 		{ "authentication", { HEADER(3, 1) }, 24, PCP_UNSUPP_OPCODE },
 		{ "opcode 127", { HEADER(127, 1) }, 24, PCP_UNSUPP_OPCODE },
+		{ "another's, rather than of an unknown opcode",
+		    { 2, 3, 0, 0, 0, 0, 0, 1, V4(10, 0, 0, 3) }, 24,
+		    PCP_ADDRESS_MISMATCH },
+		{ "another's, rather than with an unknown option",
+		    { 2, 1, 0, 0, 0, 0, 0, 1, V4(10, 0, 0, 3), MAP, 4, 0, 0,
+			0 },
+		    64, PCP_ADDRESS_MISMATCH },
+		{ "short, rather than another's",
+		    { 2, 1, 0, 0, 0, 0, 0, 1, V4(10, 0, 0, 3), MAP }, 56,
+		    PCP_MALFORMED_REQUEST },
+		{ "of no family",
+		    { 2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+			0xff, 0xff, 10, 0, 0, 2 },
+		    24, PCP_ADDRESS_MISMATCH },
 		{ "version 1", { 1, 1 }, 24, PCP_UNSUPP_VERSION },
 		{ "version 3, short", { 3, 1 }, 2, PCP_UNSUPP_VERSION },
 		{ "a response", { HEADER(0x81, 1), MAP }, 60, PCP_SILENCE },
@@ -82,11 +97,14 @@ requests_are_read_and_refused(void **state)
 		{ "nothing", { 0 }, 0, PCP_SILENCE },
 	};
 
+	const struct ip6_addr alice = ip6_of_ip4(0x0a000002);
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct exact e = exact(rows[i].bytes, rows[i].len);
 		struct pcp m = { .op = 99 };
-		enum pcp_result result = pcp_parse_request(&m, e.c.at, e.len);
+		enum pcp_result result =
+		    pcp_parse_request(&m, e.c.at, e.len, &alice);
 
 		if (result != rows[i].result)
 			fail_msg("%s: %s", rows[i].what,
@@ -97,7 +115,7 @@ requests_are_read_and_refused(void **state)
 }
 
 static void
-a_message_may_be_1100_bytes_long(void **state)
+rfc6887_s7_a_message_may_be_1100_bytes_long(void **state)
 {
 	uint8_t bytes[PCP_MAX_BYTES + 4] = { HEADER(1, 1), MAP, 0x81, 0,
 		(PCP_MAX_BYTES - 64) >> 8, (PCP_MAX_BYTES - 64) & 255 };
@@ -105,8 +123,8 @@ a_message_may_be_1100_bytes_long(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    pcp_parse_request(&m, bytes, PCP_MAX_BYTES), PCP_SUCCESS);
-	assert_int_equal(pcp_parse_request(&m, bytes, PCP_MAX_BYTES + 4),
+	    pcp_parse_request(&m, bytes, PCP_MAX_BYTES, NULL), PCP_SUCCESS);
+	assert_int_equal(pcp_parse_request(&m, bytes, PCP_MAX_BYTES + 4, NULL),
 	    PCP_MALFORMED_REQUEST);
 }
 
@@ -122,7 +140,7 @@ every_field_is_where_it_belongs(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    pcp_parse_request(&m, bytes, sizeof(bytes)), PCP_SUCCESS);
+	    pcp_parse_request(&m, bytes, sizeof(bytes), NULL), PCP_SUCCESS);
 	assert_int_equal(m.op, PCP_MAP);
 	assert_int_equal(m.lifetime_s, 120);
 	assert_memory_equal(m.nonce, nonce, sizeof(nonce));
@@ -138,7 +156,7 @@ every_field_is_where_it_belongs(void **state)
 	assert_int_equal(m.filters[0].remote_port, 7);
 	assert_true(ip6_to_ip4(&ip, &m.filters[0].remote) && ip == 0xc6336400);
 	assert_int_equal(
-	    pcp_parse_request(&m, peer, sizeof(peer)), PCP_SUCCESS);
+	    pcp_parse_request(&m, peer, sizeof(peer), NULL), PCP_SUCCESS);
 	assert_int_equal(m.remote_port, 80);
 	assert_true(ip6_to_ip4(&ip, &m.remote) && ip == 0xcb00710a);
 }
@@ -158,7 +176,8 @@ requests_and_responses_are_read_as_written(void **state)
 		size_t len = i == 0 ? sizeof(bytes) : sizeof(peer);
 		struct writer w = writer(out, sizeof(out));
 
-		assert_int_equal(pcp_parse_request(&m, from, len), PCP_SUCCESS);
+		assert_int_equal(
+		    pcp_parse_request(&m, from, len, NULL), PCP_SUCCESS);
 		pcp_write_request(&w, &m);
 		assert_int_equal(w.at - out, len);
 		assert_memory_equal(out, from, len);
@@ -179,7 +198,7 @@ requests_and_responses_are_read_as_written(void **state)
 }
 
 static void
-an_error_brings_back_the_request(void **state)
+rfc6887_s8_2_an_error_brings_back_the_request(void **state)
 {
 	static const struct {
 		size_t len, want;
@@ -192,14 +211,15 @@ an_error_brings_back_the_request(void **state)
 		uint8_t out[PCP_MAX_BYTES];
 		struct writer w = writer(out, sizeof(out));
 		static const uint8_t header[] = { 2, 0x81, 0, 3, 0, 0, 7, 8, 0,
-			0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+			0, 0, 9, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 2 };
 		struct pcp m;
 
 		pcp_write_error(
 		    &w, request, rows[i].len, PCP_MALFORMED_REQUEST, 1800, 9);
 		assert_false(w.overrun);
 		assert_int_equal(w.at - out, rows[i].want);
-		assert_memory_equal(out, header, sizeof(header));
+		assert_memory_equal(out, header,
+		    rows[i].len < sizeof(header) ? 12 : sizeof(header));
 		if (rows[i].want > 24)
 			assert_memory_equal(
 			    out + 24, request + 24, rows[i].want - 24);
@@ -210,15 +230,49 @@ an_error_brings_back_the_request(void **state)
 	}
 }
 
+/* Those of the request if it could not be read, else zero. */
+static void
+rfc6887_s7_2_reserved_bytes_tell_of_what_was_not_read(void **state)
+{
+	static const struct {
+		enum pcp_result result;
+		bool copied;
+	} rows[] = { { PCP_UNSUPP_VERSION, true },
+		{ PCP_MALFORMED_REQUEST, true }, { PCP_UNSUPP_OPCODE, true },
+		{ PCP_UNSUPP_OPTION, true }, { PCP_MALFORMED_OPTION, true },
+		{ PCP_NOT_AUTHORIZED, false }, { PCP_ADDRESS_MISMATCH, false },
+		{ PCP_USER_EX_QUOTA, false } };
+	static const uint8_t request[] = { HEADER(1, 120), MAP };
+	static const uint8_t zeros[12];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t len = 0; len <= 24; len++) {
+			uint8_t out[PCP_MAX_BYTES];
+			struct writer w = writer(out, sizeof(out));
+			size_t n = rows[i].copied && len > 12 ? len - 12 : 0;
+
+			pcp_write_error(&w, request, len, rows[i].result, 1, 2);
+			assert_int_equal(w.at - out, 24);
+			assert_memory_equal(out + 12, request + 12, n);
+			assert_memory_equal(out + 12 + n, zeros, 12 - n);
+			assert_int_equal(out[0], 2);
+			assert_int_equal(out[2], 0);
+			assert_int_equal(out[3], rows[i].result);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests_are_read_and_refused),
-		cmocka_unit_test(a_message_may_be_1100_bytes_long),
+		cmocka_unit_test(rfc6887_s8_2_requests_are_checked_in_order),
+		cmocka_unit_test(rfc6887_s7_a_message_may_be_1100_bytes_long),
 		cmocka_unit_test(every_field_is_where_it_belongs),
 		cmocka_unit_test(requests_and_responses_are_read_as_written),
-		cmocka_unit_test(an_error_brings_back_the_request),
+		cmocka_unit_test(rfc6887_s8_2_an_error_brings_back_the_request),
+		cmocka_unit_test(
+		    rfc6887_s7_2_reserved_bytes_tell_of_what_was_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include "net/ip4.h"
 #include "net/natpmp.h"
 #include "net/pcp.h"
+#include "net/tcp.h"
 #include "router/nat.h"
 #include "router/nat_pin.h"
 
@@ -35,10 +36,21 @@ struct stage {
 };
 
 static bool
-is_inside(void *arg, uint32_t ip)
+is_inside(void *arg, const struct ip6_addr *addr)
 {
+	uint32_t ip;
+
 	(void)arg;
-	return ip >> 8 == ALICE >> 8;
+	return ip6_to_ip4(&ip, addr) && ip >> 8 == ALICE >> 8;
+}
+
+static bool
+is_outside(void *arg, const struct ip6_addr *addr)
+{
+	uint32_t ip;
+
+	(void)arg;
+	return ip6_to_ip4(&ip, addr) && ip >> 24 != 127;
 }
 
 static struct stage *
@@ -55,7 +67,8 @@ stage(const struct nat_rules *rules, uint32_t max)
 	s->server = (struct pcp_server){ .nat = s->nat,
 		.min_s = 120,
 		.max_s = 86400,
-		.is_inside = is_inside };
+		.is_inside = is_inside,
+		.is_outside = is_outside };
 	return s;
 }
 
@@ -71,7 +84,7 @@ ask(struct stage *s, uint32_t src, const void *bytes, size_t len)
 {
 	struct pcp_asked asked = { .bytes = bytes,
 		.len = len,
-		.src = src,
+		.src = ip6_of_ip4(src),
 		.now_ns = s->now_ns,
 		.epoch_s = (uint32_t)(s->now_ns / S) };
 	struct writer w = writer(s->answer, sizeof(s->answer));
@@ -202,7 +215,7 @@ rfc6888_req9_a_host_maps_renews_and_deletes(void **state)
 }
 
 static void
-lifetimes_are_within_bounds(void **state)
+rfc6887_s15_lifetimes_are_within_bounds(void **state)
 {
 	static const uint32_t rows[][2] = { { 1, 120 }, { 120, 120 },
 		{ 7200, 7200 }, { 86400, 86400 }, { 86401, 86400 },
@@ -225,7 +238,7 @@ lifetimes_are_within_bounds(void **state)
 
 /* Requests that are refused, each with its result and its reason. */
 static void
-refusals_say_why(void **state)
+rfc6887_s7_4_refusals_say_why(void **state)
 {
 	enum { MAPS, PEERS };
 	static const struct {
@@ -233,7 +246,7 @@ refusals_say_why(void **state)
 		int kind;
 		uint8_t protocol;
 		uint16_t in_port, out_port, remote_port;
-		uint32_t lifetime_s, remote, third_party;
+		uint32_t lifetime_s, remote, third_party, out_ip;
 		bool prefer_failure;
 		enum pcp_result result;
 		enum reason reason;
@@ -252,8 +265,8 @@ refusals_say_why(void **state)
 		    .result = PCP_MALFORMED_REQUEST, .reason = DROP_PCP,
 		    .error_s = 1800 },
 		{ "for another", MAPS, IP_UDP, 7, 0, .lifetime_s = 1,
-		    .third_party = BOB, .result = PCP_NOT_AUTHORIZED,
-		    .reason = DROP_PCP_REFUSED, .error_s = 1800 },
+		    .third_party = BOB, .result = PCP_UNSUPP_OPTION,
+		    .reason = DROP_PCP_UNSUPPORTED, .error_s = 1800 },
 		{ "no other port than none", MAPS, IP_UDP, 7, 0,
 		    .lifetime_s = 1, .prefer_failure = true,
 		    .result = PCP_MALFORMED_OPTION, .reason = DROP_PCP,
@@ -265,6 +278,19 @@ refusals_say_why(void **state)
 		{ "to delete or fail", MAPS, IP_UDP, 7, 1, .lifetime_s = 0,
 		    .prefer_failure = true, .result = PCP_MALFORMED_OPTION,
 		    .reason = DROP_PCP, .error_s = 1800 },
+		{ "another address or none", MAPS, IP_UDP, 7, 7,
+		    .lifetime_s = 1, .prefer_failure = true,
+		    .out_ip = OUTSIDE + 1,
+		    .result = PCP_CANNOT_PROVIDE_EXTERNAL,
+		    .reason = DROP_PCP_FULL, .error_s = 30 },
+		{ "another address for a peer", PEERS, IP_UDP, 7, 0, 80,
+		    .lifetime_s = 1, .remote = SERVER, .out_ip = OUTSIDE + 1,
+		    .result = PCP_CANNOT_PROVIDE_EXTERNAL,
+		    .reason = DROP_PCP_FULL, .error_s = 30 },
+		{ "the server's port or none", MAPS, IP_UDP, 7, 5351,
+		    .lifetime_s = 1, .prefer_failure = true,
+		    .result = PCP_CANNOT_PROVIDE_EXTERNAL,
+		    .reason = DROP_PCP_FULL, .error_s = 30 },
 		{ "a taken port for a peer", PEERS, IP_UDP, 7, 6000, 80,
 		    .lifetime_s = 1, .remote = SERVER,
 		    .result = PCP_CANNOT_PROVIDE_EXTERNAL,
@@ -278,6 +304,13 @@ refusals_say_why(void **state)
 		    .reason = DROP_PCP, .error_s = 1800 },
 		{ "a peer of all ports", PEERS, IP_UDP, 0, 0, 80,
 		    .lifetime_s = 1, .remote = SERVER,
+		    .result = PCP_MALFORMED_REQUEST, .reason = DROP_PCP,
+		    .error_s = 1800 },
+		{ "a peer of no protocol", PEERS, 0, 7, 0, 80, .lifetime_s = 1,
+		    .remote = SERVER, .result = PCP_MALFORMED_REQUEST,
+		    .reason = DROP_PCP, .error_s = 1800 },
+		{ "a peer nowhere", PEERS, IP_UDP, 7, 0, 80, .lifetime_s = 1,
+		    .remote = UINT32_C(0x7f000001),
 		    .result = PCP_MALFORMED_REQUEST, .reason = DROP_PCP,
 		    .error_s = 1800 },
 		{ "a peer of SCTP", PEERS, SCTP, 7, 0, 80, .lifetime_s = 1,
@@ -296,6 +329,7 @@ refusals_say_why(void **state)
 		m.op = rows[i].kind == MAPS ? PCP_MAP : PCP_PEER;
 		m.protocol = rows[i].protocol;
 		m.lifetime_s = rows[i].lifetime_s;
+		m.out_ip = ip6_of_ip4(rows[i].out_ip);
 		m.prefer_failure = rows[i].prefer_failure;
 		m.has_third_party = rows[i].third_party != 0;
 		m.third_party = ip6_of_ip4(rows[i].third_party);
@@ -311,7 +345,7 @@ refusals_say_why(void **state)
 }
 
 static void
-who_asks_is_who_sends(void **state)
+rfc6887_s8_2_who_asks_is_who_sends(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = map(ALICE, 5000, 0, 600);
@@ -325,7 +359,7 @@ who_asks_is_who_sends(void **state)
 }
 
 static void
-another_nonce_changes_nothing(void **state)
+rfc6887_s11_3_another_nonce_changes_nothing(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = map(ALICE, 5000, 40000, 600), answer;
@@ -345,36 +379,244 @@ another_nonce_changes_nothing(void **state)
 	strike(s);
 }
 
+/* Deleting the mapping of all ports, which there is none of, deletes no other
+ * (and a host has not asked for that). */
 static void
-all_mappings_of_a_nonce_are_deleted_at_once(void **state)
+rfc6887_s15_1_what_does_not_exist_is_deleted(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = map(ALICE, 5000, 40000, 600), all;
+
+	(void)state;
+	mapped(s, m);
+	m.lifetime_s = 0;
+	all = map(ALICE, 0, 0, 0);
+	assert_int_equal(pcp(s, all).result, PCP_SUCCESS);
+	all.protocol = 0;
+	assert_int_equal(pcp(s, all).result, PCP_SUCCESS);
+	assert_int_equal(in(s, 40000, SERVER, 9), REASON_NAT_IN);
+	all.in_port = 5000;
+	assert_int_equal(pcp(s, all).result, PCP_MALFORMED_REQUEST);
+	for (int i = 0; i < 2; i++) { /* and again, if the answer was lost */
+		struct pcp answer = pcp(s, m);
+
+		assert_int_equal(answer.result, PCP_SUCCESS);
+		assert_int_equal(answer.lifetime_s, 0);
+		assert_int_equal(answer.in_port, 5000);
+		/* These are copied. */
+		assert_int_equal(answer.out_port, 40000);
+	}
+	strike(s);
+}
+
+static void
+rfc6887_s15_1_map_deletes_no_outbound_mapping(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = peer(5001, 0, SERVER, 53);
+
+	(void)state;
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 5000);
+	assert_int_equal(
+	    pcp(s, map(ALICE, 5000, 0, 0)).result, PCP_NOT_AUTHORIZED);
+	assert_int_equal(s->reason, DROP_PCP_REFUSED);
+	mapped(s, m);
+	assert_int_equal(
+	    pcp(s, map(ALICE, 5001, 0, 0)).result, PCP_NOT_AUTHORIZED);
+	/* What both keep stays when one has ended. */
+	mapped(s, map(ALICE, 5000, 0, 600));
+	assert_int_equal(pcp(s, map(ALICE, 5000, 0, 0)).result, PCP_SUCCESS);
+	assert_int_equal(in(s, 5000, SERVER, 53), REASON_NAT_IN);
+	assert_int_equal(in(s, 5000, OTHER, 53), DROP_NAT_FILTERED);
+	strike(s);
+}
+
+/* Who deletes a mapping does not give its port away while its host's own packets
+ * would have kept it. */
+static void
+rfc6887_s15_no_mapping_ends_sooner_than_without_pcp(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp thief = map(BOB, 6000, 40000, 600);
+
+	(void)state;
+	thief.prefer_failure = true;
+	mapped(s, map(ALICE, 5000, 40000, 600));
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 40000);
+	assert_int_equal(pcp(s, map(ALICE, 5000, 0, 0)).result, PCP_SUCCESS);
+	s->now_ns = 299 * S;
+	assert_int_equal(pcp(s, thief).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 40000);
+	s->now_ns = 298 * S + 299 * S;
+	assert_int_equal(pcp(s, thief).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	strike(s);
+}
+
+static void
+rfc6887_s15_a_port_rests_but_for_its_client(void **state)
+{
+	struct nat_rules rules = nat_rules_default;
+	struct stage *s;
+	struct pcp other = map(BOB, 6000, 40000, 600);
+
+	(void)state;
+	rules.filtering = NAT_ENDPOINT_INDEPENDENT;
+	rules.rest_s = 120;
+	s = stage(&rules, 0);
+	other.prefer_failure = true;
+	mapped(s, map(ALICE, 5000, 40000, 600));
+	assert_int_equal(pcp(s, map(ALICE, 5000, 0, 0)).result, PCP_SUCCESS);
+	s->now_ns = 119 * S;
+	assert_int_equal(pcp(s, other).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	assert_int_equal(mapped(s, map(ALICE, 5000, 40000, 600)), 40000);
+	assert_int_equal(pcp(s, map(ALICE, 5000, 0, 0)).result, PCP_SUCCESS);
+	s->now_ns = 240 * S;
+	assert_int_equal(mapped(s, other), 40000);
+	strike(s);
+}
+
+static void
+rfc6887_s15_1_segments_end_no_mapping(void **state)
+{
+	static const uint8_t flags[] = { TCP_SYN, TCP_RST, TCP_FIN | TCP_ACK };
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = map(ALICE, 5000, 40000, 86400);
+	struct nat_flow flow = { .ip = OUTSIDE,
+		.port = 40000,
+		.remote_ip = SERVER,
+		.remote_port = 9,
+		.protocol = IP_TCP };
+	struct nat_hit hit;
+
+	(void)state;
+	m.protocol = IP_TCP;
+	mapped(s, m);
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		struct nat_segment segment = { .flags = flags[i] };
+
+		assert_int_equal(
+		    nat_in(s->nat, &flow, &segment, 40, s->now_ns, &hit),
+		    REASON_NAT_IN);
+	}
+	s->now_ns = 20000 * S;
+	nat_expire(s->nat, s->now_ns);
+	assert_int_equal(nat_stats(s->nat).sessions, 0);
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
+	strike(s);
+}
+
+static void
+rfc6887_s11_3_ports_of_pcp_itself_are_nobodys(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = map(ALICE, 5351, 5351, 600);
+
+	(void)state;
+	for (m.in_port = 5350; m.in_port <= 5351; m.in_port++) {
+		uint16_t port = mapped(s, m);
+
+		assert_true(port != 5350 && port != 5351);
+		assert_true(port != 0);
+	}
+	/* Nor if a host speaks by it already. */
+	assert_int_equal(out(s, BOB, 5351, SERVER), 5351);
+	m = map(BOB, 5351, 0, 600);
+	assert_int_equal(pcp(s, m).result, PCP_NO_RESOURCES);
+	m.protocol = IP_TCP;
+	assert_int_equal(mapped(s, m), 5351);
+	strike(s);
+}
+
+static void
+rfc6887_s11_3_a_hint_does_no_harm(void **state)
+{
+	static const struct {
+		uint32_t ip;
+		uint16_t port;
+	} rows[] = { { OUTSIDE, 40000 }, { OUTSIDE + 1, 40000 }, { 0, 40000 },
+		{ UINT32_C(0x7f000001), 1 }, { UINT32_C(0xe0000001), 1 },
+		{ UINT32_C(0xffffffff), 65535 } };
+	struct stage *s = stage(&nat_rules_default, 0);
+
+	(void)state;
+	mapped(s, map(BOB, 5000, 40000, 600));
+	for (uint16_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pcp m = map(ALICE, 5000 + i, rows[i].port, 600);
+
+		m.out_ip = ip6_of_ip4(rows[i].ip);
+		assert_int_not_equal(mapped(s, m), 0);
+	}
+	strike(s);
+}
+
+static void
+rfc6887_s11_3_what_packets_made_is_kept_as_it_is(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = map(ALICE, 5000, 40000, 600);
 
 	(void)state;
-	mapped(s, m);
-	m.protocol = IP_TCP;
-	mapped(s, m);
-	m.in_port = 5001;
-	m.out_port = 40001;
-	m.nonce[0] = 2;
-	mapped(s, m);
-	m = map(BOB, 5000, 40002, 600);
-	mapped(s, m);
-	m = map(ALICE, 0, 0, 0);
-	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
-	assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 40000));
-	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
-	m.protocol = 0;
-	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
-	assert_false(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40000));
-	assert_true(nat_has_port(s->nat, OUTSIDE, IP_TCP, 40001));
-	assert_true(nat_has_port(s->nat, OUTSIDE, IP_UDP, 40002));
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 5000);
+	m.prefer_failure = true;
+	assert_int_equal(pcp(s, m).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	m.prefer_failure = false;
+	assert_int_equal(mapped(s, m), 5000);
+	/* A request for UDP maps no TCP. */
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_TCP, 5000));
 	strike(s);
 }
 
 static void
-filters_add_up_and_are_forgotten(void **state)
+rfc6887_s11_mappings_are_for_anybody_whatever_the_rules(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		struct nat_rules rules = nat_rules_default;
+		struct stage *s;
+
+		rules.mapping = (enum nat_behaviour)(i / 3);
+		rules.filtering = (enum nat_behaviour)(i % 3);
+		s = stage(&rules, 0);
+		assert_int_equal(
+		    mapped(s, map(ALICE, 5000, 40000, 600)), 40000);
+		assert_int_equal(in(s, 40000, SERVER, 9), REASON_NAT_IN);
+		assert_int_equal(in(s, 40000, OTHER, 8), REASON_NAT_IN);
+		assert_int_equal(out(s, ALICE, 5000, SERVER), 40000);
+		assert_int_equal(out(s, ALICE, 5000, OTHER), 40000);
+		strike(s);
+	}
+}
+
+static void
+rfc6887_s11_either_opcode_can_be_switched_off(void **state)
+{
+	static const struct {
+		enum router_pcp_opcodes opcodes;
+		enum pcp_result map, peer;
+	} rows[] = {
+		{ ROUTER_PCP_MAP_AND_PEER, PCP_SUCCESS, PCP_SUCCESS },
+		{ ROUTER_PCP_MAP, PCP_SUCCESS, PCP_NOT_AUTHORIZED },
+		{ ROUTER_PCP_PEER, PCP_NOT_AUTHORIZED, PCP_SUCCESS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct stage *s = stage(&nat_rules_default, 0);
+		struct pcp m = { .op = PCP_ANNOUNCE,
+			.client = ip6_of_ip4(ALICE) };
+
+		s->server.opcodes = rows[i].opcodes;
+		assert_int_equal(
+		    pcp(s, map(ALICE, 5000, 0, 600)).result, rows[i].map);
+		assert_int_equal(
+		    pcp(s, peer(5001, 0, SERVER, 53)).result, rows[i].peer);
+		assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
+		strike(s);
+	}
+}
+
+static void
+rfc6887_s13_3_filters_add_up_and_are_forgotten(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = map(ALICE, 5000, 40000, 600);
@@ -404,7 +646,7 @@ filters_add_up_and_are_forgotten(void **state)
 }
 
 static void
-filters_that_cannot_be_are_refused(void **state)
+rfc6887_s13_3_filters_that_cannot_be_are_refused(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = map(ALICE, 5000, 40000, 600);
@@ -429,14 +671,14 @@ filters_that_cannot_be_are_refused(void **state)
 }
 
 static void
-a_third_party_is_mapped_where_that_is_allowed(void **state)
+rfc6887_s13_1_a_third_party_is_mapped_where_that_is_allowed(void **state)
 {
 	static const struct {
 		uint32_t who;
 		enum pcp_result result;
 	} rows[] = {
 		{ BOB, PCP_SUCCESS },
-		{ ALICE, PCP_MALFORMED_OPTION },
+		{ ALICE, PCP_MALFORMED_REQUEST },
 		{ SERVER, PCP_NOT_AUTHORIZED },
 		{ 0, PCP_NOT_AUTHORIZED },
 	};
@@ -463,7 +705,7 @@ a_third_party_is_mapped_where_that_is_allowed(void **state)
 }
 
 static void
-peer_keeps_what_a_host_has_and_brings_back_what_it_had(void **state)
+rfc6887_s12_3_peer_keeps_what_is_and_brings_back_what_was(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = peer(5000, 0, SERVER, 53);
@@ -483,13 +725,49 @@ peer_keeps_what_a_host_has_and_brings_back_what_it_had(void **state)
 	/* Who speaks already is told where it does. */
 	assert_int_equal(out(s, ALICE, 5002, SERVER), 5002);
 	assert_int_equal(mapped(s, peer(5002, 42000, SERVER, 53)), 5002);
-	m.lifetime_s = 0;
-	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
 	strike(s);
 }
 
 static void
-a_forward_of_the_lab_file_stays_as_it_is(void **state)
+rfc6887_s12_1_peer_makes_no_mapping_shorter(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = peer(5000, 0, SERVER, 53), answer;
+
+	(void)state;
+	/* Where there is nothing, nothing is made for no time. */
+	m.lifetime_s = 0;
+	answer = pcp(s, m);
+	assert_int_equal(answer.result, PCP_SUCCESS);
+	assert_int_equal(answer.lifetime_s, 0);
+	assert_int_equal(nat_stats(s->nat).mappings, 0);
+	/* What there is is told, for the time that it has anyway. */
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 5000);
+	s->now_ns = 100 * S;
+	answer = pcp(s, m);
+	assert_int_equal(answer.result, PCP_SUCCESS);
+	assert_int_equal(answer.lifetime_s, 200);
+	assert_int_equal(answer.out_port, 5000);
+	m.lifetime_s = 120;
+	assert_int_equal(pcp(s, m).lifetime_s, 200);
+	m.lifetime_s = 1000;
+	assert_int_equal(pcp(s, m).lifetime_s, 1000);
+	s->now_ns = 200 * S;
+	for (m.lifetime_s = 0; m.lifetime_s < 900; m.lifetime_s += 450)
+		assert_int_equal(pcp(s, m).lifetime_s, 900);
+	m.nonce[0]++;
+	answer = pcp(s, m);
+	assert_int_equal(answer.result, PCP_NOT_AUTHORIZED);
+	assert_int_equal(answer.lifetime_s, 900);
+	/* What was asked for by PEER is not where it is asked for again. */
+	m.nonce[0]--;
+	m.out_port = 5002;
+	assert_int_equal(pcp(s, m).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	strike(s);
+}
+
+static void
+rfc6887_s11_3_a_forward_of_the_lab_file_stays_as_it_is(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct nat_pin forward = { .protocol = IP_UDP,
@@ -505,16 +783,27 @@ a_forward_of_the_lab_file_stays_as_it_is(void **state)
 	answer = pcp(s, m);
 	assert_int_equal(answer.result, PCP_SUCCESS);
 	assert_int_equal(answer.out_port, 80);
-	assert_int_equal(answer.lifetime_s, 600);
+	assert_int_equal(answer.lifetime_s, UINT32_MAX);
+	m.prefer_failure = true;
+	assert_int_equal(pcp(s, m).result, PCP_CANNOT_PROVIDE_EXTERNAL);
+	m.out_port = 80;
+	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
+	m.prefer_failure = false;
+	m.nfilters = 1;
+	m.filters[0] = (struct pcp_filter){ ip6_of_ip4(SERVER), 7, 128 };
+	assert_int_equal(pcp(s, m).result, PCP_EXCESSIVE_REMOTE_PEERS);
+	m.nfilters = 0;
 	m.lifetime_s = 0;
-	assert_int_equal(pcp(s, m).result, PCP_NOT_AUTHORIZED);
+	answer = pcp(s, m);
+	assert_int_equal(answer.result, PCP_NOT_AUTHORIZED);
+	assert_int_equal(answer.lifetime_s, 1800);
 	s->now_ns = 1000 * S;
 	assert_int_equal(in(s, 80, SERVER, 9), REASON_NAT_IN);
 	strike(s);
 }
 
 static void
-a_host_with_all_that_it_may_have_is_told_so(void **state)
+rfc6887_s17_2_a_host_with_all_that_it_may_have_is_told_so(void **state)
 {
 	struct nat_rules rules = { .host_sessions = 2 };
 	struct stage *s = stage(&rules, 0);
@@ -532,7 +821,7 @@ a_host_with_all_that_it_may_have_is_told_so(void **state)
 }
 
 static void
-announce_tells_the_epoch(void **state)
+rfc6887_s14_1_2_announce_tells_the_epoch(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct pcp m = {
@@ -576,7 +865,7 @@ natpmp_map(uint8_t op, uint16_t port, uint16_t out_port, uint32_t lifetime_s)
 }
 
 static void
-nat_pmp_tells_the_address_maps_and_deletes(void **state)
+rfc6886_s3_3_the_address_is_told_ports_are_mapped_and_deleted(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 	struct natpmp m = natpmp_map(NATPMP_MAP_TCP, 5000, 40000, 7200);
@@ -611,7 +900,7 @@ nat_pmp_tells_the_address_maps_and_deletes(void **state)
 }
 
 static void
-nat_pmp_tells_each_host_where_it_is_seen(void **state)
+rfc6886_s3_2_each_host_is_told_where_it_is_seen(void **state)
 {
 	static const uint32_t pool[] = { OUTSIDE, OUTSIDE + 1 };
 	struct stage *s = calloc(1, sizeof(*s));
@@ -623,8 +912,10 @@ nat_pmp_tells_each_host_where_it_is_seen(void **state)
 	(void)state;
 	s->nat = nat_new(&o, NULL);
 	assert_non_null(s->nat);
-	s->server =
-	    (struct pcp_server){ .nat = s->nat, .min_s = 120, .max_s = 600 };
+	s->server = (struct pcp_server){ .nat = s->nat,
+		.min_s = 120,
+		.max_s = 600,
+		.is_inside = is_inside };
 	for (uint32_t host = ALICE; host < ALICE + 6; host++) {
 		struct natpmp address =
 		    natpmp(s, host, (struct natpmp){ .op = NATPMP_ADDRESS });
@@ -644,7 +935,7 @@ nat_pmp_tells_each_host_where_it_is_seen(void **state)
 }
 
 static void
-nat_pmp_deletes_all_of_a_protocol(void **state)
+rfc6886_s3_4_all_of_a_protocol_are_deleted(void **state)
 {
 	struct stage *s = stage(&nat_rules_default, 0);
 
@@ -662,23 +953,113 @@ nat_pmp_deletes_all_of_a_protocol(void **state)
 }
 
 static void
-nat_pmp_refuses_by_its_own_codes(void **state)
+rfc6886_s3_3_nobody_gets_more_time_than_was_asked_for(void **state)
+{
+	static const uint32_t rows[][2] = { { 1, 1 }, { 7200, 7200 },
+		{ UINT32_MAX, 86400 } };
+	struct stage *s = stage(&nat_rules_default, 0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct natpmp answer = natpmp(
+		    s, ALICE, natpmp_map(NATPMP_MAP_UDP, 5000, 0, rows[i][0]));
+
+		assert_int_equal(answer.lifetime_s, rows[i][1]);
+		s->now_ns += rows[i][1] * S;
+		nat_expire(s->nat, s->now_ns);
+		assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 5000));
+	}
+	strike(s);
+}
+
+/* All that can be is deleted, and what cannot be is told of. */
+static void
+rfc6886_s3_4_what_cannot_be_deleted_is_said(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct nat_pin forward = { .protocol = IP_UDP,
+		.in_ip = ALICE,
+		.in_port = 5000,
+		.out_port = 80,
+		.by = NAT_PIN_BY_FILE,
+		.until_ns = NAT_PIN_FOREVER };
+	struct natpmp all = natpmp_map(NATPMP_MAP_UDP, 0, 9, 0), one, answer;
+
+	(void)state;
+	assert_int_equal(nat_pin_set(s->nat, &forward, 0), NAT_PIN_MADE);
+	natpmp(s, ALICE, natpmp_map(NATPMP_MAP_UDP, 5001, 4001, 600));
+	answer = natpmp(s, ALICE, all);
+	assert_int_equal(answer.result, NATPMP_NOT_AUTHORIZED);
+	assert_int_equal(answer.in_port, 0);
+	assert_int_equal(answer.out_port, 0);
+	assert_int_equal(answer.lifetime_s, 0);
+	assert_false(nat_has_port(s->nat, OUTSIDE, IP_UDP, 4001));
+	assert_true(nat_has_port(s->nat, OUTSIDE, IP_UDP, 80));
+	one = natpmp_map(NATPMP_MAP_UDP, 5000, 0, 0);
+	assert_int_equal(natpmp(s, ALICE, one).result, NATPMP_NOT_AUTHORIZED);
+	/* Asked for, it is there. */
+	answer = natpmp(s, ALICE, natpmp_map(NATPMP_MAP_UDP, 5000, 4000, 600));
+	assert_int_equal(answer.result, NATPMP_SUCCESS);
+	assert_int_equal(answer.out_port, 80);
+	assert_int_equal(answer.lifetime_s, 600);
+	/* Neither another host nor the other protocol has any. */
+	assert_int_equal(natpmp(s, BOB, all).result, NATPMP_SUCCESS);
+	all.op = NATPMP_MAP_TCP;
+	assert_int_equal(natpmp(s, ALICE, all).result, NATPMP_SUCCESS);
+	forward.out_port = 80;
+	assert_int_equal(
+	    nat_pin_delete(s->nat, &forward, s->now_ns), NAT_PIN_RENEWED);
+	all.op = NATPMP_MAP_UDP;
+	assert_int_equal(natpmp(s, ALICE, all).result, NATPMP_SUCCESS);
+	/* One of PCP has a nonce that NAT-PMP does not know. */
+	mapped(s, map(ALICE, 5002, 0, 600));
+	assert_int_equal(natpmp(s, ALICE, all).result, NATPMP_NOT_AUTHORIZED);
+	strike(s);
+}
+
+static void
+rfc6886_s3_9_mappings_are_for_both_directions(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+
+	(void)state;
+	natpmp(s, ALICE, natpmp_map(NATPMP_MAP_UDP, 5000, 40000, 600));
+	assert_int_equal(in(s, 40000, SERVER, 53), REASON_NAT_IN);
+	assert_int_equal(out(s, ALICE, 5000, SERVER), 40000);
+	assert_int_equal(out(s, ALICE, 5000, OTHER), 40000);
+	strike(s);
+}
+
+static void
+rfc6886_s3_5_refusals_tell_of_which_request(void **state)
 {
 	struct nat_rules rules = { .host_sessions = 1 };
 	struct stage *s = stage(&rules, 0);
-	struct natpmp m = natpmp_map(NATPMP_MAP_UDP, 0, 0, 600);
+	struct natpmp m = natpmp_map(NATPMP_MAP_UDP, 0, 0, 600), answer;
 
 	(void)state;
 	assert_int_equal(natpmp(s, ALICE, m).result, NATPMP_NOT_AUTHORIZED);
 	assert_int_equal(s->reason, DROP_PCP_REFUSED);
 	mapped(s, map(ALICE, 5000, 0, 600)); /* with a nonce, by PCP */
+	/* What is there is told, but not changed. */
 	m.in_port = 5000;
-	assert_int_equal(natpmp(s, ALICE, m).result, NATPMP_NOT_AUTHORIZED);
+	m.lifetime_s = 7200;
+	s->now_ns = 100 * S;
+	answer = natpmp(s, ALICE, m);
+	assert_int_equal(answer.result, NATPMP_SUCCESS);
+	assert_int_equal(answer.out_port, 5000);
+	assert_int_equal(answer.lifetime_s, 500);
 	m.lifetime_s = 0;
 	assert_int_equal(natpmp(s, ALICE, m).result, NATPMP_NOT_AUTHORIZED);
 	m.in_port = 5001;
+	m.out_port = 9;
 	m.lifetime_s = 600;
-	assert_int_equal(natpmp(s, ALICE, m).result, NATPMP_NO_RESOURCES);
+	answer = natpmp(s, ALICE, m);
+	assert_int_equal(answer.result, NATPMP_NO_RESOURCES);
+	assert_int_equal(s->len, 16);
+	assert_int_equal(answer.in_port, 5001);
+	assert_int_equal(answer.out_port, 0);
+	assert_int_equal(answer.lifetime_s, 0);
 	assert_int_equal(s->reason, DROP_PCP_FULL);
 	strike(s);
 }
@@ -686,7 +1067,7 @@ nat_pmp_refuses_by_its_own_codes(void **state)
 /* ---- which of both ---- */
 
 static void
-versions_are_negotiated(void **state)
+rfc6887_s9_versions_are_negotiated(void **state)
 {
 	static const uint8_t pcp_header[24] = { 2, 0, [18] = 0xff, 0xff, 10, 0,
 		0, 2 };
@@ -726,7 +1107,7 @@ versions_are_negotiated(void **state)
 }
 
 static void
-what_is_no_request_is_not_answered(void **state)
+rfc6887_s8_2_what_is_no_request_is_not_answered(void **state)
 {
 	static const struct {
 		uint8_t bytes[24];
@@ -749,25 +1130,50 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc6888_req9_a_host_maps_renews_and_deletes),
-		cmocka_unit_test(lifetimes_are_within_bounds),
-		cmocka_unit_test(refusals_say_why),
-		cmocka_unit_test(who_asks_is_who_sends),
-		cmocka_unit_test(another_nonce_changes_nothing),
-		cmocka_unit_test(all_mappings_of_a_nonce_are_deleted_at_once),
-		cmocka_unit_test(filters_add_up_and_are_forgotten),
-		cmocka_unit_test(filters_that_cannot_be_are_refused),
-		cmocka_unit_test(a_third_party_is_mapped_where_that_is_allowed),
+		cmocka_unit_test(rfc6887_s15_lifetimes_are_within_bounds),
+		cmocka_unit_test(rfc6887_s7_4_refusals_say_why),
+		cmocka_unit_test(rfc6887_s8_2_who_asks_is_who_sends),
+		cmocka_unit_test(rfc6887_s11_3_another_nonce_changes_nothing),
+		cmocka_unit_test(rfc6887_s15_1_what_does_not_exist_is_deleted),
+		cmocka_unit_test(rfc6887_s15_1_map_deletes_no_outbound_mapping),
 		cmocka_unit_test(
-		    peer_keeps_what_a_host_has_and_brings_back_what_it_had),
-		cmocka_unit_test(a_forward_of_the_lab_file_stays_as_it_is),
-		cmocka_unit_test(a_host_with_all_that_it_may_have_is_told_so),
-		cmocka_unit_test(announce_tells_the_epoch),
-		cmocka_unit_test(nat_pmp_tells_the_address_maps_and_deletes),
-		cmocka_unit_test(nat_pmp_tells_each_host_where_it_is_seen),
-		cmocka_unit_test(nat_pmp_deletes_all_of_a_protocol),
-		cmocka_unit_test(nat_pmp_refuses_by_its_own_codes),
-		cmocka_unit_test(versions_are_negotiated),
-		cmocka_unit_test(what_is_no_request_is_not_answered),
+		    rfc6887_s15_no_mapping_ends_sooner_than_without_pcp),
+		cmocka_unit_test(rfc6887_s15_a_port_rests_but_for_its_client),
+		cmocka_unit_test(rfc6887_s15_1_segments_end_no_mapping),
+		cmocka_unit_test(rfc6887_s11_3_ports_of_pcp_itself_are_nobodys),
+		cmocka_unit_test(rfc6887_s11_3_a_hint_does_no_harm),
+		cmocka_unit_test(
+		    rfc6887_s11_3_what_packets_made_is_kept_as_it_is),
+		cmocka_unit_test(
+		    rfc6887_s11_mappings_are_for_anybody_whatever_the_rules),
+		cmocka_unit_test(rfc6887_s11_either_opcode_can_be_switched_off),
+		cmocka_unit_test(
+		    rfc6887_s13_3_filters_add_up_and_are_forgotten),
+		cmocka_unit_test(
+		    rfc6887_s13_3_filters_that_cannot_be_are_refused),
+		cmocka_unit_test(
+		    rfc6887_s13_1_a_third_party_is_mapped_where_that_is_allowed),
+		cmocka_unit_test(
+		    rfc6887_s12_3_peer_keeps_what_is_and_brings_back_what_was),
+		cmocka_unit_test(rfc6887_s12_1_peer_makes_no_mapping_shorter),
+		cmocka_unit_test(
+		    rfc6887_s11_3_a_forward_of_the_lab_file_stays_as_it_is),
+		cmocka_unit_test(
+		    rfc6887_s17_2_a_host_with_all_that_it_may_have_is_told_so),
+		cmocka_unit_test(rfc6887_s14_1_2_announce_tells_the_epoch),
+		cmocka_unit_test(
+		    rfc6886_s3_3_the_address_is_told_ports_are_mapped_and_deleted),
+		cmocka_unit_test(
+		    rfc6886_s3_2_each_host_is_told_where_it_is_seen),
+		cmocka_unit_test(rfc6886_s3_4_all_of_a_protocol_are_deleted),
+		cmocka_unit_test(
+		    rfc6886_s3_3_nobody_gets_more_time_than_was_asked_for),
+		cmocka_unit_test(rfc6886_s3_4_what_cannot_be_deleted_is_said),
+		cmocka_unit_test(rfc6886_s3_9_mappings_are_for_both_directions),
+		cmocka_unit_test(rfc6886_s3_5_refusals_tell_of_which_request),
+		cmocka_unit_test(rfc6887_s9_versions_are_negotiated),
+		cmocka_unit_test(
+		    rfc6887_s8_2_what_is_no_request_is_not_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
