@@ -3,6 +3,8 @@
 # that was written from the RFC.  Who is outside then reaches them.
 #
 #   client ── tap ── lan ── gw ── wan ── tap ── server
+#
+# By IPv4 the router translates, by IPv6 it filters.
 . "$(dirname "$0")/tap.sh"
 need_root natpmp
 for program in ip natpmpc python3; do need natpmp $program; done
@@ -20,9 +22,10 @@ start() {
 	routers:
 	  gw:
 	    ports:
-	      inside: {switch: lan, address: 10.0.0.1/24}
-	      outside: {switch: wan, address: 203.0.113.1/24}
+	      inside: {switch: lan, address: 10.0.0.1/24, address6: "2001:db8:1::1/64"}
+	      outside: {switch: wan, address: 203.0.113.1/24, address6: "2001:db8:2::1/64"}
 	    nat: {outside: outside}
+	    firewall6: {outside: outside}
 	    pcp: {protocols: $1, min-lifetime: 3s}
 	plugs:
 	  client: {switch: lan, locator: "tap:lyk0"}
@@ -42,9 +45,13 @@ start() {
 	ip -n "$client" addr add 10.0.0.10/24 dev lyk0
 	ip -n "$client" addr add 10.0.0.11/24 dev lyk0
 	ip -n "$server" addr add 203.0.113.10/24 dev lyk1
+	ip -n "$client" addr add 2001:db8:1::10/64 dev lyk0 nodad
+	ip -n "$server" addr add 2001:db8:2::10/64 dev lyk1 nodad
 	ip -n "$client" link set lyk0 up
 	ip -n "$server" link set lyk1 up
 	ip -n "$client" route add default via 10.0.0.1
+	ip -n "$client" route add default via 2001:db8:1::1
+	ip -n "$server" route add default via 2001:db8:2::1
 }
 stop() {
 	kill -INT $lab
@@ -53,25 +60,34 @@ stop() {
 inside() { timeout 20 ip netns exec "$client" "$@"; }
 outside() { timeout 20 ip netns exec "$server" "$@"; }
 pcp() { inside tests/labs/pcp-client 10.0.0.1 "$@" >"$tmp/pcp" 2>&1; }
-answers() { grep -q -- "$1" "$tmp/pcp"; }
+pcp6() { inside tests/labs/pcp-client 2001:db8:1::1 "$@" >"$tmp/pcp" 2>&1; }
+answers() { ! grep -q unlike "$tmp/pcp" && grep -q -- "$1" "$tmp/pcp"; }
 shows() { "$LANYARD" show natpmp nat | grep -q "$1"; }
-# reached PORT: is TCP answered there, for who comes from outside?
-reached() {
+# connects ADDRESS PORT SECONDS: is TCP answered there, for who comes from outside?
+connects() {
 	outside python3 -c 'import socket, sys
-socket.create_connection(("203.0.113.1", int(sys.argv[1])), 2).close()' "$1" 2>/dev/null
+socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])).close()' \
+	    "$@" 2>/dev/null
 }
+reached() { connects 203.0.113.1 "$1" 6; }
+refused() { ! connects 203.0.113.1 "$1" 0.5; }
 
 start both
 inside tests/labs/pcp-client listen 5 >"$tmp/heard" 2>&1 &
 listener=$!
 pids="$pids $listener"
-for port in 5000 5001; do
-	inside python3 -m http.server -b 10.0.0.10 $port >/dev/null 2>&1 &
+inside tests/labs/pcp-client listen 5 lyk0 >"$tmp/heard6" 2>&1 &
+listener6=$!
+pids="$pids $listener6"
+for port in 5000 5001 5002; do
+	ip netns exec "$client" python3 -m http.server -b :: $port >/dev/null 2>&1 &
 	pids="$pids $!"
+done
+for port in 5000 5001 5002; do
 	until_true 5 inside sh -c "ss -Hltn | grep -q :$port"
 done
 
-! reached 40000
+refused 40000
 is $? "before, nobody is reached from outside"
 inside natpmpc >"$tmp/pmp" 2>&1
 grep -q 'Public IP address : 203\.0\.113\.1' "$tmp/pmp"
@@ -99,7 +115,7 @@ is $? "and it is reached"
 pcp map protocol=tcp in=5001 out=41000 lifetime=600 filter=198.51.100.7/32:0
 answers 'result=0'
 is $? "a filter is added"
-! reached 41000
+refused 41000
 is $? "who is not named is not admitted"
 pcp map protocol=tcp in=5001 out=41000 lifetime=0 nonce=another
 answers 'result=2 lifetime=[1-9]'
@@ -111,7 +127,7 @@ pcp map protocol=tcp in=6000 out=41000
 answers 'result=0 .*out=203.0.113.1:' && ! answers ':41000'
 is $? "without it there is another"
 pcp map in=6000 third-party=10.0.0.77
-answers 'result=2 '
+answers 'result=5 '
 is $? "nobody asks for others"
 pcp map in=6000 client=10.0.0.77
 answers 'result=12 '
@@ -124,6 +140,21 @@ answers 'op=130 result=0 lifetime=600 .*out=203.0.113.1:42000'
 is $? "PEER brings back a port"
 shows 'udp *10.0.0.10:6001 *203.0.113.1:42000 *203.0.113.10:9 *pinned.*asked for it by PCP'
 is $? "show nat tells for whom"
+pcp map in=6003 option=129:0102030405
+answers 'result=0 '
+is $? "an option that may be ignored is"
+pcp map in=6003 option=9:
+answers 'result=5 '
+is $? "another that must be known is refused, and comes back"
+pcp peer in=6001 remote=203.0.113.10:9 lifetime=0
+answers 'result=0 lifetime=[1-9]'
+is $? "PEER does not delete"
+pcp map in=6001 lifetime=0
+answers 'result=2 '
+is $? "and MAP not what PEER made"
+pcp map in=5351
+answers 'result=0 ' && ! answers ':535[01]$'
+is $? "nobody has PCP's own port"
 pcp announce
 answers 'op=128 result=0 lifetime=0 epoch=[0-9]'
 is $? "ANNOUNCE tells the epoch"
@@ -138,7 +169,48 @@ answers 'lifetime=3 '
 is $? "a second is too short, and made three"
 until_true 5 eval '! shows :43000'
 is $? "after which it is gone"
-wait $listener
+
+# ---- IPv6 ----
+
+reached6() { connects 2001:db8:1::10 "$1" 6; }
+refused6() { ! connects 2001:db8:1::10 "$1" 0.5; }
+holes() { "$LANYARD" show natpmp flows | grep -q "$1"; }
+refused6 5002
+is $? "before, nobody outside begins anything by IPv6"
+pcp6 map protocol=tcp in=5002 lifetime=600
+answers 'op=129 result=0 lifetime=600 .*out=\[2001:db8:1::10\]:5002'
+is $? "PCP over IPv6 opens a hole: the end outside is the host's own"
+reached6 5002
+is $? "and it is reached"
+holes 'tcp *\[2001:db8:1::10\]:5002 *any *pinned.*asked for it by PCP' &&
+    holes 'a host outside began, as the inside one asked for'
+is $? "show flows tells why"
+pcp6 map protocol=tcp in=5002 lifetime=600 filter=2001:db8:9::/48:0
+answers 'result=0' && refused6 5002
+is $? "with a filter, not for who is not named"
+pcp6 map protocol=tcp in=5002 lifetime=0 nonce=another
+answers 'result=2 lifetime=[1-9]'
+is $? "another nonce closes nothing"
+pcp6 map protocol=tcp in=5002 lifetime=0
+answers 'result=0 lifetime=0' && ! holes pinned
+is $? "who opened it closes it"
+pcp6 map in=5003 out=5004 prefer-failure
+answers 'result=11 '
+is $? "there is no other port outside"
+pcp6 map protocol=all lifetime=600
+answers 'result=0 .*out=\[2001:db8:1::10\]:0' && reached6 5002
+is $? "all protocols can be asked for"
+pcp6 map protocol=all lifetime=0
+pcp6 map in=5003 client=2001:db8:1::77
+answers 'result=12 '
+is $? "nobody asks as another"
+pcp6 raw hex=0000
+answers 'version=2 op=128 result=1 '
+is $? "NAT-PMP is not spoken by IPv6"
+wait $listener $listener6
+grep -q '^fe80::.*:5351 version=2 op=128 result=0' "$tmp/heard6"
+is $? "the router announced itself by IPv6"
+note <"$tmp/heard6"
 grep -q '^10.0.0.1:5351 version=2 op=128 result=0' "$tmp/heard" &&
     grep -q '^10.0.0.1:5351 version=0 op=128 result=0' "$tmp/heard"
 is $? "the router announced itself by both protocols"
