@@ -230,6 +230,62 @@ rfc6887_s8_2_an_error_brings_back_the_request(void **state)
 	}
 }
 
+static void
+rfc6887_s5_all_of_96_bits_tell_an_address_of_ip4(void **state)
+{
+	const struct ip6_addr alice = ip6_of_ip4(0x0a000002);
+
+	(void)state;
+	for (int i = 0; i < 96; i++) {
+		uint8_t bytes[] = { HEADER(0, 0) };
+		struct pcp m;
+
+		assert_int_equal(
+		    pcp_parse_request(&m, bytes, sizeof(bytes), &alice),
+		    PCP_SUCCESS);
+		bytes[8 + i / 8] ^= (uint8_t)(0x80 >> i % 8);
+		assert_int_equal(
+		    pcp_parse_request(&m, bytes, sizeof(bytes), &alice),
+		    PCP_ADDRESS_MISMATCH);
+	}
+}
+
+/* Each opcode with each option code that there is: those up to 127 must be
+ * known, the others are passed over, and not told of in the answer. */
+static void
+rfc6887_s7_3_what_must_be_known_is(void **state)
+{
+	static const uint8_t bodies[] = { 24, 60, 80 };
+
+	(void)state;
+	for (uint8_t op = 0; op < PCP_OPS; op++)
+		for (int code = 4; code < 256; code++) {
+			uint8_t bytes[] = { HEADER(0, 1), PEER, 0, 0, 0, 0 };
+			uint8_t out[PCP_MAX_BYTES];
+			struct writer w = writer(out, sizeof(out));
+			uint8_t at = bodies[op];
+			struct pcp m;
+
+			bytes[1] = op;
+			memset(bytes + at, 0, 4);
+			bytes[at] = (uint8_t)code;
+			bytes[at + 1] = 9; /* reserved, and ignored */
+			assert_int_equal(
+			    pcp_parse_request(&m, bytes, at + 4u, NULL),
+			    code < 128 ? PCP_UNSUPP_OPTION : PCP_SUCCESS);
+			if (code < 128)
+				continue;
+			pcp_write_response(&w, &m);
+			assert_int_equal(w.at - out, at);
+			/* Cut off, it is malformed whether it is known or
+			 * not. */
+			bytes[at + 3] = 1;
+			assert_int_equal(
+			    pcp_parse_request(&m, bytes, at + 4u, NULL),
+			    PCP_MALFORMED_OPTION);
+		}
+}
+
 /* Those of the request if it could not be read, else zero. */
 static void
 rfc6887_s7_2_reserved_bytes_tell_of_what_was_not_read(void **state)
@@ -271,6 +327,9 @@ main(void)
 		cmocka_unit_test(every_field_is_where_it_belongs),
 		cmocka_unit_test(requests_and_responses_are_read_as_written),
 		cmocka_unit_test(rfc6887_s8_2_an_error_brings_back_the_request),
+		cmocka_unit_test(
+		    rfc6887_s5_all_of_96_bits_tell_an_address_of_ip4),
+		cmocka_unit_test(rfc6887_s7_3_what_must_be_known_is),
 		cmocka_unit_test(
 		    rfc6887_s7_2_reserved_bytes_tell_of_what_was_not_read),
 	};

@@ -1125,6 +1125,27 @@ rfc6887_s8_2_what_is_no_request_is_not_answered(void **state)
 	strike(s);
 }
 
+static void
+rfc6886_s3_another_version_is_told_which_one_is_spoken(void **state)
+{
+	struct stage *s = stage(&nat_rules_default, 0);
+	uint8_t bytes[24] = { 0, 1 };
+
+	(void)state;
+	s->server.protocols = ROUTER_NATPMP_ONLY;
+	s->now_ns = 258 * S;
+	for (unsigned int version = 1; version < 256; version++) {
+		static const uint8_t want[] = { 0, 129, 0, 1, 0, 0, 1, 2 };
+
+		bytes[0] = (uint8_t)version;
+		ask(s, ALICE, bytes, sizeof(bytes));
+		assert_int_equal(s->len, sizeof(want));
+		assert_memory_equal(s->answer, want, sizeof(want));
+		assert_int_equal(s->reason, DROP_PCP_UNSUPPORTED);
+	}
+	strike(s);
+}
+
 int
 main(void)
 {
@@ -1174,6 +1195,8 @@ main(void)
 		cmocka_unit_test(rfc6887_s9_versions_are_negotiated),
 		cmocka_unit_test(
 		    rfc6887_s8_2_what_is_no_request_is_not_answered),
+		cmocka_unit_test(
+		    rfc6886_s3_another_version_is_told_which_one_is_spoken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

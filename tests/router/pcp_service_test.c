@@ -313,6 +313,66 @@ rfc6886_s3_2_1_ten_announcements_are_made(void **state)
 	rig_free(rig);
 }
 
+/* Of answers of success and of refusals. */
+static void
+rfc6886_s3_6_all_answers_tell_the_epoch(void **state)
+{
+	static const uint8_t requests[][2] = { { 0, 0 }, { 0, 77 } };
+	struct rig *rig = rig_pcp();
+
+	(void)state;
+	for (size_t i = 0; i < 10; i++) {
+		struct natpmp answer;
+		struct got got;
+
+		rig_wait(rig, i * i * NS_PER_S);
+		rig_clear(rig);
+		ask(rig, INSIDE, ALICE, GW_INSIDE, requests[i % 2], 2);
+		got = got_of(&rig->peer[INSIDE].seen[0]);
+		assert_true(natpmp_parse_response(
+		    &answer, got.udp.data, got.udp.data_bytes));
+		assert_int_equal(
+		    answer.epoch_s, loop_now_ns(rig->loop) / NS_PER_S);
+	}
+	rig_free(rig);
+}
+
+/* It begins when there is something to ask for, not with the machine. */
+static void
+rfc6887_s8_5_the_epoch_counts_from_when_there_are_mappings(void **state)
+{
+	static const uint8_t announce[24] = { 2, 0, [18] = 0xff, 0xff, 10, 0, 0,
+		10 };
+	static const uint8_t malformed[28] = { 2, 1 };
+	const struct router_pcp_options o = { .min_s = 0 };
+	struct rig *rig = rig_new(0);
+	struct err err;
+
+	(void)state;
+	rig_nat(rig, NAT_ENDPOINT_INDEPENDENT, NAT_ENDPOINT_INDEPENDENT, 0);
+	rig_warm(rig);
+	rig_wait(rig, 1000 * NS_PER_S);
+	assert_int_equal(router_set_pcp(rig->router, &o, &err), 0);
+	for (uint32_t i = 0; i < 10; i++) {
+		struct pcp answer;
+		struct got got;
+
+		rig_clear(rig);
+		if (i % 2 == 0)
+			ask(rig, INSIDE, ALICE, GW_INSIDE, announce,
+			    sizeof(announce));
+		else
+			ask(rig, INSIDE, ALICE, GW_INSIDE, malformed,
+			    sizeof(malformed));
+		got = got_of(&rig->peer[INSIDE].seen[0]);
+		assert_true(pcp_parse_response(
+		    &answer, got.udp.data, got.udp.data_bytes));
+		assert_int_equal(answer.epoch_s, i * 100);
+		rig_wait(rig, 100 * NS_PER_S);
+	}
+	rig_free(rig);
+}
+
 /* ---- IPv6 ---- */
 
 struct six {
@@ -753,6 +813,9 @@ main(void)
 		cmocka_unit_test(
 		    rfc6886_s3_4_a_mapping_ends_when_nothing_else_happens),
 		cmocka_unit_test(rfc6886_s3_2_1_ten_announcements_are_made),
+		cmocka_unit_test(rfc6886_s3_6_all_answers_tell_the_epoch),
+		cmocka_unit_test(
+		    rfc6887_s8_5_the_epoch_counts_from_when_there_are_mappings),
 		cmocka_unit_test(
 		    rfc6887_s11_3_a_host_of_ip6_opens_and_closes_the_filter),
 		cmocka_unit_test(a_hole_ends_when_it_is_due),
