@@ -40,11 +40,9 @@
 
 #include "net/dns.h"
 #include "net/tcp.h"
-#include "router/nat64_hosts.h"
 #include "router/nat_state.h"
 
 #define TICK_SHIFT 30
-#define REST_TRIES 8 /* to find a host that has nothing else */
 
 /* ---- looking up sessions ---- */
 
@@ -94,8 +92,7 @@ void
 nat_hash(const struct nat *nat, struct nat_flow *flow, bool outwards)
 {
 	flow->hash = outwards ? hash_out(nat, flow) : hash_in(nat, flow);
-	__builtin_prefetch(
-	    &nat->index.buckets[nat_index_home(&nat->index, flow->hash)]);
+	nat_index_prefetch(&nat->index, flow->hash);
 }
 
 void
@@ -104,6 +101,10 @@ nat_guess(const struct nat *nat, struct nat_flow *flow)
 	struct nat_probe probe = nat_probe(&nat->index, flow->hash);
 
 	flow->guess = nat_probe_next(&nat->index, &probe);
+	if (flow->guess == NAT_NONE) {
+		nat_mapping_prefetch(nat, flow);
+		return;
+	}
 	__builtin_prefetch(&nat->sessions[flow->guess], 1);
 	if (flow->protocol == IP_TCP)
 		__builtin_prefetch(&nat->windows[flow->guess], 1);
@@ -209,99 +210,6 @@ refresh(struct nat *nat, struct session *s, uint64_t now_ns)
 		list_move(nat, s);
 }
 
-/* ---- peers and hosts ---- */
-
-/* Does the mapping admit a sender it has no session with (RFC 4787 5)? */
-static bool
-filter_admits(const struct nat *nat, uint32_t mapping,
-    const struct nat_flow *flow, uint64_t now_ns)
-{
-	switch (nat_pin_says(nat, &nat->mappings[mapping], flow->remote_ip,
-	    flow->remote_port, now_ns)) {
-	case PIN_ADMITS: return true;
-	case PIN_REFUSES: return false;
-	case PIN_SAYS_NOTHING: break;
-	}
-	switch (nat_filtering(&nat->rules, flow->protocol == IP_TCP)) {
-	case NAT_ENDPOINT_INDEPENDENT: return true;
-	case NAT_ADDRESS_DEPENDENT:
-		return nat_peers_has(&nat->peers,
-		    hash_peer(nat, mapping, flow->remote_ip), mapping,
-		    flow->remote_ip);
-	case NAT_ADDRESS_AND_PORT_DEPENDENT: return false;
-	}
-	return false;
-}
-
-/* May the host have one more session, of most? */
-static bool
-host_has_room(const struct nat *nat, uint32_t ip, uint32_t most)
-{
-	const struct nat_host *host;
-
-	if (most == 0)
-		return true;
-	host = nat_hosts_find(&nat->hosts, hash_host(nat, ip), ip);
-	return host == NULL || host->sessions < most;
-}
-
-/* How many of at most n sessions may be begun from outside.  The others are for
- * inside hosts to begin: else who floods an open port from many addresses would
- * leave its host none, or all hosts. */
-static uint32_t
-for_outside(uint32_t n)
-{
-	return n - n / 4;
-}
-
-/* The host of ip, if need be in the place of one that has but a rest. */
-static struct nat_host *
-host_get(struct nat *nat, uint32_t ip)
-{
-	uint32_t h = hash_host(nat, ip);
-	struct nat_host *host = nat_hosts_get(&nat->hosts, h, ip);
-
-	for (int i = 0; i < REST_TRIES && host == NULL && nat->rest.n > 0;
-	     i++) {
-		nat_mapping_rest_less(nat);
-		host = nat_hosts_get(&nat->hosts, h, ip);
-	}
-	return host;
-}
-
-enum reason
-nat_host_join(struct nat *nat, uint32_t ip)
-{
-	struct nat_host *host;
-
-	if (nat->hosts.items != NULL) {
-		if (!host_has_room(nat, ip, nat->rules.host_sessions))
-			return DROP_NAT_HOST_LIMIT;
-		host = host_get(nat, ip);
-		if (host == NULL)
-			return DROP_NAT_FULL;
-		host->sessions++;
-	}
-	if (nat->virtual != NULL && nat64_is_virtual(ip))
-		nat64_hosts_join(nat->virtual, ip);
-	return REASON_NONE;
-}
-
-void
-nat_host_leave(struct nat *nat, uint32_t ip)
-{
-	uint32_t h = hash_host(nat, ip);
-	struct nat_host *host;
-
-	if (nat->virtual != NULL && nat64_is_virtual(ip))
-		nat64_hosts_leave(nat->virtual, ip);
-	if (nat->hosts.items == NULL)
-		return;
-	host = nat_hosts_find(&nat->hosts, h, ip);
-	host->sessions--;
-	nat_hosts_put(&nat->hosts, h, host);
-}
-
 /* ---- sessions ---- */
 
 static struct nat_flow
@@ -361,6 +269,15 @@ has_room(struct nat *nat, uint64_t now_ns)
 	    nat->rest.n > 0;
 }
 
+/* How many of at most n sessions may be begun from outside.  The others are for
+ * inside hosts to begin: else who floods an open port from many addresses would
+ * leave its host none, or all hosts. */
+static uint32_t
+for_outside(uint32_t n)
+{
+	return n - n / 4;
+}
+
 /* The same for one that is begun from outside. */
 static bool
 has_room_for_outside(struct nat *nat, uint64_t now_ns)
@@ -373,22 +290,27 @@ has_room_for_outside(struct nat *nat, uint64_t now_ns)
 	return nat->session_pool.used - nat->rest.n < most;
 }
 
-/* Makes the session of a mapping with a remote end; there is room, and its host
- * has joined.  The caller sets its state and then starts it. */
+/* Makes the session of a mapping with a remote end, of which out is the
+ * hash_out(); there is room, and its host has joined.  The caller sets its state
+ * and then starts it. */
 static struct session *
-session_new(
-    struct nat *nat, uint32_t mapping, uint32_t remote_ip, uint16_t remote_port)
+session_new(struct nat *nat, uint32_t mapping, uint32_t remote_ip,
+    uint16_t remote_port, uint32_t out)
 {
 	struct mapping *m = &nat->mappings[mapping];
-	struct nat_flow out, in;
+	struct nat_flow in = { .ip = nat->addresses.ip[m->address],
+		.port = m->out_port,
+		.remote_ip = remote_ip,
+		.remote_port = remote_port,
+		.protocol = m->protocol };
+	uint32_t id, h = hash_in(nat, &in);
 	struct session *s;
-	uint32_t id;
 
+	nat_index_prefetch(&nat->index, h);
 	if (nat->session_pool.used == nat->session_pool.max)
 		nat_mapping_rest_less(nat);
 	id = NAT_POOL_TAKE(&nat->session_pool, nat->sessions);
 	s = &nat->sessions[id];
-
 	*s = (struct session){ .in_ip = m->in_ip,
 		.in_port = m->in_port,
 		.out_port = m->out_port,
@@ -397,10 +319,8 @@ session_new(
 		.remote_port = remote_port,
 		.mapping = mapping & 0xffffff,
 		.address = m->address };
-	out = flow_out(s);
-	in = flow_in(nat, s);
-	nat_index_add(&nat->index, hash_out(nat, &out), id);
-	nat_index_add(&nat->index, hash_in(nat, &in), id);
+	nat_index_add(&nat->index, out, id);
+	nat_index_add(&nat->index, h, id);
 	return s;
 }
 
@@ -529,6 +449,12 @@ may_begin(const struct nat *nat, const struct nat_flow *out,
 		nat_pin_has(nat, out, now_ns));
 }
 
+static inline uint32_t
+known_hash_out(const struct nat *nat, const struct nat_flow *flow)
+{
+	return flow->hash != 0 ? flow->hash : hash_out(nat, flow);
+}
+
 static enum reason
 new_out(struct nat *nat, const struct nat_flow *flow,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
@@ -542,7 +468,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		return DROP_NAT_STATE;
 	if (!has_room(nat, now_ns))
 		return DROP_NAT_FULL;
-	if (!host_has_room(nat, flow->ip, nat->rules.host_sessions))
+	if (!nat_host_has_room(nat, flow->ip, nat->rules.host_sessions))
 		nat_expire(nat, now_ns); /* it may have had some */
 	reason = nat_host_join(nat, flow->ip);
 	if (reason != REASON_NONE)
@@ -552,7 +478,8 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		nat_host_leave(nat, flow->ip);
 		return reason;
 	}
-	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
+	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port,
+	    known_hash_out(nat, flow));
 	nat_session_count(nat, s);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	nat->mappings[mapping].spoke = 1;
@@ -566,8 +493,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 static uint32_t
 live_out(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 {
-	uint32_t h = flow->hash != 0 ? flow->hash : hash_out(nat, flow);
-	uint32_t id = find_out(nat, flow, h);
+	uint32_t id = find_out(nat, flow, known_hash_out(nat, flow));
 
 	if (id == NAT_NONE ||
 	    nat_session_lives(nat, &nat->sessions[id], now_ns))
@@ -624,7 +550,7 @@ admit(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 		return owner != 0 ? REASON_NONE : DROP_NAT_UNSOLICITED;
 	inside->ip = nat->mappings[*mapping].in_ip;
 	inside->port = nat->mappings[*mapping].in_port;
-	return owner != 0 || filter_admits(nat, *mapping, flow, now_ns)
+	return owner != 0 || nat_filter_admits(nat, *mapping, flow, now_ns)
 	    ? REASON_NONE
 	    : DROP_NAT_FILTERED;
 }
@@ -653,14 +579,15 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	bool room = has_room_for_outside(nat, now_ns);
 	struct nat_flow inside;
 	struct session *s;
-	uint32_t mapping, other;
+	uint32_t mapping, other, out;
 	enum reason reason = admit(nat, flow, now_ns, &mapping, &inside);
 
 	if (reason != REASON_NONE)
 		return reason;
 	if (segment != NULL && !may_begin(nat, &inside, segment, now_ns))
 		return DROP_NAT_STATE;
-	other = find_out(nat, &inside, hash_out(nat, &inside));
+	out = hash_out(nat, &inside);
+	other = find_out(nat, &inside, out);
 	if (other != NAT_NONE &&
 	    nat_session_lives(nat, &nat->sessions[other], now_ns))
 		return DROP_NAT_FILTERED;
@@ -670,7 +597,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	}
 	if (!room)
 		return DROP_NAT_FULL;
-	if (!host_has_room(
+	if (!nat_host_has_room(
 		nat, inside.ip, for_outside(nat->rules.host_sessions)))
 		return DROP_NAT_HOST_LIMIT;
 	reason = nat_host_join(nat, inside.ip);
@@ -683,7 +610,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 		nat_host_leave(nat, inside.ip);
 		return reason;
 	}
-	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port);
+	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port, out);
 	if (is_guest(nat, s))
 		s->guest = 1;
 	else

@@ -25,6 +25,7 @@
 #define NAT_BUCKET_MOST  14 /* ... and has its extra ones too */
 
 typedef uint32_t nat_lanes __attribute__((vector_size(16)));
+typedef uint64_t nat_pair __attribute__((vector_size(16)));
 
 struct nat_bucket {
 	union {
@@ -74,6 +75,13 @@ nat_index_home(const struct nat_index *index, uint32_t hash)
 	return (uint32_t)((uint64_t)hash * index->n >> 32);
 }
 
+/* What has the hash will be looked for soon. */
+static inline void
+nat_index_prefetch(const struct nat_index *index, uint32_t hash)
+{
+	__builtin_prefetch(&index->buckets[nat_index_home(index, hash)]);
+}
+
 static inline uint32_t
 nat_index_next(const struct nat_index *index, uint32_t bucket)
 {
@@ -94,14 +102,17 @@ nat_index_tag(const struct nat_index *index, uint32_t hash)
 static inline uint32_t
 nat_bucket_match(const struct nat_bucket *bucket, uint32_t mask, uint32_t value)
 {
-	const nat_lanes bits = { 1, 2, 4, 8 };
-	nat_lanes found = { 0 };
+	const nat_lanes *lanes = bucket->lanes, bits = { 1, 2, 4, 8 };
+	nat_lanes found = ((nat_lanes)((lanes[0] & mask) == value) & bits) |
+	    ((nat_lanes)((lanes[1] & mask) == value) & bits << 4) |
+	    ((nat_lanes)((lanes[2] & mask) == value) & bits << 8) |
+	    ((nat_lanes)((lanes[3] & mask) == value) & bits << 12);
+	nat_pair pair;
+	uint64_t any;
 
-	for (int i = 0; i < 4; i++)
-		found |= (nat_lanes)((bucket->lanes[i] & mask) == value) &
-		    (bits << 4 * i);
-	return (found[0] | found[1] | found[2] | found[3]) &
-	    ((1u << NAT_BUCKET_SLOTS) - 1);
+	pair = (nat_pair)found;
+	any = pair[0] | pair[1];
+	return (uint32_t)(any | any >> 32) & ((1u << NAT_BUCKET_SLOTS) - 1);
 }
 
 /* A walk over those that may have a hash. */

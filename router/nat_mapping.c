@@ -15,8 +15,8 @@
  */
 #include "router/nat_state.h"
 
-struct mapping
-nat_mapping_key(const struct nat *nat, const struct nat_flow *flow)
+static inline struct mapping
+key_of(const struct nat *nat, const struct nat_flow *flow)
 {
 	struct mapping m = { .in_ip = flow->ip,
 		.in_port = flow->port,
@@ -32,6 +32,12 @@ nat_mapping_key(const struct nat *nat, const struct nat_flow *flow)
 	case NAT_ADDRESS_DEPENDENT: m.remote_ip = flow->remote_ip; break;
 	}
 	return m;
+}
+
+struct mapping
+nat_mapping_key(const struct nat *nat, const struct nat_flow *flow)
+{
+	return key_of(nat, flow);
 }
 
 uint32_t
@@ -50,6 +56,14 @@ nat_mapping_find(const struct nat *nat, const struct mapping *key, uint32_t h)
 			break;
 	}
 	return id;
+}
+
+void
+nat_mapping_prefetch(const struct nat *nat, const struct nat_flow *flow)
+{
+	const struct mapping key = key_of(nat, flow);
+
+	nat_index_prefetch(&nat->mapping_index, hash_mapping(nat, &key));
 }
 
 /* ---- outside ends ---- */
@@ -93,6 +107,19 @@ nat_mapping_show(struct nat *nat, uint32_t id)
 	if (shown != NAT_NONE)
 		nat_index_remove(&nat->mapping_index, h, shown);
 	nat_index_add(&nat->mapping_index, h, id);
+}
+
+/* Nobody is shown there yet, unless the end is shared. */
+static void
+show_new(struct nat *nat, uint32_t id)
+{
+	const struct mapping *m = &nat->mappings[id];
+
+	if (ports_of(nat, m->address, m->protocol)->sharers != NULL)
+		nat_mapping_show(nat, id);
+	else
+		nat_index_add(&nat->mapping_index,
+		    hash_end(nat, m->address, m->protocol, m->out_port), id);
 }
 
 static void
@@ -188,9 +215,11 @@ mapping_new(
 
 	m->address = (uint8_t)at->address;
 	m->out_port = (uint16_t)at->port;
+	nat_index_prefetch(&nat->mapping_index,
+	    hash_end(nat, m->address, m->protocol, m->out_port));
 	nat->mappings[id] = *m;
 	nat_index_add(&nat->mapping_index, h, id);
-	nat_mapping_show(nat, id);
+	show_new(nat, id);
 	if (host != NULL)
 		host->mappings++;
 	return id;
@@ -229,7 +258,7 @@ can_join(
 enum reason
 nat_mapping_for(struct nat *nat, const struct nat_flow *flow, uint32_t *id)
 {
-	struct mapping m = nat_mapping_key(nat, flow);
+	struct mapping m = key_of(nat, flow);
 	uint32_t h = hash_mapping(nat, &m);
 	struct nat_end at;
 

@@ -2,6 +2,7 @@
  * nat_state.h - the table of a NAT, for its own files alone.
  *
  *    nat.c          sessions, timers, packets
+ *    nat_join.c     ... and who may have one
  *    nat_make.c     makes it, and gives it other rules
  *    nat_mapping.c  mappings
  *    nat_choice.c   ... and their outside ends
@@ -228,10 +229,8 @@ nat_owner(const struct nat *nat, uint32_t ip)
 
 /* ---- nat.c ---- */
 
-/* Counts one more session or pin of a host, if it may have one.  REASON_NONE,
- * DROP_NAT_HOST_LIMIT, DROP_NAT_FULL. */
-enum reason nat_host_join(struct nat *nat, uint32_t ip);
-void nat_host_leave(struct nat *nat, uint32_t ip);
+/* Whose session has the pair of outside and remote ends, or NAT_NONE. */
+uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
 
 /* Does a session live?  A guest does only as long as its mapping. */
 static inline bool
@@ -242,7 +241,7 @@ nat_session_lives(
 
 	return s->expires_ns > now_ns &&
 	    (!s->guest ||
-		(m->users != 0 && m->in_ip == s->in_ip &&
+		(m->users != 0 && !m->rests && m->in_ip == s->in_ip &&
 		    m->in_port == s->in_port && m->out_port == s->out_port &&
 		    m->address == s->address && m->protocol == s->protocol));
 }
@@ -250,8 +249,19 @@ nat_session_lives(
 /* Has its mapping count a session. */
 void nat_session_count(struct nat *nat, struct session *s);
 
-/* Whose session has the pair of outside and remote ends, or NAT_NONE. */
-uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
+/* ---- nat_join.c ---- */
+
+/* Does the mapping admit a sender it has no session with (RFC 4787 5)? */
+bool nat_filter_admits(const struct nat *nat, uint32_t mapping,
+    const struct nat_flow *flow, uint64_t now_ns);
+
+/* May the host have one more session, of most?  0: of any number. */
+bool nat_host_has_room(const struct nat *nat, uint32_t ip, uint32_t most);
+
+/* Counts one more session or pin of a host, if it may have one.  REASON_NONE,
+ * DROP_NAT_HOST_LIMIT, DROP_NAT_FULL. */
+enum reason nat_host_join(struct nat *nat, uint32_t ip);
+void nat_host_leave(struct nat *nat, uint32_t ip);
 
 /* ---- nat_mapping.c ---- */
 
@@ -261,6 +271,9 @@ struct mapping nat_mapping_key(
     const struct nat *nat, const struct nat_flow *flow);
 uint32_t nat_mapping_find(
     const struct nat *nat, const struct mapping *key, uint32_t h);
+
+/* It will be looked for soon, if the flow has no session. */
+void nat_mapping_prefetch(const struct nat *nat, const struct nat_flow *flow);
 
 /* The mapping that packets without a session find at an outside end, or
  * NAT_NONE. */
