@@ -22,6 +22,7 @@
 #define ICMP_UNREACH_PROTOCOL   2
 #define ICMP_UNREACH_PORT       3
 #define ICMP_UNREACH_NEEDFRAG   4
+#define ICMP_UNREACH_ROUTE      5 /* the source route failed */
 #define ICMP_UNREACH_PROHIBITED 13
 
 #define ICMP_OFF_CHECKSUM 2

@@ -28,6 +28,7 @@
 #include "router/router_state.h"
 
 #include "net/checksum.h"
+#include "net/ip4_options.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/mss.h"
@@ -189,6 +190,22 @@ age(uint8_t *ip)
 		get_be16(ip + IP4_OFF_TTL)));
 }
 
+/* Says in the header who sent the packet on, where it asks for that. */
+static void
+sign(struct router *router, const struct packet *p, const struct iface *out)
+{
+	uint8_t *ip = packet_ip(p), *options = ip + IP4_HEADER_BYTES;
+	size_t n = (size_t)(p->ip.header_bytes - IP4_HEADER_BYTES);
+	uint32_t asked = ip4_options_asked(options, n);
+
+	ip4_options_sign(options, n, out->address.addr,
+	    asked != 0 && place_find(router, asked)->owner != NULL,
+	    ip4_options_time(p->now_ns));
+	put_be16(ip + IP4_OFF_CHECKSUM, 0);
+	put_be16(ip + IP4_OFF_CHECKSUM,
+	    csum_finish(csum_add_bytes(0, ip, p->ip.header_bytes)));
+}
+
 enum reason
 forward_send(struct router *router, struct packet *p, const struct way *way)
 {
@@ -202,6 +219,8 @@ forward_send(struct router *router, struct packet *p, const struct way *way)
 	verdict->nout = 1;
 	clamp(p, way->out);
 	age(packet_ip(p));
+	if (p->ip.header_bytes != IP4_HEADER_BYTES)
+		sign(router, p, way->out);
 	reason = output_packet(router, way, p, verdict);
 	if (reason == REASON_NONE)
 		return (enum reason)verdict->reason;
@@ -269,6 +288,13 @@ own_packet(struct router *router, struct packet *p, const struct iface *owner)
 	if (router->nat != NULL && owner == router->outside &&
 	    nat_rules(router->nat)->hairpin)
 		return nat_path_hairpin(router, p);
+	/* We are not where it goes, and no route is followed (RFC 7126 4.3). */
+	if (p->ip.header_bytes != IP4_HEADER_BYTES &&
+	    ip4_source_route(&p->ip) == IP4_SOURCE_ROUTE_GOES_ON) {
+		output_error(
+		    router, p, ICMP_UNREACHABLE, ICMP_UNREACH_ROUTE, 0);
+		return DROP_SOURCE_ROUTE;
+	}
 	if (ip4_is_fragment(&p->ip))
 		return fragment_path_local(router, p);
 	return local_packet(router, p);

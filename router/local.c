@@ -9,6 +9,7 @@
 
 #include "net/arp.h"
 #include "net/dhcp.h"
+#include "net/ip4_options.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 
@@ -206,15 +207,32 @@ take_tcp(struct router *router, struct packet *p)
 	return DROP_NO_LISTENER;
 }
 
+/* What goes back in an answer of a packet's options.  How many bytes. */
+static size_t
+signed_options(const struct packet *p, uint8_t options[IP4_OPTIONS_MAX])
+{
+	size_t n = (size_t)(p->ip.header_bytes - IP4_HEADER_BYTES);
+
+	if (n == 0)
+		return 0;
+	memcpy(options, p->ip.options, n);
+	ip4_options_sign(options, n, p->ip.dst,
+	    ip4_options_asked(options, n) == p->ip.dst,
+	    ip4_options_time(p->now_ns));
+	return ip4_options_keep_signed(options, n);
+}
+
 /* An echo request is answered from the address it was sent to (RFC 1122
  * 3.2.2.6); other messages have been heard. */
 static enum reason
 take_icmp(struct router *router, struct packet *p)
 {
+	uint8_t options[IP4_OPTIONS_MAX];
 	struct cursor c;
 	struct icmp icmp;
 	struct ip4 ip;
 	struct writer w;
+	size_t noptions;
 	uint8_t *room;
 	bool trusted;
 	enum reason reason;
@@ -224,9 +242,12 @@ take_icmp(struct router *router, struct packet *p)
 	reason = icmp_parse(&icmp, &c);
 	if (reason != REASON_NONE || icmp.type != ICMP_ECHO_REQUEST)
 		return reason != REASON_NONE ? reason : REASON_DELIVERED;
+	noptions = signed_options(p, options);
 	ip = (struct ip4){ .tos = p->ip.tos,
-		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + ICMP_HEADER_BYTES +
-		    icmp.data_bytes),
+		.header_bytes = (uint8_t)(IP4_HEADER_BYTES + noptions),
+		.options = options,
+		.total_bytes = (uint16_t)(IP4_HEADER_BYTES + noptions +
+		    ICMP_HEADER_BYTES + icmp.data_bytes),
 		.id =
 		    ip_ids_take(&router->ids, p->ip.dst, p->ip.src, IP_ICMP, 1),
 		.ttl = 64,

@@ -1073,7 +1073,7 @@ fragments_carry_the_options_that_are_to_be_copied(void **state)
 {
 	/* Record route is not to be copied, option 130 is. */
 	static const uint8_t options[12] = { 7, 7, 8, 1, 2, 3, 4, 1, 130, 4, 9,
-		9 };
+		9 }; /* the first is full */
 	struct rig *rig = rig_new(576);
 	struct form f = form(ALICE, 5000, SERVER, 9);
 	struct got g;
@@ -1093,6 +1093,64 @@ fragments_carry_the_options_that_are_to_be_copied(void **state)
 		assert_int_equal(g.ip.header_bytes, 24);
 		assert_memory_equal(g.ip.options, options + 8, 4);
 	}
+}
+
+static void
+rfc1812_s5_3_13_5_a_router_signs_what_it_forwards(void **state)
+{
+	static const uint8_t options[12] = { 7, 11, 4 };
+	struct rig *rig = rig_new(0);
+	struct form f = form(ALICE, 5000, SERVER, 9);
+	struct got g;
+
+	*state = rig;
+	rig_warm(rig);
+	f.options = options;
+	f.option_bytes = sizeof(options);
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_ROUTED);
+	g = rig_got(rig, OUTSIDE); /* its checksums are right */
+	assert_int_equal(g.ip.options[2], 8);
+	assert_int_equal(get_be32(g.ip.options + 3), GW_OUTSIDE);
+	/* To the router itself: it answers with the option, signed. */
+	rig_clear(rig);
+	f.dst = GW_INSIDE;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST),
+	    REASON_DELIVERED);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.icmp.type, ICMP_ECHO_REPLY);
+	assert_int_equal(g.ip.header_bytes, 32);
+	assert_int_equal(get_be32(g.ip.options + 3), GW_INSIDE);
+}
+
+/* A route through the router is not followed, and its sender told so; one that
+ * ends here, or leads elsewhere, is no matter. */
+static void
+rfc1812_s5_2_7_1_a_source_route_fails_here(void **state)
+{
+	static const uint8_t goes_on[8] = { 131, 7, 4, 203, 0, 113, 10 };
+	static const uint8_t ended[8] = { 131, 7, 8, 203, 0, 113, 10 };
+	struct rig *rig = rig_new(0);
+	struct form f = form(ALICE, 5000, GW_INSIDE, 9);
+	struct got g;
+
+	*state = rig;
+	rig_warm(rig);
+	f.options = goes_on;
+	f.option_bytes = 8;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST),
+	    DROP_SOURCE_ROUTE);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.icmp.type, ICMP_UNREACHABLE);
+	assert_int_equal(g.icmp.code, ICMP_UNREACH_ROUTE);
+	rig_clear(rig);
+	f.options = ended;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_ICMP, ICMP_ECHO_REQUEST),
+	    REASON_DELIVERED);
+	assert_int_equal(rig_got(rig, INSIDE).icmp.type, ICMP_ECHO_REPLY);
+	rig_clear(rig);
+	f.dst = SERVER;
+	f.options = goes_on;
+	assert_int_equal(rig_form(rig, INSIDE, &f, IP_UDP, 0), REASON_ROUTED);
 }
 
 static void
@@ -1464,6 +1522,8 @@ main(void)
 		T(large_segments_are_measured_by_what_they_become),
 		T(unfinished_checksums_are_finished_before_a_packet_is_cut),
 		T(fragments_carry_the_options_that_are_to_be_copied),
+		T(rfc1812_s5_3_13_5_a_router_signs_what_it_forwards),
+		T(rfc1812_s5_2_7_1_a_source_route_fails_here),
 		T(offloads_that_contradict_the_frame_are_refused),
 		T(frames_in_many_pieces_pass),
 		T(a_burst_of_64_to_several_ports_leaves_in_order),
