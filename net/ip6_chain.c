@@ -93,6 +93,9 @@ ip6_chain_parse(struct ip6_chain *chain, struct cursor *c, const struct ip6 *ip)
 			return DROP_IP6_CHAIN;
 		if (h.fragment_at != 0 && h.offset_bytes != 0)
 			break;
+		/* Fragments of a fragment would hide what the whole is. */
+		if (type == IP_FRAGMENT && h.fragment_at != 0)
+			return DROP_IP6_CHAIN;
 		if (!read_header(&h, c, type, IP6_HEADER_BYTES + bytes))
 			break;
 		if (c->overrun)

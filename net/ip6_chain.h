@@ -35,8 +35,8 @@ struct ip6_chain {
  * is not the first: then protocol is what the fragment names, and c is at its
  * data.
  * DROP_SHORT: it goes on beyond c.  DROP_IP6_CHAIN: a hop-by-hop header that is
- * not the first, or more headers than IP6_CHAIN_MAX.  *chain is right as far as
- * it was read then, and protocol is what comes next. */
+ * not the first, two fragment headers, or more headers than IP6_CHAIN_MAX.
+ * *chain is right as far as it was read then, and protocol is what comes next. */
 enum reason ip6_chain_parse(
     struct ip6_chain *chain, struct cursor *c, const struct ip6 *ip);
 

@@ -81,6 +81,7 @@ message(const uint8_t *data, size_t size)
 	struct ip6 ip = { .hop_limit = cur_u8(&c) & 1 ? 255 : 64 };
 	struct icmp6 icmp;
 	struct nd_message nd;
+	struct ra_message ra;
 	struct mac mac;
 	uint8_t *m;
 	size_t n;
@@ -116,6 +117,16 @@ message(const uint8_t *data, size_t size)
 	CHECK(reason != DROP_L4_CHECKSUM);
 	if (reason == REASON_NONE)
 		CHECK(m[0] == ND_ROUTER_SOLICIT && ip.hop_limit == 255);
+	c = cursor(m, n);
+	reason = ra_parse(&ra, &c, &ip);
+	CHECK(reason != DROP_L4_CHECKSUM);
+	if (reason == REASON_NONE) {
+		CHECK(m[0] == ND_ROUTER_ADVERTISE && ip.hop_limit == 255);
+		CHECK(ip6_is_link_local(&ip.src));
+		CHECK(ra.nprefixes <= RA_PREFIXES && ra.ndns <= RA_SERVERS);
+		for (unsigned int i = 0; i < ra.nprefixes; i++)
+			CHECK(ra.prefix[i].net.prefix <= 128);
+	}
 	free(m);
 }
 

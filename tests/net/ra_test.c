@@ -166,10 +166,94 @@ an_advertisement_says_what_it_is_told(void **state)
 	assert_false(w.overrun);
 }
 
+/* What ra_write() wrote, read again. */
+static void
+an_advertisement_reads_as_it_was_written(void **state)
+{
+	struct ra_message ra = { .hop_limit = 64,
+		.managed = true,
+		.lifetime_s = 1800,
+		.mac = { { 2, 0, 0, 0, 0, 1 } },
+		.mtu_bytes = 1500,
+		.prefix = { { { { { 0x20, 1, 0xd, 0xb8, 0, 1 } }, 64 }, true,
+				true, 2592000, 604800 },
+		    { { { { 0xfd, 0, 0, 1 } }, 48 }, true, false, 9, 7 } },
+		.nprefixes = 2,
+		.dns = { { { 0x20, 1, 0xd, 0xb8, [15] = 1 } },
+		    { { 0xfd, [15] = 2 } } },
+		.ndns = 2,
+		.domain = "lab",
+		.nat64 = ip64_well_known,
+		.dns_s = 77 };
+	uint8_t bytes[IP6_HEADER_BYTES + RA_MAX_BYTES];
+	struct writer w = writer(bytes, sizeof(bytes));
+	struct ra_message got;
+	struct ip6 ip;
+
+	(void)state;
+	ra_write(&w, &ra, &host, &ip6_all_nodes);
+	/* And cut off anywhere it is refused. */
+	for (size_t n = 0; n <= (size_t)(w.at - bytes); n++) {
+		const bool whole = n == (size_t)(w.at - bytes);
+		struct exact e = exact(bytes, n);
+		enum reason reason = ip6_parse(&ip, &e.c);
+
+		if (reason == REASON_NONE)
+			reason = ra_parse(&got, &e.c, &ip);
+		assert_int_equal(reason == REASON_NONE, whole);
+		exact_free(&e);
+	}
+	assert_int_equal(got.hop_limit, 64);
+	assert_true(got.managed && !got.other);
+	assert_int_equal(got.lifetime_s, 1800);
+	assert_true(mac_equal(&got.mac, &ra.mac));
+	assert_int_equal(got.mtu_bytes, 1500);
+	assert_int_equal(got.nprefixes, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(
+		    ip6_equal(&got.prefix[i].net.addr, &ra.prefix[i].net.addr));
+		assert_int_equal(
+		    got.prefix[i].net.prefix, ra.prefix[i].net.prefix);
+		assert_true(got.prefix[i].on_link);
+		assert_int_equal(
+		    got.prefix[i].autonomous, ra.prefix[i].autonomous);
+		assert_int_equal(got.prefix[i].valid_s, ra.prefix[i].valid_s);
+		assert_int_equal(
+		    got.prefix[i].preferred_s, ra.prefix[i].preferred_s);
+		assert_true(ip6_equal(&got.dns[i], &ra.dns[i]));
+		assert_int_equal(got.each_dns_s[i], 77);
+	}
+	assert_int_equal(got.ndns, 2);
+}
+
+static void
+a_solicitation_reads_as_it_was_written(void **state)
+{
+	const struct mac macs[] = { { { 0 } }, { { 2, 0, 0, 0, 0, 7 } } };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		uint8_t bytes[100];
+		struct writer w = writer(bytes, sizeof(bytes));
+		struct mac got = { { 0 } };
+		struct cursor c;
+		struct ip6 ip;
+
+		rs_write(
+		    &w, &macs[i], i == 0 ? &zero : &host, &ip6_all_routers);
+		c = cursor(bytes, (size_t)(w.at - bytes));
+		assert_int_equal(ip6_parse(&ip, &c), REASON_NONE);
+		assert_int_equal(rs_parse(&got, &c, &ip), REASON_NONE);
+		assert_true(mac_equal(&got, &macs[i]));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_advertisement_reads_as_it_was_written),
+		cmocka_unit_test(a_solicitation_reads_as_it_was_written),
 		cmocka_unit_test(solicitations_are_believed_as_rfc_4861_says),
 		cmocka_unit_test(a_wrong_checksum_is_told),
 		cmocka_unit_test(an_advertisement_says_what_it_is_told),

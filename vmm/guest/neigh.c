@@ -61,7 +61,7 @@ ask_again(struct neigh *n)
 	const bool ip4 = ip_is4(&n->ip);
 
 	if (n->tries++ == NEIGH_TRIES) {
-		if (n->router)
+		if (!ip_is4(&n->ip))
 			autoconf_router_failed(n->nif, &n->ip);
 		neigh_set(n, NEIGH_FREE);
 		return;
