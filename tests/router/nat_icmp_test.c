@@ -359,6 +359,100 @@ rfc5508_req5_errors_from_inside_speak_of_outer_ends(void **state)
 	assert_int_equal(rig->peer[OUTSIDE].n, 0);
 }
 
+/* Is the packet quoted by an error as it was sent, but for what changes on the way:
+ * TTL, identification, and the header's checksum? */
+static void
+expect_quote(const struct got *error, const struct pkt *sent)
+{
+	uint8_t quote[128], packet[128];
+	size_t n = sent->len - 14;
+
+	assert_int_equal(error->icmp.data_bytes, n);
+	memcpy(quote, error->icmp.data, n);
+	memcpy(packet, sent->bytes + 14, n);
+	for (int i = 0; i < 2; i++) {
+		uint8_t *ip = i == 0 ? quote : packet;
+
+		ip[IP4_OFF_TTL] = 0;
+		put_be16(ip + IP4_OFF_ID, 0);
+		put_be16(ip + IP4_OFF_CHECKSUM, 0);
+	}
+	assert_memory_equal(quote, packet, n);
+}
+
+static void
+rfc5508_req4_the_quote_is_as_it_was_sent_with_its_checksums(void **state)
+{
+	static const uint8_t protocols[] = { IP_UDP, IP_TCP, IP_ICMP };
+	struct rig *rig = start_as(state, EI, APD, 0);
+
+	for (int i = 0; i < 3; i++) {
+		struct form f = form(BOB, 5000, SERVER, 1);
+		uint8_t quote[548];
+		struct pkt pkt;
+		struct got g;
+		size_t n;
+
+		/* Bob has what alice wants. */
+		f.flags = TCP_SYN;
+		rig_form(rig, INSIDE, &f, protocols[i], ICMP_ECHO_REQUEST);
+		f.src = ALICE;
+		rig_clear(rig);
+		pkt_make(&pkt, &rig->peer[INSIDE], &f, protocols[i],
+		    ICMP_ECHO_REQUEST);
+		rig_send(rig, INSIDE, pkt.bytes, pkt.len);
+		assert_int_not_equal(rig_got(rig, OUTSIDE).sport, 5000);
+		n = got_to_quote(rig, OUTSIDE, quote);
+		rig_clear(rig);
+		rig_error(rig, OUTSIDE, FAR, GW_OUTSIDE, ICMP_TIME_EXCEEDED, 1,
+		    quote, n);
+		g = rig_got(rig, INSIDE);
+		assert_int_equal(g.icmp.type, ICMP_TIME_EXCEEDED); /* 4b */
+		assert_int_equal(g.icmp.code, 1);
+		assert_int_equal(g.ip.dst, ALICE); /* 4c */
+		expect_quote(&g, &pkt);
+	}
+}
+
+static void
+rfc5508_req5_the_quote_is_as_it_was_sent_with_its_checksums(void **state)
+{
+	static const uint8_t protocols[] = { IP_UDP, IP_TCP, IP_ICMP };
+	struct rig *rig = start_as(state, EI, APD, 0);
+
+	for (int i = 0; i < 3; i++) {
+		struct form f = form(BOB, 5000, SERVER, 1);
+		uint8_t quote[548];
+		struct pkt pkt;
+		struct got g;
+		size_t n;
+
+		f.flags = TCP_SYN;
+		rig_form(rig, INSIDE, &f, protocols[i], ICMP_ECHO_REQUEST);
+		f.src = ALICE;
+		rig_clear(rig);
+		rig_form(rig, INSIDE, &f, protocols[i], ICMP_ECHO_REQUEST);
+		g = rig_got(rig, OUTSIDE);
+		f = form(SERVER, protocols[i] == IP_ICMP ? g.sport : 1,
+		    GW_OUTSIDE, g.sport);
+		f.flags = TCP_SYN | TCP_ACK;
+		pkt_make(&pkt, &rig->peer[OUTSIDE], &f, protocols[i],
+		    ICMP_ECHO_REPLY);
+		rig_clear(rig);
+		assert_int_equal(
+		    rig_send(rig, OUTSIDE, pkt.bytes, pkt.len), REASON_NAT_IN);
+		n = got_to_quote(rig, INSIDE, quote);
+		rig_clear(rig);
+		rig_error(
+		    rig, INSIDE, ALICE, SERVER, ICMP_UNREACHABLE, 2, quote, n);
+		g = rig_got(rig, OUTSIDE);
+		assert_int_equal(g.icmp.type, ICMP_UNREACHABLE); /* 5b */
+		assert_int_equal(g.icmp.code, 2);
+		assert_int_equal(g.ip.src, GW_OUTSIDE); /* 5c */
+		expect_quote(&g, &pkt);
+	}
+}
+
 static void
 rfc5508_req6_an_error_about_a_ping_neither_refreshes_nor_ends_it(void **state)
 {
@@ -423,6 +517,8 @@ main(void)
 		T(an_error_goes_to_whom_the_packet_came_from),
 		T(rfc5508_req4_an_error_about_a_ping_reaches_its_sender),
 		T(rfc5508_req5_errors_from_inside_speak_of_outer_ends),
+		T(rfc5508_req4_the_quote_is_as_it_was_sent_with_its_checksums),
+		T(rfc5508_req5_the_quote_is_as_it_was_sent_with_its_checksums),
 		T(rfc5508_req6_an_error_about_a_ping_neither_refreshes_nor_ends_it),
 		T(rfc5508_req7_errors_hairpin),
 	};

@@ -35,8 +35,9 @@ rfc6888_req8_a_free_port_rests_for_two_minutes(void **state)
 	assert_int_not_equal(
 	    out(nat, udp(BOB, 5000, SERVER, 1), 301 * S, NULL), 5000);
 	nat_expire(nat, 420 * S);
+	assert_int_equal(nat_stats(nat).resting, 1);
 	assert_int_not_equal(
-	    out(nat, udp(BOB, 5000, OTHER, 1), 420 * S, NULL), 5000);
+	    out(nat, udp(DORA + 1, 5000, OTHER, 1), 420 * S, NULL), 5000);
 	nat_expire(nat, 423 * S);
 	assert_int_equal(nat_stats(nat).resting, 0);
 	assert_int_equal(
