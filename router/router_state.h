@@ -5,6 +5,8 @@
  *    router_dhcp.c   ... about DHCP
  *    forward.c    the way of a frame: parse, decide, send
  *    forward_nat.c   ... when it is translated
+ *    nat_decide.c       ... which is decided first
+ *    forward_fragment.c ... and in fragments
  *    forward_refuse.c   ... and when that is refused
  *    forward_alg.c   ... and its data is looked at
  *    nat64.c      ... when it is of a host of IPv6
@@ -234,15 +236,17 @@ enum reason nat_path_in(struct router *router, struct packet *p);
 /* From inside to an outside address. */
 enum reason nat_path_hairpin(struct router *router, struct packet *p);
 
-/* A fragment to one of the router's own addresses. */
-enum reason fragment_path_local(struct router *router, struct packet *p);
-
 /* Timers' callbacks; arg is the router. */
 void router_nat_expire(void *arg);
 void router_fragments_expire(void *arg);
 
 /* Sees to it that the timers are set for what the last packets did. */
 void router_arm_timers(struct router *router);
+
+/* ---- forward_fragment.c ---- */
+
+/* A fragment to one of the router's own addresses. */
+enum reason fragment_path_local(struct router *router, struct packet *p);
 
 /* ---- forward_refuse.c ---- */
 
