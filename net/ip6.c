@@ -54,21 +54,24 @@ ip6_is_host(const struct ip6_addr *addr)
 	    memcmp(addr->b, mapped, sizeof(mapped)) != 0;
 }
 
+/* The first or second half of an address, as a number. */
+static uint64_t
+half(const struct ip6_addr *addr, unsigned int i)
+{
+	return (uint64_t)get_be32(addr->b + 8 * i) << 32 |
+	    get_be32(addr->b + 8 * i + 4);
+}
+
 unsigned int
 ip6_common_bits(const struct ip6_addr *a, const struct ip6_addr *b)
 {
-	unsigned int n = 0;
-	uint8_t differ;
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t differ = half(a, i) ^ half(b, i);
 
-	while (n < sizeof(a->b) && a->b[n] == b->b[n])
-		n++;
-	if (n == sizeof(a->b))
-		return 8 * n;
-	differ = a->b[n] ^ b->b[n];
-	n *= 8;
-	for (; !(differ & 0x80); differ = (uint8_t)(differ << 1))
-		n++;
-	return n;
+		if (differ != 0)
+			return 64 * i + (unsigned int)__builtin_clzll(differ);
+	}
+	return 128;
 }
 
 uint32_t

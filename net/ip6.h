@@ -54,7 +54,11 @@ struct ip6 {
 static inline bool
 ip6_equal(const struct ip6_addr *a, const struct ip6_addr *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 static inline bool

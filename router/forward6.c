@@ -47,13 +47,11 @@ static bool
 has_address(const struct iface *iface, const struct ip6_addr *addr)
 {
 	for (unsigned int i = 0; i < iface->six.naddresses; i++) {
-		const struct ip6_net *net = &iface->six.address[i];
-		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
-
 		if (iface->six.state[i] != DAD_ASSIGNED)
 			continue;
-		if (ip6_equal(&net->addr, addr) ||
-		    (net->prefix < 127 && ip6_equal(&anycast, addr)))
+		if (ip6_equal(&iface->six.address[i].addr, addr) ||
+		    (ip6_equal(&iface->six.anycast[i], addr) &&
+			!ip6_is_zero(addr)))
 			return true;
 	}
 	return false;

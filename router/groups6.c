@@ -207,15 +207,12 @@ want_all(struct iface *iface)
 	if (six->ra != NULL)
 		want(iface, &dhcp6_servers);
 	for (unsigned int i = 0; i < six->naddresses; i++) {
-		const struct ip6_net *net = &six->address[i];
-		struct ip6_addr anycast = ip6_masked(&net->addr, net->prefix);
-
 		if (six->state[i] == DAD_DUPLICATE)
 			continue;
-		group = nd_group(&net->addr);
+		group = nd_group(&six->address[i].addr);
 		want(iface, &group);
-		group = nd_group(&anycast);
-		if (net->prefix < 127)
+		group = nd_group(&six->anycast[i]);
+		if (!ip6_is_zero(&six->anycast[i]))
 			want(iface, &group);
 	}
 }

@@ -96,6 +96,10 @@ iface6_set(struct iface *iface, const struct router_port_options *options,
 			.out = iface };
 
 		six->address[i] = options->address6[i];
+		/* None on a line between two (RFC 6164 3). */
+		if (six->address[i].prefix < 127)
+			six->anycast[i] =
+			    ip6_masked(&route.to.addr, route.to.prefix);
 		e = route6_add(&iface->router->routes6, &route, err);
 	}
 	if (six->naddresses > 0) {

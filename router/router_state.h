@@ -55,8 +55,9 @@ struct iface6 {
 	struct ip6_net address[ROUTER_ADDRESSES6];
 	unsigned int naddresses; /* 0: it does not read IPv6 */
 	struct ip6_addr link_local;
-	enum dad_state state[ROUTER_ADDRESSES6]; /* of address */
-	enum dad_state link_state;               /* of link_local */
+	struct ip6_addr anycast[ROUTER_ADDRESSES6]; /* any router's; or :: */
+	enum dad_state state[ROUTER_ADDRESSES6];    /* of address */
+	enum dad_state link_state;                  /* of link_local */
 	struct dad dad;
 	struct groups6 groups;
 	uint64_t seed;

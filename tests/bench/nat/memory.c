@@ -12,10 +12,9 @@
  * router does.  Each figure is the median of RUNS (5), with the least and the
  * most.
  */
+#include "tests/bench/nat/measure.h"
+
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "net/arp.h"
@@ -26,7 +25,6 @@
 #include "router/nat_ports.h"
 #include "router/nat_translate.h"
 
-#define RUNS_MAX    99
 #define RING        (256 * 1024) /* packets */
 #define FRAME_BYTES 60
 #define IP_BYTES    (FRAME_BYTES - ETH_HEADER_BYTES)
@@ -35,31 +33,10 @@
 
 static int runs = 5;
 
-static double
-now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* Prints the median of what was measured, in millions a second. */
 static void
 report(const char *what, double rate[RUNS_MAX])
 {
-	qsort(rate, (size_t)runs, sizeof(rate[0]), compare);
-	printf("%-52s %7.2f M/s  (%.2f..%.2f)\n", what, rate[runs / 2] / 1e6,
-	    rate[0] / 1e6, rate[runs - 1] / 1e6);
-	fflush(stdout);
+	(void)report_rate(what, rate, runs);
 }
 
 /* The n-th flow: up to 60,000 inside ends, then more remote ones for each. */

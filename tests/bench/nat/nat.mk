@@ -1,8 +1,9 @@
 # The bench of the NAT: in memory, and what it is loaded with.
 
-BENCH_NAT := $(addprefix $(BUILD)/tests/bench/nat/,memory load)
+BENCH_NAT := $(addprefix $(BUILD)/tests/bench/nat/,memory memory6 load)
 
-$(BUILD)/tests/bench/nat/memory: $(BUILD)/obj/tests/bench/nat/memory.c.o \
+$(BUILD)/tests/bench/nat/memory $(BUILD)/tests/bench/nat/memory6: \
+    $(BUILD)/tests/bench/nat/%: $(BUILD)/obj/tests/bench/nat/%.c.o \
     $(call archives,router)
 	@mkdir -p $(@D)
 	$(call say,  LINK ,$@)
