@@ -138,6 +138,25 @@ ends_of(const struct reading *r, const struct ip6 *ip, bool outwards)
 		.protocol = r->chain.protocol };
 }
 
+const void *
+filter6_guess(const struct filter6 *filter, const struct iface *in,
+    const uint8_t *ip, size_t bytes)
+{
+	struct cursor c = cursor(ip, bytes);
+	struct reading r = { .chain.protocol = 0 };
+	struct flow6_ends ends;
+	struct ip6 h;
+
+	if (ip6_parse_quoted(&h, &c) != REASON_NONE ||
+	    (h.next != IP_TCP && h.next != IP_UDP))
+		return NULL;
+	r.chain.protocol = h.next;
+	r.sport = cur_be16(&c);
+	r.dport = cur_be16(&c);
+	ends = ends_of(&r, &h, in != filter->outside);
+	return flow6_guess(filter->flows, &ends);
+}
+
 /* ---- fragments ---- */
 
 static struct first *

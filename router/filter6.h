@@ -52,4 +52,9 @@ void filter6_each(const struct filter6 *filter,
 struct pin6_table *filter6_pins(struct filter6 *filter);
 const struct flow6_table *filter6_flows(const struct filter6 *filter);
 
+/* The packet at ip, come in by in, is decided soon: for flow6_expect(), or
+ * NULL. */
+const void *filter6_guess(const struct filter6 *filter, const struct iface *in,
+    const uint8_t *ip, size_t bytes);
+
 #endif

@@ -18,11 +18,14 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/loop.h"
 #include "net/ip4.h"
 #include "net/tcp.h"
 #include "router/hash6.h"
 #include "router/nat_tcp.h"
 #include "router/pin6.h"
+
+#define MOVE_NS NS_PER_S
 
 struct station {
 	struct station *next; /* in its bucket, or of the free ones */
@@ -35,7 +38,7 @@ struct flow6 {
 	TAILQ_ENTRY(flow6) order;
 	struct flow6_ends ends;
 	struct station *station;
-	uint64_t until_ns;
+	uint64_t until_ns, moved_ns; /* the latter: to its list's end */
 	uint64_t out_frames, out_bytes, in_frames, in_bytes;
 	struct nat_window window;
 	uint8_t tcp;   /* enum nat_tcp_state */
@@ -126,6 +129,27 @@ find_opening(const struct flow6_table *t, const struct flow6_ends *ends)
 			ip6_equal(&f->ends.remote, &ends->remote)))
 			return f;
 	return NULL;
+}
+
+const void *
+flow6_guess(const struct flow6_table *table, const struct flow6_ends *ends)
+{
+	struct flow6 **bucket = flow_bucket(table, ends);
+
+	__builtin_prefetch(bucket);
+	return bucket;
+}
+
+void
+flow6_expect(const void *guess)
+{
+	const struct flow6 *f = *(struct flow6 *const *)guess;
+
+	if (f == NULL)
+		return;
+	__builtin_prefetch(f);
+	__builtin_prefetch((const char *)f + 64);
+	__builtin_prefetch((const char *)f + 128);
 }
 
 /* ---- stations ---- */
@@ -231,14 +255,21 @@ timer_of(const struct flow6 *f)
 	}
 }
 
-/* Sets the timer anew, at the end of its list: all in it run as long. */
+/* Sets the timer anew, and moves it to the end of its list: all in it run as
+ * long.  That touches two other flows, so it is not done for one that was moved
+ * just now; what is behind it in the list stays for MOVE_NS too long at most. */
 static void
 refresh(struct flow6_table *t, struct flow6 *f, uint64_t now_ns)
 {
+	enum nat_timer timer = timer_of(f);
+
+	f->until_ns = now_ns + nat_idle_ns(&nat_rules_default, timer);
+	if (timer == f->timer && f->moved_ns != 0 &&
+	    now_ns - f->moved_ns < MOVE_NS)
+		return;
 	TAILQ_REMOVE(&t->lists[f->timer], f, order);
-	f->timer = (uint8_t)timer_of(f);
-	f->until_ns =
-	    now_ns + nat_idle_ns(&nat_rules_default, (enum nat_timer)f->timer);
+	f->timer = (uint8_t)timer;
+	f->moved_ns = now_ns;
 	TAILQ_INSERT_TAIL(&t->lists[f->timer], f, order);
 }
 

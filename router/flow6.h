@@ -61,6 +61,12 @@ enum reason flow6_in(struct flow6_table *table, const struct flow6_ends *ends,
     const struct nat_segment *segment, uint32_t bytes, uint64_t now_ns,
     uint32_t *entry);
 
+/* A packet between those ends comes soon: for flow6_expect(), a little later, which
+ * sees to it that its flow need not be waited for. */
+const void *flow6_guess(
+    const struct flow6_table *table, const struct flow6_ends *ends);
+void flow6_expect(const void *guess);
+
 /* The number of the flow between those ends, 0: there is none.  For ICMPv6
  * errors: nothing is refreshed (RFC 6092 REC-10, 18, 19). */
 uint32_t flow6_find(

@@ -31,6 +31,7 @@
 #include "net/ip4_options.h"
 #include "net/tcp.h"
 #include "net/udp.h"
+#include "router/filter6.h"
 #include "router/mss.h"
 #include "router/nat64.h"
 #include "router/nat64_hosts.h"
@@ -439,6 +440,27 @@ read_flows(const struct router *router, const struct iface *in,
 		nat_guess(router->nat, flows[i]);
 }
 
+/* Announces those of IPv6 to their filter. */
+static void
+read_flows6(const struct router *router, const struct iface *in,
+    const struct packet *packets, const enum reason *reasons, unsigned int n)
+{
+	const void *guess[STAGED];
+	unsigned int nguesses = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct packet *p = &packets[i];
+
+		if (reasons[i] != REASON_NONE || p->type != ETH_IPV6)
+			continue;
+		guess[nguesses] = filter6_guess(router->filter6, in,
+		    packet_ip(p), p->head - ETH_HEADER_BYTES);
+		nguesses += guess[nguesses] != NULL;
+	}
+	for (unsigned int i = 0; i < nguesses; i++)
+		flow6_expect(guess[i]);
+}
+
 /* ---- bursts ---- */
 
 static bool
@@ -482,6 +504,8 @@ take_some(struct router *router, struct iface *in, struct frame *frames,
 	}
 	if (router->nat != NULL)
 		read_flows(router, in, packets, reasons, n);
+	if (router->filter6 != NULL)
+		read_flows6(router, in, packets, reasons, n);
 	for (unsigned int i = 0; i < n; i++) {
 		if (i > 0 && !has_room(router))
 			return i;
