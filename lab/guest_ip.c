@@ -1,5 +1,7 @@
 #include "lab/guest_ip.h"
 
+#include <string.h>
+
 /* Is there a port in port's segment that satisfies test? */
 static bool
 some_there(const struct segments *segments, const struct lab_port *port,
@@ -24,15 +26,25 @@ routes_ip6(const struct lab_port *port)
 	return port->kind == LAB_ROUTER && port->address6.n > 0;
 }
 
+/* The item is the first member of its owner. */
+static bool
+is_generator(const struct lab_port *port)
+{
+	return strncmp(((const struct lab_plug *)port->owner)->locator,
+		   "traffic:", strlen("traffic:")) == 0;
+}
+
 /* What is not of the lab may speak anything, as may a kernel of the user's. */
 static bool
 has_ip4(const struct lab_port *port)
 {
-	return port->address.addr != 0 || port->dhcp.first != 0 ||
-	    port->relay.n > 0 || port->kind == LAB_PLUG ||
-	    port->kind == LAB_BRIDGE ||
-	    (port->kind == LAB_VM &&
-		((const struct lab_vm *)port->owner)->kernel != NULL);
+	if (port->address.addr != 0 || port->dhcp.first != 0 ||
+	    port->relay.n > 0 || port->kind == LAB_BRIDGE)
+		return true;
+	if (port->kind == LAB_PLUG)
+		return !is_generator(port);
+	return port->kind == LAB_VM &&
+	    ((const struct lab_vm *)port->owner)->kernel != NULL;
 }
 
 static char *
@@ -93,4 +105,44 @@ guest_ip_words(struct arena *arena, const struct segments *segments,
 		return out;
 	out = arena_printf(arena, "%s lanyard.%s.ip6", out, port->item.name);
 	return out != NULL ? list6(arena, port, out) : NULL;
+}
+
+/* ---- which they come to have ---- */
+
+static bool
+advertises(const struct lab_port *port)
+{
+	return port->kind == LAB_ROUTER && port->ra.item.node != NULL &&
+	    port->ra.autonomous;
+}
+
+unsigned int
+guest_ip6(const struct lab *lab, const struct lab_port *port,
+    struct ip6_addr *addr, unsigned int max)
+{
+	const struct ip6_addr id = ip6_link_local(&port->mac);
+	struct segments segments;
+	unsigned int n = 0;
+	size_t here, there;
+
+	for (unsigned int i = 0; i < port->address6.n && n < max; i++)
+		addr[n++] = port->address6.net[i].addr;
+	segments_init(&segments, lab);
+	segments_join_all(&segments);
+	if (port->kind != LAB_VM || port->address6.word == NETS6_NONE ||
+	    !segment_of(&segments, port, &here))
+		return n;
+	for (unsigned int i = 0; i < lab->nports; i++) {
+		const struct lab_port *router = lab->ports[i];
+
+		if (!advertises(router) ||
+		    !segment_of(&segments, router, &there) || there != here)
+			continue;
+		for (unsigned int k = 0; k < router->address6.n && n < max; k++)
+			if (router->address6.net[k].prefix == 64) {
+				addr[n] = router->address6.net[k].addr;
+				memcpy(addr[n++].b + 8, id.b + 8, 8);
+			}
+	}
+	return n;
 }

@@ -17,4 +17,12 @@
 char *guest_ip_words(struct arena *arena, const struct segments *segments,
     const struct lab_port *port, const char *line);
 
+/*
+ * The IPv6 addresses that port has by the file, and those that a guest makes of
+ * what routers of its segment advertise and its MAC address (RFC 4862 5.5.3):
+ * whether it has done so is not known.  Returns how many.
+ */
+unsigned int guest_ip6(const struct lab *lab, const struct lab_port *port,
+    struct ip6_addr *addr, unsigned int max);
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "base/loop.h"
 #include "lab/filter.h"
+#include "lab/guest_ip.h"
+#include "net/dns.h"
 
 /* ---- options of DHCP ---- */
 
@@ -209,20 +211,41 @@ struct finding {
 	const struct lab *lab;
 	const char *name; /* without domain */
 	size_t len;
-	uint32_t *addr;
+	struct ip6_addr *addr;
 	unsigned int n, max;
 	bool known; /* the name is one of the lab's */
 };
 
 static void
+found6(struct finding *f, const struct ip6_addr *addr)
+{
+	for (unsigned int i = 0; i < f->n; i++)
+		if (ip6_equal(&f->addr[i], addr))
+			return;
+	if (f->n < f->max)
+		f->addr[f->n++] = *addr;
+}
+
+static void
 found(struct finding *f, uint32_t addr)
 {
+	const struct ip6_addr within = ip6_of_ip4(addr);
+
 	f->known = true;
-	for (unsigned int i = 0; i < f->n; i++)
-		if (f->addr[i] == addr)
-			return;
-	if (addr != 0 && f->n < f->max)
-		f->addr[f->n++] = addr;
+	if (addr != 0)
+		found6(f, &within);
+}
+
+/* A port of a node of that name. */
+static void
+found_port(struct finding *f, const struct lab_port *port)
+{
+	struct ip6_addr addr[DNS_MAX_ANSWERS];
+	unsigned int n = guest_ip6(f->lab, port, addr, DNS_MAX_ANSWERS);
+
+	found(f, port->address.addr);
+	for (unsigned int i = 0; i < n; i++)
+		found6(f, &addr[i]);
 }
 
 static bool
@@ -255,7 +278,7 @@ try_lease(void *arg, const struct lease_row *row)
 }
 
 static int
-look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
+look_up(void *arg, const char *name, struct ip6_addr *addr, unsigned int max)
 {
 	const struct serving *serving = arg;
 	const struct fabric *fabric = serving->fabric;
@@ -270,7 +293,7 @@ look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
 		return -1;
 	for (unsigned int i = 0; i < f.lab->nports; i++)
 		if (is_name(&f, f.lab->ports[i]->owner->name))
-			found(&f, f.lab->ports[i]->address.addr);
+			found_port(&f, f.lab->ports[i]);
 	for (unsigned int i = 0; i < f.lab->nrouters; i++)
 		router_each_lease(fabric->routers[i], try_lease, &f);
 	if (f.known)

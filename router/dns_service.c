@@ -323,20 +323,32 @@ static bool
 find_local(const struct dns_service *service, const char *name,
     struct dns_answer *answer)
 {
-	uint32_t addr[DNS_MAX_ANSWERS];
 	int n = service->options.lookup == NULL
 	    ? -1
 	    : service->options.lookup(
-		  service->options.arg, name, addr, DNS_MAX_ANSWERS);
+		  service->options.arg, name, answer->addr, DNS_MAX_ANSWERS);
 
 	if (n < 0 && n != -ENOENT)
 		return false;
 	answer->rcode = n < 0 ? DNS_NXDOMAIN : DNS_OK;
 	answer->naddrs = (uint8_t)(n < 0 ? 0 : n);
-	for (int i = 0; i < n; i++)
-		answer->addr[i] = ip6_of_ip4(addr[i]);
 	answer->ttl_s = DNS_LOCAL_S;
 	return true;
+}
+
+/* Leaves the addresses of IPv6.  False: there are none, and it is as it was. */
+static bool
+leave_ip6(struct dns_answer *a)
+{
+	uint8_t n = 0;
+	uint32_t ip4;
+
+	for (uint8_t i = 0; i < a->naddrs; i++)
+		if (!ip6_to_ip4(&ip4, &a->addr[i]))
+			a->addr[n++] = a->addr[i];
+	if (n > 0)
+		a->naddrs = n;
+	return n > 0;
 }
 
 static bool
@@ -384,7 +396,9 @@ take_question(struct question *q)
 		&service->options.dns64, q->dns.name, type, &answer))
 		return tell(q, &answer);
 	if (find_local(service, q->dns.name, &answer))
-		return decide(q, DNS_TYPE_A, &answer);
+		return type == DNS_TYPE_AAAA && leave_ip6(&answer)
+		    ? tell(q, &answer)
+		    : decide(q, DNS_TYPE_A, &answer);
 	return find(q, service->options.ip6 ? type : DNS_TYPE_A);
 }
 

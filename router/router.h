@@ -188,7 +188,8 @@ int router_add_reservation(struct router *router, struct port *port,
 
 /*
  * Answers DNS at the addresses of all ports but a NAT's outside.  lookup gives
- * the addresses of a name, as "alice" or "alice.lab", and returns how many;
+ * the addresses of a name, as "alice" or "alice.lab", IPv4 ones as ip6.h has
+ * them within IPv6 ones, and returns how many;
  * -ENOENT: it would be the lab's, but does not exist; -1: it is asked for
  * upstream.  reverse gives the name of an address; false: it has none here.
  *
@@ -196,8 +197,8 @@ int router_add_reservation(struct router *router, struct port *port,
  * where there are none (RFC 6147) if dns64 is a prefix (bits: 0: it is none).
  */
 struct router_dns_options {
-	int (*lookup)(
-	    void *arg, const char *name, uint32_t *addr, unsigned int max);
+	int (*lookup)(void *arg, const char *name, struct ip6_addr *addr,
+	    unsigned int max);
 	bool (*reverse)(void *arg, uint32_t addr, char *name, size_t bytes);
 	void *arg;
 	bool ip6;

@@ -488,6 +488,19 @@ the_path_is_learnt_from_who_quotes_us(void **state)
 	assert_int_equal(ip_mtu(b->stack, &ping.dst, &ping.src), WIRE_MTU);
 }
 
+/* Of what it answered nobody remembers, but answers have to arrive, too. */
+static void
+the_path_of_an_answer_is_learnt(void **state)
+{
+	struct bench6 *b = *state;
+	const struct ip6_addr them = addr6(THEM), none = { { 0 } };
+
+	meet(b, THEM);
+	ping_us(b, THEM, US, 1300);
+	too_big(b, 1300);
+	assert_int_equal(ip_mtu(b->stack, &them, &none), 1300);
+}
+
 static void
 a_router_that_is_silent_gives_way_to_another(void **state)
 {
@@ -527,6 +540,7 @@ main(void)
 		TEST(fragments_come_in_any_order),
 		TEST(fragments_that_overlap_or_nest_are_refused),
 		TEST(the_path_is_learnt_from_who_quotes_us),
+		TEST(the_path_of_an_answer_is_learnt),
 		TEST(a_router_that_is_silent_gives_way_to_another),
 	};
 

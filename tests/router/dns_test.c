@@ -61,21 +61,29 @@ a_full_cache_forgets_what_was_used_longest_ago(void **state)
 
 /* ---- the service ---- */
 
+/* both.lab's, besides that of server.lab. */
+static const struct ip6_addr both6 = { { 0x20, 1, 0xd, 0xb8, [15] = 7 } };
+
 static int
-look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
+look_up(void *arg, const char *name, struct ip6_addr *addr, unsigned int max)
 {
 	(void)arg;
 	assert_int_equal(max, DNS_MAX_ANSWERS);
 	if (strcmp(name, "nobody.lab") == 0)
 		return -ENOENT;
 	if (strcmp(name, "server.lab") == 0 || strcmp(name, "ten.lab") == 0) {
-		addr[0] = name[0] == 's' ? SERVER : 0x0a010101;
+		addr[0] = ip6_of_ip4(name[0] == 's' ? SERVER : 0x0a010101);
 		return 1;
+	}
+	if (strcmp(name, "both.lab") == 0) {
+		addr[0] = ip6_of_ip4(SERVER);
+		addr[1] = both6;
+		return 2;
 	}
 	if (strcmp(name, "alice.lab") != 0)
 		return -1;
-	addr[0] = ALICE;
-	addr[1] = BOB;
+	addr[0] = ip6_of_ip4(ALICE);
+	addr[1] = ip6_of_ip4(BOB);
 	return 2;
 }
 
@@ -324,6 +332,22 @@ rfc6147_s5_1_6_addresses_are_made_where_there_are_none(void **state)
 }
 
 static void
+of_a_name_with_both_kinds_none_is_made(void **state)
+{
+	struct dns dns;
+
+	ask(*state, "both.lab", DNS_TYPE_AAAA, 0);
+	dns = answer(*state);
+	assert_int_equal(dns.naddrs6, 1);
+	assert_memory_equal(&dns.addr6[0], &both6, sizeof(both6));
+	rig_clear(*state);
+	ask(*state, "both.lab", DNS_TYPE_A, 0);
+	dns = answer(*state);
+	assert_int_equal(dns.naddrs, 1);
+	assert_int_equal(dns.addr[0], SERVER);
+}
+
+static void
 no_address_is_made_that_nat64_would_not_translate(void **state)
 {
 	static const char *const names[] = { "alice.lab", "ten.lab" };
@@ -483,6 +507,7 @@ main(void)
 		T(the_outside_of_a_nat_is_not_answered),
 		cmocka_unit_test(a_virtual_loop_has_no_upstream_server),
 		T64(rfc6147_s5_1_6_addresses_are_made_where_there_are_none),
+		T64(of_a_name_with_both_kinds_none_is_made),
 		T64(no_address_is_made_that_nat64_would_not_translate),
 		T64(rfc6147_s5_1_2_a_name_that_does_not_exist_gets_no_address),
 		T64(rfc6147_s5_5_a_validator_sees_what_there_is),

@@ -201,20 +201,41 @@ has_way(struct shell *sh, const struct ip6_addr *addr)
 	return ip_source(sh->stack, addr, &no_address, &src);
 }
 
-/* A command may come a moment before the address does that it needs to reach
- * addr (NULL: a name server).  Two may wait, and the client wakes one only: so
- * it looks again and again.  False: interrupted. */
+/* Is there a name server that can be reached? */
+static bool
+has_server(struct shell *sh)
+{
+	struct ip6_addr list[RESOLVE_SERVERS];
+	const unsigned int n = resolve_servers(sh->stack, list);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (has_way(sh, &list[i]))
+			return true;
+	return false;
+}
+
+/* Is there something to wait for that is needed to reach addr (NULL: a name
+ * server, and what a name may stand for)? */
+static bool
+must_wait(struct shell *sh, const struct ip6_addr *addr)
+{
+	const bool ip4 = lease_is_coming(sh->stack),
+		   ip6 = ip6_is_coming(sh->stack);
+
+	if (addr != NULL)
+		return (ip_is4(addr) ? ip4 : ip6) && !has_way(sh, addr);
+	return ip6 || (ip4 && !has_server(sh));
+}
+
+/* A command may come a moment before the address does that it needs.  Two may
+ * wait, and the client wakes one only: so it looks again and again.  False:
+ * interrupted. */
 static bool
 await_address(struct shell *sh, const struct ip6_addr *addr)
 {
 	const uint64_t until_us = sh->stack->now_us + LEASE_US;
-	const bool ip4 = addr == NULL || ip_is4(addr);
-	const bool ip6 = addr == NULL || !ip_is4(addr);
 
-	while (sh->stack->now_us < until_us &&
-	    (addr == NULL || !has_way(sh, addr)) &&
-	    ((ip4 && lease_is_coming(sh->stack)) ||
-		(ip6 && ip6_is_coming(sh->stack))))
+	while (sh->stack->now_us < until_us && must_wait(sh, addr))
 		if (!shell_sleep(sh, sh->stack->now_us + LOOK_US))
 			return false;
 	return true;

@@ -70,6 +70,7 @@ error_about_us(
 		.ttl = in->ttl,
 		.ip6 = true,
 	};
+	bool reply;
 
 	if (!kind_of(&note.kind, icmp->type))
 		return DROP_PROTOCOL;
@@ -82,11 +83,16 @@ error_about_us(
 	note.dst = quoted.dst;
 	if (note.kind == ICMP_NOTE_TOO_BIG)
 		note.mtu = icmp->word;
+	reply = chain.protocol == IP_ICMP6 && cur_left(&c) > 0 &&
+	    *c.at == ICMP6_ECHO_REPLY;
 	why = icmp_tell(nif->stack, &note, &quoted.src, chain.protocol, &c);
-	/* Only on the word of who quotes what somebody here has sent. */
-	if (why == REASON_DELIVERED && note.kind == ICMP_NOTE_TOO_BIG)
-		ipv6_learn_mtu(nif->stack, &quoted.dst, icmp->word);
-	return why;
+	/* On the word of who quotes what somebody here has sent: of replies
+	 * nobody remembers that. */
+	if (note.kind != ICMP_NOTE_TOO_BIG ||
+	    (why != REASON_DELIVERED && !reply))
+		return why;
+	ipv6_learn_mtu(nif->stack, &quoted.dst, icmp->word);
+	return REASON_DELIVERED;
 }
 
 enum reason

@@ -4,10 +4,9 @@
 
 #include "vmm/guest/stack.h"
 
-#define ROUNDS      2
-#define ANSWER_US   (2 * US_PER_S)
-#define LABEL_MAX   63
-#define MAX_SERVERS (STACK_NICS * (NETIF_MAX_DNS + NETIF_DNS6))
+#define ROUNDS    2
+#define ANSWER_US (2 * US_PER_S)
+#define LABEL_MAX 63
 
 /* Labels of 1 to 63 letters, digits, '-' and '_', 253 bytes in all; a dot at
  * the end is left out.  out is lower case, as answers are. */
@@ -41,8 +40,9 @@ read_name(char out[DNS_NAME_BYTES], const char *name)
 	return label > 0;
 }
 
-static unsigned int
-servers(const struct stack *stack, struct ip6_addr list[MAX_SERVERS])
+unsigned int
+resolve_servers(
+    const struct stack *stack, struct ip6_addr list[RESOLVE_SERVERS])
 {
 	unsigned int n = 0;
 
@@ -131,8 +131,8 @@ resolve(struct shell *sh, const char *name, uint16_t type, struct dns *answer)
 		.type = type,
 		.class = DNS_CLASS_IN,
 	};
-	struct ip6_addr list[MAX_SERVERS];
-	const unsigned int n = servers(sh->stack, list);
+	struct ip6_addr list[RESOLVE_SERVERS];
+	const unsigned int n = resolve_servers(sh->stack, list);
 	enum resolved end = RESOLVE_NO_ANSWER, got;
 	struct udpsock *sock;
 

@@ -7,6 +7,13 @@
 #include "net/dns.h"
 
 #include "vmm/guest/shell.h"
+#include "vmm/guest/stack.h"
+
+#define RESOLVE_SERVERS (STACK_NICS * (NETIF_MAX_DNS + NETIF_DNS6))
+
+/* The name servers of all interfaces; returns how many. */
+unsigned int resolve_servers(
+    const struct stack *stack, struct ip6_addr list[RESOLVE_SERVERS]);
 
 enum resolved {
 	RESOLVE_OK,
