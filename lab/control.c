@@ -19,8 +19,13 @@
 #include "lab/request.h"
 #include "lab/rundir.h"
 #include "lab/setting.h"
+#include "lab/showing.h"
 #include "lab/vm_args.h"
 #include "pcap-tools/capture.h"
+
+/* Half of the time is for everything else. */
+#define SHOW_EVERY_NS    (2 * NS_PER_MS)
+#define SHOW_AHEAD_BYTES ((size_t)1 << 20) /* that wait for who reads slowly */
 
 struct client {
 	struct control *control;
@@ -41,6 +46,8 @@ struct client {
 	struct rehearsal *rehearsal;
 	struct guest *restoring;
 	struct meter *measuring;
+	struct showing *showing;
+	struct loop_timer next_slice; /* of what is shown */
 };
 
 struct control {
@@ -80,34 +87,41 @@ flush_out(struct client *c)
 	set_events(c);
 }
 
+/* Adds to what is sent.  0, or -1: it is too much. */
+static int
+put(const char *bytes, size_t len, void *arg)
+{
+	struct client *c = arg;
+
+	if (c->out_len + len > CONTROL_OUT_BYTES)
+		return -1;
+	if (c->out_len + len > c->out_max) {
+		size_t max = (c->out_len + len) * 2;
+		char *out = realloc(c->out, max);
+
+		if (out == NULL)
+			return -1;
+		c->out = out;
+		c->out_max = max;
+	}
+	memcpy(c->out + c->out_len, bytes, len);
+	c->out_len += len;
+	return 0;
+}
+
 /* Sends one line; takes reply. */
 static void
 reply(struct client *c, json_t *reply)
 {
 	char *line = c->broken ? NULL : json_dumps(reply, JSON_COMPACT);
-	size_t len = line != NULL ? strlen(line) : 0;
 
 	json_decref(reply);
-	if (line == NULL || c->out_len + len + 1 > CONTROL_OUT_BYTES)
-		goto broken;
-	if (c->out_len + len + 1 > c->out_max) {
-		size_t max = (c->out_len + len + 1) * 2;
-		char *out = realloc(c->out, max);
-
-		if (out == NULL)
-			goto broken;
-		c->out = out;
-		c->out_max = max;
-	}
-	memcpy(c->out + c->out_len, line, len);
-	c->out[c->out_len + len] = '\n';
-	c->out_len += len + 1;
+	if (line == NULL || put(line, strlen(line), c) < 0 ||
+	    put("\n", 1, c) < 0)
+		c->broken = true;
+	else
+		flush_out(c);
 	free(line);
-	flush_out(c);
-	return;
-broken:
-	free(line);
-	c->broken = true;
 }
 
 static void
@@ -144,6 +158,29 @@ call_info(struct client *c)
 		(int)lab->nbridges));
 }
 
+/* Goes on with what is shown, until the next slice or the end. */
+static void
+show_slice(struct client *c)
+{
+	uint64_t now_ns = loop_now_ns(c->control->config.loop);
+	int more = 1;
+
+	if (c->out_len < SHOW_AHEAD_BYTES)
+		more = showing_go_on(c->showing, put, c);
+	if (more > 0) {
+		loop_timer_set(&c->next_slice, now_ns + SHOW_EVERY_NS);
+	} else {
+		showing_free(c->showing);
+		c->showing = NULL;
+		if (more == 0)
+			more = put("\n", 1, c);
+	}
+	if (more < 0)
+		c->broken = true;
+	else
+		flush_out(c);
+}
+
 static void
 call_show(struct client *c, const struct request *r)
 {
@@ -151,21 +188,15 @@ call_show(struct client *c, const struct request *r)
 		c->control->config.guests };
 	struct err err = { "" };
 	const struct table_head *head = show_head(r->what, &err);
-	struct table table;
 
-	if (head == NULL) {
-		reply_error(c, &err);
-		return;
-	}
-	if (show_fill(&table, head, &show) < 0) {
+	if (head != NULL)
+		c->showing = showing_new(head, &show);
+	if (head != NULL && c->showing == NULL)
 		err_set(&err, -ENOMEM, "out of memory");
+	if (c->showing != NULL)
+		show_slice(c);
+	else
 		reply_error(c, &err);
-		return;
-	}
-	reply(c,
-	    json_pack("{s:b,s:s,s:o,s:I}", "ok", 1, "table", head->name, "rows",
-		table_json(&table), "left_out", (json_int_t)table.left_out));
-	table_free(&table);
 }
 
 static void
@@ -511,7 +542,7 @@ static bool
 is_idle(const struct client *c)
 {
 	return c->job.guest == NULL && c->rehearsal == NULL &&
-	    c->restoring == NULL && c->measuring == NULL;
+	    c->restoring == NULL && c->measuring == NULL && c->showing == NULL;
 }
 
 static void
@@ -549,6 +580,8 @@ client_free(struct client *c)
 		guest_forget(c->restoring, c);
 	rehearsal_cancel(c->rehearsal);
 	stop_measuring(c);
+	loop_timer_unset(&c->next_slice);
+	showing_free(c->showing);
 	request_free(&c->request);
 	if (c->capture != NULL)
 		capture_free(c->capture, NULL);
@@ -577,12 +610,19 @@ client_read(struct client *c)
 		rehearsal_cancel(c->rehearsal);
 		c->rehearsal = NULL;
 		stop_measuring(c);
-		if (c->capture != NULL)
+		if (c->capture != NULL && c->showing == NULL)
 			end_capture(c);
 		flush_out(c);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		c->broken = true;
 	}
+}
+
+/* Nothing is left to do for it. */
+static bool
+is_done(const struct client *c)
+{
+	return c->broken || (c->ended && c->out_len == 0 && c->showing == NULL);
 }
 
 static void
@@ -594,7 +634,21 @@ client_event(void *arg, unsigned int events)
 		flush_out(c);
 	if (events & LOOP_READ && !c->ended)
 		client_read(c);
-	if (c->broken || (c->ended && c->out_len == 0))
+	if (is_done(c))
+		client_free(c);
+}
+
+/* The next slice of what is shown is due. */
+static void
+show_more(void *arg)
+{
+	struct client *c = arg;
+
+	show_slice(c);
+	if (c->showing == NULL && c->ended && c->capture != NULL)
+		end_capture(c);
+	take_requests(c);
+	if (is_done(c))
 		client_free(c);
 }
 
@@ -617,6 +671,7 @@ accept_client(void *arg, unsigned int events)
 	}
 	c->control = control;
 	c->fd = fd;
+	loop_timer_init(&c->next_slice, control->config.loop, show_more, c);
 	c->watch = loop_watch_new(
 	    control->config.loop, fd, LOOP_READ, client_event, c, &err);
 	if (c->watch == NULL) {

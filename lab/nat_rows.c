@@ -91,6 +91,8 @@ nat_rows_add(struct table *table, const char *router, const struct nat_row *row)
 	static const struct ip6_addr none = { { 0 } };
 	bool six = !ip6_is_zero(&row->inside6);
 
+	if (!table_has_room(table))
+		return;
 	table_add(table, "[s,o,s,o,o,o,s,o,I,I,I,I,s]", router,
 	    row->id == 0 ? json_null() : json_integer(number(row->id)),
 	    nat_protocol_text(row->protocol),

@@ -138,6 +138,8 @@ fill_cables(struct rows *rows)
 
 /* ---- routers ---- */
 
+#define NAT_SLICE_PLACES 16384
+
 static void
 nat_row(void *arg, const struct nat_row *row)
 {
@@ -295,16 +297,25 @@ each_router(struct rows *rows,
 	}
 }
 
-static void
-nat_of(const struct router *router, struct rows *rows)
+/* A slice: so many rows, or so many places without. */
+static bool
+some_nat(struct rows *rows, struct show_place *place)
 {
-	router_each_nat(router, nat_row, rows);
-}
+	const struct fabric *f = rows->show->fabric;
+	unsigned int seen = 0;
 
-static void
-fill_nat(struct rows *rows)
-{
-	each_router(rows, nat_of);
+	for (; place->router < f->lab->nrouters; place->router++) {
+		rows->node = f->lab->routers[place->router].item.name;
+		while (router_walk_nat(f->routers[place->router], &place->nat,
+		    SHOW_SLICE_ROWS, nat_row, rows)) {
+			seen += SHOW_SLICE_ROWS;
+			if (table_rows(rows->table) >= SHOW_SLICE_ROWS ||
+			    seen >= NAT_SLICE_PLACES)
+				return true;
+		}
+		place->nat = (struct nat_walk){ 0 };
+	}
+	return false;
 }
 
 static void
@@ -451,28 +462,30 @@ fill_drops(struct rows *rows)
 static const struct {
 	const struct table_head *head;
 	void (*fill)(struct rows *rows);
+	/* Instead, by and by.  False: these were the last. */
+	bool (*some)(struct rows *rows, struct show_place *place);
 } show_tables[] = {
-	{ &ports_head, fill_ports },
-	{ &macs_head, show_macs },
-	{ &vlans_head, show_vlans },
-	{ &trees_head, show_trees },
-	{ &stp_head, show_stp },
-	{ &nat_rows_head, fill_nat },
-	{ &nat_rules_head, show_nat_rules },
-	{ &refusals_head, fill_refusals },
-	{ &flows_head, show_flows },
-	{ &arp_head, fill_arp },
-	{ &leases_head, fill_leases },
-	{ &routes_head, fill_routes },
-	{ &vms_head, fill_vms },
-	{ &cables_head, fill_cables },
-	{ &drops_head, fill_drops },
-	{ &bonds_head, show_bonds },
-	{ &lldp_head, show_lldp },
-	{ &groups_head, show_groups },
-	{ &mrouters_head, show_mrouters },
-	{ &macnat_head, show_macnat },
-	{ &traffic_head, show_traffic },
+	{ &ports_head, fill_ports, NULL },
+	{ &macs_head, show_macs, NULL },
+	{ &vlans_head, show_vlans, NULL },
+	{ &trees_head, show_trees, NULL },
+	{ &stp_head, show_stp, NULL },
+	{ &nat_rows_head, .some = some_nat },
+	{ &nat_rules_head, show_nat_rules, NULL },
+	{ &refusals_head, fill_refusals, NULL },
+	{ &flows_head, show_flows, NULL },
+	{ &arp_head, fill_arp, NULL },
+	{ &leases_head, fill_leases, NULL },
+	{ &routes_head, fill_routes, NULL },
+	{ &vms_head, fill_vms, NULL },
+	{ &cables_head, fill_cables, NULL },
+	{ &drops_head, fill_drops, NULL },
+	{ &bonds_head, show_bonds, NULL },
+	{ &lldp_head, show_lldp, NULL },
+	{ &groups_head, show_groups, NULL },
+	{ &mrouters_head, show_mrouters, NULL },
+	{ &macnat_head, show_macnat, NULL },
+	{ &traffic_head, show_traffic, NULL },
 };
 
 #define NTABLES (sizeof(show_tables) / sizeof(show_tables[0]))
@@ -509,15 +522,30 @@ show_head(const char *name, struct err *err)
 	return NULL;
 }
 
+bool
+show_some(
+    struct table *table, const struct show *show, struct show_place *place)
+{
+	struct rows rows = { .table = table, .show = show };
+
+	for (size_t i = 0; i < NTABLES; i++) {
+		if (show_tables[i].head != table->head)
+			continue;
+		if (show_tables[i].some != NULL)
+			return show_tables[i].some(&rows, place);
+		show_tables[i].fill(&rows);
+	}
+	return false;
+}
+
 int
 show_fill(
     struct table *table, const struct table_head *head, const struct show *show)
 {
-	struct rows rows = { .table = table, .show = show };
+	struct show_place place = { 0 };
 	int e = table_init(table, head);
 
-	for (size_t i = 0; i < NTABLES && e == 0; i++)
-		if (show_tables[i].head == head)
-			show_tables[i].fill(&rows);
+	while (e == 0 && show_some(table, show, &place))
+		;
 	return e;
 }

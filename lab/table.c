@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define CELL_BYTES 80
@@ -21,21 +20,53 @@ table_free(struct table *table)
 	table->rows = NULL;
 }
 
+bool
+table_has_room(struct table *table)
+{
+	if (table->forgotten + json_array_size(table->rows) < TABLE_ROWS_MAX)
+		return true;
+	table->left_out++;
+	return false;
+}
+
 void
 table_add(struct table *table, const char *format, ...)
 {
 	va_list args;
 	json_t *row;
 
-	if (json_array_size(table->rows) >= TABLE_ROWS_MAX) {
-		table->left_out++;
-		return;
-	}
 	va_start(args, format);
 	row = json_vpack_ex(NULL, 0, format, args);
 	va_end(args);
-	if (row == NULL || json_array_append_new(table->rows, row) < 0)
+	if (!table_has_room(table))
+		json_decref(row); /* what it was packed of goes with it */
+	else if (row == NULL || json_array_append_new(table->rows, row) < 0)
 		table->left_out++;
+}
+
+size_t
+table_rows(const struct table *table)
+{
+	return json_array_size(table->rows);
+}
+
+json_t *
+table_row_json(const struct table *table, size_t i)
+{
+	const json_t *row = json_array_get(table->rows, i);
+	json_t *object = json_object();
+
+	for (size_t c = 0; table->head->columns[c].key != NULL; c++)
+		json_object_set(object, table->head->columns[c].key,
+		    json_array_get(row, c));
+	return object;
+}
+
+void
+table_forget(struct table *table)
+{
+	table->forgotten += json_array_size(table->rows);
+	json_array_clear(table->rows);
 }
 
 json_t *
@@ -43,15 +74,8 @@ table_json(const struct table *table)
 {
 	json_t *out = json_array();
 
-	for (size_t i = 0; i < json_array_size(table->rows); i++) {
-		const json_t *row = json_array_get(table->rows, i);
-		json_t *object = json_object();
-
-		for (size_t c = 0; table->head->columns[c].key != NULL; c++)
-			json_object_set(object, table->head->columns[c].key,
-			    json_array_get(row, c));
-		json_array_append_new(out, object);
-	}
+	for (size_t i = 0; i < table_rows(table); i++)
+		json_array_append_new(out, table_row_json(table, i));
 	return out;
 }
 

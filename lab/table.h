@@ -8,6 +8,7 @@
 #define LAB_TABLE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #define TABLE_COLUMNS_MAX 16
@@ -26,7 +27,8 @@ struct table_head {
 
 struct table {
 	const struct table_head *head;
-	json_t *rows; /* a list of lists */
+	json_t *rows;     /* a list of lists */
+	size_t forgotten; /* rows that were there before */
 	unsigned long left_out;
 };
 
@@ -37,6 +39,16 @@ void table_free(struct table *table);
 /* A row by json_pack(), as table_add(&t, "[s,i]", name, n).  format must give
  * a list with a cell for each column. */
 void table_add(struct table *table, const char *format, ...);
+
+/* May there be another row?  False: it is counted, and need not be made. */
+bool table_has_room(struct table *table);
+
+/* How many rows it has, and one as {"key": cell, ...}, the caller's; NULL: no
+ * memory. */
+size_t table_rows(const struct table *table);
+json_t *table_row_json(const struct table *table, size_t i);
+/* Its rows have been taken: there are none, but they count. */
+void table_forget(struct table *table);
 
 /* As [{"key": cell, ...}, ...], the caller's. */
 json_t *table_json(const struct table *table);

@@ -164,5 +164,9 @@ struct nat_stats nat_stats(const struct nat *nat);
  * from now_ns. */
 void nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
+/* The same by and by, as router_walk_nat() has it. */
+bool nat_walk(const struct nat *nat, struct nat_walk *walk, uint32_t n,
+    uint64_t now_ns, void (*each)(void *arg, const struct nat_row *row),
+    void *arg);
 
 #endif

@@ -338,19 +338,27 @@ nat_pin_is_outbound(
 	return false;
 }
 
+bool
+nat_pin_get(
+    const struct nat *nat, uint32_t id, uint64_t now_ns, struct nat_pin *pin)
+{
+	const struct nat_pin_kept *kept = &nat->pins.items[id];
+
+	if (kept->mapping == NAT_NONE || kept->pin.until_ns <= now_ns)
+		return false;
+	tell(nat, kept, pin);
+	return true;
+}
+
 void
 nat_pin_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_pin *pin), void *arg)
 {
-	for (uint32_t id = 1; id <= nat->pins.pool.fresh; id++) {
-		const struct nat_pin_kept *kept = &nat->pins.items[id];
-		struct nat_pin pin;
+	struct nat_pin pin;
 
-		if (kept->mapping == NAT_NONE || kept->pin.until_ns <= now_ns)
-			continue;
-		tell(nat, kept, &pin);
-		each(arg, &pin);
-	}
+	for (uint32_t id = 1; id <= nat->pins.pool.fresh; id++)
+		if (nat_pin_get(nat, id, now_ns, &pin))
+			each(arg, &pin);
 }
 
 /* ---- time and rules ---- */

@@ -48,14 +48,22 @@ nat_session_until_ns(
 	    : 0;
 }
 
-struct pins_each {
-	uint64_t now_ns;
-	void (*each)(void *arg, const struct nat_row *row);
-	void *arg;
-};
+/* Each says whether a place has a row. */
 
-static void
-each_pin(void *arg, const struct nat_pin *pin)
+static bool
+owned_row(const struct nat *nat, uint32_t i, struct nat_row *row)
+{
+	*row = (struct nat_row){ .state = "one-to-one",
+		.why = "the lab gives the host the address",
+		.inside_ip = nat->addresses.of[i]->inside_ip,
+		.outside_ip = nat->addresses.ip[i],
+		.left_ns = UINT64_MAX };
+	return row->inside_ip != 0;
+}
+
+static bool
+pin_row(
+    const struct nat *nat, uint32_t id, uint64_t now_ns, struct nat_row *row)
 {
 	static const char *const why[] = {
 		[NAT_PIN_BY_FILE] = "the lab forwards the port",
@@ -64,68 +72,77 @@ each_pin(void *arg, const struct nat_pin *pin)
 		[NAT_PIN_BY_FTP] = "its host asked for it in FTP",
 		[NAT_PIN_BY_SIP] = "its host asked for it in SIP",
 	};
-	const struct pins_each *p = arg;
-	struct nat_row row = { .protocol = pin->protocol,
-		.state = "pinned",
-		.why = why[pin->by],
-		.inside_ip = pin->in_ip,
-		.inside_port = pin->in_port,
-		.outside_ip = pin->out_ip,
-		.outside_port = pin->out_port,
-		.remote_ip = pin->remote_ip,
-		.remote_port = pin->remote_port,
-		.left_ns = pin->until_ns == NAT_PIN_FOREVER
-		    ? UINT64_MAX
-		    : pin->until_ns - p->now_ns };
+	struct nat_pin pin;
 
-	p->each(p->arg, &row);
+	if (!nat_pin_get(nat, id, now_ns, &pin))
+		return false;
+	*row = (struct nat_row){ .protocol = pin.protocol,
+		.state = "pinned",
+		.why = why[pin.by],
+		.inside_ip = pin.in_ip,
+		.inside_port = pin.in_port,
+		.outside_ip = pin.out_ip,
+		.outside_port = pin.out_port,
+		.remote_ip = pin.remote_ip,
+		.remote_port = pin.remote_port,
+		.left_ns = pin.until_ns == NAT_PIN_FOREVER
+		    ? UINT64_MAX
+		    : pin.until_ns - now_ns };
+	return true;
 }
 
-static void
-each_owned(const struct nat *nat,
-    void (*each)(void *arg, const struct nat_row *row), void *arg)
+static bool
+session_row(
+    const struct nat *nat, uint32_t id, uint64_t now_ns, struct nat_row *row)
 {
-	for (uint32_t i = nat->addresses.npool; i < nat->addresses.n; i++) {
-		struct nat_row row = { .state = "one-to-one",
-			.why = "the lab gives the host the address",
-			.inside_ip = nat->addresses.of[i]->inside_ip,
-			.outside_ip = nat->addresses.ip[i],
-			.left_ns = UINT64_MAX };
+	const struct session *s = &nat->sessions[id];
 
-		if (row.inside_ip != 0)
+	if (!nat_session_lives(nat, s, now_ns))
+		return false;
+	*row = (struct nat_row){ .id = id,
+		.protocol = s->protocol,
+		.state = state_name(s),
+		.why = s->origin == NAT_OUTWARDS
+		    ? "a host inside began"
+		    : "a host outside began, and was admitted",
+		.inside_ip = s->in_ip,
+		.inside_port = s->in_port,
+		.outside_ip = nat->addresses.ip[s->address],
+		.outside_port = s->out_port,
+		.remote_ip = s->remote_ip,
+		.remote_port = s->remote_port,
+		.left_ns = s->expires_ns - now_ns,
+		.out_frames = frames(s, NAT_OUTWARDS),
+		.out_bytes = s->bytes[NAT_OUTWARDS],
+		.in_frames = frames(s, NAT_INWARDS),
+		.in_bytes = s->bytes[NAT_INWARDS] };
+	return true;
+}
+
+bool
+nat_walk(const struct nat *nat, struct nat_walk *walk, uint32_t n,
+    uint64_t now_ns, void (*each)(void *arg, const struct nat_row *row),
+    void *arg)
+{
+	struct nat_row row;
+
+	for (; n > 0 && walk->addresses < nat->addresses.n; n--)
+		if (owned_row(nat, walk->addresses++, &row))
 			each(arg, &row);
-	}
+	for (; n > 0 && walk->pins < nat->pins.pool.fresh; n--)
+		if (pin_row(nat, ++walk->pins, now_ns, &row))
+			each(arg, &row);
+	for (; n > 0 && walk->sessions < nat->session_pool.fresh; n--)
+		if (session_row(nat, ++walk->sessions, now_ns, &row))
+			each(arg, &row);
+	return n == 0;
 }
 
 void
 nat_each(const struct nat *nat, uint64_t now_ns,
     void (*each)(void *arg, const struct nat_row *row), void *arg)
 {
-	struct pins_each pins = { now_ns, each, arg };
+	struct nat_walk walk = { 0 };
 
-	each_owned(nat, each, arg);
-	nat_pin_each(nat, now_ns, each_pin, &pins);
-	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
-		const struct session *s = &nat->sessions[id];
-		struct nat_row row = { .id = id,
-			.protocol = s->protocol,
-			.state = state_name(s),
-			.why = s->origin == NAT_OUTWARDS
-			    ? "a host inside began"
-			    : "a host outside began, and was admitted",
-			.inside_ip = s->in_ip,
-			.inside_port = s->in_port,
-			.outside_ip = nat->addresses.ip[s->address],
-			.outside_port = s->out_port,
-			.remote_ip = s->remote_ip,
-			.remote_port = s->remote_port,
-			.left_ns = s->expires_ns - now_ns,
-			.out_frames = frames(s, NAT_OUTWARDS),
-			.out_bytes = s->bytes[NAT_OUTWARDS],
-			.in_frames = frames(s, NAT_INWARDS),
-			.in_bytes = s->bytes[NAT_INWARDS] };
-
-		if (nat_session_lives(nat, s, now_ns))
-			each(arg, &row);
-	}
+	nat_walk(nat, &walk, UINT32_MAX, now_ns, each, arg);
 }

@@ -336,6 +336,10 @@ enum pin_says nat_pin_says(const struct nat *nat, const struct mapping *m,
 bool nat_pin_has(
     const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns);
 
+/* The pin of that number; false: there is none. */
+bool nat_pin_get(
+    const struct nat *nat, uint32_t id, uint64_t now_ns, struct nat_pin *pin);
+
 /* Ends what has expired. */
 void nat_pin_expire(struct nat *nat, uint64_t now_ns);
 /* Counts all again, for tables of hosts and peers that are new. */

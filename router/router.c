@@ -613,6 +613,17 @@ router_each_nat(const struct router *router,
 		nat_each(router->nat, loop_now_ns(router->loop), each_ends, &e);
 }
 
+bool
+router_walk_nat(const struct router *router, struct nat_walk *walk, uint32_t n,
+    void (*each)(void *arg, const struct nat_row *row), void *arg)
+{
+	struct each_nat e = { router, each, arg };
+
+	return router->nat != NULL &&
+	    nat_walk(
+		router->nat, walk, n, loop_now_ns(router->loop), each_ends, &e);
+}
+
 void
 router_each_refusal(const struct router *router,
     void (*each)(void *arg, const struct refusal_row *row), void *arg)

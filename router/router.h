@@ -322,6 +322,18 @@ struct nat_row {
 void router_each_nat(const struct router *router,
     void (*each)(void *arg, const struct nat_row *row), void *arg);
 
+/* A walk over the same rows that goes on later; all zeros: it begins.  What is
+ * there all the time is seen once, as it is then; of what begins or ends
+ * meanwhile, some. */
+struct nat_walk {
+	uint32_t addresses, pins, sessions; /* places that are behind it */
+};
+
+/* Goes on past at most n places, of which some have rows.  False: that was the
+ * end. */
+bool router_walk_nat(const struct router *router, struct nat_walk *walk,
+    uint32_t n, void (*each)(void *arg, const struct nat_row *row), void *arg);
+
 /* The most recent packets that NAT refused (up to 64), oldest first. */
 struct refusal_row {
 	uint64_t at_ns;

@@ -17,6 +17,9 @@
 
 #include "lab/cabling.h"
 #include "lab/request.h"
+#include "net/eth.h"
+#include "net/ip4.h"
+#include "net/udp.h"
 #include "tests/lab/load.h"
 
 struct scene {
@@ -90,9 +93,10 @@ setup(void **state)
 	struct scene *s = calloc(1, sizeof(*s));
 	static const char lab[] =
 	    "lab: t\n"
-	    "switches: {lan: }\n"
-	    "routers: {gw: {ports: {in: {switch: lan, address: "
-	    "10.0.0.1/24}}}}\n"
+	    "switches: {lan: , wan: }\n"
+	    "routers: {gw: {ports: {in: {switch: lan, address: 10.0.0.1/24}, "
+	    "out: {switch: wan, address: 203.0.113.1/24}}, nat: {outside: out, "
+	    "mapping: address-and-port-dependent}}}\n"
 	    "hosts: {h: {switch: lan, address: 10.0.0.2/24}}\n";
 	struct err err = { "" };
 	struct control_config config;
@@ -193,9 +197,130 @@ every_table_is_shown(void **state)
 		assert_true(json_is_array(json_object_get(reply, "rows")));
 		if (strcmp(show_heads[i]->name, "ports") == 0)
 			assert_int_equal(
-			    json_array_size(json_object_get(reply, "rows")), 4);
+			    json_array_size(json_object_get(reply, "rows")), 6);
 		json_decref(reply);
 	}
+}
+
+#define ENTRIES 25000
+
+/* From as many ports of a host, a datagram each, through the router. */
+static void
+fill_nat(struct scene *s)
+{
+	struct port *switch_port = fabric_port(s->fabric, "lan.gw.in");
+	const struct eth eth = { .dst = lab_port(s->l.lab, "gw.in")->mac,
+		.src = { { 2, 9 } },
+		.type = ETH_IPV4 };
+	struct ip4 ip = { .ttl = 64,
+		.protocol = IP_UDP,
+		.src = 0x0a000009,
+		.dst = 0xcb00710a,
+		.total_bytes = 28 };
+
+	for (uint16_t i = 0; i < ENTRIES; i++) {
+		struct udp udp = { .sport = (uint16_t)(2000 + i), .dport = 9 };
+		uint8_t bytes[64];
+		struct writer w = writer(bytes, sizeof(bytes));
+		struct burst burst;
+
+		eth_write(&w, &eth);
+		ip4_write(&w, &ip);
+		udp_write(&w, &udp, ip.src, ip.dst);
+		burst_clear(&burst);
+		burst_add(&burst, bytes, (size_t)(w.at - bytes));
+		port_send(switch_port, &burst);
+	}
+}
+
+struct ticks {
+	struct loop_timer timer;
+	unsigned int n;
+};
+
+static void
+tick(void *arg)
+{
+	struct ticks *t = arg;
+
+	t->n++;
+	loop_timer_set(&t->timer, loop_now_ns(t->timer.loop) + NS_PER_MS / 10);
+}
+
+/* Is it the answer for the table of fill_nat()? */
+static void
+check_rows(json_t *reply)
+{
+	static bool seen[ENTRIES + 1];
+	json_t *rows = json_object_get(reply, "rows"), *row;
+	size_t i;
+
+	memset(seen, 0, sizeof(seen));
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	assert_int_equal(json_array_size(rows), TABLE_ROWS_MAX);
+	assert_int_equal(json_integer_value(json_object_get(reply, "left_out")),
+	    ENTRIES - TABLE_ROWS_MAX);
+	json_array_foreach(rows, i, row)
+	{
+		json_int_t id = json_integer_value(json_object_get(row, "id"));
+
+		assert_in_range(id, 1, ENTRIES);
+		assert_false(seen[id]);
+		seen[id] = true;
+		assert_string_equal(
+		    json_string_value(json_object_get(row, "remote")),
+		    "203.0.113.10:9");
+	}
+	json_decref(reply);
+}
+
+static void
+the_loop_goes_round_while_a_large_table_is_shown(void **state)
+{
+	struct scene *s = *state;
+	struct ticks t = { .n = 0 };
+
+	fill_nat(s);
+	loop_timer_init(&t.timer, s->loop, tick, &t);
+	tick(&t);
+	check_rows(ask(s, "{\"call\": \"show\", \"what\": \"nat\"}"));
+	loop_timer_unset(&t.timer);
+	assert_true(t.n >= TABLE_ROWS_MAX / SHOW_SLICE_ROWS);
+}
+
+static void
+who_sends_no_more_gets_all_of_a_large_table(void **state)
+{
+	static const char request[] =
+	    "{\"call\": \"show\", \"what\": \"nat\"}\n";
+	struct scene *s = *state;
+
+	fill_nat(s);
+	say(s, request, sizeof(request) - 1);
+	assert_int_equal(shutdown(s->fd, SHUT_WR), 0);
+	while (!s->closed)
+		assert_int_equal(loop_run(s->loop), 0);
+	check_rows(json_loads(s->in, 0, NULL));
+}
+
+static void
+who_leaves_while_a_large_table_is_shown_is_forgotten(void **state)
+{
+	struct scene *s = *state;
+	json_t *reply;
+
+	fill_nat(s);
+	say(s, "{\"call\": \"show\", \"what\": \"nat\"}\n", 33);
+	while (s->in_len == 0) {
+		loop_stop(s->loop);
+		loop_run(s->loop);
+	}
+	loop_watch_free(s->watch);
+	close(s->fd);
+	connect_client(s);
+	reply = ask(s, "{\"call\": \"info\"}");
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	json_decref(reply);
 }
 
 static void
@@ -403,6 +528,15 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    every_table_is_shown, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    the_loop_goes_round_while_a_large_table_is_shown, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_sends_no_more_gets_all_of_a_large_table, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_leaves_while_a_large_table_is_shown_is_forgotten, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_link_is_set_down_and_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(

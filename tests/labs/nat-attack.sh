@@ -231,6 +231,13 @@ once=$(rss)
 [ $((once - memory)) -lt 16384 ]
 is $? "the attacks took no more memory than the limits of tables: $((once - memory)) KiB"
 under "the scan again" nat-full replay inside scan
+# Its entries are listed in pieces: frames pass in between.
+listed() {
+	"$LANYARD" show attack nat --json >"$tmp/rows"
+}
+under "a full table is listed" "" listed
+[ "$(jq length "$tmp/rows")" -gt 15000 ]
+is $? "all of it: $(jq length "$tmp/rows") entries"
 under "the fragments again" fragment replay inside fragments-inside
 again=$(rss)
 [ $((again - once)) -lt 1024 ]

@@ -318,6 +318,24 @@ nothing_rests_while_the_table_is_full_of_sessions_that_live(void **state)
 }
 
 static void
+a_stranger_is_admitted_no_more_by_a_port_that_rests(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+
+	(void)state;
+	rules.refresh = NAT_REFRESH_OUTBOUND;
+	nat = table(&rules);
+	speak(nat, 5000);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 250 * S), REASON_NAT_IN);
+	nat_expire(nat, 302 * S);
+	assert_int_equal(nat_stats(nat).resting, 1);
+	assert_int_equal(
+	    in(nat, 5000, OTHER, 1, 303 * S), DROP_NAT_UNSOLICITED);
+	nat_free(nat);
+}
+
+static void
 hosts_beyond_one_to_16_entries_are_refused_but_for_those_that_rest(void **state)
 {
 	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
@@ -365,6 +383,7 @@ main(void)
 		T(a_port_that_rests_keeps_its_hosts_address),
 		T(nothing_rests_while_the_table_is_full_of_sessions_that_live),
 		T(hosts_beyond_one_to_16_entries_are_refused_but_for_those_that_rest),
+		T(a_stranger_is_admitted_no_more_by_a_port_that_rests),
 		T(rfc4787_req5a_dns_may_have_a_shorter_timer),
 		T(rfc4787_req5a_or_the_same_as_others),
 	};
