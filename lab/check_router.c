@@ -326,6 +326,25 @@ check_nat_timers(struct check *c, const struct lab_nat *nat)
 }
 
 static void
+check_dns(struct check *c, const struct lab_router *router)
+{
+	const struct lab_texts *upstream = &router->dns.upstream;
+	uint32_t addr;
+
+	if (upstream->n > ROUTER_DNS_UPSTREAMS)
+		problem_add(c->problems,
+		    lab_place(&router->dns.item, "upstream"),
+		    "upstream: %u servers are too many; use up to %d",
+		    upstream->n, ROUTER_DNS_UPSTREAMS);
+	for (unsigned int i = 0; i < upstream->n; i++)
+		if (!ip4_read(&addr, upstream->list[i].text))
+			problem_add(c->problems, upstream->list[i].node->at,
+			    "upstream: \"%.40s\" is not an address; write it "
+			    "as 192.0.2.1",
+			    upstream->list[i].text);
+}
+
+static void
 check_nat64(struct check *c, const struct lab_router *router)
 {
 	const struct ip64_prefix *nat64 = &router->nat.nat64;
@@ -377,6 +396,7 @@ check_nat(struct check *c, const struct lab_router *router)
 		    "behind; add \"address:\" to it",
 		    nat->out->full);
 	check_nat64(c, router);
+	check_dns(c, router);
 	outside_check(c->lab, nat, c->problems);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;

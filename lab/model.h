@@ -275,7 +275,7 @@ struct lab_filter {
 
 struct lab_dns {
 	struct lab_item item;
-	uint32_t upstream;
+	struct lab_texts upstream; /* addresses */
 	uint64_t port;
 	const char *domain;
 	struct ip64_prefix dns64; /* bits 0: none */

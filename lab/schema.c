@@ -597,11 +597,13 @@ const struct schema_key schema_keys[] = {
 		    "empty.  Clients of DHCP are told so." },
 	{ KEY("routers.*.dns.domain", NAME, lab_dns, domain), .preset = "lab",
 	    .help = "Names are answered with it at the end, and without." },
-	{ KEY("routers.*.dns.upstream", IP, lab_dns, upstream),
-	    .help = "A server in the host's network that is asked for all "
-		    "other names; without one, they do not exist." },
+	{ KEY("routers.*.dns.upstream", TEXTS, lab_dns, upstream),
+	    .help = "One to four servers in the host's network that are asked "
+		    "for all other names, the next when one does not answer; "
+		    "without one, they do not exist.  Other records than "
+		    "addresses and names of addresses are asked for by TCP." },
 	{ KEY("routers.*.dns.port", COUNT, lab_dns, port), .min = 1,
-	    .max = 65535, .preset = "53", .help = "That server's port." },
+	    .max = 65535, .preset = "53", .help = "Those servers' port." },
 	{ KEY("routers.*.dns.dns64", PREFIX64, lab_dns, dns64),
 	    .help = "Make AAAA records of A records for names that have none, "
 		    "behind this prefix (DNS64, RFC 6147); usually that of "

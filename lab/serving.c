@@ -365,14 +365,18 @@ int
 serving_dns(struct serving *serving, const struct fabric *fabric,
     const struct lab_router *lr, struct router *router, struct err *err)
 {
-	const struct router_dns_options options = { .lookup = look_up,
+	struct router_dns_options options = { .lookup = look_up,
 		.reverse = look_back,
 		.arg = serving,
-		.upstream = lr->dns.upstream,
 		.upstream_port = (uint16_t)lr->dns.port,
 		.ip6 = has_ip6(lr),
 		.dns64 = lr->dns.dns64 };
 
+	while (options.nupstreams < lr->dns.upstream.n &&
+	    options.nupstreams < ROUTER_DNS_UPSTREAMS &&
+	    ip4_read(&options.upstream[options.nupstreams],
+		lr->dns.upstream.list[options.nupstreams].text))
+		options.nupstreams++;
 	serving->fabric = fabric;
 	serving->domain = lr->dns.domain != NULL ? lr->dns.domain : "lab";
 	return lr->dns.item.node == NULL

@@ -20,8 +20,9 @@
 #define MAX_NAME     253  /* as text: 255 on the wire */
 #define POINTER      0xc0 /* upper two bits of a length: not a length */
 #define TYPE_CNAME   5
-#define TYPE_OPT     41     /* RFC 6891 6.1 */
-#define OPT_DO       0x8000 /* in its time to live (RFC 3225 3) */
+#define TYPE_OPT     41                   /* RFC 6891 6.1 */
+#define OPT_DO       0x8000               /* in its time to live (RFC 3225 3) */
+#define BAD_VERSION  UINT32_C(0x01000000) /* likewise (RFC 6891 6.1.3) */
 #define MAX_OTHERS   4      /* records behind a question that are read */
 #define NAME_POINTER 0xc00c /* to the question's name, behind the header */
 #define A_BYTES      4
@@ -123,7 +124,7 @@ read_record(struct record *r, struct cursor *c, const uint8_t *message)
 	r->type = cur_be16(c);
 	r->class = cur_be16(c);
 	r->ttl_s = cur_be32(c);
-	if (r->ttl_s > TTL_MAX)
+	if (r->ttl_s > TTL_MAX && r->type != TYPE_OPT)
 		r->ttl_s = 0;
 	r->data = cur_sub(c, cur_be16(c));
 	return c->overrun ? DROP_SHORT : DROP_NONE;
@@ -213,8 +214,12 @@ read_others(
 	for (unsigned int i = 0; i < n && i < MAX_OTHERS; i++) {
 		if (read_record(&r, c, message) != DROP_NONE)
 			return;
-		if (r.type == TYPE_OPT)
-			d->dnssec = (r.ttl_s & OPT_DO) != 0;
+		if (r.type != TYPE_OPT)
+			continue;
+		d->edns = true;
+		d->dnssec = (r.ttl_s & OPT_DO) != 0;
+		d->udp_bytes = r.class;
+		d->version = (uint8_t)(r.ttl_s >> 16);
 	}
 }
 
@@ -308,6 +313,17 @@ write_pointer(
 		put_be16(length, (uint16_t)(w->at - length - 2));
 }
 
+static void
+write_edns(struct writer *w, const struct dns *dns)
+{
+	wr_u8(w, 0);
+	wr_be16(w, TYPE_OPT);
+	wr_be16(w, DNS_EDNS_BYTES);
+	wr_be32(w,
+	    (dns->version != 0 ? BAD_VERSION : 0) | (dns->dnssec ? OPT_DO : 0));
+	wr_be16(w, 0);
+}
+
 void
 dns_write(struct writer *w, const struct dns *dns)
 {
@@ -322,7 +338,7 @@ dns_write(struct writer *w, const struct dns *dns)
 	wr_be16(w, 1);
 	wr_be16(w, (uint16_t)(alias + naddrs + naddrs6 + host));
 	wr_be16(w, 0);
-	wr_be16(w, 0);
+	wr_be16(w, dns->edns);
 	dns_write_name(w, dns->name);
 	wr_be16(w, dns->type);
 	wr_be16(w, dns->class);
@@ -340,4 +356,6 @@ dns_write(struct writer *w, const struct dns *dns)
 	}
 	if (host)
 		write_pointer(w, dns, DNS_TYPE_PTR, dns->host);
+	if (dns->edns)
+		write_edns(w, dns);
 }

@@ -17,9 +17,11 @@
 #include "router/dns_upstream.h"
 #include "router/router6.h"
 
-#define DNS_HEADER_BYTES 12
-#define DNS_SERVFAIL     2
-#define DNS_NOTIMP       4
+#define DNS_HEADER_BYTES  12
+#define DNS_SERVFAIL      2
+#define DNS_NOTIMP        4
+#define DNS_TYPE_TRANSFER 251 /* from this to ANY: whole zones */
+#define DNS_TYPE_ANY      255
 
 struct question {
 	struct dns_service *service;
@@ -56,10 +58,10 @@ dns_service_new(struct router *router, const struct router_dns_options *options,
 		goto fail;
 	for (unsigned int i = 0; i < DNS_ASKING; i++)
 		service->question[i].service = service;
-	if (options->upstream == 0)
+	if (options->nupstreams == 0)
 		return service;
-	service->upstream = dns_upstream_new(
-	    router->loop, options->upstream, options->upstream_port, err);
+	service->upstream = dns_upstream_new(router->loop, options->upstream,
+	    options->nupstreams, options->upstream_port, err);
 	if (service->upstream != NULL)
 		return service;
 fail:
@@ -83,12 +85,19 @@ dns_service_free(struct dns_service *service)
 
 /* ---- answers ---- */
 
+/* Of a name in a message. */
+static size_t
+name_bytes(const char *name)
+{
+	return name[0] == '\0' ? 1 : strlen(name) + 2;
+}
+
 static void
 restore_letters(uint8_t *message, const struct question *q)
 {
 	uint8_t *name = message + DNS_HEADER_BYTES;
 
-	for (size_t i = 0; i < strlen(q->dns.name) + 2; i++)
+	for (size_t i = 0; i < name_bytes(q->dns.name); i++)
 		if (tolower(q->name[i]) == name[i])
 			name[i] = q->name[i];
 }
@@ -138,7 +147,7 @@ put_records(
 	for (uint8_t i = 0; i < answer->naddrs; i++)
 		if (r->type == DNS_TYPE_AAAA)
 			r->addr6[r->naddrs6++] = answer->addr[i];
-		else if (r->type == DNS_TYPE_A &&
+		else if (r->type != DNS_TYPE_PTR &&
 		    ip6_to_ip4(&ip4, &answer->addr[i]))
 			r->addr[r->naddrs++] = ip4;
 	if (r->type != DNS_TYPE_PTR || answer->host[0] == '\0')
@@ -269,9 +278,6 @@ answered(void *arg, const struct dns_answer *answer)
 	service->nasking--;
 	if (answer != NULL) {
 		kept = *answer;
-		if (kept.rcode != DNS_OK ||
-		    (kept.naddrs == 0 && kept.host[0] == '\0'))
-			kept.ttl_s = DNS_MISSING_S;
 		dns_cache_add(service->cache, name_of(q), q->asking, &kept,
 		    loop_now_ns(service->router->loop));
 	}
@@ -315,6 +321,70 @@ find(struct question *q, uint16_t type)
 		loop_now_ns(service->router->loop), &answer))
 		return decide(q, type, &answer);
 	return ask_upstream(q, type);
+}
+
+/* ---- passing on ---- */
+
+static void
+passed(void *arg, const uint8_t *answer, size_t bytes)
+{
+	struct question *q = arg;
+	uint8_t message[DNS_EDNS_BYTES];
+	size_t most = q->dns.edns && q->dns.udp_bytes > DNS_MAX_BYTES
+	    ? q->dns.udp_bytes
+	    : DNS_MAX_BYTES;
+	uint16_t flags;
+
+	q->request = NULL;
+	q->service->nasking--;
+	if (most > sizeof(message))
+		most = sizeof(message);
+	if (answer == NULL) {
+		(void)say(q, DNS_SERVFAIL);
+		outbox_flush(q->service->router->outbox);
+		return;
+	}
+	flags = get_be16(answer + 2) | DNS_FLAG_RECURSION;
+	if (bytes > most) { /* the header and the question remain */
+		flags |= DNS_FLAG_TRUNCATED;
+		bytes = DNS_HEADER_BYTES + name_bytes(q->dns.name) + 4;
+	}
+	memcpy(message, answer, bytes);
+	put_be16(message, q->dns.id);
+	put_be16(message + 2, flags);
+	if (flags & DNS_FLAG_TRUNCATED)
+		memset(message + 6, 0, 6);
+	restore_letters(message, q);
+	send_message(q, message, bytes);
+	outbox_flush(q->service->router->outbox);
+}
+
+/* Asks a question of another type, in the words of who asks. */
+static enum reason
+pass(struct question *asked)
+{
+	struct dns_service *service = asked->service;
+	struct question *q = service->question;
+	struct dns dns = asked->dns;
+	uint8_t message[DNS_MAX_BYTES];
+	struct writer w = writer(message, sizeof(message));
+
+	if (service->upstream == NULL)
+		return say(asked, DNS_NXDOMAIN);
+	if (service->nasking == DNS_ASKING)
+		return DROP_DNS_FULL;
+	while (q->request != NULL)
+		q++;
+	*q = *asked;
+	dns.flags &= DNS_FLAG_RECURSE | DNS_FLAG_CHECKING;
+	dns_write(&w, &dns);
+	q->request = w.overrun ? NULL
+			       : dns_upstream_pass(service->upstream, message,
+				     (size_t)(w.at - message), passed, q);
+	if (q->request == NULL)
+		return say(q, DNS_SERVFAIL);
+	service->nasking++;
+	return REASON_DELIVERED;
 }
 
 /* ---- questions ---- */
@@ -371,11 +441,24 @@ take_reverse(struct question *q)
 	if (!reverse4_read(q->dns.name, &q->ip4) &&
 	    (service->options.dns64.bits == 0 ||
 		!dns64_reverse(&service->options.dns64, q->dns.name, &q->ip4)))
-		return say(q, DNS_NOTIMP);
+		return pass(q);
 	reverse4_text(q->reverse, q->ip4);
 	if (find_local_name(service, q->ip4, &answer))
 		return tell(q, &answer);
 	return find(q, DNS_TYPE_PTR);
+}
+
+/* Of other types the lab's names have nothing. */
+static enum reason
+take_other(struct question *q)
+{
+	struct dns_answer answer = { .rcode = DNS_OK };
+
+	if (q->dns.type >= DNS_TYPE_TRANSFER && q->dns.type < DNS_TYPE_ANY)
+		return say(q, DNS_REFUSED);
+	if (find_local(q->service, q->dns.name, &answer))
+		return say(q, answer.rcode);
+	return pass(q);
 }
 
 static enum reason
@@ -385,12 +468,18 @@ take_question(struct question *q)
 	struct dns_answer answer = { .rcode = DNS_OK };
 	uint16_t type = q->dns.type;
 
-	if (q->dns.class != DNS_CLASS_IN)
+	if (DNS_OPCODE(q->dns.flags) != 0 || q->dns.class != DNS_CLASS_IN)
 		return say(q, DNS_NOTIMP);
+	if (q->dns.version != 0)
+		return say(q, DNS_OK); /* which is then a bad version */
 	if (type == DNS_TYPE_PTR)
 		return take_reverse(q);
-	if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
-		return say(q, DNS_NOTIMP);
+	/* A part will do (RFC 8482 4.1). */
+	if (type == DNS_TYPE_ANY && find_local(service, q->dns.name, &answer))
+		return tell(q, &answer);
+	if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) ||
+	    q->dns.name[0] == '\0')
+		return take_other(q);
 	if (wants_64(q) &&
 	    dns64_well_known(
 		&service->options.dns64, q->dns.name, type, &answer))
@@ -413,7 +502,7 @@ dns_service_take(struct dns_service *service, const struct dns_client *client,
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (q.dns.flags & DNS_FLAG_RESPONSE || q.dns.name[0] == '\0')
+	if (q.dns.flags & DNS_FLAG_RESPONSE)
 		return DROP_DNS;
 	n = udp->data_bytes - DNS_HEADER_BYTES;
 	memcpy(q.name, udp->data + DNS_HEADER_BYTES,

@@ -2,9 +2,12 @@
  * dns_service.h - a router's answers to its links' questions about names
  * (RFC 1035).
  *
- * Names and addresses of the lab are answered by a look-up, all others by an
- * upstream server, whose answers are kept for their time to live.  Questions of
- * other types than A, AAAA and PTR are refused as not implemented.
+ * Names and addresses of the lab are answered by a look-up, all others by
+ * upstream servers, whose answers are kept for their time to live: that a name,
+ * or a record, does not exist as long as its zone says (RFC 2308).  Questions of
+ * other types than A, AAAA and PTR are passed on as they are, and so are their
+ * answers (RFC 5625), which are not kept; the lab's names have nothing of those.
+ * Who cannot take as much in a datagram is told so; by TCP nobody is answered.
  *
  * Where the links have IPv6 hosts, AAAA records are asked for, too; else a
  * question for them is answered by none.  With DNS64 (RFC 6147) they are made of
@@ -23,9 +26,8 @@
 #include "router/dns_cache.h"
 #include "router/router.h"
 
-#define DNS_ASKING    128
-#define DNS_LOCAL_S   5  /* time to live of the lab's names */
-#define DNS_MISSING_S 30 /* a name that does not exist is remembered */
+#define DNS_ASKING  128
+#define DNS_LOCAL_S 5 /* time to live of the lab's names */
 
 struct dns_service;
 struct iface;

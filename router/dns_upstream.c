@@ -8,58 +8,94 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/dns.h>
+#include <event2/util.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "net/addr.h"
+#include "router/dns64.h"
+#include "router/dns_stream.h"
+#include "router/router.h"
 
 struct dns_upstream {
 	struct loop *loop;
-	struct evdns_base *dns;
+	/* A resolver for each server: who knows several asks the dead ones
+	 * again and again. */
+	struct evdns_base *dns[ROUTER_DNS_UPSTREAMS];
+	uint32_t addr[ROUTER_DNS_UPSTREAMS];
+	unsigned int naddrs;
+	unsigned int good; /* the one that answered last */
+	uint16_t port;
 };
 
 struct dns_request {
+	struct dns_upstream *upstream;
 	void (*done)(void *arg, const struct dns_answer *answer);
+	void (*passed)(void *arg, const uint8_t *answer, size_t bytes);
 	void *arg;
+	struct dns question;
+	uint32_t ip4;              /* PTR: whose name it is */
+	unsigned int first, tried; /* servers, from which on and how many */
+	struct dns_stream *stream; /* by TCP */
+	uint8_t message[DNS_STREAM_BYTES];
+	size_t bytes;
 	struct loop_defer defer;
 	bool failed;
 	struct dns_answer answer;
 };
 
+static struct evdns_base *
+new_resolver(const struct dns_upstream *upstream, uint32_t addr, bool alone)
+{
+	char at[IP4_TEXT_BYTES + 8], ip[IP4_TEXT_BYTES];
+	struct evdns_base *dns =
+	    evdns_base_new(loop_event_base(upstream->loop), 0);
+
+	snprintf(at, sizeof(at), "%s:%u", ip4_text(ip, addr), upstream->port);
+	if (dns == NULL ||
+	    (evdns_base_set_option(dns, "timeout", "2") == 0 &&
+		evdns_base_set_option(dns, "attempts", alone ? "2" : "1") ==
+		    0 &&
+		evdns_base_set_option(dns, "max-inflight", "128") == 0 &&
+		evdns_base_nameserver_ip_add(dns, at) == 0))
+		return dns;
+	evdns_base_free(dns, 0);
+	return NULL;
+}
+
 struct dns_upstream *
-dns_upstream_new(
-    struct loop *loop, uint32_t addr, uint16_t port, struct err *err)
+dns_upstream_new(struct loop *loop, const uint32_t *addrs, unsigned int n,
+    uint16_t port, struct err *err)
 {
 	struct dns_upstream *upstream = calloc(1, sizeof(*upstream));
-	struct event_base *base = loop_event_base(loop);
-	char ip[IP4_TEXT_BYTES], at[IP4_TEXT_BYTES + 8];
+	char ip[IP4_TEXT_BYTES];
 
-	ip4_text(ip, addr);
-	snprintf(at, sizeof(at), "%s:%u", ip, port);
-	if (base == NULL) {
+	ip4_text(ip, addrs[0]);
+	if (loop_event_base(loop) == NULL) {
 		err_set(err, -EINVAL,
-		    "dns: a server at %s cannot be asked in virtual time; run "
-		    "without --virtual-time, or leave \"upstream\" out",
-		    at);
+		    "dns: a server at %s:%u cannot be asked in virtual time; "
+		    "run without --virtual-time, or leave \"upstream\" out",
+		    ip, port);
 		free(upstream);
 		return NULL;
 	}
 	if (upstream == NULL)
 		goto fail;
 	upstream->loop = loop;
-	upstream->dns = evdns_base_new(base, 0);
-	if (upstream->dns == NULL ||
-	    evdns_base_set_option(upstream->dns, "timeout", "2") != 0 ||
-	    evdns_base_set_option(upstream->dns, "attempts", "2") != 0 ||
-	    evdns_base_set_option(upstream->dns, "max-inflight", "128") != 0 ||
-	    evdns_base_nameserver_ip_add(upstream->dns, at) != 0)
-		goto fail;
+	upstream->port = port;
+	for (unsigned int i = 0; i < n && i < ROUTER_DNS_UPSTREAMS; i++) {
+		upstream->addr[i] = addrs[i];
+		upstream->dns[i] = new_resolver(upstream, addrs[i], n == 1);
+		if (upstream->dns[i] == NULL)
+			goto fail;
+		upstream->naddrs++;
+	}
 	return upstream;
 fail:
 	err_set(err, -EIO,
-	    "dns: the resolver for %s cannot be made; use "
+	    "dns: the resolver for %s:%u cannot be made; use "
 	    "another \"upstream\"",
-	    at);
+	    ip, port);
 	dns_upstream_free(upstream);
 	return NULL;
 }
@@ -69,8 +105,8 @@ dns_upstream_free(struct dns_upstream *upstream)
 {
 	if (upstream == NULL)
 		return;
-	if (upstream->dns != NULL)
-		evdns_base_free(upstream->dns, 1);
+	for (unsigned int i = 0; i < upstream->naddrs; i++)
+		evdns_base_free(upstream->dns[i], 1);
 	free(upstream);
 }
 
@@ -79,7 +115,11 @@ tell(void *arg)
 {
 	struct dns_request *request = arg;
 
-	request->done(request->arg, request->failed ? NULL : &request->answer);
+	if (request->passed != NULL)
+		request->passed(request->arg, NULL, 0);
+	else
+		request->done(
+		    request->arg, request->failed ? NULL : &request->answer);
 	free(request);
 }
 
@@ -102,6 +142,107 @@ take_addresses(struct dns_answer *answer, char type, int count, void *list)
 		memcpy(answer->host, names[0], strlen(names[0]) + 1);
 }
 
+/* The server that is asked now. */
+static unsigned int
+server_of(const struct dns_request *request)
+{
+	return (request->first + request->tried) % request->upstream->naddrs;
+}
+
+/* ---- by TCP ---- */
+
+static void ask_stream(struct dns_request *request);
+
+/* The next server; when there is none, nobody has answered. */
+static void
+ask_next(struct dns_request *request)
+{
+	request->stream = NULL;
+	request->tried++;
+	ask_stream(request);
+}
+
+static void
+take_records(struct dns_answer *answer, const struct dns *d)
+{
+	answer->rcode = DNS_RCODE(d->flags);
+	answer->ttl_s = d->ttl_s;
+	for (uint8_t i = 0; i < d->naddrs; i++)
+		answer->addr[answer->naddrs++] = ip6_of_ip4(d->addr[i]);
+	for (uint8_t i = 0; i < d->naddrs6 && d->naddrs == 0; i++)
+		answer->addr[answer->naddrs++] = d->addr6[i];
+	memcpy(answer->host, d->host, sizeof(answer->host));
+}
+
+static void
+streamed(void *arg, const uint8_t *message, size_t bytes)
+{
+	struct dns_request *request = arg;
+	struct cursor c = cursor(message, message != NULL ? bytes : 0);
+	struct dns d;
+
+	if (message == NULL ||
+	    (request->passed == NULL &&
+		(dns_parse(&d, &c) != REASON_NONE ||
+		    (DNS_RCODE(d.flags) != DNS_OK &&
+			DNS_RCODE(d.flags) != DNS_NXDOMAIN)))) {
+		ask_next(request);
+		return;
+	}
+	request->stream = NULL;
+	request->upstream->good = server_of(request);
+	if (request->passed != NULL) {
+		request->passed(request->arg, message, bytes);
+		free(request);
+		return;
+	}
+	take_records(&request->answer, &d);
+	request->done(request->arg, &request->answer);
+	free(request);
+}
+
+static void
+ask_stream(struct dns_request *request)
+{
+	struct dns_upstream *upstream = request->upstream;
+
+	evutil_secure_rng_get_bytes(request->message, 2); /* its id */
+	for (; request->tried < upstream->naddrs; request->tried++) {
+		request->stream = dns_stream_ask(upstream->loop,
+		    upstream->addr[server_of(request)], upstream->port,
+		    request->message, request->bytes, streamed, request);
+		if (request->stream != NULL)
+			return;
+	}
+	request->failed = true;
+	loop_defer_ask(&request->defer);
+}
+
+/* What libevent's resolver was cut short about. */
+static void
+ask_again(struct dns_request *request)
+{
+	struct writer w = writer(request->message, sizeof(request->message));
+
+	dns_write(&w, &request->question);
+	request->bytes = (size_t)(w.at - request->message);
+	ask_stream(request);
+}
+
+static struct evdns_request *ask_of(struct dns_request *request);
+
+/* The next server; when there is none, nobody has answered. */
+static void
+ask_other(struct dns_request *request)
+{
+	request->tried++;
+	if (request->tried < request->upstream->naddrs &&
+	    ask_of(request) != NULL)
+		return;
+	request->failed = true;
+	loop_defer_ask(&request->defer);
+}
+
 static void
 resolved(int result, char type, int count, int ttl, void *addresses, void *arg)
 {
@@ -115,29 +256,33 @@ resolved(int result, char type, int count, int ttl, void *addresses, void *arg)
 	case DNS_ERR_NONE: break;
 	case DNS_ERR_NOTEXIST: request->answer.rcode = DNS_NXDOMAIN; break;
 	case DNS_ERR_NODATA: break;
-	default: request->failed = true; break; /* open: libevent's list */
+	case DNS_ERR_TRUNCATED: ask_again(request); return;
+	default: ask_other(request); return; /* open: libevent's list */
 	}
-	if (result == DNS_ERR_NONE) {
+	request->upstream->good = server_of(request);
+	if (result == DNS_ERR_NONE)
 		take_addresses(&request->answer, type, count, addresses);
-		request->answer.ttl_s = ttl > 0 ? (uint32_t)ttl : 0;
-	}
+	/* That of what does not exist is the least of the zone's, if it says
+	 * so (RFC 2308 5). */
+	request->answer.ttl_s = ttl > 0 ? (uint32_t)ttl : 0;
 	loop_defer_ask(&request->defer);
 }
 
 static struct evdns_request *
-ask_of(struct dns_upstream *upstream, const struct dns_ask *ask,
-    struct dns_request *request)
+ask_of(struct dns_request *request)
 {
-	const struct in_addr addr = { htonl(ask->ip4) };
+	struct evdns_base *dns = request->upstream->dns[server_of(request)];
+	const struct in_addr addr = { htonl(request->ip4) };
+	const char *name = request->question.name;
 
-	if (ask->type == DNS_TYPE_PTR)
-		return evdns_base_resolve_reverse(upstream->dns, &addr,
-		    DNS_QUERY_NO_SEARCH, resolved, request);
-	if (ask->type == DNS_TYPE_AAAA)
-		return evdns_base_resolve_ipv6(upstream->dns, ask->name,
-		    DNS_QUERY_NO_SEARCH, resolved, request);
+	if (request->question.type == DNS_TYPE_PTR)
+		return evdns_base_resolve_reverse(
+		    dns, &addr, DNS_QUERY_NO_SEARCH, resolved, request);
+	if (request->question.type == DNS_TYPE_AAAA)
+		return evdns_base_resolve_ipv6(
+		    dns, name, DNS_QUERY_NO_SEARCH, resolved, request);
 	return evdns_base_resolve_ipv4(
-	    upstream->dns, ask->name, DNS_QUERY_NO_SEARCH, resolved, request);
+	    dns, name, DNS_QUERY_NO_SEARCH, resolved, request);
 }
 
 struct dns_request *
@@ -148,10 +293,21 @@ dns_upstream_ask(struct dns_upstream *upstream, const struct dns_ask *ask,
 
 	if (request == NULL)
 		return NULL;
+	request->upstream = upstream;
+	request->first = upstream->good;
+	request->ip4 = ask->ip4;
 	request->done = done;
 	request->arg = arg;
+	request->question = (struct dns){ .flags = DNS_FLAG_RECURSE,
+		.type = ask->type,
+		.class = DNS_CLASS_IN };
+	if (ask->type == DNS_TYPE_PTR)
+		reverse4_text(request->question.name, ask->ip4);
+	else
+		memcpy(
+		    request->question.name, ask->name, strlen(ask->name) + 1);
 	loop_defer_init(&request->defer, upstream->loop, tell, request);
-	if (ask_of(upstream, ask, request) == NULL) {
+	if (ask_of(request) == NULL) {
 		loop_defer_cancel(&request->defer);
 		free(request);
 		return NULL;
@@ -159,11 +315,36 @@ dns_upstream_ask(struct dns_upstream *upstream, const struct dns_ask *ask,
 	return request;
 }
 
+struct dns_request *
+dns_upstream_pass(struct dns_upstream *upstream, const uint8_t *message,
+    size_t bytes,
+    void (*passed)(void *arg, const uint8_t *answer, size_t bytes), void *arg)
+{
+	struct dns_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL || bytes > sizeof(request->message)) {
+		free(request);
+		return NULL;
+	}
+	request->upstream = upstream;
+	request->first = upstream->good;
+	request->passed = passed;
+	request->arg = arg;
+	request->bytes = bytes;
+	memcpy(request->message, message, bytes);
+	loop_defer_init(&request->defer, upstream->loop, tell, request);
+	ask_stream(request);
+	return request;
+}
+
 void
 dns_upstream_cancel(struct dns_request *request)
 {
 	request->done = NULL;
-	if (request->defer.prev != NULL) { /* it was answered */
+	if (request->stream != NULL) { /* libevent's resolver is through */
+		dns_stream_cancel(request->stream);
+		free(request);
+	} else if (request->defer.prev != NULL) { /* it was answered */
 		loop_defer_cancel(&request->defer);
 		free(request);
 	}

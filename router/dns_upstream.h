@@ -1,7 +1,8 @@
 /*
- * dns_upstream.h - asks a DNS server of the host's network, by libevent's
- * resolver: with random ports, ids and letters, and repeated when no answer
- * comes.
+ * dns_upstream.h - asks DNS servers of the host's network, by libevent's
+ * resolver: with random ports, ids and letters, and repeated, to the next of
+ * them, when no answer comes; the one that answered last is asked first.  What libevent's does not do is asked by TCP
+ * (dns_stream.h): answers that were cut, and questions of other types.
  */
 #ifndef ROUTER_DNS_UPSTREAM_H
 #define ROUTER_DNS_UPSTREAM_H
@@ -14,8 +15,8 @@ struct dns_upstream;
 struct dns_request;
 
 /* NULL: *err says why; a virtual loop has no network. */
-struct dns_upstream *dns_upstream_new(
-    struct loop *loop, uint32_t addr, uint16_t port, struct err *err);
+struct dns_upstream *dns_upstream_new(struct loop *loop, const uint32_t *addrs,
+    unsigned int n, uint16_t port, struct err *err);
 /* All requests must have ended or been cancelled.  NULL is fine. */
 void dns_upstream_free(struct dns_upstream *upstream);
 
@@ -32,6 +33,12 @@ struct dns_ask {
 struct dns_request *dns_upstream_ask(struct dns_upstream *upstream,
     const struct dns_ask *ask,
     void (*done)(void *arg, const struct dns_answer *answer), void *arg);
+/* Passes on a message of another question, and its answer as it comes, but for
+ * the id, which is chosen here; or NULL. */
+struct dns_request *dns_upstream_pass(struct dns_upstream *upstream,
+    const uint8_t *message, size_t bytes,
+    void (*passed)(void *arg, const uint8_t *answer, size_t bytes), void *arg);
+
 /* done is not called any more. */
 void dns_upstream_cancel(struct dns_request *request);
 

@@ -196,6 +196,7 @@ int router_add_reservation(struct router *router, struct port *port,
  * IPv6 addresses are asked for upstream if ip6 is set, and made of IPv4 ones
  * where there are none (RFC 6147) if dns64 is a prefix (bits: 0: it is none).
  */
+#define ROUTER_DNS_UPSTREAMS 4
 struct router_dns_options {
 	int (*lookup)(void *arg, const char *name, struct ip6_addr *addr,
 	    unsigned int max);
@@ -203,7 +204,9 @@ struct router_dns_options {
 	void *arg;
 	bool ip6;
 	struct ip64_prefix dns64;
-	uint32_t upstream; /* 0: none, other names do not exist */
+	/* 0: none, other names do not exist */
+	uint32_t upstream[ROUTER_DNS_UPSTREAMS];
+	unsigned int nupstreams;
 	uint16_t upstream_port;
 };
 

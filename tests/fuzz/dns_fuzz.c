@@ -12,7 +12,7 @@
 #define MAX_BYTES                                             \
 	(QUESTION_AT + NAME_BYTES + 4 + 12 + 2 * NAME_BYTES + \
 	    DNS_MAX_ANSWERS * (10 + NAME_BYTES + 4) +         \
-	    DNS_MAX_ANSWERS * (10 + NAME_BYTES + 16) + NAME_BYTES + 10)
+	    DNS_MAX_ANSWERS * (10 + NAME_BYTES + 16) + NAME_BYTES + 10 + 11)
 
 static void
 check_name(const char name[DNS_NAME_BYTES])

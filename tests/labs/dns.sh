@@ -1,11 +1,13 @@
 #!/bin/bash
 # Names of the lab, and of who got an address by DHCP, are answered by our
 # router; dnsmasq in the host's network is asked for the others, once for each.
+# Another router asks a server whose answers are cut, long, or none, after one
+# that is dead.
 #
-#   client ── tap ── lan ── gw   (dnsmasq where lanyard runs)
+#   client ── tap ── lan ── gw, fw   (dnsmasq where lanyard runs)
 . "$(dirname "$0")/tap.sh"
 need_root dns
-for program in ip udhcpc dnsmasq python3; do need dns $program; done
+for program in ip udhcpc dnsmasq python3 dig; do need dns $program; done
 [ -w /dev/net/tun ] || skip_all "dns: needs /dev/net/tun"
 
 namespace router || skip_all "dns: network namespaces are not allowed here"
@@ -22,6 +24,9 @@ routers:
       inside: {switch: lan, address: 10.0.0.1/24,
                dhcp: 10.0.0.100-10.0.0.199}
     dns: {upstream: 127.0.0.1, port: 5300}
+  fw:
+    ports: {inside: {switch: lan, address: 10.0.0.2/24}}
+    dns: {upstream: [127.0.0.9, 127.0.0.2], port: 5300}
 hosts:
   bob: {switch: lan, address: 10.0.0.20/24}
 plugs:
@@ -33,6 +38,10 @@ ip netns exec "$router" dnsmasq -k -C /dev/null -p 5300 -a 127.0.0.1 \
     --host-record=brief.example.org,198.51.100.8,1 \
     --address=/gone.example.org/ >"$tmp/dnsmasq" 2>&1 &
 pids="$pids $!"
+ip netns exec "$router" "$(dirname "$0")/dns-upstream" 127.0.0.2 5300 \
+    "$tmp/asked" 2>"$tmp/err" &
+pids="$pids $!"
+until_true 5 grep -q ready "$tmp/asked"
 ip netns exec "$router" "$LANYARD" run "$tmp/dns.yaml" >"$tmp/log" 2>&1 &
 lab=$!
 pids="$pids $lab"
@@ -93,16 +102,40 @@ for i in 1 2 3; do ask www.example.org >"$tmp/again"; done
 [ "$(grep -ci 'query\[A\] www.example.org' "$tmp/dnsmasq")" = 1 ]
 is $? "an answer is remembered"
 answers gone.example.org "3" "a name that does not exist does not exist"
-ask gone.example.org >"$tmp/again"
-[ "$(grep -ci 'query\[A\] gone.example.org' "$tmp/dnsmasq")" = 1 ]
-is $? "that is remembered, too"
 ask brief.example.org >"$tmp/again"
 sleep 1.2
 answers brief.example.org "0 198.51.100.8" "a name whose time is over"
 [ "$(grep -ci 'query\[A\] brief.example.org' "$tmp/dnsmasq")" = 2 ]
 is $? "is asked for again"
-[ "$(ask www.example.org 28)" = 0 ] && [ "$(ask www.example.org 15)" = 4 ]
-is $? "IPv6 addresses are none, other types are not implemented"
+[ "$(ask www.example.org 28)" = 0 ] && [ "$(ask bob.lab 15)" = 0 ]
+is $? "IPv6 addresses are none, nor have the lab's names records of other types"
+
+# dig OPTIONS...: the other router, by UDP
+dig_fw() {
+	ip netns exec "$client" dig @10.0.0.2 +notcp +ignore +tries=1 +time=9 "$@"
+}
+count() { grep -c "$1" "$tmp/asked"; }
+[ "$(dig_fw +short cut.test | sort | tr '\n' ' ')" = \
+    "198.51.100.1 198.51.100.2 198.51.100.3 " ]
+is $? "an answer that is cut is asked for by TCP, of the server that is alive"
+dig_fw +short cut.test >"$tmp/again"
+[ "$(count 'tcp cut.test 1$')" = 1 ]
+is $? "... and remembered"
+[ "$(dig_fw +short text.test TXT)" = '"hello"' ]
+is $? "records of other types are passed on"
+dig_fw +bufsize=512 long.test TXT >"$tmp/dig"
+grep -q 'flags:.* tc' "$tmp/dig" && grep -q 'ANSWER: 0' "$tmp/dig"
+is $? "who cannot take a long answer is told that it is cut"
+dig_fw no.test >"$tmp/dig" && dig_fw no.test >"$tmp/dig"
+grep -q NXDOMAIN "$tmp/dig" && [ "$(count 'udp no.test 1$')" = 1 ]
+is $? "that a name does not exist is remembered"
+sleep 2.1
+dig_fw no.test >"$tmp/dig" && [ "$(count 'udp no.test 1$')" = 2 ]
+is $? "... as long as its zone says"
+dig_fw never.test >"$tmp/dig" && dig_fw never.test >"$tmp/dig"
+grep -q NXDOMAIN "$tmp/dig" && [ "$(count 'udp never.test 1$')" = 2 ]
+is $? "... and not without its word"
+note <"$tmp/asked"
 note <"$tmp/dnsmasq"
 kill -INT $lab
 wait $lab

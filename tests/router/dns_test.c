@@ -227,13 +227,85 @@ without_an_upstream_server_other_names_do_not_exist(void **state)
 }
 
 static void
-other_types_are_not_implemented(void **state)
+names_of_the_lab_have_no_records_of_other_types(void **state)
 {
-	struct dns dns;
+	static const struct {
+		const char *name;
+		uint16_t type, rcode;
+		uint8_t naddrs;
+	} rows[] = {
+		{ "alice.lab", 15, DNS_OK, 0 }, { "alice.lab", 65, DNS_OK, 0 },
+		{ "nobody.lab", 15, DNS_NXDOMAIN, 0 },
+		{ "example.org", 15, DNS_NXDOMAIN, 0 },
+		{ "1.0.0.127.ip6.arpa", DNS_TYPE_PTR, DNS_NXDOMAIN, 0 },
+		{ "lab", 252, DNS_REFUSED, 0 },  /* a transfer */
+		{ "alice.lab", 255, DNS_OK, 2 }, /* RFC 8482 4.1 */
+	};
+	struct rig *rig = *state;
 
-	ask(*state, "alice.lab", 15, 0);
-	dns = answer(*state);
-	assert_int_equal(DNS_RCODE(dns.flags), 4);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct got got;
+		struct dns dns;
+
+		rig_clear(rig);
+		ask(rig, rows[i].name, rows[i].type, 0);
+		dns = answer(rig);
+		assert_int_equal(DNS_RCODE(dns.flags), rows[i].rcode);
+		got = rig_got(rig, INSIDE);
+		assert_int_equal(get_be16(got.udp.data + 6), rows[i].naddrs);
+	}
+}
+
+/* Who says in its question that it knows EDNS is told the same. */
+static void
+rfc6891_s6_1_1_edns_is_answered_by_edns(void **state)
+{
+	static const struct {
+		uint8_t version, extended;
+		uint8_t naddrs;
+	} rows[] = { { 0, 0, 2 }, { 1, 1, 0 } };
+	static const uint8_t name[] = "\5alice\3lab";
+	struct rig *rig = *state;
+
+	for (int i = 0; i < 2; i++) {
+		uint8_t message[64];
+		struct writer w = writer(message, sizeof(message));
+		struct got got;
+		const uint8_t *opt;
+
+		wr_bytes(&w, "\0\115\1\0\0\1\0\0\0\0\0\1", 12);
+		wr_bytes(&w, name, sizeof(name));
+		wr_bytes(&w, "\0\1\0\1\0\0\51\20\0\0", 10);
+		wr_u8(&w, rows[i].version);
+		wr_bytes(&w, "\200\0\0\0", 4);
+		rig_clear(rig);
+		assert_int_equal(send_dns(rig, INSIDE, ALICE, GW_INSIDE,
+				     message, (size_t)(w.at - message)),
+		    REASON_DELIVERED);
+		got = rig_got(rig, INSIDE);
+		assert_int_equal(get_be16(got.udp.data + 6), rows[i].naddrs);
+		assert_int_equal(get_be16(got.udp.data + 10), 1);
+		opt = got.udp.data + got.udp.data_bytes - 11;
+		assert_int_equal(get_be16(opt + 1), 41);
+		assert_int_equal(get_be16(opt + 3), DNS_EDNS_BYTES);
+		assert_int_equal(opt[5], rows[i].extended);
+		assert_int_equal(opt[6], 0);
+		assert_int_equal(opt[7], 0x80); /* signatures are wanted */
+	}
+}
+
+static void
+what_is_no_query_is_not_implemented(void **state)
+{
+	static const uint8_t notify[] = { 0, 77, 0x21, 0, 0, 1, 0, 0, 0, 0, 0,
+		0, 5, 'a', 'l', 'i', 'c', 'e', 3, 'l', 'a', 'b', 0, 0, 1, 0,
+		1 };
+	struct got got;
+
+	send_dns(*state, INSIDE, ALICE, GW_INSIDE, notify, sizeof(notify));
+	got = rig_got(*state, INSIDE);
+	assert_int_equal(DNS_RCODE(get_be16(got.udp.data + 2)), 4);
+	assert_int_equal(get_be16(got.udp.data + 6), 0);
 }
 
 static void
@@ -253,17 +325,17 @@ what_is_no_question_is_not_answered(void **state)
 	struct rig *rig = *state;
 	static const uint8_t answer_bytes[] = { 0, 1, 0x80, 0, 0, 1, 0, 0, 0, 0,
 		0, 0, 1, 'a', 0, 0, 1, 0, 1 };
-	static const uint8_t root[] = { 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
-		0, 1, 0, 1 };
+	static const uint8_t two[] = { 0, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0,
+		1, 0, 1, 0, 0, 1, 0, 1 };
 
 	assert_int_equal(send_dns(rig, INSIDE, ALICE, GW_INSIDE, answer_bytes,
 			     sizeof(answer_bytes)),
 	    DROP_DNS);
 	assert_int_equal(
-	    send_dns(rig, INSIDE, ALICE, GW_INSIDE, root, sizeof(root)),
+	    send_dns(rig, INSIDE, ALICE, GW_INSIDE, two, sizeof(two)),
 	    DROP_DNS);
 	assert_int_equal(
-	    send_dns(rig, INSIDE, ALICE, GW_INSIDE, root, 5), DROP_SHORT);
+	    send_dns(rig, INSIDE, ALICE, GW_INSIDE, two, 5), DROP_SHORT);
 	assert_int_equal(rig->peer[INSIDE].n, 0);
 }
 
@@ -285,7 +357,9 @@ static void
 a_virtual_loop_has_no_upstream_server(void **state)
 {
 	struct rig *rig = rig_new(0);
-	const struct router_dns_options o = { .upstream = FAR };
+	const struct router_dns_options o = {
+		.upstream = { FAR }, .nupstreams = 1, .upstream_port = 53
+	};
 	struct err err = { "" };
 
 	(void)state;
@@ -420,7 +494,7 @@ rfc6147_s5_3_1_names_of_made_addresses_are_those_of_ip4(void **state)
 	/* One behind another prefix. */
 	rig_clear(*state);
 	ask(*state, name + 2, DNS_TYPE_PTR, 0);
-	assert_int_equal(DNS_RCODE(answer(*state).flags), 4);
+	assert_int_equal(DNS_RCODE(answer(*state).flags), DNS_NXDOMAIN);
 }
 
 static void
@@ -501,7 +575,9 @@ main(void)
 		T(names_of_the_lab_are_answered),
 		T(their_ipv6_addresses_are_none),
 		T(without_an_upstream_server_other_names_do_not_exist),
-		T(other_types_are_not_implemented),
+		T(names_of_the_lab_have_no_records_of_other_types),
+		T(rfc6891_s6_1_1_edns_is_answered_by_edns),
+		T(what_is_no_query_is_not_implemented),
 		T(capital_letters_come_back_as_they_were_asked),
 		T(what_is_no_question_is_not_answered),
 		T(the_outside_of_a_nat_is_not_answered),

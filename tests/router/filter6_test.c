@@ -223,7 +223,7 @@ rfc6092_rec8_dns_and_dhcp_are_not_for_outside(void **state)
 	    router_set_ra(rig->router, rig->peer[OUTSIDE].gw, &ra, NULL), 0);
 	assert_int_equal(
 	    router_set_dns(rig->router,
-		&(struct router_dns_options){ .upstream = 0 }, NULL),
+		&(struct router_dns_options){ .nupstreams = 0 }, NULL),
 	    0);
 	f.dport = 547;
 	assert_int_equal(rig6_send(rig, OUTSIDE, &f), DROP_NO_LISTENER);
