@@ -235,6 +235,12 @@ loop_defer_cancel(struct loop_defer *defer)
 	defer->prev = NULL;
 }
 
+bool
+loop_defer_is_asked(const struct loop_defer *defer)
+{
+	return defer->prev != NULL;
+}
+
 /* Runs what was asked for up to now; what these calls ask for waits a round.
  * The mark between both is a place in the list that no callback can free. */
 static void

@@ -106,6 +106,7 @@ void loop_defer_ask(struct loop_defer *defer);
 #define LOOP_AGAIN_NS (20 * NS_PER_US)
 void loop_defer_again(struct loop_defer *defer);
 void loop_defer_cancel(struct loop_defer *defer);
+bool loop_defer_is_asked(const struct loop_defer *defer);
 
 /*
  * Watches a descriptor, which stays the caller's.  LOOP_READ and LOOP_WRITE

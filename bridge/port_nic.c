@@ -1,7 +1,6 @@
 /*
- * A wake-up sends the frames of the ring (raw_socket.c) into the LAN from
- * where the kernel put them, a burst at a time; what is left waits for the next
- * round, where other ports have their turn.
+ * The frames of the ring (raw_socket.c) are sent into the LAN from where the
+ * kernel put them, a burst at a time (lookout.c).
  *
  *     GONE --it is there--> DOWN --runs--> UP
  *       ^                    |  ^--stops----'|
@@ -28,6 +27,7 @@
 #include "base/log.h"
 #include "bridge/raw_socket.h"
 #include "bridge/twin.h"
+#include "switch/lookout.h"
 #include "switch/locator.h"
 
 enum nic_state { NIC_GONE, NIC_DOWN, NIC_UP, NIC_NSTATES };
@@ -36,7 +36,7 @@ struct nic {
 	struct port port; /* first: ports of this kind are these */
 	struct locator at;
 	struct raw_socket *socket;
-	struct loop_watch *readable;
+	struct lookout lookout; /* over the socket */
 	struct host_watch *watch;
 	struct host_link link; /* as it was bound */
 	enum nic_state state;
@@ -175,23 +175,34 @@ hook_in(struct nic *nic, struct burst *burst)
 	burst->n = kept;
 }
 
-static void
-readable(void *arg, unsigned int events)
+static bool
+read_burst(void *arg)
 {
 	struct nic *nic = arg;
-	unsigned int bad;
+	unsigned int bad = raw_read(nic->socket, &nic->burst);
+	bool any = nic->burst.n > 0 || bad > 0;
 
-	(void)events;
-	bad = raw_read(nic->socket, &nic->burst);
-	if (bad > 0)
-		nic->port.node->count[DROP_VNET_HEADER] += bad;
-	if (nic->burst.n == 0 && bad == 0)
-		(void)raw_error(nic->socket); /* netlink tells the same */
+	nic->port.node->count[DROP_VNET_HEADER] += bad;
 	if (nic->hook != NULL)
 		hook_in(nic, &nic->burst);
-	port_send(&nic->port, &nic->burst);
+	if (nic->burst.n > 0)
+		port_send(&nic->port, &nic->burst);
 	raw_done(nic->socket);
+	return any;
 }
+
+static void
+read_error(void *arg)
+{
+	struct nic *nic = arg;
+
+	(void)raw_error(nic->socket); /* netlink tells the same */
+}
+
+static const struct lookout_ops lookout_ops = {
+	.read = read_burst,
+	.empty = read_error,
+};
 
 /* ---- to the interface ---- */
 
@@ -362,7 +373,7 @@ close_nic(struct port *port)
 	if (nic->hook != NULL)
 		nic->hook->close(nic->hook);
 	host_watch_free(nic->watch);
-	loop_watch_free(nic->readable);
+	lookout_close(&nic->lookout);
 	twin_free(nic->twin);
 	raw_free(nic->socket);
 	free(nic);
@@ -447,10 +458,10 @@ prepare(struct nic *nic, struct loop *loop, const char *rest, struct err *err)
 	e = raw_bind(nic->socket, link.index, true, err);
 	if (e < 0)
 		return e;
-	nic->readable = loop_watch_new(
-	    loop, raw_fd(nic->socket), LOOP_READ, readable, nic, err);
-	if (nic->readable == NULL)
-		return -ENOMEM;
+	e = lookout_open(
+	    &nic->lookout, loop, raw_fd(nic->socket), &lookout_ops, nic, err);
+	if (e < 0)
+		return e;
 	nic->link = link;
 	nic->state = NIC_DOWN;
 	nic->port.down = nic->lowered = true;

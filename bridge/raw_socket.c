@@ -7,10 +7,12 @@
  *
  * The ring is TPACKET_V2: a frame is there the moment it arrived, where V3 waits
  * for a block to fill or for a timer of whole milliseconds.  Its slots are made
- * for ordinary frames, so that a full ring is 8 MiB and not 256.  A larger one
- * (jumbo, or up to 64 KiB from receive offloads) is cut in its slot, and queued
- * as a whole at the socket, from where it is read by a system call of its own
- * (PACKET_COPY_THRESH); slots and queue keep the same order.
+ * for ordinary frames, so that a full ring is 6.5 MiB and not 256; they are of
+ * an odd number of cache lines, since the heads of all would else fall on the
+ * same few places of the caches.  A larger frame (jumbo, or up to 64 KiB from
+ * receive offloads) is cut in its slot, and queued as a whole at the socket, from
+ * where it is read by a system call of its own (PACKET_COPY_THRESH); slots and
+ * queue keep the same order.
  *
  *     slot:  | tpacket2_hdr | sockaddr_ll | .. | vnet header | frame ... |
  *                                                            ^ tp_mac
@@ -20,9 +22,13 @@
  *
  * A burst goes out by one sendmmsg(), from the buffers where it lies, segments
  * of a stream as one frame that the kernel cuts: most of what a frame costs it
- * is paid once for many.  A send
- * ring would have to be filled by copying, and its slots for superframes would
- * be large again.  PACKET_QDISC_BYPASS would hide what we send from tcpdump.
+ * is paid once for many.  So a burst is read until a stream fills one such
+ * frame: the rest of a longer one would leave as a small one.
+ *
+ * A send ring would have to be filled by copying, and its slots for superframes
+ * would be large again.  PACKET_QDISC_BYPASS was tried: it gains nothing where
+ * there is no queueing discipline, as at veths, it has the kernel throw away
+ * what it would have to cut, and it hides what we send from tcpdump.
  *
  * Frames that this socket sent are never read by it: the kernel leaves out the
  * socket that a frame came from, and without with_outgoing all others' too.
@@ -50,14 +56,16 @@
 #include "switch/join.h"
 #include "switch/vnet.h"
 
-#define SLOT_BYTES   2048
+#define SLOT_BYTES   1600
 #define BLOCK_BYTES  (64 * 1024)
-#define SLOTS        4096
-#define SLOTS_MIN    64
+#define BLOCK_SLOTS  (BLOCK_BYTES / SLOT_BYTES)
+#define BLOCKS       104
+#define BLOCKS_MIN   2
 #define SOCKET_BYTES (4 << 20) /* for large frames in, and frames out */
 #define LEAD_BYTES   16        /* vnet header, so that frames are aligned */
 #define LARGE_BYTES  (LEAD_BYTES + FRAME_MAX_BYTES + 1)
 #define POOL_BYTES   (256 * 1024) /* large frames of one burst */
+#define ENOUGH_BYTES 66000        /* of one burst: JOIN_MAX full frames */
 #define PIECES_MAX \
 	JOIN_PIECES /* of a frame that is sent without joining them */
 
@@ -87,7 +95,14 @@ struct tag {
 static uint8_t *
 slot_at(const struct raw_socket *ps, unsigned int i)
 {
-	return ps->ring + (size_t)i * SLOT_BYTES;
+	return ps->ring + (size_t)(i / BLOCK_SLOTS) * BLOCK_BYTES +
+	    (size_t)(i % BLOCK_SLOTS) * SLOT_BYTES;
+}
+
+static size_t
+ring_bytes(const struct raw_socket *ps)
+{
+	return (size_t)(ps->nslots / BLOCK_SLOTS) * BLOCK_BYTES;
 }
 
 static uint32_t
@@ -190,11 +205,12 @@ unsigned int
 raw_read(struct raw_socket *ps, struct burst *burst)
 {
 	unsigned int bad = 0;
-	size_t used = 0;
+	size_t used = 0, bytes = 0;
 
 	burst_clear(burst);
 	assert(ps->taken == 0);
-	while (burst->n < BURST_MAX && ps->taken < ps->nslots) {
+	while (burst->n < BURST_MAX && bytes < ENOUGH_BYTES &&
+	    ps->taken < ps->nslots) {
 		uint8_t *slot = slot_at(ps, ps->next);
 		struct tpacket2_hdr h;
 		struct sockaddr_ll from;
@@ -219,6 +235,7 @@ raw_read(struct raw_socket *ps, struct burst *burst)
 		    from.sll_pkttype == PACKET_OUTGOING)
 			burst->n--; /* Linux before 4.20 cannot leave it out */
 		bad += !good;
+		bytes += h.tp_len;
 	}
 	return bad;
 }
@@ -403,12 +420,12 @@ leave_out(struct raw_socket *ps, uint32_t mark)
 static int
 map_ring(struct raw_socket *ps, struct err *err)
 {
-	for (unsigned int n = SLOTS; n >= SLOTS_MIN; n /= 2) {
+	for (unsigned int n = BLOCKS; n >= BLOCKS_MIN; n /= 2) {
 		struct tpacket_req req = {
 			.tp_block_size = BLOCK_BYTES,
-			.tp_block_nr = n / (BLOCK_BYTES / SLOT_BYTES),
+			.tp_block_nr = n,
 			.tp_frame_size = SLOT_BYTES,
-			.tp_frame_nr = n,
+			.tp_frame_nr = n * BLOCK_SLOTS,
 		};
 
 		if (setsockopt(ps->fd, SOL_PACKET, PACKET_RX_RING, &req,
@@ -417,9 +434,9 @@ map_ring(struct raw_socket *ps, struct err *err)
 				continue;
 			break;
 		}
-		ps->nslots = n;
-		ps->ring = mmap(NULL, (size_t)n * SLOT_BYTES,
-		    PROT_READ | PROT_WRITE, MAP_SHARED, ps->fd, 0);
+		ps->nslots = n * BLOCK_SLOTS;
+		ps->ring = mmap(NULL, ring_bytes(ps), PROT_READ | PROT_WRITE,
+		    MAP_SHARED, ps->fd, 0);
 		if (ps->ring != MAP_FAILED)
 			return 0;
 		ps->ring = NULL;
@@ -488,7 +505,7 @@ raw_free(struct raw_socket *ps)
 	if (ps == NULL)
 		return;
 	if (ps->ring != NULL)
-		munmap(ps->ring, (size_t)ps->nslots * SLOT_BYTES);
+		munmap(ps->ring, ring_bytes(ps));
 	if (ps->fd >= 0)
 		close(ps->fd);
 	free(ps);

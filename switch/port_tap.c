@@ -1,10 +1,8 @@
 /*
  * tap:NAME - a TAP interface of the host.
  *
- * One system call moves one frame, so batches save only the work behind it: a
- * wake-up reads up to a burst of frames and sends them as one.  What is left
- * waits for the next round of the loop, where other ports have their turn; the
- * watch is level-triggered, so nothing is forgotten.
+ * One system call moves one frame, so batches save only the work behind it: up
+ * to a burst of frames is read and sent as one (lookout.c).
  *
  * The virtio-net header goes along in both directions (IFF_VNET_HDR): between
  * the host's TCP and an offloading guest 64 KiB frames stay whole.
@@ -32,6 +30,7 @@
 #include "net/eth.h"
 #include "switch/port.h"
 #include "switch/join.h"
+#include "switch/lookout.h"
 #include "switch/vnet.h"
 
 extern const struct port_kind port_tap;
@@ -43,9 +42,8 @@ extern const struct port_kind port_tap;
 static_assert(POOL_BYTES >= READ_BYTES, "no room for a frame");
 
 struct tap {
-	struct port port; /* first: ports of this kind are these */
-	struct loop *loop;
-	struct loop_watch *watch;
+	struct port port;       /* first: ports of this kind are these */
+	struct lookout lookout; /* over fd */
 	int fd;
 	bool gone; /* the interface, and the watch sleeps */
 	char interface[IFNAMSIZ];
@@ -62,7 +60,7 @@ lose(struct tap *tap, int error)
 	if (tap->gone)
 		return;
 	tap->gone = true;
-	loop_watch_events(tap->watch, 0);
+	lookout_rest(&tap->lookout);
 	log_warn("%s: lost the interface %s: %s; the link is down",
 	    tap->port.name, tap->interface, strerror(error));
 	port_set_down(&tap->port, true);
@@ -98,14 +96,13 @@ read_frame(struct tap *tap, uint8_t *at, struct burst *burst)
 	return true;
 }
 
-static void
-readable(void *arg, unsigned int events)
+static bool
+read_burst(void *arg)
 {
 	struct tap *tap = arg;
 	struct burst burst;
 	size_t used = 0;
 
-	(void)events;
 	burst_clear(&burst);
 	for (unsigned int i = 0; i < BURST_MAX; i++) {
 		unsigned int n = burst.n;
@@ -117,8 +114,13 @@ readable(void *arg, unsigned int events)
 		if (burst.n > n)
 			used += (VNET_BYTES + burst.frame[n].len + 15) & ~15u;
 	}
+	if (burst.n == 0)
+		return false;
 	port_send(&tap->port, &burst);
+	return true;
 }
+
+static const struct lookout_ops lookout_ops = { .read = read_burst };
 
 /* ---- to the host ---- */
 
@@ -202,7 +204,7 @@ close_tap(struct port *port)
 {
 	struct tap *tap = (struct tap *)port;
 
-	loop_watch_free(tap->watch);
+	lookout_close(&tap->lookout);
 	if (tap->fd >= 0)
 		close(tap->fd);
 	free(tap);
@@ -331,14 +333,12 @@ open_tap(struct loop *loop, struct node *node, const char *name,
 		return NULL;
 	}
 	port_init(&tap->port, &tap_ops, node, name);
-	tap->loop = loop;
 	tap->fd = -1;
 	snprintf(tap->interface, sizeof(tap->interface), "%s", rest);
 	if (attach(tap, err) < 0)
 		goto fail;
-	tap->watch =
-	    loop_watch_new(loop, tap->fd, LOOP_READ, readable, tap, err);
-	if (tap->watch == NULL)
+	if (lookout_open(&tap->lookout, loop, tap->fd, &lookout_ops, tap, err) <
+	    0)
 		goto fail;
 	link_changed(&tap->port, false); /* no cable yet */
 	if (bring_up(tap, err) < 0)

@@ -11,6 +11,7 @@
 #include "base/complaint.h"
 #include "switch/door.h"
 #include "switch/guest_mem.h"
+#include "switch/patience.h"
 #include "switch/port_vhost.h"
 #include "switch/vhost_msg.h"
 #include "switch/vhost_net.h"
@@ -29,8 +30,7 @@ struct vhost_queue {
 	bool started;     /* from SET_VRING_KICK to GET_VRING_BASE */
 	bool enable_said; /* by SET_VRING_ENABLE */
 	bool polled;
-	uint64_t patience_ns;         /* it is looked at before the sleep */
-	uint64_t last_ns;             /* when frames were last in it */
+	struct patience patience;     /* with a transmit ring */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	struct loop_watch *kick;
 	struct loop_defer turn;

@@ -30,8 +30,6 @@
 #include <linux/virtio_net.h>
 #include <unistd.h>
 
-#include "switch/patience.h"
-
 #define FRAMES_PER_TURN 512 /* about 20 us */
 #define LOOKS_PER_TURN  32  /* at an empty ring that is polled */
 
@@ -189,7 +187,7 @@ vhost_queue_reset(struct vhost_queue *q)
 	close_fd(&q->err_fd);
 	vring_init(&q->vring, &q->vp->mem);
 	q->base = 0;
-	q->patience_ns = 0;
+	q->patience.ns = 0;
 	q->enable_said = false;
 }
 
@@ -235,9 +233,8 @@ send_burst(struct vhost_queue *q)
 static bool
 lingers(struct vhost_queue *q)
 {
-	uint64_t idle_ns = loop_now_ns(q->vp->loop) - q->last_ns;
-
-	return q->polled || idle_ns < q->patience_ns;
+	return q->polled ||
+	    patience_lasts(&q->patience, loop_now_ns(q->vp->loop));
 }
 
 /* A transmit queue's turn. */
@@ -260,7 +257,7 @@ turn(void *arg)
 	} while (n >= 0 && frames < FRAMES_PER_TURN &&
 	    looks < (lingers(q) ? LOOKS_PER_TURN : 1));
 	if (frames > 0)
-		q->last_ns = loop_now_ns(q->vp->loop);
+		q->patience.last_ns = loop_now_ns(q->vp->loop);
 	if (n < 0) {
 		q->vp->port.node->count[DROP_RING_INDEX]++;
 		queue_broke(q);
@@ -285,8 +282,7 @@ kicked(void *arg, unsigned int events)
 		return;
 	}
 	q->vp->stats.kicks++;
-	q->patience_ns = patience_after_kick(
-	    q->patience_ns, loop_now_ns(q->vp->loop) - q->last_ns);
+	patience_kicked(&q->patience, loop_now_ns(q->vp->loop));
 	turn(q);
 }
 

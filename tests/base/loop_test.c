@@ -260,8 +260,10 @@ a_timer_set_for_now_runs_in_the_next_round(void **state)
 	loop_timer_set(&a.timer, 0);
 	loop_timer_set(&b.timer, 0);
 	loop_defer_ask(&round.defer);
+	assert_true(loop_defer_is_asked(&round.defer));
 	assert_int_equal(loop_run(f->loop), 0);
 	assert_string_equal(f->log, "ab|a|a||");
+	assert_false(loop_defer_is_asked(&round.defer));
 }
 
 static void

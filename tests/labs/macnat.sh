@@ -93,6 +93,7 @@ before=$(counted)
 [ "$before" -gt 0 ]
 is $? "... since the port refused $before frames"
 end
+before=$(counted) # with what the guests said until their end
 
 # ---- with MAC-NAT ----
 lab mac-nat
