@@ -637,6 +637,36 @@ rfc4787_req6_who_is_answered_keeps_it(void **state)
 }
 
 static void
+a_mapping_that_rests_has_no_guests(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+	enum reason why;
+
+	(void)state;
+	rules.refresh = NAT_REFRESH_OUTBOUND;
+	nat = table(&rules);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 250 * S), REASON_NAT_IN);
+	nat_expire(nat, 302 * S);
+	assert_int_equal(nat_stats(nat).resting, 1);
+	assert_int_equal(
+	    in(nat, 5000, OTHER, 1, 310 * S), DROP_NAT_UNSOLICITED);
+	/* The host has its port again, and speaks to whom it did not know. */
+	assert_int_equal(
+	    out(nat, udp(ALICE, 5000, OTHER, 1), 320 * S, &why), 5000);
+	assert_int_equal(why, REASON_NAT_NEW);
+	assert_true(nat_has_port(nat, OUTSIDE, IP_UDP, 5000));
+	assert_int_equal(in(nat, 5000, OTHER, 2, 321 * S), REASON_NAT_IN);
+	nat_expire(nat, 700 * S);
+	nat_expire(nat, 900 * S);
+	assert_int_equal(nat_stats(nat).sessions, 0);
+	assert_int_equal(nat_stats(nat).mappings, 0);
+	assert_int_equal(nat_stats(nat).resting, 0);
+	nat_free(nat);
+}
+
+static void
 guests_are_counted_when_all_packets_refresh_again(void **state)
 {
 	struct nat_rules rules = *nat_preset(NAT_PRESET_RESTRICTED);
@@ -756,6 +786,7 @@ main(void)
 		cmocka_unit_test(
 		    rfc4787_req6_strangers_keep_no_mapping_that_only_its_host_refreshes),
 		cmocka_unit_test(rfc4787_req6_who_is_answered_keeps_it),
+		cmocka_unit_test(a_mapping_that_rests_has_no_guests),
 		cmocka_unit_test(
 		    guests_are_counted_when_all_packets_refresh_again),
 	};
