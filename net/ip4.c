@@ -15,11 +15,6 @@
 #define FLAGS  (IP4_DF | IP4_MF)
 #define OFFSET 0x1fff
 
-#define OPT_END          0
-#define OPT_NOP          1
-#define OPT_LOOSE_ROUTE  131
-#define OPT_STRICT_ROUTE 137
-
 /* Reads a header; what follows it is cut to what belongs to it, which need not be
  * there as a whole. */
 static inline enum reason
@@ -76,31 +71,6 @@ enum reason
 ip4_parse_quoted(struct ip4 *ip, struct cursor *c)
 {
 	return parse(ip, c, false);
-}
-
-enum ip4_source_route
-ip4_source_route(const struct ip4 *ip)
-{
-	struct cursor c =
-	    cursor(ip->options, (size_t)(ip->header_bytes - IP4_HEADER_BYTES));
-
-	while (cur_left(&c) > 1) {
-		uint8_t kind = cur_u8(&c), len;
-
-		if (kind == OPT_END)
-			break;
-		if (kind == OPT_NOP)
-			continue;
-		len = cur_u8(&c);
-		if (len < 2 || cur_left(&c) + 2 < len)
-			break;
-		if (len > 2 &&
-		    (kind == OPT_LOOSE_ROUTE || kind == OPT_STRICT_ROUTE))
-			return c.at[0] <= len ? IP4_SOURCE_ROUTE_GOES_ON
-					      : IP4_SOURCE_ROUTE_ENDED;
-		cur_skip(&c, len - 2u);
-	}
-	return IP4_SOURCE_ROUTE_NONE;
 }
 
 void

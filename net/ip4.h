@@ -54,15 +54,6 @@ enum reason ip4_parse(struct ip4 *ip, struct cursor *c);
  * 5508 REQ-3a), but its payload may be cut short: no DROP_IP_LENGTH. */
 enum reason ip4_parse_quoted(struct ip4 *ip, struct cursor *c);
 
-/* Does its source say which routers to visit (RFC 791 3.1), and has it been to
- * all of them?  Options behind one that makes no sense are not read. */
-enum ip4_source_route {
-	IP4_SOURCE_ROUTE_NONE,
-	IP4_SOURCE_ROUTE_ENDED,
-	IP4_SOURCE_ROUTE_GOES_ON,
-};
-enum ip4_source_route ip4_source_route(const struct ip4 *ip);
-
 /* Writes a header of ip->header_bytes with its options and checksum; when
  * header_bytes is 0, one of 20 bytes. total_bytes counts the header. */
 void ip4_write(struct writer *w, const struct ip4 *ip);

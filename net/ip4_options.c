@@ -13,6 +13,8 @@
 #define OPT_NOP       1
 #define OPT_RECORD    7
 #define OPT_TIMESTAMP 68
+#define OPT_LOOSE     131 /* source routes */
+#define OPT_STRICT    137
 #define RECORD_FIRST  4 /* the least that its pointer can be */
 #define STAMP_FIRST   5
 #define STAMP_TIME    0 /* flags: times alone, */
@@ -30,6 +32,23 @@ next_option(const uint8_t *options, size_t bytes, size_t *at, size_t *len)
 		return false;
 	*len = options[*at + 1];
 	return *len >= 2 && *len <= bytes - *at;
+}
+
+enum ip4_source_route
+ip4_source_route(const struct ip4 *ip)
+{
+	size_t bytes = (size_t)(ip->header_bytes - IP4_HEADER_BYTES), at = 0,
+	       len;
+
+	for (; next_option(ip->options, bytes, &at, &len); at += len) {
+		const uint8_t *option = ip->options + at;
+
+		if (len > 2 &&
+		    (option[0] == OPT_LOOSE || option[0] == OPT_STRICT))
+			return option[2] <= len ? IP4_SOURCE_ROUTE_GOES_ON
+						: IP4_SOURCE_ROUTE_ENDED;
+	}
+	return IP4_SOURCE_ROUTE_NONE;
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * ip4_options.h - the options of an IPv4 header that routers write into
+ * ip4_options.h - the options of an IPv4 header that routers read, or write into
  * (RFC 791 3.1).
  *
  * Pure functions.
@@ -11,7 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/ip4.h"
+
 #define IP4_OPTIONS_MAX 40
+
+/* Does its source say which routers to visit, and has it been to all of them?
+ * Options behind one that makes no sense are not read. */
+enum ip4_source_route {
+	IP4_SOURCE_ROUTE_NONE,
+	IP4_SOURCE_ROUTE_ENDED,
+	IP4_SOURCE_ROUTE_GOES_ON,
+};
+enum ip4_source_route ip4_source_route(const struct ip4 *ip);
 
 /* The address that internet timestamp asks next for its time; 0: none. */
 uint32_t ip4_options_asked(const uint8_t *options, size_t bytes);

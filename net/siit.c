@@ -17,6 +17,7 @@
 
 #include "net/checksum.h"
 #include "net/icmp.h"
+#include "net/ip4_options.h"
 #include "net/siit_icmp.h"
 #include "net/tcp.h"
 #include "net/udp.h"

@@ -4,6 +4,7 @@
  */
 #include "router/nat_path.h"
 
+#include "net/ip4_options.h"
 #include "router/filter6.h"
 
 /* ---- acting ---- */

@@ -58,6 +58,91 @@ other_protocols_are_refused_with_a_reason(void **state)
 	    DROP_NAT_STATE);
 }
 
+/* UDP-Lite, DCCP, SCTP, ESP and GRE, from and to any host, with an address of its
+ * own or not. */
+static void
+rfc6888_req1_what_is_not_translated_is_not_forwarded(void **state)
+{
+	static const uint8_t protocols[] = { 136, 33, 132, 50, 47, 0, 255 };
+	static const struct router_nat_pair pairs[] = { { IP(203, 0, 113, 7),
+	    ALICE } };
+	const struct router_nat_options o = {
+		.pairs = pairs, .npairs = 1, .rules = nat_rules_default
+	};
+	struct rig *rig = start_nat(state, &o);
+
+	for (size_t i = 0; i < sizeof(protocols); i++)
+		for (int k = 0; k < 4; k++) {
+			static const uint32_t ends[4][2] = { { ALICE, SERVER },
+				{ BOB, SERVER }, { SERVER, IP(203, 0, 113, 7) },
+				{ SERVER, GW_OUTSIDE } };
+			struct form f = form(ends[k][0], 1, ends[k][1], 1);
+
+			rig_clear(rig);
+			assert_int_equal(rig_form(rig, k < 2 ? INSIDE : OUTSIDE,
+					     &f, protocols[i], 0),
+			    DROP_NAT_PROTOCOL);
+			assert_int_equal(rig->peer[OUTSIDE].n, 0);
+			assert_int_equal(rig->peer[INSIDE].n, k < 2);
+		}
+	assert_string_equal(state_of(rig), "one-to-one"); /* no session */
+}
+
+/* With code 13 what is restricted; RFC 6888 REQ-11 prefers code 1 where room is
+ * what is missing, and so do we. */
+static void
+rfc5508_req8_a_refusal_is_told_by_icmp(void **state)
+{
+	static const struct {
+		uint8_t protocol, icmp_type, code;
+		enum reason reason;
+	} rows[] = {
+		{ 132, 0, ICMP_UNREACH_PROHIBITED, DROP_NAT_PROTOCOL },
+		{ IP_ICMP, 13, ICMP_UNREACH_PROHIBITED, DROP_NAT_PROTOCOL },
+		{ IP_UDP, 0, ICMP_UNREACH_HOST, DROP_NAT_FULL },
+		{ IP_ICMP, ICMP_ECHO_REQUEST, ICMP_UNREACH_HOST,
+		    DROP_NAT_FULL },
+	};
+	struct rig *rig = start_as(state, EI, APD, 1);
+
+	rig_tcp(rig, INSIDE, BOB, 5000, SERVER, 80, TCP_SYN);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct form f = form(ALICE, 5000, SERVER, 80);
+		struct got g;
+
+		rig_clear(rig);
+		assert_int_equal(rig_form(rig, INSIDE, &f, rows[i].protocol,
+				     rows[i].icmp_type),
+		    rows[i].reason);
+		assert_int_equal(rig->peer[OUTSIDE].n, 0);
+		g = rig_got(rig, INSIDE);
+		assert_int_equal(g.ip.dst, ALICE);
+		assert_int_equal(g.icmp.type, ICMP_UNREACHABLE);
+		assert_int_equal(g.icmp.code, rows[i].code);
+		assert_int_equal(got_quote(&g).ip.src, ALICE);
+	}
+}
+
+static void
+rfc5508_req10b_inside_hosts_are_redirected(void **state)
+{
+	struct rig *rig = start_as(state, EI, APD, 0);
+	struct err err = { "" };
+	struct got g;
+
+	assert_int_equal(
+	    router_add_route(rig->router,
+		(struct ip4_net){ IP(10, 9, 0, 0), 16 }, BOB, &err),
+	    0);
+	assert_int_equal(rig_udp(rig, INSIDE, ALICE, 5000, IP(10, 9, 0, 1), 1),
+	    REASON_ROUTED);
+	assert_int_equal(rig->peer[INSIDE].n, 2);
+	g = got_of(&rig->peer[INSIDE].seen[0]);
+	assert_int_equal(g.ip.dst, ALICE);
+	assert_int_equal(g.icmp.type, ICMP_REDIRECT);
+	assert_int_equal(g.icmp.word, BOB);
+}
+
 static void
 packets_to_inside_addresses_from_outside_are_refused(void **state)
 {
@@ -226,6 +311,9 @@ main(void)
 		T(rfc6888_req11_a_full_table_refuses_and_the_others_live_on),
 		T(without_a_free_port_a_session_is_refused),
 		T(other_protocols_are_refused_with_a_reason),
+		T(rfc6888_req1_what_is_not_translated_is_not_forwarded),
+		T(rfc5508_req8_a_refusal_is_told_by_icmp),
+		T(rfc5508_req10b_inside_hosts_are_redirected),
 		T(packets_to_inside_addresses_from_outside_are_refused),
 		T(inside_links_are_routed_without_translation),
 		T(no_source_that_is_not_of_the_link_is_translated),
