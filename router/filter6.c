@@ -18,20 +18,19 @@
 #include "router/pin6.h"
 #include "router/router6.h"
 
-#define IP_DCCP       33
 #define IP_ESP        50
-#define IP_SCTP       132
 #define IP_MOBILITY   135
 #define IP_UDPLITE    136
 #define IP_HIP        139
 #define PORT_IKE      500
+#define SCTP_INIT     1
 #define REFUSED_MAX   64 /* that wait; what is more is never answered */
 #define REFUSED_NS    (6 * NS_PER_S)
 #define REFUSED_BYTES 128
 #define FIRSTS        256             /* fragments remembered */
 #define FIRST_NS      (60 * NS_PER_S) /* RFC 8200 4.5 */
 
-/* A SYN from outside that was refused. */
+/* A SYN, or an INIT of SCTP, from outside that was refused. */
 struct refused {
 	uint64_t due_ns;
 	struct flow6_ends ends;
@@ -64,6 +63,7 @@ struct reading {
 	struct ip6_chain chain;
 	uint16_t sport, dport;
 	bool is_tcp;
+	bool opens; /* a connection, of TCP or SCTP */
 	struct nat_segment segment;
 	bool is_error;
 	struct cursor quote; /* of an error */
@@ -84,9 +84,19 @@ static enum reason
 read_tcp(struct reading *r, struct cursor *c)
 {
 	bool cut;
+	enum reason reason = nat_read_segment(&r->segment, c, &cut);
 
 	r->is_tcp = true;
-	return nat_read_segment(&r->segment, c, &cut);
+	r->opens = reason == REASON_NONE && nat_tcp_opens(&r->segment);
+	return reason;
+}
+
+/* The first chunk says what it is (RFC 4960 3). */
+static void
+read_sctp(struct reading *r, struct cursor c)
+{
+	cur_skip(&c, 8); /* verification tag, checksum */
+	r->opens = cur_u8(&c) == SCTP_INIT && !c.overrun;
 }
 
 static enum reason
@@ -124,6 +134,8 @@ read_upper(
 	r->dport = cur_be16(&c);
 	if (c.overrun)
 		return DROP_SHORT;
+	if (r->chain.protocol == IP_SCTP)
+		read_sctp(r, c);
 	return r->chain.protocol == IP_TCP && !quoted ? read_tcp(r, &c)
 						      : REASON_NONE;
 }
@@ -294,6 +306,9 @@ judge(
 	*entry = 0;
 	if (reason != REASON_NONE)
 		return reason;
+	/* It makes packets go to and fro (RFC 5095). */
+	if (r.chain.routing_at != 0 && r.chain.routing_type == 0)
+		return DROP_SOURCE_ROUTE;
 	if (r.chain.offset_bytes != 0)
 		return follow(f, p, &r, entry);
 	if (r.is_error)
@@ -307,8 +322,7 @@ judge(
 				p->now_ns, entry);
 	if (reason == DROP_FLOW_UNASKED && is_always_let_in(f, &r))
 		reason = REASON_ROUTED;
-	if (reason == DROP_FLOW_UNASKED && r.is_tcp &&
-	    nat_tcp_opens(&r.segment))
+	if (reason == DROP_FLOW_UNASKED && r.opens)
 		refuse_later(f, p, &ends);
 	if (!reason_is_drop(reason))
 		remember(f, p, &r, *entry);

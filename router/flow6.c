@@ -6,7 +6,8 @@
  *
  * How far TCP has come is nat_tcp.h's, which is what RFC 6092 (REC-31 to 35)
  * asks for, too: connections opened by both ends at once, 2 h 4 min for one that
- * is established, and 4 min before and after.
+ * is established, and 4 min before and after.  SCTP and DCCP are not followed:
+ * an association is established when it was answered (REC-40, 44).
  *
  * Rejected: the NAT's table.  Its entries hold IPv4 addresses in a line of the
  * cache, and mappings, of which there are none here; what both need of TCP and
@@ -251,6 +252,9 @@ timer_of(const struct flow6 *f)
 	switch (f->ends.protocol) {
 	case IP_TCP: return nat_tcp_timer((enum nat_tcp_state)f->tcp);
 	case IP_ICMP6: return NAT_TIMER_ICMP;
+	/* RFC 6092 REC-40: 4 min, and 2 h 4 min; REC-44: 8 min, and that. */
+	case IP_SCTP: return f->answered ? NAT_TIMER_TCP : NAT_TIMER_UDP;
+	case IP_DCCP: return NAT_TIMER_TCP;
 	default: return NAT_TIMER_UDP; /* open: other protocols are as UDP */
 	}
 }

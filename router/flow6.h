@@ -22,6 +22,9 @@
 #define FLOW6_MAX         65536 /* default limit */
 #define FLOW6_PER_STATION 16384
 
+#define IP_DCCP 33
+#define IP_SCTP 132
+
 struct flow6_table;
 struct pin6_table;
 

@@ -79,7 +79,7 @@ ping(struct rig *rig, struct ip6_addr dst)
 }
 
 static void
-each_address_is_asked_for_and_then_used(void **state)
+rfc4862_s5_4_each_address_is_asked_for_and_then_used(void **state)
 {
 	struct rig *rig = start(state, 1);
 	struct ip6_addr gw = GW6;
@@ -119,7 +119,7 @@ each_address_is_asked_for_and_then_used(void **state)
 }
 
 static void
-it_is_asked_for_as_often_as_is_said(void **state)
+rfc4862_s5_1_it_is_asked_for_as_often_as_is_said(void **state)
 {
 	struct rig *rig = start(state, 3);
 	struct ip6_addr gw = GW6;
@@ -135,7 +135,7 @@ it_is_asked_for_as_often_as_is_said(void **state)
 
 /* What others say, and whether the address is theirs then. */
 static void
-who_has_it_or_wants_it_keeps_it(void **state)
+rfc4862_s5_4_3_who_has_it_or_wants_it_keeps_it(void **state)
 {
 	struct ip6_addr gw = GW6, none = { { 0 } };
 	const struct {
@@ -189,7 +189,7 @@ who_has_it_or_wants_it_keeps_it(void **state)
 }
 
 static void
-its_own_question_that_comes_back_says_nothing(void **state)
+rfc7527_s4_2_its_own_question_that_comes_back_says_nothing(void **state)
 {
 	struct rig *rig = start(state, 1);
 	struct ip6_addr gw = GW6;
@@ -231,7 +231,7 @@ a_duplicate_is_routed_to_like_any_other(void **state)
 }
 
 static void
-without_a_link_local_address_there_is_no_ip6(void **state)
+rfc4862_s5_4_5_without_a_link_local_address_there_is_no_ip6(void **state)
 {
 	struct rig *rig = start(state, 1);
 	struct ip6_addr link = ip6_link_local(&rig->peer[INSIDE].gw_mac);
@@ -284,12 +284,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(each_address_is_asked_for_and_then_used),
-		T(it_is_asked_for_as_often_as_is_said),
-		T(who_has_it_or_wants_it_keeps_it),
-		T(its_own_question_that_comes_back_says_nothing),
+		T(rfc4862_s5_4_each_address_is_asked_for_and_then_used),
+		T(rfc4862_s5_1_it_is_asked_for_as_often_as_is_said),
+		T(rfc4862_s5_4_3_who_has_it_or_wants_it_keeps_it),
+		T(rfc7527_s4_2_its_own_question_that_comes_back_says_nothing),
 		T(a_duplicate_is_routed_to_like_any_other),
-		T(without_a_link_local_address_there_is_no_ip6),
+		T(rfc4862_s5_4_5_without_a_link_local_address_there_is_no_ip6),
 		T(what_passes_meanwhile_waits),
 	};
 

@@ -406,6 +406,78 @@ rfc6092_rec20_udp_lite_has_ports(void **state)
 	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
 }
 
+/* An association begins with an INIT, and is there when it is answered. */
+static void
+rfc6092_rec39_sctp_is_told_after_six_seconds(void **state)
+{
+	static const uint8_t ports[8] = { 0, 53, 0x13, 0x88 };
+	static const uint8_t init[18] = { [4] = 1 }, data[18] = { [4] = 0 };
+	struct rig *rig = strict(state);
+	struct form6 in = inbound(SERVER6, 0, 0, 132);
+
+	in.raw = ports;
+	in.data = init;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	rig_wait(rig, 6 * S - 1);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+	rig_wait(rig, 2);
+	assert_int_equal(
+	    rig6_last(rig, OUTSIDE).icmp.code, ICMP6_UNREACH_PROHIBITED);
+	rig_clear(rig);
+	in.data = data;
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+	rig_wait(rig, 10 * S);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+}
+
+static void
+rfc6092_rec40_sctp_and_dccp_live_for_two_hours(void **state)
+{
+	static const uint8_t there[8] = { 0x13, 0x88, 0, 53 };
+	static const uint8_t back[8] = { 0, 53, 0x13, 0x88 };
+	static const uint8_t protocols[] = { 132, 33 };
+
+	for (int i = 0; i < 2; i++) {
+		struct rig *rig = strict(state);
+		struct form6 out = form6(ALICE6, SERVER6, protocols[i]);
+		struct form6 in = inbound(SERVER6, 0, 0, protocols[i]);
+
+		out.raw = there;
+		in.raw = back;
+		rig6_send(rig, INSIDE, &out);
+		/* not answered yet */
+		rig_wait(rig, 239 * S);
+		assert_int_equal(comes(rig, &in), REASON_FLOW_KNOWN);
+		rig_wait(rig, (2 * 3600 + 240) * S - 1);
+		assert_int_equal(comes(rig, &in), REASON_FLOW_KNOWN);
+		rig_wait(rig, (2 * 3600 + 241) * S);
+		assert_int_equal(
+		    rig6_send(rig, OUTSIDE, &in), DROP_FLOW_UNASKED);
+		if (i == 0)
+			rig_free(rig);
+	}
+}
+
+static void
+rfc6092_rec4_routing_headers_of_type_0_do_not_pass(void **state)
+{
+	static const uint8_t type0[] = { IP_UDP, 0, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t type2[] = { IP_UDP, 0, 2, 0, 0, 0, 0, 0 };
+	struct rig *rig = strict(state);
+	struct form6 out = form6(ALICE6, SERVER6, IP_UDP);
+	struct form6 in = inbound(SERVER6, 53, 5000, IP_UDP);
+
+	begin(rig, IP_UDP);
+	out.first = in.first = IP_ROUTING;
+	out.chain_bytes = in.chain_bytes = sizeof(type0);
+	out.chain = in.chain = type2;
+	assert_int_equal(rig6_send(rig, INSIDE, &out), REASON_FLOW_KNOWN);
+	assert_int_equal(comes(rig, &in), REASON_FLOW_KNOWN);
+	out.chain = in.chain = type0;
+	assert_int_equal(rig6_send(rig, INSIDE, &out), DROP_SOURCE_ROUTE);
+	assert_int_equal(rig6_send(rig, OUTSIDE, &in), DROP_SOURCE_ROUTE);
+}
+
 static void
 fragments_follow_their_first(void **state)
 {
@@ -665,6 +737,9 @@ main(void)
 		T(rfc6092_rec1_multicast_is_not_passed_on),
 		T(rfc6092_rec5_nobody_speaks_with_addresses_of_elsewhere),
 		T(rfc6092_rec12_protocols_without_ports_are_flows),
+		T(rfc6092_rec39_sctp_is_told_after_six_seconds),
+		T(rfc6092_rec40_sctp_and_dccp_live_for_two_hours),
+		T(rfc6092_rec4_routing_headers_of_type_0_do_not_pass),
 		T(rfc6092_rec20_udp_lite_has_ports),
 		T(fragments_follow_their_first),
 		T(a_full_table_takes_none_and_keeps_all),

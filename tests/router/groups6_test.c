@@ -101,7 +101,7 @@ query(struct rig *rig, uint8_t version, const struct ip6_addr *group,
 }
 
 static void
-it_tells_of_its_groups_when_the_link_comes_up(void **state)
+rfc3810_s6_1_it_tells_of_its_groups_when_the_link_comes_up(void **state)
 {
 	struct rig *rig = start(state, 0);
 	struct ip6_addr g[4], src;
@@ -126,7 +126,7 @@ it_tells_of_its_groups_when_the_link_comes_up(void **state)
 /* RFC 3590: from no address, so that snooping switches forward what is said of
  * it, and again from the port's when it has one. */
 static void
-it_tells_of_them_before_it_has_an_address(void **state)
+rfc3590_s4_it_tells_of_them_before_it_has_an_address(void **state)
 {
 	struct rig *rig = start(state, 1);
 	struct ip6_addr g[4], src;
@@ -145,7 +145,7 @@ it_tells_of_them_before_it_has_an_address(void **state)
 }
 
 static void
-it_answers_queries_within_their_time(void **state)
+rfc3810_s6_2_it_answers_queries_within_their_time(void **state)
 {
 	struct rig *rig = start(state, 0);
 	struct ip6_addr g[4], src, other = addr6("ff02::1:ff00:1234");
@@ -179,7 +179,7 @@ it_answers_queries_within_their_time(void **state)
 }
 
 static void
-it_speaks_version_1_to_who_does(void **state)
+rfc3810_s8_2_1_it_speaks_version_1_to_who_does(void **state)
 {
 	struct rig *rig = start(state, 0);
 	struct ip6_addr g[4], src;
@@ -222,7 +222,7 @@ it_speaks_version_1_to_who_does(void **state)
 }
 
 static void
-it_joins_that_of_dhcp_where_it_advertises(void **state)
+rfc4861_s6_2_5_it_joins_that_of_dhcp_where_it_advertises(void **state)
 {
 	struct rig *rig = start(state, 0);
 	struct router_ra_options o = { .interval_s = 600 };
@@ -297,11 +297,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(it_tells_of_its_groups_when_the_link_comes_up),
-		T(it_tells_of_them_before_it_has_an_address),
-		T(it_answers_queries_within_their_time),
-		T(it_speaks_version_1_to_who_does),
-		T(it_joins_that_of_dhcp_where_it_advertises),
+		T(rfc3810_s6_1_it_tells_of_its_groups_when_the_link_comes_up),
+		T(rfc3590_s4_it_tells_of_them_before_it_has_an_address),
+		T(rfc3810_s6_2_it_answers_queries_within_their_time),
+		T(rfc3810_s8_2_1_it_speaks_version_1_to_who_does),
+		T(rfc4861_s6_2_5_it_joins_that_of_dhcp_where_it_advertises),
 		T(it_leaves_them_at_the_end),
 		T(who_loses_an_address_leaves_its_group),
 	};

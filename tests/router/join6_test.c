@@ -102,7 +102,8 @@ collect(const struct rig *rig, struct ping *ping)
 }
 
 static void
-a_large_ping_is_answered_whatever_order_its_fragments_come_in(void **state)
+rfc8200_s5_a_large_ping_is_answered_whatever_order_its_fragments_come_in(
+    void **state)
 {
 	static const int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
@@ -139,7 +140,7 @@ a_large_ping_is_answered_whatever_order_its_fragments_come_in(void **state)
 }
 
 static void
-fragments_that_overlap_are_refused_together(void **state)
+rfc5722_s4_fragments_that_overlap_are_refused_together(void **state)
 {
 	static struct ping ping;
 	struct rig *rig = start(state);
@@ -177,7 +178,7 @@ what_is_of_two_packets_is_not_joined(void **state)
 
 /* RFC 6980: not even one with a fragment header and nothing cut. */
 static void
-neighbour_discovery_does_not_come_in_fragments(void **state)
+rfc6980_s5_neighbour_discovery_does_not_come_in_fragments(void **state)
 {
 	static const uint8_t atomic[] = { IP_ICMP6, 0, 0, 0, 0, 0, 0, 7 };
 	struct rig *rig = start(state);
@@ -231,10 +232,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_large_ping_is_answered_whatever_order_its_fragments_come_in),
-		T(fragments_that_overlap_are_refused_together),
+		T(rfc8200_s5_a_large_ping_is_answered_whatever_order_its_fragments_come_in),
+		T(rfc5722_s4_fragments_that_overlap_are_refused_together),
 		T(what_is_of_two_packets_is_not_joined),
-		T(neighbour_discovery_does_not_come_in_fragments),
+		T(rfc6980_s5_neighbour_discovery_does_not_come_in_fragments),
 		T(what_goes_beyond_the_link_fits_any),
 	};
 

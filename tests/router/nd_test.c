@@ -206,7 +206,7 @@ a_neighbour_is_not_taken_by_one_that_only_claims(void **state)
 }
 
 static void
-messages_that_cannot_be_are_dropped(void **state)
+rfc4861_s7_1_messages_that_cannot_be_are_dropped(void **state)
 {
 	struct rig *rig = start(state);
 	struct mac mac = { { 2, 1 } }, group = { { 3, 1 } }, none = { { 0 } };
@@ -325,7 +325,7 @@ start_with_neighbour(void **state)
 }
 
 static void
-who_is_on_the_link_is_told_so(void **state)
+rfc4861_s8_2_who_is_on_the_link_is_told_so(void **state)
 {
 	struct rig *rig = start_with_neighbour(state);
 	struct form6 f = form6(ALICE6, BOB6, IP_UDP);
@@ -355,7 +355,7 @@ who_is_on_the_link_is_told_so(void **state)
 }
 
 static void
-a_better_router_is_told_by_its_link_local_address(void **state)
+rfc4861_s8_2_a_better_router_is_told_by_its_link_local_address(void **state)
 {
 	struct rig *rig = start_with_neighbour(state);
 	struct form6 f = form6(ALICE6, rig_ip6(9, 9), IP_UDP);
@@ -372,7 +372,7 @@ a_better_router_is_told_by_its_link_local_address(void **state)
 }
 
 static void
-others_are_not_told(void **state)
+rfc4861_s8_2_others_are_not_told(void **state)
 {
 	struct rig *rig = start_with_neighbour(state);
 	const struct form6 rows[] = {
@@ -396,7 +396,7 @@ others_are_not_told(void **state)
 }
 
 static void
-redirects_are_limited(void **state)
+rfc4861_s8_2_redirects_are_limited(void **state)
 {
 	struct rig *rig = start_with_neighbour(state);
 	struct form6 f = form6(ALICE6, BOB6, IP_UDP);
@@ -432,7 +432,7 @@ what_is_translated_is_not_redirected(void **state)
 /* Any router of the subnet may have it: another one's answer is as good (7.2.4,
  * 7.2.7). */
 static void
-the_address_of_any_router_is_told_without_override(void **state)
+rfc4861_s7_2_4_the_address_of_any_router_is_told_without_override(void **state)
 {
 	struct rig *rig = start(state);
 	struct ip6_addr any = rig_ip6(1, 0), alice = ALICE6, dst;
@@ -456,15 +456,15 @@ main(void)
 		T(who_looks_for_its_address_is_told_that_it_is_taken),
 		T(who_asks_for_it_need_not_be_asked),
 		T(a_neighbour_is_not_taken_by_one_that_only_claims),
-		T(messages_that_cannot_be_are_dropped),
+		T(rfc4861_s7_1_messages_that_cannot_be_are_dropped),
 		T(a_scan_takes_nothing_from_who_answers),
 		T(a_link_that_goes_down_is_forgotten),
-		T(who_is_on_the_link_is_told_so),
-		T(a_better_router_is_told_by_its_link_local_address),
-		T(others_are_not_told),
-		T(redirects_are_limited),
+		T(rfc4861_s8_2_who_is_on_the_link_is_told_so),
+		T(rfc4861_s8_2_a_better_router_is_told_by_its_link_local_address),
+		T(rfc4861_s8_2_others_are_not_told),
+		T(rfc4861_s8_2_redirects_are_limited),
 		T(what_is_translated_is_not_redirected),
-		T(the_address_of_any_router_is_told_without_override),
+		T(rfc4861_s7_2_4_the_address_of_any_router_is_told_without_override),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ teardown(void **state)
 }
 
 static void
-the_first_ones_come_soon_and_the_others_in_the_interval(void **state)
+rfc4861_s6_2_4_the_first_ones_come_soon_and_the_others_in_the_interval(
+    void **state)
 {
 	struct rig *rig = start(state, 600);
 	uint64_t last = 0;
@@ -194,7 +195,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(the_first_ones_come_soon_and_the_others_in_the_interval),
+		T(rfc4861_s6_2_4_the_first_ones_come_soon_and_the_others_in_the_interval),
 		T(it_says_what_the_port_has),
 		T(who_asks_is_told_soon_but_not_too_often),
 		T(a_link_that_comes_up_is_told_anew),
