@@ -396,7 +396,6 @@ check_nat(struct check *c, const struct lab_router *router)
 		    "behind; add \"address:\" to it",
 		    nat->out->full);
 	check_nat64(c, router);
-	check_dns(c, router);
 	outside_check(c->lab, nat, c->problems);
 	if (nat->outside == NULL || nat->out != NULL)
 		return;
@@ -450,6 +449,7 @@ check_routers(struct check *c)
 		for (unsigned int k = 0; k < router->nroutes; k++)
 			check_route(c, router, &router->routes[k]);
 		check_nat(c, router);
+		check_dns(c, router);
 		check_pcp(c, router);
 		serving_check_filter(router, c->problems);
 	}
