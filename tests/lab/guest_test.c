@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "disk/disk.h"
+#include "lab/guest_ip.h"
 #include "lab/output.h"
 #include "lab/rundir.h"
 #include "lab/qemu_args.h"
@@ -602,10 +603,97 @@ a_directory_of_others_is_not_used(void **state)
 	assert_int_equal(rmdir(base), 0);
 }
 
+/* Which kinds of IP a guest is told to speak. */
+static void
+a_guest_speaks_what_its_segment_does(void **state)
+{
+	static const char gw6[] = "address6: 2001:db8::1/64";
+	static const char both[] =
+	    "address: 10.0.0.1/24, address6: 2001:db8::1/64";
+	static const char tap[] =
+	    "plugs: {p: {switch: lan, locator: \"tap:x\"}}\n";
+	static const struct {
+		const char *what, *gw_switch, *gw, *more, *port, *words;
+	} rows[] = {
+		{ "nobody has IPv6", "lan", "address: 10.0.0.1/24", "", "",
+		    "eth0=dhcp" },
+		{ "a router has both", "lan", both, "", "",
+		    "eth0=dhcp lanyard.eth0.ip6=auto" },
+		{ "a router has IPv6 alone", "lan", gw6, "", "",
+		    "eth0=none lanyard.eth0.ip6=auto" },
+		{ "... behind an uplink", "far", gw6, "", "",
+		    "eth0=none lanyard.eth0.ip6=auto" },
+		{ "... elsewhere", "other", gw6, "", "", "eth0=dhcp" },
+		{ "... and what is not of the lab may have IPv4", "lan", gw6,
+		    tap, "", "eth0=dhcp lanyard.eth0.ip6=auto" },
+		{ "the guest is to be silent", "lan", both, "",
+		    ", address6: none", "eth0=dhcp lanyard.eth0.ip6=none" },
+		{ "the file asks", "other", gw6, "", ", address6: auto",
+		    "eth0=dhcp lanyard.eth0.ip6=auto" },
+		{ "the file says which", "other", gw6, "",
+		    ", address6: [2001:db8:5::5/64, fd00::5/48], gateway6: "
+		    "fe80::1, dns6: [2001:db8::53, fd00::53]",
+		    "eth0=none lanyard.eth0.ip6=2001:db8:5::5/64,fd00::5/48,"
+		    "gw=fe80::1,dns=2001:db8::53,dns=fd00::53" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char lab[1024], want[256];
+		struct loaded l;
+
+		print_message("%s\n", rows[i].what);
+		snprintf(lab, sizeof(lab),
+		    "lab: t\n"
+		    "switches: {lan: {uplinks: [far]}, far: , other: }\n"
+		    "routers: {gw: {ports: {in: {switch: %s, %s}}}}\n"
+		    "%s"
+		    "vms: {v: {guest: tiny, ports: {eth0: {switch: lan%s}}}}\n",
+		    rows[i].gw_switch, rows[i].gw, rows[i].more, rows[i].port);
+		load_text(&l, "t.yaml", lab, strlen(lab));
+		assert_non_null(l.lab);
+		snprintf(want, sizeof(want), "lanyard.name=v lanyard.%s",
+		    rows[i].words);
+		assert_string_equal(
+		    vm_args_cmdline(l.arena, l.lab, &l.lab->vms[0]), want);
+		load_free(&l);
+	}
+}
+
+/* The addresses by which a guest is known before it says anything. */
+static void
+a_guest_has_addresses_of_the_file_and_of_routers(void **state)
+{
+	static const char lab[] =
+	    "lab: t\nswitches: {lan: }\n"
+	    "routers: {gw: {ports: {in: {switch: lan, address6: "
+	    "[2001:db8::1/64, \"fd00::1/48\"], ra: {}}}}}\n"
+	    "vms: {v: {guest: tiny, ports: {eth0: {switch: lan, mac: "
+	    "\"02:00:00:00:00:07\", address6: 2001:db8::5/64}}},"
+	    " w: {guest: tiny, ports: {eth0: {switch: lan, address6: "
+	    "none}}}}\n";
+	struct ip6_addr addr[4];
+	char text[IP6_TEXT_BYTES];
+	struct loaded l;
+
+	(void)state;
+	load_text(&l, "t.yaml", lab, strlen(lab));
+	assert_non_null(l.lab);
+	assert_int_equal(guest_ip6(l.lab, &l.lab->vms[0].ports[0], addr, 4), 2);
+	assert_string_equal(ip6_text(text, &addr[0]), "2001:db8::5");
+	assert_string_equal(ip6_text(text, &addr[1]), "2001:db8::ff:fe00:7");
+	assert_int_equal(guest_ip6(l.lab, &l.lab->vms[0].ports[0], addr, 1), 1);
+	assert_int_equal(guest_ip6(l.lab, &l.lab->vms[1].ports[0], addr, 4), 0);
+	load_free(&l);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_speaks_what_its_segment_does),
+		cmocka_unit_test(
+		    a_guest_has_addresses_of_the_file_and_of_routers),
 		cmocka_unit_test_setup_teardown(
 		    commands_run_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -62,19 +62,24 @@ nic() {
 	echo "-netdev user,id=n$1,net=$2 -device virtio-net-pci,netdev=n$1"
 }
 # shellcheck disable=SC2046 # several words each
-start "lanyard.name=alice lanyard.eth0=dhcp lanyard.eth1=192.168.7.2/24,gw=192.168.7.1,dns=192.168.7.3 lanyard.eth2=none lanyard.eth3=10.9.9.9/32,gw=10.9.8.1,what=1" \
+start "lanyard.name=alice lanyard.eth0=dhcp lanyard.eth1=192.168.7.2/24,gw=192.168.7.1,dns=192.168.7.3 lanyard.eth1.ip6=2001:db8:7::2/64,gw=2001:db8:7::1,dns=2001:db8:7::53 lanyard.eth2=none lanyard.eth2.ip6=none lanyard.eth3=10.9.9.9/32,gw=10.9.8.1,what=1" \
     $(nic 0 10.0.2.0/24) $(nic 1 192.168.7.0/24) $(nic 2 10.1.1.0/24) \
     $(nic 3 10.9.8.0/24) -device virtio-rng-pci -device virtio-balloon-pci
 is $ready "the agent says that it is ready"
 figure "ready after $ready_ms ms under TCG"
 strings -n 8 "$guest/vmlinuz" | grep -q "^$(ask 'uname -r') "
 is $? "uname -r is the kernel's"
+status 0 "eth1 has its IPv6 address, router and name server" \
+    "ip -6 addr show dev eth1 | grep 2001:db8:7::2/64 && ip -6 route | grep 'default via 2001:db8:7::1 dev eth1' && grep 2001:db8:7::53 /etc/resolv.conf"
+expect 1 "eth2 is told to speak no IPv6" \
+    "cat /proc/sys/net/ipv6/conf/eth2/disable_ipv6"
 expect alice "the host name is the one given" hostname
 status 0 "eth0 gets a lease" "$lease"
 status 0 "... and its way out, the first of two" \
     "ip route | head -n 1 | grep 'default via 10.0.2.2 dev eth0'"
 expect "nameserver 10.0.2.3
-nameserver 192.168.7.3" "name servers are of the lease and of the fixed address" \
+nameserver 192.168.7.3
+nameserver 2001:db8:7::53" "name servers are of the lease and of the fixed addresses" \
     "cat /etc/resolv.conf"
 status 0 "the lease is kept up by a program in the background" \
     "ps | grep '[u]dhcpc.*eth0.*hostname:alice'"
