@@ -103,17 +103,31 @@ make_ring(uint32_t n, uint8_t protocol, const struct mac *to)
 	return ring;
 }
 
+#define ADDRESSES 8
+
 static struct nat *
-make_table(uint32_t max)
+make_table_with(uint32_t max, uint32_t addresses)
 {
+	uint32_t pool[ADDRESSES];
 	struct nat_options o = { .outside_ip = OUTSIDE,
+		.pool = pool,
+		.npool = addresses,
 		.rules.filtering = NAT_ADDRESS_AND_PORT_DEPENDENT,
 		.max_entries = max,
 		.seed = 1 };
-	struct nat *nat = nat_new(&o, NULL);
+	struct nat *nat;
 
+	for (uint32_t i = 0; i < ADDRESSES; i++)
+		pool[i] = OUTSIDE + i;
+	nat = nat_new(&o, NULL);
 	assert(nat != NULL);
 	return nat;
+}
+
+static struct nat *
+make_table(uint32_t max)
+{
+	return make_table_with(max, 1);
 }
 
 static void
@@ -465,11 +479,16 @@ bench_new(const char *what, enum beginning kind, uint32_t n, bool fresh)
 }
 
 static void
-print_bytes(uint32_t max)
+print_bytes(uint32_t max, uint32_t addresses)
 {
-	struct nat *nat = make_table(max);
+	struct nat *nat = make_table_with(max, addresses);
+	char what[64];
 
-	printf("table: memory for %-34u %7.1f bytes per entry\n", max,
+	snprintf(what, sizeof(what), "table: memory for %u", max);
+	if (addresses > 1)
+		snprintf(what, sizeof(what),
+		    "table: memory for %u, %u addresses", max, addresses);
+	printf("%-52s %7.1f bytes per entry\n", what,
 	    (double)nat_stats(nat).bytes / max);
 	nat_free(nat);
 }
@@ -503,7 +522,8 @@ main(int argc, char **argv)
 	bench_new("table: new sessions of known mappings", NEW_SESSION, 500000,
 	    false);
 	bench_new("table: new sessions, untouched", NEW_SESSION, 500000, true);
-	print_bytes(65536);
-	print_bytes(1000000);
+	print_bytes(65536, 1);
+	print_bytes(65536, ADDRESSES);
+	print_bytes(1000000, 1);
 	return 0;
 }
