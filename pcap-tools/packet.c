@@ -108,8 +108,8 @@ read_ip4(struct packet *p, struct cursor *c, size_t bytes)
 	if (c->overrun)
 		return;
 	p->flow.layer = PACKET_IP4;
-	p->later_fragment = (fragment & 0x1fff) != 0;
-	p->ip_id |= (uint32_t)(fragment & 0x1fff) << 16;
+	p->offset = fragment & 0x1fff;
+	p->later_fragment = p->offset != 0;
 	cur_skip(c, header - (size_t)(c->at - start));
 	/* The total is that of a wire; one of zero is a superframe's. */
 	if (total < header || total > bytes)
@@ -142,8 +142,8 @@ read_ip6(struct packet *p, struct cursor *c, size_t bytes)
 		len = (size_t)cur_u8(c) * 8 + 8;
 		if (fragment) {
 			len = 8;
-			p->ip_id = cur_be16(c) & 0xfff8;
-			p->later_fragment = p->ip_id != 0;
+			p->offset = cur_be16(c) >> 3;
+			p->later_fragment = p->offset != 0;
 			cur_skip(c, 4);
 		} else {
 			cur_skip(c, len - 2);
@@ -250,7 +250,7 @@ packet_content_hash(const struct packet *p)
 	h = hash_bytes(h, &p->flow.layer, 1);
 	h = hash_bytes(h, &p->flow.protocol, 1);
 	h = hash_bytes(h, &p->flow.type, sizeof(p->flow.type));
-	h = hash_bytes(h, &p->ip_id, sizeof(p->ip_id));
+	h = hash_bytes(h, &p->offset, sizeof(p->offset));
 	h = hash_bytes(h, &p->seq, sizeof(p->seq));
 	h = hash_bytes(h, &p->ack, sizeof(p->ack));
 	h = hash_bytes(h, &p->flags, 1);

@@ -37,7 +37,8 @@ struct packet {
 	uint16_t vlan; /* the outer tag's, 0: none */
 	uint8_t ttl;
 	bool later_fragment; /* has no ports */
-	uint32_t ip_id;      /* of IPv4, and with the offset of a fragment */
+	uint16_t ip_id;      /* of IPv4 */
+	uint16_t offset;     /* of a fragment, in 8 bytes */
 	/* TCP; flags of net/tcp.h */
 	uint32_t seq, ack;
 	uint8_t flags;
@@ -60,8 +61,8 @@ bool packet_read(struct packet *packet, const uint8_t *frame, size_t kept_bytes,
 bool packet_same_flow(const struct packet_flow *a, const struct packet_flow *b);
 uint64_t packet_flow_hash(const struct packet_flow *flow); /* of both alike */
 
-/* A hash of what a NAT leaves as it is: payload, sequence numbers, IPv4's id;
- * never addresses, ports, an echo's id, TTL, or sums. */
+/* A hash of what a NAT leaves as it is: payload, sequence numbers; never
+ * addresses, ports, an echo's id, TTL, sums, or IPv4's id (RFC 6864 5.3.1). */
 uint64_t packet_content_hash(const struct packet *packet);
 
 /* "10.0.0.1:80".  Returns out. */

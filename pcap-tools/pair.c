@@ -9,8 +9,8 @@
  * captured, it was the newest crossing of the journey at all.
  *
  * By content: of those that have no successor yet the one with most of its
- * addresses and ports the same, and of these the oldest, so that frames alike
- * in everything are paired in order.
+ * addresses, ports and identification the same, and of these the oldest, so that
+ * frames alike in everything are paired in order.
  */
 #include "pcap-tools/pair.h"
 
@@ -25,6 +25,7 @@ struct seen {
 	uint64_t key; /* journey, or hash of the content */
 	uint64_t
 	    before; /* number of the next older one in the chain; 0: none */
+	uint16_t ip_id;
 	bool by_journey, out, followed;
 };
 
@@ -109,13 +110,16 @@ before_by_journey(struct pairing *p, const struct seen *it, const char *cause)
 	return newest;
 }
 
-/* How much of the ends is the same: a NAT leaves the far one, and often the
- * number of a port or an echo. */
+/* How much of the ends and of IPv4's identification is the same: a NAT leaves the
+ * far end, and often the number of a port or an echo. */
 static unsigned int
-likeness(const struct packet_flow *a, const struct packet_flow *b)
+likeness(const struct seen *s, const struct seen *other)
 {
-	return (memcmp(a->src.address, b->src.address,
-		    sizeof(a->src.address)) == 0) +
+	const struct packet_flow *a = &s->is.flow, *b = &other->is.flow;
+
+	return (s->ip_id == other->ip_id) +
+	    (memcmp(a->src.address, b->src.address, sizeof(a->src.address)) ==
+		0) +
 	    (memcmp(a->dst.address, b->dst.address, sizeof(a->dst.address)) ==
 		0) +
 	    (a->src.port == b->src.port) + (a->dst.port == b->dst.port);
@@ -134,7 +138,7 @@ before_by_content(struct pairing *p, const struct seen *it)
 			break;
 		if (!is_like(s, it) || same_place(s, it) || s->followed)
 			continue;
-		like = likeness(&s->is.flow, &it->is.flow);
+		like = likeness(s, it);
 		if (oldest == NULL || like >= best) {
 			oldest = s;
 			best = like;
@@ -171,6 +175,7 @@ pairing_next(struct pairing *p, const struct crossing *c, uint32_t file,
 	};
 	copy_name(it->is.node, c->verdict.node, sizeof(it->is.node));
 	copy_name(it->is.verdict, c->verdict.name, sizeof(it->is.verdict));
+	it->ip_id = c->packet.ip_id;
 	it->out = c->out;
 	it->by_journey = c->journey != 0;
 	it->key = it->by_journey ? c->journey : packet_content_hash(&c->packet);

@@ -241,8 +241,8 @@ foreign_frames_pair_by_what_a_nat_leaves(void **state)
 	assert_pair(p, crossing_of(&m, 3, 1, 5, false, NULL), 2);
 	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 9, "same");
 	assert_pair(p, crossing_of(&m, 4, 1, 6, false, NULL), 1);
-	/* Another id, other data, too late: no pair. */
-	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 10, "same");
+	/* A third, of which none came; other data, too late: no pair. */
+	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 9, "same");
 	assert_pair(p, crossing_of(&m, 5, 1, 7, false, NULL), 0);
 	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 9, "some");
 	assert_pair(p, crossing_of(&m, 6, 1, 8, false, NULL), 0);
@@ -252,6 +252,27 @@ foreign_frames_pair_by_what_a_nat_leaves(void **state)
 	assert_pair(p,
 	    crossing_of(&m, 8, 1, 10 + PAIR_PATIENCE_NS / 1000, false, NULL),
 	    0);
+	pairing_free(p);
+}
+
+static void
+identifications_tell_frames_apart_that_a_nat_leaves_them(void **state)
+{
+	struct pairing *p = pairing_new();
+	struct made m;
+
+	(void)state;
+	for (uint16_t id = 9; id <= 11; id++) {
+		make_udp(&m, INSIDE, 1000, SERVER, 53, id, "same");
+		assert_pair(p, crossing_of(&m, id, 0, id, false, NULL), 0);
+	}
+	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 10, "same");
+	assert_pair(p, crossing_of(&m, 20, 1, 20, false, NULL), 10);
+	/* One that numbers anew: in order. */
+	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 700, "same");
+	assert_pair(p, crossing_of(&m, 21, 1, 21, false, NULL), 9);
+	make_udp(&m, OUTSIDE, 1000, SERVER, 53, 701, "same");
+	assert_pair(p, crossing_of(&m, 22, 1, 22, false, NULL), 11);
 	pairing_free(p);
 }
 
@@ -368,6 +389,8 @@ main(void)
 		cmocka_unit_test(
 		    journeys_pair_each_copy_with_where_it_came_from),
 		cmocka_unit_test(foreign_frames_pair_by_what_a_nat_leaves),
+		cmocka_unit_test(
+		    identifications_tell_frames_apart_that_a_nat_leaves_them),
 		cmocka_unit_test(frames_alike_in_everything_pair_in_order),
 		cmocka_unit_test(
 		    statistics_time_round_trips_and_count_what_was_sent_twice),
