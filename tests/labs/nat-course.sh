@@ -40,6 +40,8 @@ sed '/^expect:/,$d' topologies/nat/1-ei-ei.yaml >"$tmp/live.yaml"
 (cd "$tmp" && exec "$LANYARD" run live.yaml --for 20s) >"$tmp/live.log" 2>&1 &
 pids=$!
 change() { "$LANYARD" set nat-1-ei-ei gw "$@" 2>"$tmp/why"; }
+mapped() { "$LANYARD" show nat-1-ei-ei nat | grep -q '203.0.113.1:5000'; }
+until_true 10 mapped
 until_true 5 change nat.preset=symmetric
 is $? "set: another preset while it runs"
 until_true 10 eval '"$LANYARD" show nat-1-ei-ei refusals | grep -q nat-filtered'
