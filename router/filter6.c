@@ -293,6 +293,16 @@ is_always_let_in(const struct filter6 *f, const struct reading *r)
 	    (r->chain.protocol == IP_UDP && r->dport == PORT_IKE);
 }
 
+/* Has the inside end asked to be kept from it (RFC 6887 13.3)? */
+static bool
+is_refused(
+    const struct filter6 *f, const struct flow6_ends *ends, uint64_t now_ns)
+{
+	const struct pin6 *by;
+
+	return pin6_ask(f->pins, ends, now_ns, &by) == PIN6_REFUSES;
+}
+
 static enum reason
 judge(
     struct filter6 *f, const struct packet6 *p, bool outwards, uint32_t *entry)
@@ -320,7 +330,8 @@ judge(
 				packet6_bytes(p), p->now_ns, entry)
 			  : flow6_in(f->flows, &ends, segment, packet6_bytes(p),
 				p->now_ns, entry);
-	if (reason == DROP_FLOW_UNASKED && is_always_let_in(f, &r))
+	if (reason == DROP_FLOW_UNASKED && is_always_let_in(f, &r) &&
+	    !is_refused(f, &ends, p->now_ns))
 		reason = REASON_ROUTED;
 	if (reason == DROP_FLOW_UNASKED && r.opens)
 		refuse_later(f, p, &ends);

@@ -550,7 +550,7 @@ admit(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 		return owner != 0 ? REASON_NONE : DROP_NAT_UNSOLICITED;
 	inside->ip = nat->mappings[*mapping].in_ip;
 	inside->port = nat->mappings[*mapping].in_port;
-	return owner != 0 || nat_filter_admits(nat, *mapping, flow, now_ns)
+	return nat_filter_admits(nat, owner != 0, *mapping, flow, now_ns)
 	    ? REASON_NONE
 	    : DROP_NAT_FILTERED;
 }

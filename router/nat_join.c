@@ -11,7 +11,7 @@
 #define REST_TRIES 8
 
 bool
-nat_filter_admits(const struct nat *nat, uint32_t mapping,
+nat_filter_admits(const struct nat *nat, bool own, uint32_t mapping,
     const struct nat_flow *flow, uint64_t now_ns)
 {
 	switch (nat_pin_says(nat, &nat->mappings[mapping], flow->remote_ip,
@@ -20,6 +20,8 @@ nat_filter_admits(const struct nat *nat, uint32_t mapping,
 	case PIN_REFUSES: return false;
 	case PIN_SAYS_NOTHING: break;
 	}
+	if (own)
+		return true;
 	switch (nat_filtering(&nat->rules, flow->protocol == IP_TCP)) {
 	case NAT_ENDPOINT_INDEPENDENT: return true;
 	case NAT_ADDRESS_DEPENDENT:

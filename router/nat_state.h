@@ -251,8 +251,10 @@ void nat_session_count(struct nat *nat, struct session *s);
 
 /* ---- nat_join.c ---- */
 
-/* Does the mapping admit a sender it has no session with (RFC 4787 5)? */
-bool nat_filter_admits(const struct nat *nat, uint32_t mapping,
+/* Does the mapping admit a sender it has no session with (RFC 4787 5)?  One of
+ * an address that is its host's own admits all, but for whom its host has asked
+ * to be kept from. */
+bool nat_filter_admits(const struct nat *nat, bool own, uint32_t mapping,
     const struct nat_flow *flow, uint64_t now_ns);
 
 /* May the host have one more session, of most?  0: of any number. */

@@ -166,7 +166,7 @@ announce6(
 	uint8_t *packet;
 
 	if (len == 0 || !has_outside6(router) || is_outside6(router, out) ||
-	    out->six.naddresses == 0)
+	    out->six.naddresses == 0 || out->six.link_state != DAD_ASSIGNED)
 		return;
 	packet = datagram6_make(router, &d, &bytes);
 	if (packet != NULL)

@@ -1,14 +1,16 @@
 /* libs: router switch net base */
 /*
- * A router of IPv6 with advertisements, a filter and a translated prefix between
- * two links, fed frames that are random, or nearly right: templates of each
+ * A router of IPv6 with advertisements, a filter, PCP and a translated prefix
+ * between two links, fed frames that are random, or nearly right: templates of each
  * protocol with random fields, extension headers, fragments and quotes of what
  * left.  Neighbours answer or not; time goes on by random steps.
  *
  * What must hold: each frame gets one verdict, which is counted; whatever leaves
  * is whole, and its ICMPv6 sum right if it is the router's own; nothing leaves by
  * the outer port with an address of the inside prefix; nothing that nobody asked
- * for comes in.
+ * for comes in.  Who asks by PCP is told of what there is: after an answer of
+ * success, the hole is there, for as long as was said; all of them are of inside
+ * hosts, and none is left when all are due.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #include "net/icmp6.h"
 #include "net/ip6_chain.h"
 #include "net/nd.h"
+#include "net/pcp.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "router/router.h"
@@ -33,10 +36,18 @@ static const struct ip6_net gw_net[NLINKS] = {
 static const struct ip6_net outside_form = { { { 0x20, 1, 0xd, 0xb8, 0, 9 } },
 	48 };
 
+#define FLOWS 20
+#define MIN_S 10
+#define MAX_S 600
+
 static struct {
 	uint8_t last[2048]; /* the IPv6 packet that left last */
 	size_t last_len;
 	bool answer, translates;
+	/* The hole that an answer of PCP told of. */
+	struct pcp pcp;
+	struct ip6_addr host;
+	bool found;
 } f;
 
 static void
@@ -57,6 +68,49 @@ answer(const struct link *link, const struct nd_message *asked,
 	send_frame(link->number,
 	    (struct frame){
 		.data = out, .len = sizeof(out), .head = sizeof(out) });
+}
+
+static void
+see_hole(void *arg, const struct flow6_row *row)
+{
+	(void)arg;
+	if (row->id == 0 && row->protocol == f.pcp.protocol &&
+	    row->port == f.pcp.in_port && ip6_equal(&row->inside, &f.host) &&
+	    (f.pcp.op == PCP_MAP ? row->remote_port == 0
+				 : row->remote_port == f.pcp.remote_port &&
+			ip6_equal(&row->remote, &f.pcp.remote)))
+		f.found |= row->left_ns <= f.pcp.lifetime_s * NS_PER_S &&
+		    row->left_ns > f.pcp.lifetime_s * NS_PER_S - NS_PER_S;
+}
+
+/* What the router answers by PCP, to dst. */
+static void
+check_pcp(struct cursor c, const struct ip6 *ip)
+{
+	struct ip6_addr out;
+	struct udp udp;
+
+	assert(udp6_parse(&udp, &c, ip, false) == REASON_NONE);
+	assert(udp.sport == PCP_PORT);
+	assert(pcp_parse_response(&f.pcp, udp.data, udp.data_bytes));
+	if (f.pcp.result != PCP_SUCCESS || f.pcp.op == PCP_ANNOUNCE)
+		return;
+	f.host = f.pcp.has_third_party ? f.pcp.third_party : ip->dst;
+	assert(ip6_net_has(&gw_net[INSIDE], &f.host));
+	if (f.pcp.lifetime_s == 0)
+		return;
+	/* PEER tells of established connections, too. */
+	assert(f.pcp.lifetime_s <= (f.pcp.op == PCP_MAP ? MAX_S : 7440));
+	assert(f.pcp.op == PCP_PEER || f.pcp.lifetime_s >= MIN_S);
+	out = f.host;
+	if (f.translates)
+		assert(!ip6_net_has(&gw_net[INSIDE], &f.pcp.out_ip));
+	else
+		assert(ip6_equal(&f.pcp.out_ip, &out));
+	assert(f.pcp.out_port == f.pcp.in_port);
+	f.found = false;
+	router_each_flow6(rig.router, see_hole, NULL);
+	assert(f.found);
 }
 
 static void
@@ -85,6 +139,9 @@ check_frame(const struct link *link, const struct frame *frame)
 	f.last_len =
 	    frame->len - 14 < sizeof(f.last) ? frame->len - 14 : sizeof(f.last);
 	memcpy(f.last, bytes + 14, f.last_len);
+	if (frame->cause->reason == REASON_SENT && ip.next == IP_UDP &&
+	    cur_left(&c) >= 2 && get_be16(c.at) == PCP_PORT)
+		check_pcp(c, &ip);
 	if (frame->cause->reason == REASON_SENT && ip.next == IP_ICMP6) {
 		struct cursor m = c;
 		struct icmp6 icmp;
@@ -212,6 +269,58 @@ write_upper(
 		wr_bytes(w, data, n);
 }
 
+/* A request of PCP, nearly right. */
+static void
+pcp_in(int from)
+{
+	static const uint8_t protocols[] = { IP_UDP, IP_TCP, 0, IP_ICMP6 };
+	uint8_t request[PCP_MAX_BYTES], out[PCP_MAX_BYTES + 62];
+	struct writer w = writer(request, sizeof(request));
+	struct eth eth = { .dst = gw_mac[from],
+		.src = { { 2, 1, 0, 0, 0, byte() & 3 } },
+		.type = ETH_IPV6 };
+	uint8_t how = byte(), what = byte();
+	struct ip6 ip = { .src = address(from),
+		.dst = gw_net[from].addr,
+		.next = IP_UDP,
+		.hop_limit = 64 };
+	struct udp udp = { .sport = 9, .dport = PCP_PORT, .data = request };
+	struct pcp m = { .op = how & 3,
+		.lifetime_s = (uint32_t)byte() * (what & 0x80 ? 100 : 4),
+		.client = ip.src,
+		.nonce = { how >> 2 & 1 },
+		.protocol = protocols[what & 3],
+		.in_port = what >> 2 & 3,
+		.out_port = what >> 4 & 3,
+		.remote = address(OUTSIDE),
+		.remote_port = how >> 3 & 3,
+		.has_third_party = how & 0x20,
+		.prefer_failure = how & 0x40,
+		.nfilters = how >> 7 };
+
+	if (m.has_third_party)
+		m.third_party = address(byte() & 1);
+	if (m.nfilters > 0)
+		m.filters[0] =
+		    (struct pcp_filter){ address(OUTSIDE), byte() & 3, byte() };
+	pcp_write_request(&w, &m);
+	udp.data_bytes = (size_t)(w.at - request);
+	if (what & 0x40) {
+		request[byte() % udp.data_bytes] ^= byte();
+		udp.data_bytes -= byte() & 3;
+	}
+	ip.payload_bytes = (uint16_t)(UDP_HEADER_BYTES + udp.data_bytes);
+	w = writer(out, sizeof(out));
+	eth_write(&w, &eth);
+	ip6_write(&w, &ip);
+	udp6_write(&w, &udp, &ip.src, &ip.dst);
+	assert(!w.overrun);
+	send_frame(from,
+	    (struct frame){ .data = out,
+		.len = (uint32_t)(w.at - out),
+		.head = (uint32_t)(w.at - out) });
+}
+
 static void
 packet_in(int from)
 {
@@ -281,11 +390,14 @@ static void
 start(uint8_t options)
 {
 	struct router_filter6_options filter = { .filtering = options % 3,
-		.max_flows = 20,
+		.max_flows = FLOWS,
 		.per_station = 8,
 		.only_asked = options & 0x20 };
 	struct router_ra_options ra = { .interval_s =
 					    options & 0x10 ? 60 : 1800 };
+	const struct router_pcp_options pcp = {
+		.third_party = options & 8, .min_s = MIN_S, .max_s = MAX_S
+	};
 	struct ip6_net all = { .prefix = 0 };
 	struct ip6_addr via = gw_net[OUTSIDE].addr;
 
@@ -313,6 +425,7 @@ start(uint8_t options)
 	if (f.translates)
 		assert(router_add_npt6(rig.router, filter.outside,
 			   &gw_net[INSIDE], &outside_form, NULL) == 0);
+	assert(router_set_pcp(rig.router, &pcp, NULL) == 0);
 }
 
 /* A kept frame may be lost later, and what the router sends itself may not
@@ -330,9 +443,18 @@ check_row(void *arg, const struct flow6_row *row)
 {
 	unsigned int *n = arg;
 
-	assert(row->id != 0 && row->id <= 20);
+	assert(row->id <= FLOWS && row->left_ns > 0);
 	assert(ip6_is_host(&row->inside));
-	++*n;
+	assert(row->id != 0 || ip6_net_has(&gw_net[INSIDE], &row->inside));
+	*n += row->id != 0;
+}
+
+static void
+no_row(void *arg, const struct flow6_row *row)
+{
+	(void)arg;
+	(void)row;
+	abort();
 }
 
 int
@@ -355,16 +477,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			port_set_down(&rig.link[from].port, true);
 			port_set_down(&rig.link[from].port, false);
 			break;
+		case 5:
+		case 6: pcp_in(from); break;
 		default: packet_in(from); break;
 		}
 	}
 	check_counts(is_late);
 	router_each_flow6(rig.router, check_row, &rows);
-	assert(rows <= 20);
-	wait_ms(UINT64_C(7500) * 1000);
-	rows = 0;
-	router_each_flow6(rig.router, check_row, &rows);
-	assert(rows == 0);
+	assert(rows <= FLOWS);
+	/* A hole for a connection that was established may last as long as that,
+	 * and another may have begun by it then. */
+	wait_ms(UINT64_C(15000) * 1000);
+	router_each_flow6(rig.router, no_row, NULL);
 	rig_end();
 	return 0;
 }

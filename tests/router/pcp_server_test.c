@@ -645,6 +645,44 @@ rfc6887_s13_3_filters_add_up_and_are_forgotten(void **state)
 	strike(s);
 }
 
+/* Whose address is its own is reached by all, but for whom it has named none. */
+static void
+rfc6887_s13_3_an_address_of_ones_own_is_filtered_too(void **state)
+{
+	static const struct router_nat_pair pair = { OUTSIDE + 1, ALICE };
+	struct nat_options o = { .outside_ip = OUTSIDE,
+		.pairs = &pair,
+		.npairs = 1,
+		.rules = nat_rules_default };
+	struct stage *s = stage(&nat_rules_default, 0);
+	struct pcp m = map(ALICE, 5000, 0, 600);
+	struct nat_flow flow = { .ip = OUTSIDE + 1,
+		.port = 5000,
+		.remote_ip = OTHER,
+		.remote_port = 7,
+		.protocol = IP_UDP };
+	struct nat_hit hit;
+
+	(void)state;
+	nat_free(s->nat);
+	s->nat = nat_new(&o, NULL);
+	assert_non_null(s->nat);
+	s->server.nat = s->nat;
+	assert_int_equal(
+	    nat_in(s->nat, &flow, NULL, 60, 0, &hit), REASON_NAT_IN);
+	m.nfilters = 1;
+	m.filters[0] = (struct pcp_filter){ ip6_of_ip4(SERVER), 7, 128 };
+	assert_int_equal(pcp(s, m).result, PCP_SUCCESS);
+	flow.remote_port++;
+	assert_int_equal(
+	    nat_in(s->nat, &flow, NULL, 60, 0, &hit), DROP_NAT_FILTERED);
+	flow.remote_ip = SERVER;
+	flow.remote_port = 7;
+	assert_int_equal(
+	    nat_in(s->nat, &flow, NULL, 60, 0, &hit), REASON_NAT_IN);
+	strike(s);
+}
+
 static void
 rfc6887_s13_3_filters_that_cannot_be_are_refused(void **state)
 {
@@ -1170,6 +1208,8 @@ main(void)
 		cmocka_unit_test(rfc6887_s11_either_opcode_can_be_switched_off),
 		cmocka_unit_test(
 		    rfc6887_s13_3_filters_add_up_and_are_forgotten),
+		cmocka_unit_test(
+		    rfc6887_s13_3_an_address_of_ones_own_is_filtered_too),
 		cmocka_unit_test(
 		    rfc6887_s13_3_filters_that_cannot_be_are_refused),
 		cmocka_unit_test(
