@@ -256,6 +256,18 @@ session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 		    nat, mapping, now_ns); /* which may rest in its place */
 }
 
+void
+nat_end_dead_guests(struct nat *nat, uint64_t now_ns)
+{
+	for (uint32_t id = 1; id <= nat->session_pool.fresh; id++) {
+		const struct session *s = &nat->sessions[id];
+
+		if (s->expires_ns != 0 && s->guest &&
+		    !nat_session_lives(nat, s, now_ns))
+			session_end(nat, id, now_ns);
+	}
+}
+
 /* Is there room for another session, once the expired are gone, be it that of a
  * rest?  They take their mappings with them: asked before a mapping is looked
  * up, never after. */

@@ -334,6 +334,7 @@ nat_set_rules(struct nat *nat, const struct nat_rules *rules, uint64_t now_ns,
 		return -EINVAL;
 	if (!make_extras(nat, rules, &peers, &hosts))
 		return err_set(err, -ENOMEM, "out of memory");
+	nat_end_dead_guests(nat, now_ns);
 	nat_peers_clear(&nat->peers);
 	nat_hosts_clear(&nat->hosts);
 	nat->peers = peers;

@@ -246,6 +246,10 @@ nat_session_lives(
 		    m->address == s->address && m->protocol == s->protocol));
 }
 
+/* Ends guests that are dead, whose hosts may be known by nothing else.  Takes
+ * time for each session. */
+void nat_end_dead_guests(struct nat *nat, uint64_t now_ns);
+
 /* Has its mapping count a session. */
 void nat_session_count(struct nat *nat, struct session *s);
 

@@ -363,6 +363,29 @@ rfc7857_s2_1_opening_and_closing_have_their_own_timers(void **state)
 
 /* ---- changes ---- */
 
+/* A stranger's session, which keeps no mapping, is there when its host is not
+ * known by any other any more. */
+static void
+rules_change_after_a_mapping_has_left_a_stranger(void **state)
+{
+	struct nat_rules rules = { .refresh = NAT_REFRESH_OUTBOUND,
+		.filtering = NAT_ENDPOINT_INDEPENDENT,
+		.no_rest = true };
+	struct nat *nat = table(&rules);
+
+	(void)state;
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	assert_int_equal(in(nat, 5000, OTHER, 9, 200 * S), REASON_NAT_IN);
+	nat_expire(nat, 310 * S);
+	assert_int_equal(nat_stats(nat).mappings, 0);
+	rules.host_sessions = 3;
+	assert_int_equal(nat_set_rules(nat, &rules, 310 * S, NULL), 0);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 310 * S, NULL);
+	nat_expire(nat, 700 * S);
+	assert_int_equal(nat_stats(nat).sessions, 0);
+	nat_free(nat);
+}
+
 static void
 live_sessions_outlive_their_rules(void **state)
 {
@@ -774,6 +797,8 @@ main(void)
 		    rfc6888_req5_peers_of_one_mapping_are_limited_as_well),
 		cmocka_unit_test(
 		    rfc7857_s11_an_icmp_mapping_goes_with_its_last_session),
+		cmocka_unit_test(
+		    rules_change_after_a_mapping_has_left_a_stranger),
 		cmocka_unit_test(live_sessions_outlive_their_rules),
 		cmocka_unit_test(
 		    rfc4787_req8a_filtering_may_be_chosen_while_it_runs),
