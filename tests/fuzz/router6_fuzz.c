@@ -434,8 +434,8 @@ static bool
 is_late(int reason)
 {
 	return reason == DROP_ND_FAILED || reason == DROP_ND_QUEUE ||
-	    reason == DROP_PORT_FULL || reason == DROP_LINK_DOWN ||
-	    reason == REASON_SENT;
+	    reason == DROP_FRAGMENT || reason == DROP_PORT_FULL ||
+	    reason == DROP_LINK_DOWN || reason == REASON_SENT;
 }
 
 static void
