@@ -336,10 +336,41 @@ read_media(struct reader *r, struct span line, uint32_t ip)
 		edit_number(r, line, to);
 }
 
+/* "a=rtcp:4001 IN IP4 10.0.0.10", of media that go to ip (RFC 3605 2.1).  The
+ * address may be missing. */
+static void
+read_rtcp(struct reader *r, struct span line, uint32_t ip)
+{
+	struct span number, where;
+	uint32_t port;
+	uint16_t to;
+
+	skip_word(&line, "a=rtcp:");
+	number = line;
+	if (!read_number(&line, 65535, &port) || port == 0)
+		return;
+	number.end = line.at;
+	where = line;
+	if (skip_word(&line, " IN IP4 ")) {
+		where.at = line.at;
+		if (!read_address(&line, &ip))
+			return;
+	}
+	where.end = line.at;
+	if (ip != r->ends->in_ip || line.at != line.end)
+		return;
+	to = r->map(r->arg, SIP_MEDIA, (uint16_t)port);
+	if (to == 0)
+		return;
+	edit_number(r, number, to);
+	if (where.at != number.end)
+		edit_address(r, where, r->ends->out_ip, 0);
+}
+
 static void
 read_description(struct reader *r, struct span text)
 {
-	uint32_t session = section_address(text, 0), ip;
+	uint32_t session = section_address(text, 0), ip, media = session;
 	struct span line, where;
 
 	while (next_line(&text, &line) && !r->failed) {
@@ -348,8 +379,13 @@ read_description(struct reader *r, struct span text)
 		else if (read_connection(line, &ip, &where) &&
 		    ip == r->ends->in_ip)
 			edit_address(r, where, r->ends->out_ip, 0);
-		else if (span_bytes(line) > 1 && memcmp(line.at, "m=", 2) == 0)
-			read_media(r, line, section_address(text, session));
+		else if (span_bytes(line) > 1 &&
+		    memcmp(line.at, "m=", 2) == 0) {
+			media = section_address(text, session);
+			read_media(r, line, media);
+		} else if (span_bytes(line) > 7 &&
+		    memcmp(line.at, "a=rtcp:", 7) == 0)
+			read_rtcp(r, line, media);
 	}
 }
 

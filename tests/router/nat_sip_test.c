@@ -186,6 +186,54 @@ rfc4787_req10a_sip_is_switched_by_itself(void **state)
 	invite(rig, SUM_RIGHT, &port, &media);
 }
 
+/* By the outer address, to a port that is forwarded to Bob: what the callee is
+ * told are inside ends, which it can reach. */
+static void
+between_two_inside_hosts_nothing_is_changed(void **state)
+{
+	struct rig *rig = start(state, true);
+	const struct router_forward forward = { .protocol = IP_UDP,
+		.in_ip = BOB,
+		.in_port = 5070,
+		.out_port = 5070 };
+	struct err err = { "" };
+	struct got g;
+
+	assert_int_equal(router_add_forward(rig->router, &forward, &err), 0);
+	assert_int_equal(send_text(rig, INSIDE, ALICE, 5060, GW_OUTSIDE, 5070,
+			     INVITATION, SUM_RIGHT),
+	    REASON_NAT_HAIRPIN);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.ip.dst, BOB);
+	assert_int_equal(g.ip.src, GW_OUTSIDE);
+	assert_int_equal(g.udp.data_bytes, strlen(INVITATION));
+	assert_memory_equal(g.udp.data, INVITATION, g.udp.data_bytes);
+}
+
+/* A phone behind a forwarded port is called by that. */
+static void
+what_comes_to_a_forwarded_port_names_the_inside_end(void **state)
+{
+	struct rig *rig = start(state, true);
+	const struct router_forward forward = { .protocol = IP_UDP,
+		.in_ip = ALICE,
+		.in_port = 5060,
+		.out_port = 5099 };
+	struct err err = { "" };
+	struct got g;
+
+	assert_int_equal(router_add_forward(rig->router, &forward, &err), 0);
+	assert_int_equal(send_text(rig, OUTSIDE, SERVER, 5060, GW_OUTSIDE, 5099,
+			     "INVITE sip:a@203.0.113.1:5099 SIP/2.0\r\n"
+			     "Via: SIP/2.0/UDP 203.0.113.10:5060\r\n\r\n",
+			     SUM_RIGHT),
+	    REASON_NAT_IN);
+	g = rig_got(rig, INSIDE);
+	assert_int_equal(g.ip.dst, ALICE);
+	assert_memory_equal(
+	    g.udp.data, "INVITE sip:a@10.0.0.10:5060 SIP/2.0", 35);
+}
+
 static void
 other_ports_are_left_alone(void **state)
 {
@@ -209,6 +257,8 @@ main(void)
 		T(damage_is_not_covered_up),
 		T(rfc4787_req10_sip_is_off_by_default),
 		T(rfc4787_req10a_sip_is_switched_by_itself),
+		T(between_two_inside_hosts_nothing_is_changed),
+		T(what_comes_to_a_forwarded_port_names_the_inside_end),
 		T(other_ports_are_left_alone),
 	};
 

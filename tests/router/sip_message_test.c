@@ -182,6 +182,50 @@ too_much_to_be_changed_is_left_alone(void **state)
 	    &edits, (const uint8_t *)text, strlen(text), &ends, map, NULL));
 }
 
+#define HEAD                                                               \
+	"INVITE sip:b@c SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.1:40000\r\n" \
+	"Content-Type: application/sdp\r\n\r\n"
+
+/* Who says where its RTCP goes is reached there, too. */
+static void
+rfc3605_s2_1_the_port_of_rtcp_is_the_outside_one(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "a=rtcp:4001", "a=rtcp:14001" },
+		{ "a=rtcp:4001 IN IP4 10.0.0.10",
+		    "a=rtcp:14001 IN IP4 203.0.113.1" },
+		{ "a=rtcp:4001 IN IP4 10.0.0.11",
+		    "a=rtcp:4001 IN IP4 10.0.0.11" },
+		{ "a=rtcp:4001 IN IP6 ::1", "a=rtcp:4001 IN IP6 ::1" },
+		{ "a=rtcp:0", "a=rtcp:0" },
+		{ "a=rtcp:x", "a=rtcp:x" },
+		{ "a=rtcp:", "a=rtcp:" },
+		{ "a=rtcp-mux", "a=rtcp-mux" },
+	};
+	char in[512], out[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(in, sizeof(in),
+		    HEAD
+		    "c=IN IP4 10.0.0.10\r\nm=audio 4000 RTP/AVP 0\r\n%s\r\n",
+		    rows[i].in);
+		snprintf(out, sizeof(out),
+		    HEAD "c=IN IP4 203.0.113.1\r\nm=audio 14000 RTP/AVP 0\r\n"
+			 "%s\r\n",
+		    rows[i].out);
+		check(true, in, out);
+	}
+	/* Media elsewhere. */
+	check(true,
+	    HEAD "c=IN IP4 10.0.0.11\r\nm=audio 4000 RTP/AVP 0\r\n"
+		 "a=rtcp:4001\r\n",
+	    HEAD "c=IN IP4 10.0.0.11\r\nm=audio 4000 RTP/AVP 0\r\n"
+		 "a=rtcp:4001\r\n");
+}
+
 int
 main(void)
 {
@@ -193,6 +237,8 @@ main(void)
 		cmocka_unit_test(what_is_no_message_is_left_alone),
 		cmocka_unit_test(each_text_is_changed_once),
 		cmocka_unit_test(too_much_to_be_changed_is_left_alone),
+		cmocka_unit_test(
+		    rfc3605_s2_1_the_port_of_rtcp_is_the_outside_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
