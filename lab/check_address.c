@@ -145,10 +145,11 @@ check_dhcp_client(struct check *c, const struct lab_port *port)
 {
 	size_t segment;
 
-	if (port->kind != LAB_VM ||
-	    yaml_get(port->item.node, "address") != NULL)
+	if ((port->kind != LAB_VM ||
+		yaml_get(port->item.node, "address") != NULL) &&
+	    !port->by_dhcp)
 		return;
-	if (port->dns != 0)
+	if (port->dns != 0 && !port->by_dhcp)
 		problem_add(c->problems, lab_place(&port->item, "dns"),
 		    "dns without an address; add \"address:\", or leave both "
 		    "to DHCP");

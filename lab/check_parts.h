@@ -54,6 +54,11 @@ void check_routers(struct check *c);
 void check_host(struct check *c, const struct lab_host *host);
 void check_plug(struct check *c, const struct lab_plug *plug);
 
+/* ---- check_wan.c ---- */
+
+/* Ports that get their address by DHCP, and those that make way for it. */
+void check_wan(struct check *c, const struct lab_router *router);
+
 /* ---- check_expect.c ---- */
 
 void check_capture(struct check *c, const struct lab_capture *capture);

@@ -256,7 +256,8 @@ check_via4(struct check *c, const struct lab_router *router,
 		const struct lab_port *port = &router->ports[k];
 
 		if (!check_has_address(port)) {
-			if (port->address6.n > 0 && port->address.addr == 0)
+			if ((port->address6.n > 0 || port->by_dhcp) &&
+			    port->address.addr == 0)
 				continue;
 			return; /* told already; it might have been this one */
 		}
@@ -443,6 +444,7 @@ check_routers(struct check *c)
 
 		for (unsigned int k = 0; k < router->nports; k++)
 			check_dhcp(c, &router->ports[k]);
+		check_wan(c, router);
 		check_subnets(c, router);
 		check_prefixes6(c, router);
 		check_outside6(c, router);

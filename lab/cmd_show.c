@@ -215,6 +215,7 @@ const struct command command_show = {
 		"  flows     the flows of IPv6 that routers let in\n"
 		"  arp       the neighbours that routers have resolved\n"
 		"  leases    the addresses that routers gave by DHCP\n"
+		"  wan       the addresses that routers got by DHCP\n"
 		"  routes    the routes of routers\n"
 		"  vms       the virtual machines and their processes\n"
 		"  cables    which port is joined to which, and what happens "

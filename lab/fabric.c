@@ -16,6 +16,8 @@
 #include "lab/tree.h"
 #include "switch/protocol.h"
 
+#define CLIENT_PROBE_NS NS_PER_S
+
 /* Seeds follow from the lab's seed and names: FNV-1a, 64 bits. */
 static uint64_t
 seed_of(uint64_t seed, const char *name)
@@ -337,6 +339,15 @@ add_route(struct fabric *f, struct router *router,
 	    route->port != NULL ? *slot_of(f, route->port) : NULL, err);
 }
 
+/* How long a port asks for what it is given. */
+static uint64_t
+client_probe_ns(const struct lab_port *port)
+{
+	return yaml_get(port->item.node, "dhcp-probe") != NULL
+	    ? port->probe_ns
+	    : CLIENT_PROBE_NS;
+}
+
 static int
 add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 {
@@ -353,6 +364,10 @@ add_router(struct fabric *f, unsigned int i, uint64_t seed, struct err *err)
 		struct router_port_options options = {
 			.mac = lp->mac,
 			.address = lp->address,
+			.instead = lp->instead,
+			.dhcp = lp->by_dhcp,
+			.hostname = lr->item.name,
+			.dhcp_probe_ns = client_probe_ns(lp),
 			.mtu_bytes = (uint32_t)lp->mtu,
 			.mss_clamp = lp->mss_clamp,
 			.proxy_arp = lp->proxy_arp,
@@ -559,8 +574,12 @@ fabric_stop(struct fabric *f)
 {
 	for (unsigned int i = 0; i < f->lab->nswitches; i++)
 		switch_control_stop(&f->controls[i]);
-	for (unsigned int i = 0; i < f->lab->nrouters; i++)
+	/* Whose leases are kept comes back for its address. */
+	for (unsigned int i = 0; i < f->lab->nrouters; i++) {
+		if (f->lab->routers[i].leases == NULL)
+			router_release(f->routers[i]);
 		router_stop(f->routers[i]);
+	}
 }
 
 void
@@ -631,6 +650,27 @@ fabric_switch_of(const struct fabric *f, const struct port *port)
 		if (f->switches[i] == sw)
 			return (int)i;
 	return -1;
+}
+
+struct ip4_net
+fabric_address(const struct fabric *f, const struct lab_port *port)
+{
+	const struct lab_router *router;
+
+	if (port->kind != LAB_ROUTER)
+		return port->address;
+	/* The item is the first member of its router. */
+	router = (const struct lab_router *)port->owner;
+	return router_port_address(
+	    f->routers[router - f->lab->routers], fabric_port(f, port->full));
+}
+
+void
+fabric_on_address(const struct fabric *f,
+    void (*tell)(void *arg, const char *sentence), void *arg)
+{
+	for (unsigned int i = 0; i < f->lab->nrouters; i++)
+		router_on_address(f->routers[i], tell, arg);
 }
 
 struct router *

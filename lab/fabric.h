@@ -55,6 +55,15 @@ int fabric_switch(const struct fabric *fabric, const char *name);
 /* The same of the switch whose port it is. */
 int fabric_switch_of(const struct fabric *fabric, const struct port *port);
 
+/* The IPv4 address that a port has now: by the lab file, or, as a router's may,
+ * by DHCP.  addr 0: none that is known here. */
+struct ip4_net fabric_address(
+    const struct fabric *fabric, const struct lab_port *port);
+
+/* Has routers tell what becomes of addresses that they get from others. */
+void fabric_on_address(const struct fabric *fabric,
+    void (*tell)(void *arg, const char *sentence), void *arg);
+
 struct router *fabric_router(const struct fabric *fabric, const char *name);
 
 /* Says which names of ports are nearest to one that is not there. */

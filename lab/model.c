@@ -98,8 +98,11 @@ index_ports(struct lab *lab)
 static void
 resolve_port(struct lab *lab, struct lab_port *port)
 {
+	const struct yaml *address = yaml_get(port->item.node, "address");
 	struct lab_port *peer;
 
+	port->by_dhcp = port->kind == LAB_ROUTER && address != NULL &&
+	    address->kind == YAML_SCALAR && strcmp(address->text, "dhcp") == 0;
 	if (port->sw_name != NULL)
 		port->sw = lab_switch(lab, port->sw_name);
 	if (port->sw != NULL)

@@ -204,6 +204,8 @@ struct lab_port {
 	struct lab_port *peer;       /* the other end of a direct cable */
 	struct mac mac;              /* as given, or derived from the name */
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
+	bool by_dhcp;                /* routers only: it is dhcp */
+	struct ip4_net instead;      /* routers only; addr 0: none */
 	struct nets6 address6;       /* routers and VMs */
 	uint32_t gateway, dns;
 	struct ips6 gateway6, dns6; /* VMs only */

@@ -35,8 +35,9 @@ lease_of(const struct fabric *f, const struct lab_port *port)
 uint32_t
 next_hop_address(const struct fabric *f, const struct lab_port *port)
 {
-	return port->address.addr != 0 ? port->address.addr
-				       : lease_of(f, port).ip;
+	uint32_t addr = fabric_address(f, port).addr;
+
+	return addr != 0 ? addr : lease_of(f, port).ip;
 }
 
 /* The lab's port with that address, or NULL. */
@@ -61,7 +62,7 @@ int
 next_hop(const struct fabric *f, const struct lab_port *from, uint32_t ip,
     struct mac *mac, struct err *err)
 {
-	struct ip4_net net = from->address;
+	struct ip4_net net = fabric_address(f, from);
 	uint32_t via = from->gateway;
 	const struct lab_port *owner;
 	char text[IP4_TEXT_BYTES];
@@ -73,8 +74,8 @@ next_hop(const struct fabric *f, const struct lab_port *from, uint32_t ip,
 		    : lab_port(f->lab, lease.port->name);
 
 		if (router != NULL) {
-			net = router->address;
-			via = router->address.addr;
+			net = fabric_address(f, router);
+			via = net.addr;
 		}
 	}
 	if (ip == IP4_BROADCAST ||

@@ -239,6 +239,14 @@ is_of_nat(const struct lab_nat *nat, const struct pool *pool, uint32_t ip)
 	return ip == 0 || (nat->out != NULL && nat->out->address.addr == ip);
 }
 
+/* Is it beyond the NAT, as far as the lab file knows? */
+static bool
+is_outside(const struct lab_nat *nat, uint32_t ip)
+{
+	return nat->out != NULL && !nat->out->by_dhcp &&
+	    ip4_net_has(nat->out->address, ip);
+}
+
 static void
 check_pair(const struct lab *lab, const struct lab_nat *nat, unsigned int i,
     const struct pool *pool, struct problems *problems)
@@ -263,7 +271,7 @@ check_pair(const struct lab *lab, const struct lab_nat *nat, unsigned int i,
 		    "one-to-one: %s is for all hosts; take it out of "
 		    "addresses, or use another one than outside's",
 		    ip4_text(ip, pair.out_ip));
-	if (nat->out != NULL && ip4_net_has(nat->out->address, pair.in_ip))
+	if (is_outside(nat, pair.in_ip))
 		problem_add(problems, text->node->at,
 		    "one-to-one: %s is outside; name a host inside",
 		    ip4_text(ip, pair.in_ip));
@@ -301,7 +309,7 @@ check_forward(const struct lab_nat *nat, unsigned int i,
 		    "forwards: %s is no address of the NAT; add it to "
 		    "addresses, or leave it out",
 		    ip4_text(ip, forward.out_ip));
-	if (nat->out != NULL && ip4_net_has(nat->out->address, forward.in_ip))
+	if (is_outside(nat, forward.in_ip))
 		problem_add(problems, text->node->at,
 		    "forwards: %s is outside; name a host inside",
 		    ip4_text(ip, forward.in_ip));

@@ -346,6 +346,7 @@ rehearsal_new(const struct fabric *f, struct port *port, const uint8_t *bytes,
 		alarm(ALARM_S);
 		signal(SIGALRM, SIG_DFL);
 		log_set_level(LOG_ERROR);
+		fabric_on_address(f, NULL, NULL);
 		rehearse(f, port, bytes, len, fds[1]);
 	}
 	if (r->pid < 0)

@@ -512,6 +512,13 @@ announce(struct run *r)
 	    lab->nplugs, lab->nplugs == 1 ? "" : "s", bridges);
 }
 
+/* What became of an address that a router asked for. */
+static void
+say_address(void *arg, const char *sentence)
+{
+	say(arg, "%s", sentence);
+}
+
 int
 run_lab(
     const struct lab *lab, const struct run_options *options, struct err *err)
@@ -532,6 +539,8 @@ run_lab(
 		uint64_t ns;
 
 		announce(&r);
+		if (!options->json)
+			fabric_on_address(r.fabric, say_address, &r);
 		e = loop_run(r.loop);
 		if (e < 0)
 			err_set(err, e, "the event loop failed");
@@ -556,6 +565,8 @@ run_lab(
 		fflush(options->out);
 		status = expects_failed(&r.expects) > 0 || r.ndied > 0;
 	}
+	if (r.fabric != NULL)
+		fabric_on_address(r.fabric, NULL, NULL);
 	if (bring_down(&r, err) < 0 && e == 0)
 		e = -EIO;
 	return e < 0 ? e : status;

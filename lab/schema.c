@@ -66,9 +66,9 @@ static const char *const reserved[] = { "01:80:c2:00:00:00",
 	"01:80:c2:00:00:0a", "01:80:c2:00:00:0b", "01:80:c2:00:00:0c",
 	"01:80:c2:00:00:0d", "01:80:c2:00:00:0e", "01:80:c2:00:00:0f", NULL };
 static const char *const tables[] = { "ports", "macs", "vlans", "trees", "stp",
-	"nat", "nat-rules", "refusals", "flows", "arp", "leases", "routes",
-	"vms", "cables", "drops", "bonds", "lldp", "groups", "mrouters",
-	"macnat", "traffic", NULL };
+	"nat", "nat-rules", "refusals", "flows", "arp", "leases", "wan",
+	"routes", "vms", "cables", "drops", "bonds", "lldp", "groups",
+	"mrouters", "macnat", "traffic", NULL };
 
 static const char *const bond_modes[] = { [BOND_ACTIVE] = "active",
 	[BOND_PASSIVE] = "passive",
@@ -421,9 +421,18 @@ const struct schema_key schema_keys[] = {
 	    .required = true, .max = LAB_ROUTER_PORTS_MAX,
 	    .help = "The router's interfaces." },
 	PORT_ROWS("routers.*.ports.*", 0),
-	{ KEY("routers.*.ports.*.address", NET, lab_port, address),
-	    .help = "Address and prefix length, as 10.0.0.1/24.  A port has "
-		    "this, address6, or both." },
+	{ KEY("routers.*.ports.*.address", NET_DHCP, lab_port, address),
+	    .help = "Address and prefix length, as 10.0.0.1/24; or dhcp: it "
+		    "asks others for its address, as a home router does of its "
+		    "provider, and for its default route, MTU, routes and DNS "
+		    "server.  A port has this, address6, or both." },
+	{ KEY("routers.*.ports.*.instead", NET, lab_port, instead),
+	    .help = "Another address, of another network with a prefix as "
+		    "long, as 10.99.0.1/24.  The port moves there, and what "
+		    "it gives by DHCP, reserve and forwards with it, when a "
+		    "port with \"address: dhcp\" gets an address of the "
+		    "network where it is (RFC 4787 REQ-7).  Without it, such "
+		    "an address is refused." },
 	{ KEY("routers.*.ports.*.address6", NETS6, lab_port, address6),
 	    .help = "IPv6 address and prefix length, as 2001:db8::1/64, or a "
 		    "list of up to four; a link-local address by the port's "
@@ -507,7 +516,8 @@ const struct schema_key schema_keys[] = {
 	    .max = 10 * NS_PER_S, .preset = "50ms",
 	    .help = "How long hosts are waited for that have an address "
 		    "already, by ARP, before it is offered to a new client; 0s "
-		    "does without." },
+		    "does without.  With \"address: dhcp\": before the port "
+		    "takes what it is given; left out, 1s there." },
 	{ KEY("routers.*.ports.*.dhcp-per-station", COUNT, lab_port,
 	      per_station),
 	    .min = 1, .max = 65536, .preset = "16",
@@ -569,7 +579,8 @@ const struct schema_key schema_keys[] = {
 	    .required = true, .help = "Its address." },
 	{ KEY("routers.*.leases", TEXT, lab_router, leases),
 	    .help = "A file, seen from where the lab file is, that keeps the "
-		    "leases of DHCP when the lab is run again." },
+		    "leases of DHCP when the lab is run again; those that the "
+		    "router's own ports have got, too." },
 	{ ARRAY("routers.*.filter", ITEMS, lab_router, filter, nfilter,
 	      lab_filter),
 	    .help = "Rules for IPv4 packets to one host, tried in their order: "
@@ -599,9 +610,12 @@ const struct schema_key schema_keys[] = {
 	    .help = "Names are answered with it at the end, and without." },
 	{ KEY("routers.*.dns.upstream", TEXTS, lab_dns, upstream),
 	    .help = "One to four servers in the host's network that are asked "
-		    "for all other names, the next when one does not answer; "
-		    "without one, they do not exist.  Other records than "
-		    "addresses and names of addresses are asked for by TCP." },
+		    "for all other names, the next when one does not answer.  "
+		    "Other records than addresses and names of addresses are "
+		    "asked for by TCP.  Without one, that of the lease is "
+		    "asked, for addresses and names of addresses alone, on a "
+		    "router with \"address: dhcp\"; on others, other names "
+		    "do not exist." },
 	{ KEY("routers.*.dns.port", COUNT, lab_dns, port), .min = 1,
 	    .max = 65535, .preset = "53", .help = "Those servers' port." },
 	{ KEY("routers.*.dns.dns64", PREFIX64, lab_dns, dns64),

@@ -27,6 +27,7 @@ enum schema_type {
 	SCHEMA_SIZE,     /* 256M */
 	SCHEMA_IP,       /* 10.0.0.1 */
 	SCHEMA_NET,      /* 10.0.0.1/24 */
+	SCHEMA_NET_DHCP, /* the same, or "dhcp": zero */
 	SCHEMA_ANY_IP,   /* 10.0.0.1 or 2001:db8::1: struct any_ip */
 	SCHEMA_ANY_NET,  /* either with /prefix: struct any_net */
 	SCHEMA_NETS6,    /* 2001:db8::1/64, or a list: struct nets6 */

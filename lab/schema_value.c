@@ -236,6 +236,23 @@ read_net(struct schema_reader *r, const struct schema_key *key,
 }
 
 static bool
+read_net_dhcp(struct schema_reader *r, const struct schema_key *key,
+    const struct yaml *node, void *to)
+{
+	if (strcmp(node->text, "dhcp") == 0) {
+		*(struct ip4_net *)to = (struct ip4_net){ 0, 0 };
+		return true;
+	}
+	if (strpbrk(node->text, "0123456789") != NULL)
+		return read_net(r, key, node, to);
+	problem_add(r->problems, node->at,
+	    "%s \"%.40s\" is not an address with its prefix length; write it "
+	    "as 10.0.0.1/24, or dhcp",
+	    node->key, node->text);
+	return false;
+}
+
+static bool
 read_range(struct schema_reader *r, const struct schema_key *key,
     const struct yaml *node, void *to)
 {
@@ -545,6 +562,7 @@ static bool (*const scalar_readers[SCHEMA_NTYPES])(struct schema_reader *r,
 	[SCHEMA_SIZE] = read_size,
 	[SCHEMA_IP] = read_ip,
 	[SCHEMA_NET] = read_net,
+	[SCHEMA_NET_DHCP] = read_net_dhcp,
 	[SCHEMA_RANGE] = read_range,
 	[SCHEMA_MAC] = read_mac,
 	[SCHEMA_COMPARE] = read_compare,

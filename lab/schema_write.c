@@ -27,6 +27,8 @@ static const struct {
 	[SCHEMA_IP] = { "address", "^[0-9]{1,3}(\\.[0-9]{1,3}){3}$" },
 	[SCHEMA_NET] = { "address/prefix",
 	    "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$" },
+	[SCHEMA_NET_DHCP] = { "address/prefix or dhcp",
+	    "^([0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}|dhcp)$" },
 	[SCHEMA_ANY_IP] = { "address", "^[0-9a-fA-F:.]+$" },
 	[SCHEMA_ANY_NET] = { "address/prefix", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },
 	[SCHEMA_NETS6] = { "IPv6 addresses", "^[0-9a-fA-F:.]+/[0-9]{1,3}$" },

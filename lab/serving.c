@@ -9,6 +9,7 @@
 #include "lab/filter.h"
 #include "lab/guest_ip.h"
 #include "net/dns.h"
+#include "router/wan.h"
 
 /* ---- options of DHCP ---- */
 
@@ -178,6 +179,7 @@ serving_dhcp(struct router *router, struct port *port,
 		.first = lp->dhcp.first,
 		.last = lp->dhcp.last,
 		.lease_s = (uint32_t)(lp->lease_ns / NS_PER_S),
+		.short_s = lp->instead.addr != 0 ? WAN_SHORT_S : 0,
 		.dns = name_server(lp),
 		.probe_ns = lp->probe_ns,
 		.per_station = (uint32_t)lp->per_station,
@@ -238,12 +240,13 @@ found(struct finding *f, uint32_t addr)
 
 /* A port of a node of that name. */
 static void
-found_port(struct finding *f, const struct lab_port *port)
+found_port(struct finding *f, const struct fabric *fabric,
+    const struct lab_port *port)
 {
 	struct ip6_addr addr[DNS_MAX_ANSWERS];
 	unsigned int n = guest_ip6(f->lab, port, addr, DNS_MAX_ANSWERS);
 
-	found(f, port->address.addr);
+	found(f, fabric_address(fabric, port).addr);
 	for (unsigned int i = 0; i < n; i++)
 		found6(f, &addr[i]);
 }
@@ -293,7 +296,7 @@ look_up(void *arg, const char *name, struct ip6_addr *addr, unsigned int max)
 		return -1;
 	for (unsigned int i = 0; i < f.lab->nports; i++)
 		if (is_name(&f, f.lab->ports[i]->owner->name))
-			found_port(&f, f.lab->ports[i]);
+			found_port(&f, fabric, f.lab->ports[i]);
 	for (unsigned int i = 0; i < f.lab->nrouters; i++)
 		router_each_lease(fabric->routers[i], try_lease, &f);
 	if (f.known)
@@ -339,7 +342,7 @@ look_back(void *arg, uint32_t addr, char *name, size_t bytes)
 	for (unsigned int i = 0; i < o.lab->nports && !o.found; i++) {
 		const struct lab_port *port = o.lab->ports[i];
 
-		if (addr == 0 || port->address.addr != addr)
+		if (addr == 0 || fabric_address(fabric, port).addr != addr)
 			continue;
 		snprintf(name, bytes, "%s", port->owner->name);
 		o.found = true;
@@ -484,7 +487,8 @@ serving_check(const struct lab_port *port, struct problems *problems)
 	for (size_t i = 0; i < sizeof(only_with) / sizeof(only_with[0]); i++)
 		if (yaml_get(port->item.node, "dhcp") == NULL &&
 		    port->nrelayed == 0 &&
-		    yaml_get(port->item.node, only_with[i]) != NULL)
+		    yaml_get(port->item.node, only_with[i]) != NULL &&
+		    !(port->by_dhcp && strcmp(only_with[i], "dhcp-probe") == 0))
 			problem_add(problems,
 			    lab_place(&port->item, only_with[i]),
 			    "%s without dhcp; add \"dhcp: FIRST-LAST\"",

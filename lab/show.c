@@ -476,6 +476,7 @@ static const struct {
 	{ &flows_head, show_flows, NULL },
 	{ &arp_head, fill_arp, NULL },
 	{ &leases_head, fill_leases, NULL },
+	{ &wan_head, show_wan, NULL },
 	{ &routes_head, fill_routes, NULL },
 	{ &vms_head, fill_vms, NULL },
 	{ &cables_head, fill_cables, NULL },
@@ -492,9 +493,10 @@ static const struct {
 
 const struct table_head *const show_heads[] = { &ports_head, &macs_head,
 	&vlans_head, &trees_head, &stp_head, &nat_rows_head, &nat_rules_head,
-	&refusals_head, &flows_head, &arp_head, &leases_head, &routes_head,
-	&vms_head, &cables_head, &drops_head, &bonds_head, &lldp_head,
-	&groups_head, &mrouters_head, &macnat_head, &traffic_head, NULL };
+	&refusals_head, &flows_head, &arp_head, &leases_head, &wan_head,
+	&routes_head, &vms_head, &cables_head, &drops_head, &bonds_head,
+	&lldp_head, &groups_head, &mrouters_head, &macnat_head, &traffic_head,
+	NULL };
 
 _Static_assert(sizeof(show_heads) / sizeof(show_heads[0]) == NTABLES + 1,
     "a table is missing from show_heads");

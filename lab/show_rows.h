@@ -55,6 +55,10 @@ void show_mrouters(struct rows *rows);
 extern const struct table_head macnat_head;
 void show_macnat(struct rows *rows);
 
+/* show_wan.c */
+extern const struct table_head wan_head;
+void show_wan(struct rows *rows);
+
 /* show_traffic.c */
 extern const struct table_head traffic_head;
 void show_traffic(struct rows *rows);

@@ -69,11 +69,28 @@ ip4_net_has(struct ip4_net net, uint32_t addr)
 	return ((net.addr ^ addr) & ip4_mask(net.prefix)) == 0;
 }
 
+static inline bool
+ip4_nets_overlap(struct ip4_net a, struct ip4_net b)
+{
+	a.prefix = a.prefix < b.prefix ? a.prefix : b.prefix;
+	return ip4_net_has(a, b.addr);
+}
+
 /* The directed broadcast address; a /31 or /32 has none: 0 (RFC 3021). */
 static inline uint32_t
 ip4_net_broadcast(struct ip4_net net)
 {
 	return net.prefix > 30 ? 0 : net.addr | ~ip4_mask(net.prefix);
+}
+
+/* Is addr a host's in net: neither the network's own nor its broadcast? */
+static inline bool
+ip4_net_has_host(struct ip4_net net, uint32_t addr)
+{
+	return ip4_net_has(net, addr) &&
+	    (net.prefix > 30 ||
+		((addr & ~ip4_mask(net.prefix)) != 0 &&
+		    addr != ip4_net_broadcast(net)));
 }
 
 static inline bool

@@ -6,9 +6,10 @@
  * whole message, because what follows cannot be trusted to be where it seems.
  * Codes without a row are skipped.
  *
- * Of an option that comes twice the first counts; but name servers add up.
- * The pieces of a long option (RFC 3396) would need memory to be joined in:
- * nothing that is read here is that long.  A name that could not be printed
+ * Of an option that comes twice the first counts; but name servers add up, and
+ * routes are joined as pieces of one option, as RFC 3442 demands.  The pieces
+ * of others (RFC 3396) are not: nothing else that is read here is that long.
+ * More routes than there is room for refuse the message, too.  A name that could not be printed
  * or is too long for us is left out rather than changed into another one.  A
  * list that ends without the end option but at the end of its field is taken:
  * some clients leave it away.
@@ -151,6 +152,51 @@ borrow(const uint8_t **data, uint8_t *bytes, struct cursor value, size_t min)
 	return true;
 }
 
+/* One more piece of the routes. */
+static bool
+read_routes(struct dhcp *d, struct cursor value)
+{
+	size_t len = cur_left(&value);
+
+	if (len > sizeof(d->routes) - d->routes_bytes)
+		return false;
+	memcpy(d->routes + d->routes_bytes, value.at, len);
+	d->routes_bytes = (uint16_t)(d->routes_bytes + len);
+	return true;
+}
+
+bool
+dhcp_read_route(struct cursor *c, struct ip4_net *to, uint32_t *via)
+{
+	uint32_t addr = 0;
+	uint8_t prefix;
+
+	if (cur_left(c) == 0)
+		return false;
+	prefix = cur_u8(c);
+	if (prefix > 32) {
+		c->overrun = true;
+		return false;
+	}
+	for (int i = 0; i < 4; i++)
+		addr = addr << 8 | (i < (prefix + 7) / 8 ? cur_u8(c) : 0);
+	*to = (struct ip4_net){ addr & ip4_mask(prefix), prefix };
+	*via = cur_be32(c);
+	return !c->overrun;
+}
+
+static bool
+routes_are_whole(const struct dhcp *d)
+{
+	struct cursor c = cursor(d->routes, d->routes_bytes);
+	struct ip4_net to;
+	uint32_t via;
+
+	while (dhcp_read_route(&c, &to, &via))
+		continue;
+	return !c.overrun;
+}
+
 static bool
 read_overload(uint8_t *overload, struct cursor value)
 {
@@ -172,6 +218,7 @@ read_option(
 	switch (code) {
 	case DHCP_OPT_TYPE: return read_type(d, value);
 	case DHCP_OPT_DNS: return read_dns(d, value);
+	case DHCP_OPT_ROUTES: return read_routes(d, value);
 	case DHCP_OPT_OVERLOAD: return read_overload(overload, value);
 	case DHCP_OPT_CLIENT_ID:
 		return borrow(
@@ -241,6 +288,8 @@ dhcp_parse(struct dhcp *dhcp, struct cursor *c)
 	if (overload & OVERLOAD_FILE && !read_options(&d, &ignored, file))
 		return DROP_DHCP;
 	if (overload & OVERLOAD_SNAME && !read_options(&d, &ignored, sname))
+		return DROP_DHCP;
+	if (!routes_are_whole(&d))
 		return DROP_DHCP;
 	*dhcp = d;
 	return DROP_NONE;
@@ -321,6 +370,9 @@ write_options(struct writer *w, const struct dhcp *dhcp)
 		for (uint8_t i = 0; i < ndns; i++)
 			wr_be32(w, dhcp->dns[i]);
 	}
+	for (size_t at = 0; at < dhcp->routes_bytes; at += UINT8_MAX)
+		write_bytes(w, DHCP_OPT_ROUTES, dhcp->routes + at,
+		    dhcp->routes_bytes - at);
 	if (dhcp->message != NULL)
 		write_bytes(
 		    w, DHCP_OPT_MESSAGE, dhcp->message, strlen(dhcp->message));

@@ -47,11 +47,13 @@ enum dhcp_type {
 #define DHCP_OPT_REBINDING  59
 #define DHCP_OPT_CLIENT_ID  61
 #define DHCP_OPT_RELAY_INFO 82
+#define DHCP_OPT_ROUTES     121 /* classless static ones (RFC 3442) */
 
 #define DHCP_MAX_DNS     4
 #define DHCP_MAX_NAME    64 /* with its end */
 #define DHCP_EXTRAS      16
 #define DHCP_EXTRA_BYTES 128
+#define DHCP_ROUTE_BYTES 512 /* of option 121, its pieces joined */
 
 /* An option as it stands in a message, for a server to tell. */
 struct dhcp_extra {
@@ -84,6 +86,10 @@ struct dhcp {
 	uint8_t nparameters;
 	const uint8_t *relay_info; /* borrowed (RFC 3046) */
 	uint8_t relay_info_bytes;
+	/* Option 121, joined of its pieces (RFC 3396), which has whole routes
+	 * and no more. */
+	uint8_t routes[DHCP_ROUTE_BYTES];
+	uint16_t routes_bytes;
 	const struct dhcp_extra *extra[DHCP_EXTRAS]; /* written only */
 	uint8_t nextra;
 };
@@ -102,6 +108,10 @@ uint32_t dhcp_relay_address(const struct dhcp *dhcp, uint8_t sub_option);
 
 /* Writes a message of at least DHCP_MIN_BYTES. */
 void dhcp_write(struct writer *w, const struct dhcp *dhcp);
+
+/* The next route of option 121, host bits cleared; via 0: on the link.  False:
+ * there is none, or with c->overrun it is none. */
+bool dhcp_read_route(struct cursor *c, struct ip4_net *to, uint32_t *via);
 
 /* Was option asked for?  True as well when no list was sent at all. */
 bool dhcp_wants(const struct dhcp *dhcp, uint8_t option);

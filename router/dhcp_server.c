@@ -18,7 +18,8 @@
 struct dhcp_server {
 	struct ip4_net router; /* of its clients */
 	uint32_t own;          /* its identifier */
-	uint32_t lease_s, dns, per_station;
+	uint32_t first, n;     /* of the range */
+	uint32_t lease_s, max_lease_s, dns, per_station;
 	uint16_t mtu_bytes;
 	char domain[DHCP_MAX_NAME];
 	struct dhcp_extra extra[DHCP_EXTRAS];
@@ -29,17 +30,6 @@ struct dhcp_server {
 
 /* ---- making it ---- */
 
-static bool
-is_host_of(struct ip4_net net, uint32_t addr)
-{
-	if (!ip4_net_has(net, addr))
-		return false;
-	if (net.prefix > 30)
-		return true;
-	return addr != (net.addr & ip4_mask(net.prefix)) &&
-	    addr != ip4_net_broadcast(net);
-}
-
 static int
 check_range(
     struct ip4_net own, const struct router_dhcp_options *o, struct err *err)
@@ -49,7 +39,7 @@ check_range(
 	ip4_text(first, o->first);
 	ip4_text(last, o->last);
 	ip4_net_text(net, own);
-	if (!is_host_of(own, o->first) || !is_host_of(own, o->last))
+	if (!ip4_net_has_host(own, o->first) || !ip4_net_has_host(own, o->last))
 		return err_set(err, -EINVAL,
 		    "dhcp: the range %s-%s leaves the hosts of the port's "
 		    "subnet; use addresses within that of %s",
@@ -108,6 +98,9 @@ dhcp_server_new(struct ip4_net router, uint32_t own,
 	server->own = own;
 	server->lease_s =
 	    options->lease_s != 0 ? options->lease_s : DHCP_LEASE_S;
+	server->max_lease_s = server->lease_s;
+	if (options->short_s != 0 && options->short_s < server->lease_s)
+		server->lease_s = options->short_s;
 	server->per_station =
 	    options->per_station != 0 ? options->per_station : DHCP_PER_STATION;
 	server->dns = options->dns;
@@ -117,8 +110,9 @@ dhcp_server_new(struct ip4_net router, uint32_t own,
 		free(server);
 		return NULL;
 	}
-	server->pool = lease_pool_new(
-	    router.addr, options->first, options->last - options->first + 1);
+	server->first = options->first;
+	server->n = options->last - options->first + 1;
+	server->pool = lease_pool_new(router.addr, server->first, server->n);
 	if (server->pool == NULL)
 		goto fail;
 	return server;
@@ -146,7 +140,8 @@ dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
 	int e;
 
 	ip4_text(text, addr);
-	if (!is_host_of(server->router, addr) || addr == server->router.addr)
+	if (!ip4_net_has_host(server->router, addr) ||
+	    addr == server->router.addr)
 		return err_set(err, -EINVAL,
 		    "dhcp: %s cannot be reserved; use a host address within "
 		    "the subnet of %s",
@@ -168,7 +163,63 @@ dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
 bool
 dhcp_server_serves(const struct dhcp_server *server, uint32_t addr)
 {
-	return is_host_of(server->router, addr);
+	return ip4_net_has_host(server->router, addr);
+}
+
+/* ---- moving it ---- */
+
+struct moving {
+	struct lease_pool *to;
+	uint32_t delta;
+	int e;
+};
+
+static void
+move_reserved(void *arg, const struct lease *lease)
+{
+	struct moving *m = arg;
+	struct mac twin;
+
+	if (lease->reserved && m->e == 0)
+		m->e = lease_pool_reserve(
+		    m->to, &lease->mac, lease->addr + m->delta, &twin);
+}
+
+int
+dhcp_server_move(struct dhcp_server *server, struct ip4_net to)
+{
+	uint32_t mask = ip4_mask(to.prefix);
+	struct moving m = { .delta = (to.addr & mask) -
+		    (server->router.addr & mask) };
+
+	assert(to.prefix == server->router.prefix);
+	m.to = lease_pool_new(to.addr, server->first + m.delta, server->n);
+	if (m.to == NULL)
+		return -ENOMEM;
+	lease_pool_each(server->pool, move_reserved, &m);
+	if (m.e < 0) {
+		lease_pool_free(m.to);
+		return -ENOMEM;
+	}
+	lease_pool_free(server->pool);
+	server->pool = m.to;
+	server->first += m.delta;
+	if (server->dns == server->router.addr)
+		server->dns = to.addr;
+	if (server->own == server->router.addr)
+		server->own = to.addr;
+	server->router = to;
+	server->changes++;
+	return 0;
+}
+
+void
+dhcp_server_lengthen(struct dhcp_server *server, uint32_t lease_s)
+{
+	if (lease_s > server->max_lease_s)
+		lease_s = server->max_lease_s;
+	if (lease_s > server->lease_s)
+		server->lease_s = lease_s;
 }
 
 /* Who the client is: 0 and its MAC address, or 1 and its identifier. */
@@ -452,7 +503,7 @@ dhcp_server_take(struct dhcp_server *server, const struct dhcp *m,
 	    mac_is_zero(&m->chaddr))
 		return DROP_DHCP;
 	if (m->ciaddr != 0 && m->type != DHCP_REQUEST &&
-	    !is_host_of(server->router, m->ciaddr))
+	    !ip4_net_has_host(server->router, m->ciaddr))
 		return DROP_NOT_OURS;
 	switch (m->type) {
 	case DHCP_DISCOVER: return on_discover(server, m, from, now_ns, answer);
@@ -572,8 +623,8 @@ dhcp_server_restore(struct dhcp_server *server, const struct lease_saved *saved,
 	memcpy(key.bytes, saved->client, key.len);
 	if (lease_of_client(server->pool, &key) != NULL)
 		return -EINVAL;
-	if (left_ns > server->lease_s * NS_PER_S)
-		left_ns = server->lease_s * NS_PER_S;
+	if (left_ns > server->max_lease_s * NS_PER_S)
+		left_ns = server->max_lease_s * NS_PER_S;
 	lease_give(server->pool, lease, &key, &saved->mac, now_ns);
 	memcpy(lease->hostname, saved->hostname, sizeof(lease->hostname));
 	lease->hostname[sizeof(lease->hostname) - 1] = '\0';

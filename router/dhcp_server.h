@@ -59,6 +59,15 @@ bool dhcp_server_serves(const struct dhcp_server *server, uint32_t addr);
 int dhcp_server_reserve(struct dhcp_server *server, const struct mac *mac,
     uint32_t addr, struct err *err);
 
+/* The subnet is another one of the same length, of which own is the server's
+ * address: the range and the reservations are where they were within it, and
+ * nobody has a lease.  0; -ENOMEM: nothing is changed. */
+int dhcp_server_move(struct dhcp_server *server, struct ip4_net own);
+
+/* Leases last for lease_s from now on, but not for longer than they were said to
+ * in the beginning.  Never less than before, which keeps leases in order. */
+void dhcp_server_lengthen(struct dhcp_server *server, uint32_t lease_s);
+
 /* Takes a message of a client, in a frame of from's.  The answer borrows what
  * the message does.  REASON_DELIVERED with an answer or none, or
  * DROP_DHCP_FULL, DROP_DHCP_LIMIT, DROP_DHCP for what no client sends,

@@ -356,6 +356,26 @@ dhcp_service_heard(
 	}
 }
 
+void
+dhcp_service_settle(struct dhcp_service *service)
+{
+	if (service->has_link)
+		dhcp_server_lengthen(service->server[0], UINT32_MAX);
+}
+
+int
+dhcp_service_move(struct dhcp_service *service, struct ip4_net own)
+{
+	int e =
+	    service->has_link ? dhcp_server_move(service->server[0], own) : 0;
+
+	for (unsigned int i = 0; i < DHCP_PROBES && e == 0; i++)
+		service->probe[i].used = false;
+	if (e == 0)
+		service->nprobes = 0;
+	return e;
+}
+
 static bool
 is_asking_for(const struct dhcp_service *service, const struct dhcp *m)
 {

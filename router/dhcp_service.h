@@ -48,6 +48,13 @@ struct dhcp_server *dhcp_service_of(
 struct dhcp_server *dhcp_service_server(
     const struct dhcp_service *service, unsigned int i);
 
+/* The link's leases last their full time from now on. */
+void dhcp_service_settle(struct dhcp_service *service);
+
+/* The link's subnet is another one, as dhcp_server_move() has it; what waits for
+ * answers of the old one is forgotten. */
+int dhcp_service_move(struct dhcp_service *service, struct ip4_net own);
+
 /* A datagram to port 67. */
 enum reason dhcp_service_take(
     struct dhcp_service *service, struct packet *p, const struct udp *udp);

@@ -14,6 +14,7 @@
 
 #include "router/dns64.h"
 #include "router/datagram.h"
+#include "router/dns_own.h"
 #include "router/dns_upstream.h"
 #include "router/router6.h"
 
@@ -25,7 +26,8 @@
 
 struct question {
 	struct dns_service *service;
-	struct dns_request *request; /* NULL: the slot is free */
+	bool waits;                  /* else the slot is free */
+	struct dns_request *request; /* of upstream's; NULL: of own's */
 	struct dns_client client;
 	uint16_t asking; /* the type of the request */
 	struct dns dns;
@@ -39,9 +41,23 @@ struct dns_service {
 	struct router_dns_options options;
 	struct dns_cache *cache;
 	struct dns_upstream *upstream; /* NULL: none */
+	struct dns_own *own;           /* NULL: no port has leases */
 	unsigned int nasking;
 	struct question question[DNS_ASKING];
 };
+
+static void answered_own(
+    void *arg, unsigned int slot, const struct dns_answer *answer);
+
+/* Does a port get its address from others? */
+static bool
+has_leases(const struct router *router)
+{
+	for (unsigned int i = 0; i < router->nifaces; i++)
+		if (router->ifaces[i]->wan != NULL)
+			return true;
+	return false;
+}
 
 struct dns_service *
 dns_service_new(struct router *router, const struct router_dns_options *options,
@@ -58,6 +74,11 @@ dns_service_new(struct router *router, const struct router_dns_options *options,
 		goto fail;
 	for (unsigned int i = 0; i < DNS_ASKING; i++)
 		service->question[i].service = service;
+	if (options->nupstreams == 0 && has_leases(router)) {
+		service->own = dns_own_new(router, answered_own, service);
+		if (service->own == NULL)
+			goto fail;
+	}
 	if (options->nupstreams == 0)
 		return service;
 	service->upstream = dns_upstream_new(router->loop, options->upstream,
@@ -79,6 +100,7 @@ dns_service_free(struct dns_service *service)
 		if (service->question[i].request != NULL)
 			dns_upstream_cancel(service->question[i].request);
 	dns_upstream_free(service->upstream);
+	dns_own_free(service->own);
 	dns_cache_free(service->cache);
 	free(service);
 }
@@ -275,6 +297,7 @@ answered(void *arg, const struct dns_answer *answer)
 	struct dns_answer kept;
 
 	q->request = NULL;
+	q->waits = false;
 	service->nasking--;
 	if (answer != NULL) {
 		kept = *answer;
@@ -285,6 +308,27 @@ answered(void *arg, const struct dns_answer *answer)
 	outbox_flush(service->router->outbox);
 }
 
+static void
+answered_own(void *arg, unsigned int slot, const struct dns_answer *answer)
+{
+	struct dns_service *service = arg;
+
+	answered(&service->question[slot], answer);
+}
+
+/* Has the question asked.  False: it cannot be. */
+static bool
+ask_for(struct question *q, const struct dns_ask *ask)
+{
+	struct dns_service *service = q->service;
+
+	if (service->own != NULL)
+		return dns_own_ask(
+		    service->own, (unsigned int)(q - service->question), ask);
+	q->request = dns_upstream_ask(service->upstream, ask, answered, q);
+	return q->request != NULL;
+}
+
 static enum reason
 ask_upstream(struct question *asked, uint16_t type)
 {
@@ -292,20 +336,20 @@ ask_upstream(struct question *asked, uint16_t type)
 	struct question *q = service->question;
 	struct dns_ask ask = { .type = type };
 
-	if (service->upstream == NULL)
+	if (service->upstream == NULL && service->own == NULL)
 		return say(asked, DNS_NXDOMAIN);
 	if (service->nasking == DNS_ASKING)
 		return DROP_DNS_FULL;
-	while (q->request != NULL)
+	while (q->waits)
 		q++;
 	if (q != asked)
 		*q = *asked;
 	q->asking = type;
 	ask.name = q->dns.name;
 	ask.ip4 = q->ip4;
-	q->request = dns_upstream_ask(service->upstream, &ask, answered, q);
-	if (q->request == NULL)
+	if (!ask_for(q, &ask))
 		return say(q, DNS_SERVFAIL);
+	q->waits = true;
 	service->nasking++;
 	return REASON_DELIVERED;
 }
@@ -336,6 +380,7 @@ passed(void *arg, const uint8_t *answer, size_t bytes)
 	uint16_t flags;
 
 	q->request = NULL;
+	q->waits = false;
 	q->service->nasking--;
 	if (most > sizeof(message))
 		most = sizeof(message);
@@ -369,11 +414,13 @@ pass(struct question *asked)
 	uint8_t message[DNS_MAX_BYTES];
 	struct writer w = writer(message, sizeof(message));
 
+	if (service->own != NULL)
+		return say(asked, DNS_NOTIMP);
 	if (service->upstream == NULL)
 		return say(asked, DNS_NXDOMAIN);
 	if (service->nasking == DNS_ASKING)
 		return DROP_DNS_FULL;
-	while (q->request != NULL)
+	while (q->waits)
 		q++;
 	*q = *asked;
 	dns.flags &= DNS_FLAG_RECURSE | DNS_FLAG_CHECKING;
@@ -383,6 +430,7 @@ pass(struct question *asked)
 				     (size_t)(w.at - message), passed, q);
 	if (q->request == NULL)
 		return say(q, DNS_SERVFAIL);
+	q->waits = true;
 	service->nasking++;
 	return REASON_DELIVERED;
 }
@@ -489,6 +537,13 @@ take_question(struct question *q)
 		    ? tell(q, &answer)
 		    : decide(q, DNS_TYPE_A, &answer);
 	return find(q, service->options.ip6 ? type : DNS_TYPE_A);
+}
+
+enum reason
+dns_service_answer(struct dns_service *service, struct packet *p)
+{
+	return service->own != NULL ? dns_own_take(service->own, p)
+				    : REASON_NONE;
 }
 
 enum reason

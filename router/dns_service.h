@@ -9,6 +9,9 @@
  * answers (RFC 5625), which are not kept; the lab's names have nothing of those.
  * Who cannot take as much in a datagram is told so; by TCP nobody is answered.
  *
+ * Without upstream servers, the one of a port's lease is asked while there is one
+ * (wan.h, dns_own.h), but not for other types, which are not implemented then.
+ *
  * Where the links have IPv6 hosts, AAAA records are asked for, too; else a
  * question for them is answered by none.  With DNS64 (RFC 6147) they are made of
  * A records where there are none, behind one prefix, and the names of such
@@ -31,6 +34,7 @@
 
 struct dns_service;
 struct iface;
+struct packet;
 
 /* Who asks, at which of the router's addresses; ::ffff:a.b.c.d by IPv4. */
 struct dns_client {
@@ -43,6 +47,10 @@ struct dns_client {
 struct dns_service *dns_service_new(struct router *router,
     const struct router_dns_options *options, struct err *err);
 void dns_service_free(struct dns_service *service); /* NULL is fine */
+
+/* A packet that came in by a port with a lease, if it is an answer; else
+ * REASON_NONE. */
+enum reason dns_service_answer(struct dns_service *service, struct packet *p);
 
 /* A datagram to port 53 of one of the router's addresses. */
 enum reason dns_service_take(struct dns_service *service,

@@ -261,7 +261,10 @@ route_packet(struct router *router, struct packet *p, const struct place *to)
 
 	if (to->route == NULL) {
 		output_error(router, p, ICMP_UNREACHABLE, ICMP_UNREACH_NET, 0);
-		return DROP_NO_ROUTE;
+		if (router->nat == NULL || router->outside->address.addr != 0)
+			return DROP_NO_ROUTE;
+		router_note_refusal(router, p, DROP_NAT_NO_ADDRESS);
+		return DROP_NAT_NO_ADDRESS;
 	}
 	way.out = to->route->out;
 	way.next_hop = to->route->via != 0 ? to->route->via : p->ip.dst;
@@ -309,6 +312,18 @@ forward_to(struct router *router, struct packet *p, const struct place *to)
 	return route_packet(router, p, to);
 }
 
+/* A packet by a port whose address is not for ever.  REASON_NONE: it is like any
+ * other. */
+static enum reason
+take_by_changing(struct router *router, struct packet *p)
+{
+	if (p->in->wan != NULL)
+		return wan_take(p->in->wan, p);
+	if (!ip4_net_has(p->in->former, p->ip.src) || p->ip.src == 0)
+		return REASON_NONE;
+	return local_renumbered(router, p);
+}
+
 static enum reason
 take_ip(struct router *router, struct packet *p)
 {
@@ -319,6 +334,11 @@ take_ip(struct router *router, struct packet *p)
 		return DROP_IP_LENGTH;
 	if (!offload_is_right(p))
 		return DROP_VNET_HEADER;
+	if (p->in->wan != NULL || p->in->former.addr != 0) {
+		reason = take_by_changing(router, p);
+		if (reason != REASON_NONE)
+			return reason;
+	}
 	to = *place_find(router, p->ip.dst);
 	if (ip4_is_multicast(p->ip.dst) || p->ip.dst == IP4_BROADCAST ||
 	    to.broadcast)
@@ -363,6 +383,12 @@ take_one(struct router *router, struct packet *p)
 
 /* ---- parsing ---- */
 
+static bool
+reads_ip4(const struct iface *in)
+{
+	return in->address.addr != 0 || in->wan != NULL;
+}
+
 static enum reason
 read_frame(struct packet *p)
 {
@@ -378,12 +404,12 @@ read_frame(struct packet *p)
 	p->group = mac_is_group(&eth.dst);
 	if (!p->group && !mac_equal(&eth.dst, &p->in->mac))
 		return DROP_NOT_OURS;
-	if (eth.type == ETH_IPV4 && p->in->address.addr != 0)
+	if (eth.type == ETH_IPV4 && reads_ip4(p->in))
 		return ip4_parse_quoted(&p->ip, &c);
 	if (eth.type == ETH_IPV6)
 		return p->in->six.naddresses > 0 ? REASON_NONE : DROP_ETH_TYPE;
-	return eth.type == ETH_ARP && p->in->address.addr != 0 ? REASON_NONE
-							       : DROP_ETH_TYPE;
+	return eth.type == ETH_ARP && reads_ip4(p->in) ? REASON_NONE
+						       : DROP_ETH_TYPE;
 }
 
 /* Copies what is decided by, and reads it. */

@@ -21,9 +21,30 @@
 static bool
 is_own(const struct router *router, const struct iface *in, uint32_t addr)
 {
-	return addr == in->address.addr ||
-	    (in == router->outside && router->nat != NULL &&
-		nat_has_address(router->nat, addr));
+	return addr != 0 &&
+	    (addr == in->address.addr ||
+		(in == router->outside && router->nat != NULL &&
+		    nat_has_address(router->nat, addr)));
+}
+
+/* Is it asked for by a host with an address of the net that was the port's? */
+static bool
+is_former(const struct iface *in, const struct arp *arp)
+{
+	return in->former.addr != 0 && arp->target_ip == in->former.addr &&
+	    arp->sender_ip != 0 && ip4_net_has(in->former, arp->sender_ip);
+}
+
+static void
+answer(struct router *router, struct iface *in, const struct arp *arp)
+{
+	const struct arp reply = { .op = ARP_REPLY,
+		.sender_mac = in->mac,
+		.sender_ip = arp->target_ip,
+		.target_mac = arp->sender_mac,
+		.target_ip = arp->sender_ip };
+
+	output_arp(router, in, &arp->sender_mac, &reply);
 }
 
 /* Another host uses our address: says whose it is, not too often. */
@@ -68,7 +89,7 @@ enum reason
 local_arp(
     struct router *router, struct iface *in, struct cursor c, uint64_t now_ns)
 {
-	struct arp arp, reply;
+	struct arp arp;
 	struct ip6_addr sender;
 	enum reason reason = arp_parse(&arp, &c);
 	bool for_us;
@@ -78,6 +99,10 @@ local_arp(
 	/* An answer that names a group address is a lie (RFC 1812 3.3.2). */
 	if (mac_is_group(&arp.sender_mac) || mac_is_zero(&arp.sender_mac))
 		return DROP_ETH_SOURCE;
+	if (in->wan != NULL && wan_heard(in->wan, &arp))
+		return REASON_DELIVERED;
+	if (in->wan != NULL && in->address.addr == 0)
+		return DROP_NO_ADDRESS;
 	if (is_own(router, in, arp.sender_ip)) {
 		defend(router, in, arp.sender_ip, now_ns);
 		return REASON_DELIVERED;
@@ -85,6 +110,11 @@ local_arp(
 	for_us = is_own(router, in, arp.target_ip);
 	if (in->dhcp != NULL)
 		dhcp_service_heard(in->dhcp, arp.sender_ip, &arp.sender_mac);
+	if (is_former(in, &arp)) {
+		if (arp.op == ARP_REQUEST)
+			answer(router, in, &arp);
+		return REASON_DELIVERED;
+	}
 	if (arp.sender_ip != 0 && !can_ask(router, in, arp.sender_ip))
 		return DROP_MARTIAN;
 	if (ip4_net_has(in->address, arp.sender_ip)) {
@@ -94,14 +124,8 @@ local_arp(
 	}
 	if (!for_us && !answers_for(router, in, &arp))
 		return DROP_NOT_OURS;
-	if (arp.op != ARP_REQUEST)
-		return REASON_DELIVERED;
-	reply = (struct arp){ .op = ARP_REPLY,
-		.sender_mac = in->mac,
-		.sender_ip = arp.target_ip,
-		.target_mac = arp.sender_mac,
-		.target_ip = arp.sender_ip };
-	output_arp(router, in, &arp.sender_mac, &reply);
+	if (arp.op == ARP_REQUEST)
+		answer(router, in, &arp);
 	return REASON_DELIVERED;
 }
 
@@ -293,6 +317,22 @@ may_broadcast(struct router *router, const struct packet *p)
 	return p->ip.protocol == IP_UDP && n >= UDP_HEADER_BYTES &&
 	    get_be16(udp + 2) == DHCP_SERVER_PORT &&
 	    !place_find(router, p->ip.src)->martian;
+}
+
+/* Hosts of the net that was are told so when they renew their leases; what else they
+ * send would not find its way back. */
+enum reason
+local_renumbered(struct router *router, struct packet *p)
+{
+	const uint8_t *payload;
+	bool is_dhcp = p->ip.protocol == IP_UDP && !ip4_is_fragment(&p->ip) &&
+	    packet_payload(p, &payload) >= UDP_HEADER_BYTES &&
+	    get_be16(payload + 2) == DHCP_SERVER_PORT;
+
+	if (is_dhcp && p->in->dhcp != NULL &&
+	    (p->ip.dst == p->in->former.addr || p->ip.dst == IP4_BROADCAST))
+		return take_udp(router, p, true);
+	return DROP_RENUMBERED;
 }
 
 enum reason

@@ -232,8 +232,8 @@ flow_in(const struct nat *nat, const struct session *s)
 		.protocol = s->protocol };
 }
 
-static void
-session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
+void
+nat_session_end(struct nat *nat, uint32_t id, uint64_t now_ns)
 {
 	struct session *s = &nat->sessions[id];
 	struct nat_flow out = flow_out(s), in = flow_in(nat, s);
@@ -510,7 +510,7 @@ live_out(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 	if (id == NAT_NONE ||
 	    nat_session_lives(nat, &nat->sessions[id], now_ns))
 		return id;
-	session_end(nat, id, now_ns);
+	nat_session_end(nat, id, now_ns);
 	return NAT_NONE;
 }
 
@@ -604,7 +604,7 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 	    nat_session_lives(nat, &nat->sessions[other], now_ns))
 		return DROP_NAT_FILTERED;
 	if (other != NAT_NONE) {
-		session_end(nat, other, now_ns); /* another mapping's */
+		nat_session_end(nat, other, now_ns); /* another mapping's */
 		room = true;
 	}
 	if (!room)
@@ -643,7 +643,7 @@ live_in(struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 	if (id == NAT_NONE ||
 	    nat_session_lives(nat, &nat->sessions[id], now_ns))
 		return id;
-	session_end(nat, id, now_ns);
+	nat_session_end(nat, id, now_ns);
 	return NAT_NONE;
 }
 
@@ -727,7 +727,7 @@ nat_expire(struct nat *nat, uint64_t now_ns)
 
 		while (
 		    id != NAT_NONE && nat->sessions[id].expires_ns <= now_ns) {
-			session_end(nat, id, now_ns);
+			nat_session_end(nat, id, now_ns);
 			id = nat->timers[timer].first;
 		}
 		if (id != NAT_NONE && nat->sessions[id].expires_ns < due)

@@ -43,7 +43,7 @@
 struct nat;
 
 struct nat_options {
-	uint32_t outside_ip; /* its own */
+	uint32_t outside_ip; /* its own; 0: it has none yet */
 	/* The addresses that inside hosts get; 0: its own.  Borrowed. */
 	const uint32_t *pool;
 	uint32_t npool;
@@ -81,6 +81,17 @@ const struct nat_rules *nat_rules(const struct nat *nat);
  * -ENOMEM with *err, and nothing is changed. */
 int nat_set_rules(struct nat *nat, const struct nat_rules *rules,
     uint64_t now_ns, struct err *err);
+
+/*
+ * Its own address becomes ip; 0: it has none, and no packets may be asked about.
+ * What the old one was used for ends: sessions, which are counted, mappings,
+ * and pins but for those of the lab file, which move.  Takes time for each once.
+ */
+uint32_t nat_move(struct nat *nat, uint32_t ip, uint64_t now_ns);
+
+/* Ends what the inside hosts of a net have, but for pins of the lab file.
+ * Returns how many sessions that were. */
+uint32_t nat_end_hosts(struct nat *nat, struct ip4_net net, uint64_t now_ns);
 
 /* One end of a packet at the NAT: who is behind it, and with whom it speaks.
  * Going out, ip:port is the inside source; coming in, the outside destination.

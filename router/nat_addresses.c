@@ -65,6 +65,18 @@ nat_addresses_add(struct nat_addresses *a, uint32_t ip)
 }
 
 void
+nat_addresses_move(struct nat_addresses *a, uint32_t index, uint32_t ip)
+{
+	uint32_t at = rank(a, a->ip[index]);
+
+	memmove(&a->sorted[at], &a->sorted[at + 1], --a->n - at);
+	at = rank(a, ip);
+	memmove(&a->sorted[at + 1], &a->sorted[at], a->n++ - at);
+	a->sorted[at] = (uint8_t)index;
+	a->ip[index] = ip;
+}
+
+void
 nat_addresses_clear(struct nat_addresses *a)
 {
 	for (uint32_t i = 0; i < a->n; i++) {

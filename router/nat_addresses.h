@@ -40,6 +40,10 @@ int nat_addresses_add(struct nat_addresses *addresses, uint32_t ip);
 void nat_addresses_clear(struct nat_addresses *addresses);
 size_t nat_addresses_bytes(const struct nat_addresses *addresses);
 
+/* The one of an index is another: ip, which none is. */
+void nat_addresses_move(
+    struct nat_addresses *addresses, uint32_t index, uint32_t ip);
+
 /* The index of an address, or -1. */
 int32_t nat_addresses_find(const struct nat_addresses *addresses, uint32_t ip);
 

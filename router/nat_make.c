@@ -143,8 +143,11 @@ add_addresses(struct nat *nat, const struct nat_options *o, struct err *err)
 	}
 	nat->addresses.npool = npool;
 	e = nat_addresses_add(&nat->addresses, o->outside_ip);
-	if (e == 0 || e == -EEXIST)
+	if (e == 0 || e == -EEXIST) {
+		nat->own = (uint32_t)nat_addresses_find(
+		    &nat->addresses, o->outside_ip);
 		return add_pairs(nat, o, err);
+	}
 fail:
 	if (e == -ENOSPC)
 		return err_set(err, e,
@@ -235,7 +238,7 @@ nat_free(struct nat *nat)
 bool
 nat_has_address(const struct nat *nat, uint32_t ip)
 {
-	return nat_addresses_find(&nat->addresses, ip) >= 0;
+	return ip != 0 && nat_addresses_find(&nat->addresses, ip) >= 0;
 }
 
 void

@@ -150,12 +150,16 @@ mapping_free(struct nat *nat, uint32_t id)
 }
 
 void
-nat_mapping_rest_less(struct nat *nat)
+nat_mapping_end_rest(struct nat *nat, uint32_t id)
 {
-	uint32_t id = nat_rest_first(nat);
-
 	nat_rest_end(nat, id);
 	mapping_free(nat, id);
+}
+
+void
+nat_mapping_rest_less(struct nat *nat)
+{
+	nat_mapping_end_rest(nat, nat_rest_first(nat));
 }
 
 void

@@ -274,6 +274,21 @@ pins_of(const struct nat *nat, uint32_t in_ip, uint32_t ids[NAT_PINS_OF_HOST])
 	return n < NAT_PINS_OF_HOST ? n : NAT_PINS_OF_HOST;
 }
 
+void
+nat_pin_end_some(struct nat *nat,
+    bool (*ends)(const struct nat *nat, const struct mapping *m, void *arg),
+    void *arg, uint64_t now_ns)
+{
+	for (uint32_t id = 1; id <= nat->pins.pool.fresh; id++) {
+		const struct nat_pin_kept *kept = &nat->pins.items[id];
+
+		if (kept->mapping != NAT_NONE &&
+		    kept->pin.by != NAT_PIN_BY_FILE &&
+		    ends(nat, &nat->mappings[kept->mapping], arg))
+			end(nat, id, now_ns);
+	}
+}
+
 unsigned int
 nat_pin_delete_all(struct nat *nat, uint32_t in_ip, uint8_t protocol,
     enum nat_pin_by by, const uint8_t nonce[12], uint64_t now_ns)

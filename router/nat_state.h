@@ -8,6 +8,7 @@
  *    nat_choice.c   ... and their outside ends
  *    nat_rest.c     ... and which of them rest
  *    nat_pin.c      mappings that were asked for
+ *    nat_move.c     what ends when addresses change
  *    nat_show.c     what is asked about it
  */
 #ifndef ROUTER_NAT_STATE_H
@@ -105,7 +106,8 @@ struct nat {
 	struct nat_hosts hosts;      /* limits, blocks and pairs only */
 	struct nat_pins pins;
 	struct nat_addresses addresses;
-	uint32_t own_ip; /* of the router, outside */
+	uint32_t own_ip; /* of the router, outside; 0: none yet */
+	uint32_t own;    /* that in addresses, by its index */
 	uint64_t random;
 	struct nat_rules rules;
 	uint8_t refreshing; /* bit 1 << enum nat_direction */
@@ -229,6 +231,9 @@ nat_owner(const struct nat *nat, uint32_t ip)
 
 /* ---- nat.c ---- */
 
+/* Ends a session that is in use. */
+void nat_session_end(struct nat *nat, uint32_t id, uint64_t now_ns);
+
 /* Whose session has the pair of outside and remote ends, or NAT_NONE. */
 uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
 
@@ -301,6 +306,8 @@ bool nat_mapping_is_at(
     const struct nat *nat, uint32_t id, const struct nat_pin *pin);
 /* It has one user less, which may have been the last. */
 void nat_mapping_leave(struct nat *nat, uint32_t id, uint64_t now_ns);
+/* Frees one that rests. */
+void nat_mapping_end_rest(struct nat *nat, uint32_t id);
 /* Frees those that have rested, and who has rested longest. */
 void nat_mapping_expire(struct nat *nat, uint64_t now_ns);
 void nat_mapping_rest_less(struct nat *nat);
@@ -332,6 +339,11 @@ bool nat_can_share(const struct nat *nat, const struct nat_flow *flow,
 struct nat_host *nat_host_of(const struct nat *nat, uint32_t ip);
 
 /* ---- nat_pin.c ---- */
+
+/* Ends pins by their mappings, but for those of the lab file. */
+void nat_pin_end_some(struct nat *nat,
+    bool (*ends)(const struct nat *nat, const struct mapping *m, void *arg),
+    void *arg, uint64_t now_ns);
 
 /* What a mapping's pins say of a sender that it has no session with. */
 enum pin_says { PIN_SAYS_NOTHING, PIN_ADMITS, PIN_REFUSES };

@@ -71,6 +71,8 @@ serve(const struct pcp_server *server, const struct pcp_asked *asked,
 
 	if (!ip6_to_ip4(&pin.in_ip, &asked->src))
 		return NATPMP_NOT_AUTHORIZED;
+	if (nat_address_of(server->nat, pin.in_ip) == 0)
+		return NATPMP_NETWORK_FAILURE; /* RFC 6886 3.5 */
 	if (m->op == NATPMP_ADDRESS) {
 		m->address = nat_address_of(server->nat, pin.in_ip);
 		return NATPMP_SUCCESS;

@@ -132,6 +132,8 @@ set_pin(
 	uint64_t now_ns = x->asked->now_ns;
 	struct nat_pin pin = *wanted;
 
+	if (nat_address_of(x->server->nat, pin.in_ip) == 0)
+		return PCP_NETWORK_FAILURE; /* it waits for its own */
 	pin.until_ns = now_ns + lifetime_s * NS_PER_S;
 	switch (nat_pin_set(x->server->nat, &pin, now_ns)) {
 	case NAT_PIN_MADE:

@@ -182,6 +182,8 @@ announce(void *arg)
 	struct writer w = writer(pcp, sizeof(pcp));
 	struct writer v = writer(natpmp, sizeof(natpmp));
 
+	if (router->nat != NULL && nat_address_of(router->nat, 0) == 0)
+		return; /* when there is one, it begins anew */
 	pcp_server_announce(&service->server, epoch_s(service), &w, &v);
 	for (unsigned int i = 0; i < router->nifaces; i++) {
 		struct iface *iface = router->ifaces[i];
@@ -210,7 +212,6 @@ pcp_service_new(struct router *router, const struct router_pcp_options *options,
 		return NULL;
 	}
 	service->router = router;
-	service->begun_ns = loop_now_ns(router->loop);
 	service->server = (struct pcp_server){ .nat = router->nat,
 		.protocols = options->protocols,
 		.opcodes = options->opcodes,
@@ -228,8 +229,16 @@ pcp_service_new(struct router *router, const struct router_pcp_options *options,
 		service->server.flows6 = filter6_flows(router->filter6);
 	}
 	loop_timer_init(&service->timer, router->loop, announce, service);
-	loop_timer_set(&service->timer, service->begun_ns);
+	pcp_service_begin(service);
 	return service;
+}
+
+void
+pcp_service_begin(struct pcp_service *service)
+{
+	service->begun_ns = loop_now_ns(service->router->loop);
+	service->announced = 0;
+	loop_timer_set(&service->timer, service->begun_ns);
 }
 
 void

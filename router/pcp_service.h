@@ -24,6 +24,9 @@ struct pcp_service *pcp_service_new(struct router *router,
     const struct router_pcp_options *options, struct err *err);
 void pcp_service_free(struct pcp_service *service); /* NULL is fine */
 
+/* The NAT begins anew, without the mappings it had: hosts are told. */
+void pcp_service_begin(struct pcp_service *service);
+
 /* Is this datagram for the service? */
 bool pcp_service_wants(const struct packet *p, const struct udp *udp);
 enum reason pcp_service_take(

@@ -127,3 +127,25 @@ route_add(struct route_table *table, const struct route *route, struct err *err)
 		table->first[p]++;
 	return 0;
 }
+
+void
+route_remove(struct route_table *table, const struct iface *out)
+{
+	struct route *routes = table->routes;
+	unsigned int n = table->n, kept = 0;
+
+	memset(table->number, 0, sizeof(table->number));
+	memset(table->first, 0, sizeof(table->first));
+	table->prefixes = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t prefix = routes[i].to.prefix;
+
+		if (routes[i].out == out)
+			continue;
+		if (table->number[prefix]++ == 0)
+			table->first[prefix] = (uint16_t)kept;
+		table->prefixes |= UINT64_C(1) << prefix;
+		routes[kept++] = routes[i];
+	}
+	table->n = kept;
+}

@@ -35,6 +35,9 @@ void route_clear(struct route_table *table); /* frees what it holds */
 int route_add(
     struct route_table *table, const struct route *route, struct err *err);
 
+/* Removes all routes that leave by out. */
+void route_remove(struct route_table *table, const struct iface *out);
+
 /* The route for addr, NULL if there is none. */
 const struct route *route_find(const struct route_table *table, uint32_t addr);
 

@@ -92,6 +92,7 @@ router_free(struct router *router)
 		dhcp_service_free(router->ifaces[i]->dhcp);
 		iface6_clear(router->ifaces[i]);
 		dhcp_relay_free(router->ifaces[i]->relay);
+		wan_free(router->ifaces[i]->wan);
 	}
 	dns_service_free(router->dns);
 	pcp_service_free(router->pcp);
@@ -154,6 +155,8 @@ link_changed(struct port *port, bool up)
 	if (iface->router->neighbours == NULL)
 		return;
 	iface6_link(iface, up);
+	if (up && iface->wan != NULL)
+		wan_link_up(iface->wan);
 	if (up)
 		return;
 	neigh_forget(iface->router->neighbours, iface);
@@ -181,6 +184,8 @@ describe(const struct port *port, char *out, size_t len)
 	size_t used = 0;
 
 	out[0] = '\0';
+	if (iface->wan != NULL && iface->address.addr == 0)
+		used = (size_t)snprintf(out, len, "no address yet, ");
 	if (iface->address.addr != 0)
 		used = (size_t)snprintf(
 		    out, len, "%s, ", ip4_net_text(text, iface->address));
@@ -207,13 +212,6 @@ static const struct port_ops iface_ops = {
 };
 
 static bool
-overlap(struct ip4_net a, struct ip4_net b)
-{
-	a.prefix = a.prefix < b.prefix ? a.prefix : b.prefix;
-	return ip4_net_has(a, b.addr);
-}
-
-static bool
 is_host_address(struct ip4_net net)
 {
 	if (net.prefix == 0 || net.prefix > 32 || net.addr >> 24 == 0 ||
@@ -228,7 +226,7 @@ static int
 check_port(const struct router *router, const char *name,
     const struct router_port_options *o, struct err *err)
 {
-	char text[NET_TEXT_BYTES], mac[MAC_TEXT_BYTES];
+	char text[NET_TEXT_BYTES], mac[MAC_TEXT_BYTES], other[NET_TEXT_BYTES];
 
 	ip4_net_text(text, o->address);
 	if (router->nifaces == ROUTER_PORTS_MAX)
@@ -236,11 +234,19 @@ check_port(const struct router *router, const char *name,
 		    "port \"%s\": a router has at most %d ports; use another "
 		    "router",
 		    name, ROUTER_PORTS_MAX);
-	if (o->address.addr == 0 && o->naddresses6 == 0)
+	if (o->address.addr == 0 && o->naddresses6 == 0 && !o->dhcp)
 		return err_set(err, -EINVAL,
 		    "port \"%s\" has no address; give it one like 10.0.0.1/24 "
 		    "or 2001:db8::1/64",
 		    name);
+	if (o->instead.addr != 0 &&
+	    (!is_host_address(o->instead) ||
+		o->instead.prefix != o->address.prefix ||
+		ip4_nets_overlap(o->instead, o->address)))
+		return err_set(err, -EINVAL,
+		    "port \"%s\": it cannot move to %s; use an address of "
+		    "another net with a prefix as long as that of %s",
+		    name, ip4_net_text(other, o->instead), text);
 	if (o->address.addr != 0 && !is_host_address(o->address))
 		return err_set(err, -EINVAL,
 		    "port \"%s\": %s is not the address of a host; use one "
@@ -258,7 +264,7 @@ check_port(const struct router *router, const char *name,
 		    o->mtu_bytes, MTU_MIN, MTU_MAX);
 	for (unsigned int i = 0; i < router->nifaces && o->address.addr; i++)
 		if (router->ifaces[i]->address.addr != 0 &&
-		    overlap(router->ifaces[i]->address, o->address))
+		    ip4_nets_overlap(router->ifaces[i]->address, o->address))
 			return err_set(err, -EEXIST,
 			    "port \"%s\": the subnet of %s overlaps with that "
 			    "of port \"%s\"; use another one",
@@ -284,6 +290,7 @@ router_add_port(struct router *router, const char *name,
 	iface->router = router;
 	iface->mac = options->mac;
 	iface->address = options->address;
+	iface->instead = options->instead;
 	iface->mss_clamp = options->mss_clamp;
 	iface->proxy_arp = options->proxy_arp;
 	iface->redirects = !options->no_redirects;
@@ -296,6 +303,14 @@ router_add_port(struct router *router, const char *name,
 	    iface6_set(iface, options, err) < 0) {
 		free(iface);
 		return NULL;
+	}
+	if (options->dhcp) {
+		iface->wan = wan_new(iface, options, nat_random(&router->seed));
+		if (iface->wan == NULL) {
+			err_sys(err, -ENOMEM, NULL, "port \"%s\"", name);
+			free(iface);
+			return NULL;
+		}
 	}
 	router->ifaces[router->nifaces++] = iface;
 	place_forget(router);
@@ -518,7 +533,7 @@ router_set_nat(struct router *router, const struct router_nat_options *options,
 		return err_set(err, -EEXIST,
 		    "router \"%s\" has a NAT already; use one outside port",
 		    router->node.name);
-	if (outside->address.addr == 0)
+	if (outside->address.addr == 0 && outside->wan == NULL)
 		return err_set(err, -EINVAL,
 		    "port \"%s\" has no IPv4 address; a NAT's outside needs "
 		    "one",

@@ -54,7 +54,14 @@ struct router_held router_held(const struct router *router);
 
 struct router_port_options {
 	struct mac mac;
-	struct ip4_net address; /* addr 0: no IPv4 */
+	struct ip4_net address; /* addr 0: no IPv4, or by DHCP */
+	/* Where to the port moves when others give another port an address of
+	 * its net (RFC 4787 REQ-7); of the same prefix length.  addr 0: it does
+	 * not. */
+	struct ip4_net instead;
+	bool dhcp;              /* it asks others for its address (wan.h) */
+	const char *hostname;   /* then: it calls itself so; NULL: not */
+	uint64_t dhcp_probe_ns; /* then: how long the link is asked; 0: not */
 	struct ip6_net address6[ROUTER_ADDRESSES6];
 	unsigned int naddresses6; /* 0: no IPv6 */
 	uint32_t mtu_bytes;       /* IP MTU; 0: 1500 */
@@ -150,11 +157,12 @@ int router_set_ra(struct router *router, struct port *port,
  */
 struct router_dhcp_options {
 	uint32_t first, last;
-	uint32_t lease_s;               /* 0: 3600 */
-	uint32_t dns;                   /* 0: none is told */
-	char domain[64];                /* "": none is told */
-	uint64_t probe_ns;              /* 0: not asked */
-	uint32_t per_station;           /* leases of one; 0: 16 */
+	uint32_t lease_s;     /* 0: 3600 */
+	uint32_t short_s;     /* until it is lengthened; 0: not shorter */
+	uint32_t dns;         /* 0: none is told */
+	char domain[64];      /* "": none is told */
+	uint64_t probe_ns;    /* 0: not asked */
+	uint32_t per_station; /* leases of one; 0: 16 */
 	const struct dhcp_extra *extra; /* copied; told to who asks for them */
 	unsigned int nextra;
 };
@@ -389,7 +397,34 @@ struct flow6_row {
 void router_each_flow6(const struct router *router,
     void (*each)(void *arg, const struct flow6_row *row), void *arg);
 
-/* What of a lease outlives the router. */
+/* A port that gets its address by DHCP. */
+struct wan_row {
+	const struct port *port;
+	const char *state;      /* of the client: "selecting", "bound", ... */
+	struct ip4_net address; /* this and the rest 0: none */
+	uint32_t server, gateway, dns, mtu_bytes;
+	uint64_t left_ns; /* of the lease; UINT64_MAX: it is for ever */
+	/* The last offer was refused for that; REASON_NONE: it was not. */
+	enum reason why;
+	uint32_t refused_server;
+};
+
+void router_each_wan(const struct router *router,
+    void (*each)(void *arg, const struct wan_row *row), void *arg);
+
+/* Has what becomes of them told; NULL: to the log.  The sentence is borrowed. */
+void router_on_address(struct router *router,
+    void (*tell)(void *arg, const char *sentence), void *arg);
+
+/* Gives back what addresses others have given to its ports. */
+void router_release(struct router *router);
+
+/* The IPv4 address of a port now; addr 0: it has none. */
+struct ip4_net router_port_address(
+    const struct router *router, const struct port *port);
+
+/* What of a lease outlives the router.  That of a port which gets its address
+ * by DHCP has no client. */
 struct lease_saved {
 	const struct port *port;
 	uint32_t ip;

@@ -141,6 +141,8 @@ router_lease_changes(const struct router *router)
 		for (unsigned int k = 0;
 		     (server = server_at(router->ifaces[i], k)) != NULL; k++)
 			n += dhcp_server_changes(server);
+		if (router->ifaces[i]->wan != NULL)
+			n += wan_changes(router->ifaces[i]->wan);
 	}
 	return n;
 }
@@ -161,6 +163,18 @@ each_saved(void *arg, const struct lease_saved *saved)
 	s->each(s->arg, &of_port);
 }
 
+/* The port's own lease: its address, for its MAC address. */
+static void
+save_wan(const struct iface *iface,
+    void (*each)(void *arg, const struct lease_saved *saved), void *arg)
+{
+	struct lease_saved saved = { .port = &iface->port, .mac = iface->mac };
+
+	saved.ip = wan_known(iface->wan, &saved.left_ns);
+	if (saved.ip != 0)
+		each(arg, &saved);
+}
+
 void
 router_save_leases(const struct router *router,
     void (*each)(void *arg, const struct lease_saved *saved), void *arg)
@@ -170,6 +184,8 @@ router_save_leases(const struct router *router,
 		struct saved_each s = { &iface->port, each, arg };
 		const struct dhcp_server *server;
 
+		if (iface->wan != NULL)
+			save_wan(iface, each, arg);
 		for (unsigned int k = 0; (server = server_at(iface, k)) != NULL;
 		     k++)
 			dhcp_server_save(
@@ -181,9 +197,13 @@ int
 router_restore_lease(struct router *router, const struct lease_saved *saved)
 {
 	const struct iface *iface = router_iface(router, saved->port);
-
 	struct dhcp_server *server;
 
+	if (iface != NULL && iface->wan != NULL && saved->client_bytes == 0 &&
+	    mac_equal(&saved->mac, &iface->mac)) {
+		wan_restore(iface->wan, saved->ip);
+		return 0;
+	}
 	if (iface == NULL || iface->dhcp == NULL)
 		return -EINVAL;
 	server = dhcp_service_of(iface->dhcp, saved->ip);

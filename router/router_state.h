@@ -13,6 +13,8 @@
  *    local.c      what is for the router itself: echo, ARP, errors
  *    dhcp_service.c  ... DHCP
  *    dhcp_relay.c    ... DHCP, for servers elsewhere
+ *    wan.c           ... DHCP, by which a port gets its address
+ *    readdress.c     a port has another address
  *    dns_service.c   ... DNS
  *    pcp_service.c   ... PCP and NAT-PMP
  *    output.c     the last steps: fragments, the neighbour, the port
@@ -45,6 +47,7 @@
 #include "router/route6.h"
 #include "router/router.h"
 #include "router/sip_message.h"
+#include "router/wan.h"
 
 #define ROUTER_PORTS_MAX  64
 #define ROUTER_REFUSALS   64
@@ -71,7 +74,10 @@ struct iface {
 	struct router *router;
 	struct iface *real; /* whom it stands for (nat64.c); NULL: it is one */
 	struct mac mac;
-	struct ip4_net address; /* addr 0: it does not read IPv4 */
+	struct ip4_net address; /* addr 0: it does not read IPv4, or not yet */
+	struct wan *wan;        /* who gets it; NULL: it is for ever, unless */
+	struct ip4_net instead; /* it moves there; addr 0: it cannot */
+	struct ip4_net former;  /* from there; addr 0: it has not */
 	struct iface6 six;
 	uint32_t mtu_bytes;
 	struct dhcp_service *dhcp; /* NULL: none */
@@ -100,6 +106,8 @@ struct router {
 	struct filter6 *filter6;      /* NULL: all passes */
 	struct prefix6_pair pairs[PREFIX6_PAIRS];
 	unsigned int npairs;
+	void (*tell)(void *arg, const char *sentence); /* wan.c; NULL: log */
+	void *tell_arg;
 	struct ip_ids ids;
 	struct verdict own; /* why it sends packets of its own */
 
@@ -295,6 +303,8 @@ enum reason local_arp(
     struct router *router, struct iface *in, struct cursor c, uint64_t now_ns);
 /* To one of the router's addresses, unfragmented. */
 enum reason local_packet(struct router *router, struct packet *p);
+/* From an address of the net that the port had before. */
+enum reason local_renumbered(struct router *router, struct packet *p);
 /* To a broadcast or multicast address. */
 enum reason local_group(struct router *router, struct packet *p);
 

@@ -10,7 +10,7 @@ LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols, the long ones first.
 WAITING := $(filter $(LABS),$(patsubst %,tests/labs/%.sh,snapshot stp nat-course \
 	   nat-peers macnat topologies groups nat-examine bridge-loop nat-series \
-	   measure dhcp lacp ip6 tiny6 bridge explain bin nat64 sockets natpmp idle \
+	   measure wan dhcp lacp ip6 tiny6 bridge explain bin nat64 sockets natpmp idle \
 	   nat-sip nat-ftp wifi dhcp-relay extcap lldp ports vlan-peers))
 
 test:
