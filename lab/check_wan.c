@@ -10,7 +10,7 @@ static void
 check_client(struct check *c, const struct lab_port *port)
 {
 	static const char *const not_with[] = { "dhcp", "dhcp-relay",
-		"instead" };
+		"dhcp-relayed", "instead" };
 
 	for (size_t i = 0; i < sizeof(not_with) / sizeof(not_with[0]); i++)
 		if (yaml_get(port->item.node, not_with[i]) != NULL)
@@ -75,6 +75,10 @@ check_instead(struct check *c, const struct lab_router *router,
 		    text, own);
 		return;
 	}
+	if (port->nrelayed > 0)
+		problem_add(c->problems, at,
+		    "instead on a port that serves clients behind relays, who "
+		    "know it by its address; leave one of the two out");
 	for (unsigned int i = 0; i < router->nports; i++) {
 		const struct lab_port *other = &router->ports[i];
 

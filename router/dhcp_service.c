@@ -370,7 +370,7 @@ dhcp_service_move(struct dhcp_service *service, struct ip4_net own)
 	    service->has_link ? dhcp_server_move(service->server[0], own) : 0;
 
 	for (unsigned int i = 0; i < DHCP_PROBES && e == 0; i++)
-		service->probe[i].used = false;
+		service->probe[i].server = NULL;
 	if (e == 0)
 		service->nprobes = 0;
 	return e;
