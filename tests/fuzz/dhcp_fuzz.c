@@ -6,7 +6,7 @@
 #define CHECK(claim) ((claim) ? (void)0 : abort())
 
 #define FIXED     240 /* up to and with the magic cookie */
-#define MAX_BYTES 1500
+#define MAX_BYTES 2048
 
 static void
 check_name(const char name[DHCP_MAX_NAME])
@@ -25,6 +25,20 @@ check_borrowed(
 	CHECK((part == NULL) == (len == 0));
 	CHECK(part == NULL ||
 	    (part >= message + 44 && part + len <= message + size));
+}
+
+/* They are whole, and their host bits are cleared. */
+static void
+check_routes(const struct dhcp *dhcp)
+{
+	struct cursor c = cursor(dhcp->routes, dhcp->routes_bytes);
+	struct ip4_net to;
+	uint32_t via;
+
+	CHECK(dhcp->routes_bytes <= DHCP_ROUTE_BYTES);
+	while (dhcp_read_route(&c, &to, &via))
+		CHECK(to.prefix <= 32 && (to.addr & ~ip4_mask(to.prefix)) == 0);
+	CHECK(!c.overrun && cur_left(&c) == 0);
 }
 
 static void
@@ -51,6 +65,8 @@ check_same(const struct dhcp *a, const struct dhcp *b)
 	CHECK(a->client_id_bytes == b->client_id_bytes);
 	CHECK(a->client_id == NULL ||
 	    memcmp(a->client_id, b->client_id, a->client_id_bytes) == 0);
+	CHECK(a->routes_bytes == b->routes_bytes);
+	CHECK(memcmp(a->routes, b->routes, a->routes_bytes) == 0);
 	CHECK(a->nparameters == b->nparameters);
 	CHECK(a->parameters == NULL ||
 	    memcmp(a->parameters, b->parameters, a->nparameters) == 0);
@@ -72,6 +88,7 @@ check_message(const uint8_t *message, size_t size)
 		return;
 	}
 	CHECK(dhcp.type <= DHCP_INFORM && dhcp.ndns <= DHCP_MAX_DNS);
+	check_routes(&dhcp);
 	check_name(dhcp.hostname);
 	check_name(dhcp.domain);
 	check_borrowed(dhcp.client_id, dhcp.client_id_bytes, message, size);

@@ -590,10 +590,90 @@ without_a_list_every_option_is_wanted(void **state)
 	assert_false(dhcp_wants(&d, DHCP_OPT_ROUTER));
 }
 
+/* ---- classless routes (RFC 3442) ---- */
+
+static void
+routes_are_read_however_they_are_cut_in_pieces(void **state)
+{
+	static const struct {
+		uint8_t n, options[40];
+		enum reason reason;
+		uint8_t nroutes;
+		struct ip4_net last;
+	} cases[] = {
+		{ 8, { 121, 5, 0, 10, 0, 0, 1, 255 }, DROP_NONE, 1, { 0, 0 } },
+		{ 12, { 121, 9, 32, 10, 198, 122, 47, 10, 0, 0, 1, 255 },
+		    DROP_NONE, 1, { 0x0ac67a2f, 32 } },
+		/* RFC 3442's own example, with bits behind the prefix */
+		{ 12, { 121, 9, 25, 129, 210, 177, 132, 10, 0, 0, 1, 255 },
+		    DROP_NONE, 1, { 0x81d2b180, 25 } },
+		/* in the middle of a route, as RFC 3396 has it */
+		{ 18,
+		    { 121, 3, 8, 10, 10, 53, 1, 5, 121, 8, 0, 0, 1, 0, 10, 0, 0,
+			2 },
+		    DROP_NONE, 2, { 0, 0 } },
+		{ 7, { 121, 4, 0, 10, 0, 0, 255 }, DROP_DHCP, 0, { 0, 0 } },
+		{ 8, { 121, 5, 33, 10, 0, 0, 1, 255 }, DROP_DHCP, 0, { 0, 0 } },
+		{ 9, { 121, 6, 0, 10, 0, 0, 1, 8, 255 }, DROP_DHCP, 0,
+		    { 0, 0 } },
+		{ 3, { 121, 0, 255 }, DROP_NONE, 0, { 0, 0 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NITEMS(cases); i++) {
+		struct dhcp d;
+		struct ip4_net to = { 1, 1 };
+		struct cursor c;
+		uint32_t via;
+		unsigned int n = 0;
+
+		assert_int_equal(
+		    parse_options(&d, cases[i].options, cases[i].n),
+		    cases[i].reason);
+		if (cases[i].reason != DROP_NONE)
+			continue;
+		c = cursor(d.routes, d.routes_bytes);
+		while (dhcp_read_route(&c, &to, &via))
+			n++;
+		assert_false(c.overrun);
+		assert_int_equal(n, cases[i].nroutes);
+		if (n == 0)
+			continue;
+		assert_int_equal(to.addr, cases[i].last.addr);
+		assert_int_equal(to.prefix, cases[i].last.prefix);
+	}
+}
+
+static void
+more_routes_than_there_is_room_for_are_refused(void **state)
+{
+	uint8_t bytes[FIXED + 3 * 202] = { 2, 1, 6 }, *at = bytes + FIXED;
+	struct dhcp d;
+
+	(void)state;
+	put_be32(bytes + AT_MAGIC, 0x63825363);
+	for (int piece = 0; piece < 3; piece++) {
+		*at++ = 121;
+		*at++ = 200; /* 40 default routes */
+		at += 200;
+	}
+	for (int pieces = 1; pieces <= 3; pieces++) {
+		struct exact e = exact(bytes, FIXED + (size_t)pieces * 202);
+
+		assert_int_equal(dhcp_parse(&d, &e.c),
+		    pieces * 200 <= DHCP_ROUTE_BYTES ? DROP_NONE : DROP_DHCP);
+		exact_free(&e);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    routes_are_read_however_they_are_cut_in_pieces),
+		cmocka_unit_test(
+		    more_routes_than_there_is_room_for_are_refused),
 		cmocka_unit_test(the_fixed_fields_are_read),
 		cmocka_unit_test(all_options_are_read),
 		cmocka_unit_test(messages_cut_off_anywhere_are_refused),
