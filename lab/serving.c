@@ -240,8 +240,8 @@ found(struct finding *f, uint32_t addr)
 
 /* A port of a node of that name. */
 static void
-found_port(struct finding *f, const struct fabric *fabric,
-    const struct lab_port *port)
+found_port(
+    struct finding *f, const struct fabric *fabric, const struct lab_port *port)
 {
 	struct ip6_addr addr[DNS_MAX_ANSWERS];
 	unsigned int n = guest_ip6(f->lab, port, addr, DNS_MAX_ANSWERS);

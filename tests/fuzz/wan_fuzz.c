@@ -302,7 +302,7 @@ start(void)
 	struct router_dhcp_options dhcp = { .first = IP(10, 0, 0, 10),
 		.last = IP(10, 0, 0, 20),
 		.short_s = 60 };
-	struct router_dns_options dns = { .upstream = 0 };
+	struct router_dns_options dns = { .nupstreams = 0 };
 	struct router_nat_options nat = { .max_entries = 64 };
 	struct port *inside, *outside;
 

@@ -757,7 +757,7 @@ ask(struct rig *rig)
 static void
 the_name_server_of_a_lease_is_asked_by_the_port(void **state)
 {
-	const struct router_dns_options options = { .upstream = 0 };
+	const struct router_dns_options options = { .nupstreams = 0 };
 	struct rig *rig = rig_wan((struct setup){ .probe_ns = 0 });
 	struct dhcp extra = { .dns = { SERVER }, .ndns = 1 };
 	struct dns asked, answer;
@@ -819,7 +819,7 @@ the_name_server_of_a_lease_is_asked_by_the_port(void **state)
 static void
 a_name_server_that_is_silent_is_asked_thrice(void **state)
 {
-	const struct router_dns_options options = { .upstream = 0 };
+	const struct router_dns_options options = { .nupstreams = 0 };
 	struct rig *rig = rig_wan((struct setup){ .probe_ns = 0 });
 	struct dhcp extra = { .dns = { SERVER }, .ndns = 1 };
 	struct got got;
