@@ -264,7 +264,7 @@ nat_end_dead_guests(struct nat *nat, uint64_t now_ns)
 
 		if (s->expires_ns != 0 && s->guest &&
 		    !nat_session_lives(nat, s, now_ns))
-			session_end(nat, id, now_ns);
+			nat_session_end(nat, id, now_ns);
 	}
 }
 
