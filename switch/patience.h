@@ -4,12 +4,12 @@
  * Where guests answer each other at once, a kick and the sleep before it cost
  * more than all the frames between.  How long a look pays follows from what
  * came of the last ones, as KVM waits for a halted processor: a kick that came
- * soon after the last frame gives patience, one that came late halves it, to
- * nothing for a guest that is heard of now and then.  So rest costs nothing.
+ * soon after the last frame doubles the patience, one that came late halves it,
+ * to nothing for a guest that is heard of now and then.  So rest costs nothing.
  *
  * Who is to answer may wait for the very processor that looks.  It shows: the
- * kick comes as soon as patience has ended.  Then there is none for a while but
- * for streams, whose frames come too fast to matter.
+ * kick comes as soon as the longest patience has ended.  Then there is none for
+ * a while but for streams, whose frames come too fast to matter.
  */
 #ifndef SWITCH_PATIENCE_H
 #define SWITCH_PATIENCE_H
@@ -35,13 +35,16 @@ patience_kicked(struct patience *patience, uint64_t now_ns)
 	uint64_t idle_ns = now_ns - patience->last_ns, had_ns = patience->ns;
 
 	patience->last_ns = now_ns;
-	if (had_ns > PATIENCE_STREAM_NS && idle_ns >= had_ns &&
+	if (had_ns == PATIENCE_MAX_NS && idle_ns >= had_ns &&
 	    idle_ns < had_ns + PATIENCE_WAKE_NS)
 		patience->banned_ns = now_ns + PATIENCE_BAN_NS;
 	if (idle_ns >= PATIENCE_MAX_NS)
 		patience->ns = had_ns / 2 < PATIENCE_MIN_NS ? 0 : had_ns / 2;
+	else if (had_ns < PATIENCE_MIN_NS)
+		patience->ns = PATIENCE_MIN_NS;
 	else
-		patience->ns = PATIENCE_MAX_NS;
+		patience->ns =
+		    had_ns < PATIENCE_MAX_NS / 2 ? had_ns * 2 : PATIENCE_MAX_NS;
 	if (now_ns < patience->banned_ns)
 		patience->ns =
 		    idle_ns < PATIENCE_STREAM_NS ? PATIENCE_STREAM_NS : 0;
