@@ -55,7 +55,7 @@ max_hosts(const struct nat *nat)
 
 	if (max < NAT_HOSTS_LEAST)
 		max = entries < NAT_HOSTS_LEAST ? entries : NAT_HOSTS_LEAST;
-	return max + nat->mapping_pool.used;
+	return max + nat->session_pool.used + nat->pins.pool.used;
 }
 
 /* Ports remember who shares them from the first time that rules let them. */
@@ -319,7 +319,8 @@ walk_sessions(struct nat *nat, uint64_t now_ns)
 		    nat_session_lives(nat, s, now_ns))
 			nat_session_count(nat, s);
 		if (nat->hosts.items != NULL)
-			nat_hosts_find(
+			/* A guest's host may have no mapping any more. */
+			nat_hosts_get(
 			    &nat->hosts, hash_host(nat, s->in_ip), s->in_ip)
 			    ->sessions++;
 	}

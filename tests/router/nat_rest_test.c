@@ -328,10 +328,19 @@ a_stranger_is_admitted_no_more_by_a_port_that_rests(void **state)
 	nat = table(&rules);
 	speak(nat, 5000);
 	assert_int_equal(in(nat, 5000, OTHER, 1, 250 * S), REASON_NAT_IN);
+	assert_int_equal(in(nat, 5000, OTHER, 2, 250 * S), REASON_NAT_IN);
 	nat_expire(nat, 302 * S);
 	assert_int_equal(nat_stats(nat).resting, 1);
 	assert_int_equal(
 	    in(nat, 5000, OTHER, 1, 303 * S), DROP_NAT_UNSOLICITED);
+	/* Rules that count hosts count its, which has nothing else. */
+	nat_expire(nat, 430 * S);
+	assert_int_equal(nat_stats(nat).resting, 0);
+	assert_int_equal(nat_stats(nat).sessions, 1);
+	rules.host_sessions = 10;
+	assert_int_equal(nat_set_rules(nat, &rules, 440 * S, NULL), 0);
+	nat_expire(nat, 600 * S);
+	assert_int_equal(nat_stats(nat).sessions, 0);
 	nat_free(nat);
 }
 
