@@ -128,6 +128,12 @@ guessed_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns)
 }
 
 uint32_t
+nat_session_out(const struct nat *nat, const struct nat_flow *flow)
+{
+	return find_out(nat, flow, hash_out(nat, flow));
+}
+
+uint32_t
 nat_session_in(const struct nat *nat, const struct nat_flow *flow)
 {
 	return find_in(nat, flow, hash_in(nat, flow));
@@ -535,17 +541,6 @@ nat_out(struct nat *nat, const struct nat_flow *flow,
 	return REASON_NAT_OUT;
 }
 
-/* The mapping of an incoming flow, or NAT_NONE. */
-static uint32_t
-mapping_of(const struct nat *nat, const struct nat_flow *flow)
-{
-	int32_t address = nat_addresses_find(&nat->addresses, flow->ip);
-
-	return address < 0 ? NAT_NONE
-			   : nat_mapping_at(nat, (uint32_t)address,
-				 flow->protocol, flow->port);
-}
-
 /* Whose is an incoming flow that has no session?  Fills in its inside end, and
  * the mapping, NAT_NONE if that is still to be made.  REASON_NONE, or why it is
  * refused. */
@@ -555,7 +550,7 @@ admit(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
 {
 	uint32_t owner = nat_owner(nat, flow->ip);
 
-	*mapping = mapping_of(nat, flow);
+	*mapping = nat_mapping_of(nat, flow);
 	*inside = *flow;
 	inside->ip = owner;
 	if (*mapping == NAT_NONE)
@@ -662,55 +657,6 @@ nat_in(struct nat *nat, const struct nat_flow *flow,
 	session_pass(nat, s, NAT_INWARDS, segment, bytes, now_ns);
 	*hit = (struct nat_hit){ .ip = s->in_ip, .port = s->in_port, .id = id };
 	return REASON_NAT_IN;
-}
-
-bool
-nat_find_out(const struct nat *nat, const struct nat_flow *flow,
-    uint64_t now_ns, struct nat_hit *hit)
-{
-	uint32_t id = find_out(nat, flow, hash_out(nat, flow));
-	const struct session *s = &nat->sessions[id];
-
-	if (id == NAT_NONE || !nat_session_lives(nat, s, now_ns))
-		return false;
-	*hit = (struct nat_hit){ .ip = nat->addresses.ip[s->address],
-		.port = s->out_port,
-		.id = id };
-	return true;
-}
-
-bool
-nat_find_in(const struct nat *nat, const struct nat_flow *flow, uint64_t now_ns,
-    struct nat_hit *hit)
-{
-	uint32_t id = find_in(nat, flow, hash_in(nat, flow));
-	const struct session *s = &nat->sessions[id];
-	const struct mapping *m;
-
-	if (id != NAT_NONE && nat_session_lives(nat, s, now_ns)) {
-		*hit = (struct nat_hit){
-			.ip = s->in_ip, .port = s->in_port, .id = id
-		};
-		return true;
-	}
-	m = &nat->mappings[mapping_of(nat, flow)];
-	if (m == nat->mappings || m->users == 0 ||
-	    (m->remote_ip != 0 && m->remote_ip != flow->remote_ip) ||
-	    (m->remote_port != 0 && m->remote_port != flow->remote_port))
-		return false;
-	*hit = (struct nat_hit){ .ip = m->in_ip, .port = m->in_port };
-	return true;
-}
-
-bool
-nat_has_port(
-    const struct nat *nat, uint32_t ip, uint8_t protocol, uint16_t port)
-{
-	const struct nat_flow flow = {
-		.ip = ip, .port = port, .protocol = protocol
-	};
-
-	return mapping_of(nat, &flow) != NAT_NONE || nat_owner(nat, ip) != 0;
 }
 
 /* ---- time ---- */

@@ -9,6 +9,7 @@
  *    nat_rest.c     ... and which of them rest
  *    nat_pin.c      mappings that were asked for
  *    nat_move.c     what ends when addresses change
+ *    nat_find.c     what is looked up alone
  *    nat_show.c     what is asked about it
  */
 #ifndef ROUTER_NAT_STATE_H
@@ -236,6 +237,8 @@ void nat_session_end(struct nat *nat, uint32_t id, uint64_t now_ns);
 
 /* Whose session has the pair of outside and remote ends, or NAT_NONE. */
 uint32_t nat_session_in(const struct nat *nat, const struct nat_flow *flow);
+/* The same of the pair of inside and remote ends. */
+uint32_t nat_session_out(const struct nat *nat, const struct nat_flow *flow);
 
 /* Does a session live?  A guest does only as long as its mapping. */
 static inline bool
@@ -273,6 +276,11 @@ bool nat_host_has_room(const struct nat *nat, uint32_t ip, uint32_t most);
  * DROP_NAT_HOST_LIMIT, DROP_NAT_FULL. */
 enum reason nat_host_join(struct nat *nat, uint32_t ip);
 void nat_host_leave(struct nat *nat, uint32_t ip);
+
+/* ---- nat_find.c ---- */
+
+/* The mapping of an incoming flow, or NAT_NONE. */
+uint32_t nat_mapping_of(const struct nat *nat, const struct nat_flow *flow);
 
 /* ---- nat_mapping.c ---- */
 
