@@ -134,7 +134,8 @@ ra_link_down(struct ra *ra)
 void
 ra_cease(struct ra *ra)
 {
-	if (ra->options.lifetime_s == 0 || !ra->sent)
+	if (ra->options.lifetime_s == 0 || !ra->sent ||
+	    ra->iface->six.link_state != DAD_ASSIGNED)
 		return;
 	loop_timer_unset(&ra->timer);
 	ra->options.lifetime_s = 0;

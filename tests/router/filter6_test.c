@@ -342,6 +342,11 @@ rfc6092_rec21_ipsec_comes_in_unasked_unless_that_is_off(void **state)
 		assert_int_equal(comes(rig, &ike), want);
 		assert_int_equal(comes(rig, &ah), want);
 		assert_int_equal(comes(rig, &esp), want);
+		/* Mobile IPv6, HIP */
+		esp.protocol = 135;
+		assert_int_equal(comes(rig, &esp), want);
+		esp.protocol = 139;
+		assert_int_equal(comes(rig, &esp), want);
 		if (only == 0)
 			teardown(state);
 	}

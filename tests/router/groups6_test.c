@@ -262,6 +262,22 @@ it_leaves_them_at_the_end(void **state)
 		    said(rig, &g[i], MEMBER_TO_INCLUDE, 2, &src), 1);
 }
 
+/* Nothing is said from an address that is being looked for. */
+static void
+it_says_nothing_at_the_end_while_it_has_no_address(void **state)
+{
+	struct rig *rig = start(state, 1);
+	struct router_ra_options o = { .interval_s = 4 };
+
+	router_set_ra(rig->router, rig->peer[OUTSIDE].gw, &o, NULL);
+	rig_wait(rig, 10 * S);
+	port_set_down(rig->peer[OUTSIDE].gw, true);
+	port_set_down(rig->peer[OUTSIDE].gw, false);
+	rig_clear(rig);
+	router_stop(rig->router);
+	assert_int_equal(rig->peer[OUTSIDE].n, 0);
+}
+
 static void
 who_loses_an_address_leaves_its_group(void **state)
 {
@@ -303,6 +319,7 @@ main(void)
 		T(rfc3810_s8_2_1_it_speaks_version_1_to_who_does),
 		T(rfc4861_s6_2_5_it_joins_that_of_dhcp_where_it_advertises),
 		T(it_leaves_them_at_the_end),
+		T(it_says_nothing_at_the_end_while_it_has_no_address),
 		T(who_loses_an_address_leaves_its_group),
 	};
 
