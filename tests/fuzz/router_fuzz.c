@@ -474,11 +474,11 @@ pcp_in(void)
 }
 
 static int
-look_up(void *arg, const char *name, uint32_t *addr, unsigned int max)
+look_up(void *arg, const char *name, struct ip6_addr *addr, unsigned int max)
 {
 	(void)arg;
 	assert(strlen(name) < DNS_NAME_BYTES && max > 0);
-	addr[0] = IP(10, 0, 0, 10);
+	addr[0] = ip6_of_ip4(IP(10, 0, 0, 10));
 	return name[0] == 'a' ? 1 : -1;
 }
 
