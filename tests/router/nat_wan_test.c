@@ -841,9 +841,9 @@ a_name_server_that_is_silent_is_asked_thrice(void **state)
 /* ---- hosts that ask for mappings ---- */
 
 /* What a host is answered that asks by NAT-PMP, of two bytes, for the outside
- * address: the result, and the address. */
+ * address: the result, the address, and for how long mappings have been kept. */
 static uint16_t
-ask_address(struct rig *rig, uint32_t *address)
+ask_address_of(struct rig *rig, uint32_t *address, uint32_t *epoch_s)
 {
 	struct form f = form(ALICE, 5000, GW_INSIDE, 5351);
 	struct pkt *pkt = malloc(sizeof(*pkt));
@@ -859,7 +859,85 @@ ask_address(struct rig *rig, uint32_t *address)
 	got = rig_got(rig, INSIDE);
 	assert_true(got.udp.data_bytes >= 8);
 	*address = got.udp.data_bytes == 12 ? get_be32(got.udp.data + 8) : 0;
+	*epoch_s = get_be32(got.udp.data + 4);
 	return get_be16(got.udp.data + 2);
+}
+
+static uint16_t
+ask_address(struct rig *rig, uint32_t *address)
+{
+	uint32_t epoch_s;
+
+	return ask_address_of(rig, address, &epoch_s);
+}
+
+/* How many announcements a peer saw, to all hosts at the clients' port. */
+static unsigned int
+announcements(const struct rig *rig, int at)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < rig->peer[at].n; i++) {
+		const struct seen *seen = &rig->peer[at].seen[i];
+
+		n += get_be16(seen->data + 12) == ETH_IPV4 &&
+		    got_of(seen).ip.dst == IP(224, 0, 0, 1) &&
+		    got_of(seen).dport == 5350;
+	}
+	return n;
+}
+
+/* The lease ends, and another address is got. */
+static struct rig *
+rig_moved(uint32_t *before_s)
+{
+	const struct router_pcp_options options = { .protocols =
+							ROUTER_PCP_BOTH };
+	struct rig *rig = rig_wan((struct setup){ .probe_ns = 0 });
+	uint32_t address;
+
+	assert_int_equal(router_set_pcp(rig->router, &options, NULL), 0);
+	give(rig, plain, LEASED);
+	until_renewal(rig);
+	warm(rig);
+	assert_int_equal(ask_address_of(rig, &address, before_s), 0);
+	assert_int_equal(address, LEASED);
+	rig_wait(rig, S(200));
+	refuse_renewal(rig);
+	rig_clear(rig);
+	give(rig, plain, LEASED2);
+	return rig;
+}
+
+static void
+rfc6886_s3_7_another_address_begins_the_epoch_anew(void **state)
+{
+	uint32_t before_s, after_s, address;
+	struct rig *rig = rig_moved(&before_s);
+
+	(void)state;
+	assert_true(before_s > 100);
+	assert_int_equal(ask_address_of(rig, &address, &after_s), 0);
+	assert_int_equal(address, LEASED2);
+	assert_true(after_s < 10);
+	rig_free(rig);
+}
+
+static void
+rfc6887_s11_5_another_address_is_announced_ten_times(void **state)
+{
+	uint32_t before_s;
+	struct rig *rig = rig_moved(&before_s);
+	unsigned int n = announcements(rig, INSIDE);
+
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		rig_clear(rig);
+		rig_wait(rig, S(10));
+		n += announcements(rig, INSIDE);
+	}
+	assert_int_equal(n, 20); /* by PCP and by NAT-PMP */
+	rig_free(rig);
 }
 
 static void
@@ -974,6 +1052,8 @@ main(void)
 		T(the_name_server_of_a_lease_is_asked_by_the_port),
 		T(a_name_server_that_is_silent_is_asked_thrice),
 		T(who_asks_for_a_mapping_is_told_that_there_is_no_address_yet),
+		T(rfc6886_s3_7_another_address_begins_the_epoch_anew),
+		T(rfc6887_s11_5_another_address_is_announced_ten_times),
 		T(a_lease_of_before_is_asked_for_again),
 		T(an_end_gives_the_address_back),
 	};
