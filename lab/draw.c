@@ -222,7 +222,9 @@ draw_address(char out[DRAW_TEXT_BYTES], const struct lab_port *port)
 		snprintf(out, DRAW_TEXT_BYTES, "%s", net6);
 	else
 		snprintf(out, DRAW_TEXT_BYTES, "%s",
-		    port->kind == LAB_VM || port->by_dhcp ? "by DHCP" : "");
+		    port->asks_dhcp || port->by_dhcp ? "by DHCP"
+			: port->kind == LAB_VM       ? "by RA"
+						     : "");
 	return out;
 }
 

@@ -46,7 +46,7 @@ unsigned int draw_bus_of_switch(
     const struct draw_lab *draw, const struct lab_switch *sw);
 const char *draw_bus_name(const struct draw_bus *bus);
 
-/* "10.0.0.1/24", "by DHCP" or "".  Returns out. */
+/* "10.0.0.1/24", "by DHCP", "by RA" or "".  Returns out. */
 char *draw_address(char out[DRAW_TEXT_BYTES], const struct lab_port *port);
 
 /* "eth0", "eth0 in b0: delay 5ms, loss 1%": a port, its bond, and what happens

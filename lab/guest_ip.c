@@ -47,18 +47,38 @@ has_ip4(const struct lab_port *port)
 	    ((const struct lab_vm *)port->owner)->kernel != NULL;
 }
 
+static bool
+speaks_ip6_alone(const struct segments *segments, const struct lab_port *port)
+{
+	return (port->address6.n > 0 ||
+		   some_there(segments, port, routes_ip6)) &&
+	    !some_there(segments, port, has_ip4);
+}
+
+void
+guest_ip_resolve(struct lab *lab)
+{
+	struct segments segments;
+
+	segments_init(&segments, lab);
+	segments_join_all(&segments);
+	for (unsigned int i = 0; i < lab->nvms; i++)
+		for (unsigned int k = 0; k < lab->vms[i].nports; k++) {
+			struct lab_port *port = &lab->vms[i].ports[k];
+
+			port->asks_dhcp = port->address.addr == 0 &&
+			    !speaks_ip6_alone(&segments, port);
+		}
+}
+
 static char *
-words4(struct arena *arena, const struct segments *segments,
-    const struct lab_port *port, const char *line)
+words4(struct arena *arena, const struct lab_port *port, const char *line)
 {
 	char net[NET_TEXT_BYTES], gw[IP4_TEXT_BYTES], dns[IP4_TEXT_BYTES];
-	bool ip6_only =
-	    (port->address6.n > 0 || some_there(segments, port, routes_ip6)) &&
-	    !some_there(segments, port, has_ip4);
 
 	if (port->address.addr == 0)
 		return arena_printf(arena, "%s lanyard.%s=%s", line,
-		    port->item.name, ip6_only ? "none" : "dhcp");
+		    port->item.name, port->asks_dhcp ? "dhcp" : "none");
 	return arena_printf(arena, "%s lanyard.%s=%s%s%s%s%s", line,
 	    port->item.name, ip4_net_text(net, port->address),
 	    port->gateway != 0 ? ",gw=" : "",
@@ -93,7 +113,7 @@ char *
 guest_ip_words(struct arena *arena, const struct segments *segments,
     const struct lab_port *port, const char *line)
 {
-	char *out = words4(arena, segments, port, line);
+	char *out = words4(arena, port, line);
 
 	if (out == NULL)
 		return NULL;

@@ -12,6 +12,9 @@
 #include "lab/arena.h"
 #include "lab/segment.h"
 
+/* Sets asks_dhcp of each VM's ports. */
+void guest_ip_resolve(struct lab *lab);
+
 /* line and the words about a port of a VM, " lanyard.eth0=dhcp" and, where there
  * is IPv6, " lanyard.eth0.ip6=auto".  In arena; NULL: no memory. */
 char *guest_ip_words(struct arena *arena, const struct segments *segments,

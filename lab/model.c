@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lab/guest_ip.h"
 #include "lab/names.h"
 #include "lab/schema.h"
 #include "vmm/linux_image.h"
@@ -552,6 +553,7 @@ lab_load(const char *bytes, size_t len, struct problems *problems)
 	lab->file = problems->file;
 	schema_read(lab, root, problems);
 	lab_resolve(lab);
+	guest_ip_resolve(lab);
 	lab_check(lab, problems);
 	if (arena_failed(arena))
 		problem_add(problems, (struct place){ 0, 0 }, "out of memory");

@@ -205,8 +205,9 @@ struct lab_port {
 	struct mac mac;              /* as given, or derived from the name */
 	struct ip4_net address;      /* addr 0: by DHCP, or none */
 	bool by_dhcp;                /* routers only: it is dhcp */
-	struct ip4_net instead;      /* routers only; addr 0: none */
-	struct nets6 address6;       /* routers and VMs */
+	bool asks_dhcp;         /* VMs only: none is given, and there is IPv4 */
+	struct ip4_net instead; /* routers only; addr 0: none */
+	struct nets6 address6;  /* routers and VMs */
 	uint32_t gateway, dns;
 	struct ips6 gateway6, dns6; /* VMs only */
 	uint64_t mtu;               /* IP, bytes; 0: the default */
