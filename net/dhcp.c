@@ -298,8 +298,11 @@ dhcp_parse(struct dhcp *dhcp, struct cursor *c)
 uint32_t
 dhcp_relay_address(const struct dhcp *dhcp, uint8_t sub_option)
 {
-	struct cursor c = cursor(dhcp->relay_info, dhcp->relay_info_bytes);
+	struct cursor c;
 
+	if (dhcp->relay_info == NULL)
+		return 0;
+	c = cursor(dhcp->relay_info, dhcp->relay_info_bytes);
 	while (cur_left(&c) >= 2) {
 		uint8_t code = cur_u8(&c);
 		struct cursor value = cur_sub(&c, cur_u8(&c));

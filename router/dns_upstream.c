@@ -174,18 +174,28 @@ take_records(struct dns_answer *answer, const struct dns *d)
 	memcpy(answer->host, d->host, sizeof(answer->host));
 }
 
+/* Can the answer be used? */
+static bool
+is_answer(const struct dns_request *request, struct dns *d,
+    const uint8_t *message, size_t bytes)
+{
+	struct cursor c;
+
+	if (message == NULL || request->passed != NULL)
+		return message != NULL;
+	c = cursor(message, bytes);
+	return dns_parse(d, &c) == REASON_NONE &&
+	    (DNS_RCODE(d->flags) == DNS_OK ||
+		DNS_RCODE(d->flags) == DNS_NXDOMAIN);
+}
+
 static void
 streamed(void *arg, const uint8_t *message, size_t bytes)
 {
 	struct dns_request *request = arg;
-	struct cursor c = cursor(message, message != NULL ? bytes : 0);
 	struct dns d;
 
-	if (message == NULL ||
-	    (request->passed == NULL &&
-		(dns_parse(&d, &c) != REASON_NONE ||
-		    (DNS_RCODE(d.flags) != DNS_OK &&
-			DNS_RCODE(d.flags) != DNS_NXDOMAIN)))) {
+	if (!is_answer(request, &d, message, bytes)) {
 		ask_next(request);
 		return;
 	}
