@@ -367,6 +367,8 @@ rfc7857_s5_udp_and_tcp_mappings_are_apart(void **state)
 	struct rig *rig = start_as(state, EI, EI, 0);
 
 	udp_port(rig, BOB, 5000, SERVER, 1);
+	/* Alice's of UDP is at another port; of TCP hers is free. */
+	assert_int_not_equal(udp_port(rig, ALICE, 5000, SERVER, 1), 5000);
 	tcp_out(rig, TCP_SYN, 1, 0);
 	assert_int_equal(rig_got(rig, OUTSIDE).sport, 5000);
 	expect_in(rig, SERVER, 9, 5000, BOB, 5000);
