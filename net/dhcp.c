@@ -91,9 +91,10 @@ read_form(enum form form, void *field, struct cursor value)
 
 	switch (form) {
 	case FORM_NAME:
+		/* Clients without a name send an empty one, against RFC 2132. */
 		if (len > 0 && *(char *)field == '\0')
 			read_name(field, value.at, len);
-		return len > 0;
+		return true;
 	case FORM_MTU:
 		number = cur_be16(&value);
 		if (*(uint16_t *)field == 0)

@@ -173,8 +173,8 @@ each_option_has_its_lengths(void **state)
 		uint8_t code, min, max, step;
 	} cases[] = {
 		{ DHCP_OPT_MASK, 4, 4, 1 }, { DHCP_OPT_ROUTER, 4, 252, 4 },
-		{ DHCP_OPT_DNS, 4, 252, 4 }, { DHCP_OPT_HOSTNAME, 1, 255, 1 },
-		{ DHCP_OPT_DOMAIN, 1, 255, 1 }, { DHCP_OPT_MTU, 2, 2, 1 },
+		{ DHCP_OPT_DNS, 4, 252, 4 }, { DHCP_OPT_HOSTNAME, 0, 255, 1 },
+		{ DHCP_OPT_DOMAIN, 0, 255, 1 }, { DHCP_OPT_MTU, 2, 2, 1 },
 		{ DHCP_OPT_REQUESTED, 4, 252, 4 }, { DHCP_OPT_LEASE, 4, 4, 1 },
 		{ DHCP_OPT_OVERLOAD, 1, 1, 1 }, { DHCP_OPT_TYPE, 1, 1, 1 },
 		{ DHCP_OPT_SERVER, 4, 252, 4 },
@@ -304,6 +304,7 @@ names_that_would_have_to_change_are_left_out(void **state)
 	} cases[] = {
 		{ { 12, 3, 'b', 'o', 'b' }, "bob" },
 		{ { 12, 5, 'b', 'o', 'b', 0, 0 }, "bob" },
+		{ { 12, 0 }, "" }, /* from clients without one */
 		{ { 12, 2, 0, 0 }, "" },
 		{ { 12, 3, 'b', 0, 'b' }, "" },
 		{ { 12, 3, 'b', ' ', 'b' }, "" },
