@@ -8,10 +8,12 @@ deps:
 # Unit tests run under ASan and UBSan, the labs with the program as shipped.
 LABS := $(sort $(filter-out tests/labs/tap.sh,$(wildcard tests/labs/*.sh)))
 # Those that mostly wait for the timers of protocols, the long ones first.
-WAITING := $(filter $(LABS),$(patsubst %,tests/labs/%.sh,snapshot stp nat-course \
-	   nat-peers macnat topologies groups nat-examine bridge-loop nat-series \
-	   measure wan dhcp lacp ip6 tiny6 bridge explain bin nat64 sockets natpmp idle \
-	   nat-sip nat-ftp wifi dhcp-relay extcap lldp ports vlan-peers))
+WAITING := $(filter $(LABS),$(patsubst %,tests/labs/%.sh,snapshot stp \
+	   nat-course nat-peers cable macnat topologies groups wan \
+	   nat-examine ip6 bridge-loop nat-series dhcp sockets disk-history \
+	   lacp disk-guest bridge dns explain bin nat64 natpmp ports-qemu \
+	   slirp nbd idle nat-sip linux-guest wifi tiny6 dhcp-relay extcap \
+	   lldp ports nat-ftp vlan-peers))
 
 test:
 	@tests/deps.sh build test
