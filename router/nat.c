@@ -308,12 +308,24 @@ has_room_for_outside(struct nat *nat, uint64_t now_ns)
 	return nat->session_pool.used - nat->rest.n < most;
 }
 
+/* Ends the guest of a former mapping of the same outside end, which would be
+ * found before the session that is made now. */
+static void
+end_former_guest(
+    struct nat *nat, const struct nat_flow *in, uint32_t h, uint64_t now_ns)
+{
+	uint32_t id = find_in(nat, in, h);
+
+	if (id != NAT_NONE && nat->sessions[id].guest)
+		nat_session_end(nat, id, now_ns);
+}
+
 /* Makes the session of a mapping with a remote end, of which out is the
  * hash_out(); there is room, and its host has joined.  The caller sets its state
  * and then starts it. */
 static struct session *
 session_new(struct nat *nat, uint32_t mapping, uint32_t remote_ip,
-    uint16_t remote_port, uint32_t out)
+    uint16_t remote_port, uint32_t out, uint64_t now_ns)
 {
 	struct mapping *m = &nat->mappings[mapping];
 	struct nat_flow in = { .ip = nat->addresses.ip[m->address],
@@ -337,6 +349,7 @@ session_new(struct nat *nat, uint32_t mapping, uint32_t remote_ip,
 		.remote_port = remote_port,
 		.mapping = mapping & 0xffffff,
 		.address = m->address };
+	end_former_guest(nat, &in, h, now_ns);
 	nat_index_add(&nat->index, out, id);
 	nat_index_add(&nat->index, h, id);
 	return s;
@@ -497,7 +510,7 @@ new_out(struct nat *nat, const struct nat_flow *flow,
 		return reason;
 	}
 	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port,
-	    known_hash_out(nat, flow));
+	    known_hash_out(nat, flow), now_ns);
 	nat_session_count(nat, s);
 	session_start(nat, s, NAT_OUTWARDS, segment, bytes, now_ns);
 	nat->mappings[mapping].spoke = 1;
@@ -617,7 +630,8 @@ new_in(struct nat *nat, const struct nat_flow *flow,
 		nat_host_leave(nat, inside.ip);
 		return reason;
 	}
-	s = session_new(nat, mapping, flow->remote_ip, flow->remote_port, out);
+	s = session_new(
+	    nat, mapping, flow->remote_ip, flow->remote_port, out, now_ns);
 	if (is_guest(nat, s))
 		s->guest = 1;
 	else

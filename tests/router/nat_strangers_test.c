@@ -103,6 +103,29 @@ a_mapping_that_rests_has_no_guests(void **state)
 }
 
 static void
+a_guest_of_a_former_mapping_is_not_found_for_another_host(void **state)
+{
+	struct nat_rules rules = *nat_preset(NAT_PRESET_FULL_CONE);
+	struct nat *nat;
+	enum reason why;
+
+	(void)state;
+	rules.refresh = NAT_REFRESH_OUTBOUND;
+	rules.no_rest = true;
+	nat = table(&rules);
+	out(nat, udp(ALICE, 5000, SERVER, 1), 0, NULL);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 250 * S), REASON_NAT_IN);
+	/* Her mapping ends before the guest's own time, and bob has the port. */
+	nat_expire(nat, 302 * S);
+	assert_int_equal(
+	    out(nat, udp(BOB, 5000, OTHER, 1), 310 * S, &why), 5000);
+	assert_int_equal(why, REASON_NAT_NEW);
+	assert_int_equal(nat_stats(nat).sessions, 1);
+	assert_int_equal(in(nat, 5000, OTHER, 1, 311 * S), REASON_NAT_IN);
+	nat_free(nat);
+}
+
+static void
 guests_are_counted_when_all_packets_refresh_again(void **state)
 {
 	struct nat_rules rules = *nat_preset(NAT_PRESET_RESTRICTED);
@@ -188,6 +211,7 @@ main(void)
 		T(rfc4787_req6_strangers_keep_no_mapping_that_only_its_host_refreshes),
 		T(rfc4787_req6_who_is_answered_keeps_it),
 		T(a_mapping_that_rests_has_no_guests),
+		T(a_guest_of_a_former_mapping_is_not_found_for_another_host),
 		T(guests_are_counted_when_all_packets_refresh_again),
 		T(nobody_outside_fills_the_table),
 		T(rfc6888_req4_nobody_outside_takes_all_that_a_host_may_have),
