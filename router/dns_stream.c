@@ -1,6 +1,9 @@
 /*
  * A message is led by its length (RFC 1035 4.2.2).  Callbacks are deferred, so
  * that none comes before dns_stream_ask() has returned.
+ *
+ * The time is that of the whole exchange: bufferevent's own begins anew with
+ * each byte, of which a server might send one a second.
  */
 #include "router/dns_stream.h"
 
@@ -20,6 +23,7 @@
 
 struct dns_stream {
 	struct bufferevent *bev;
+	struct loop_timer end;
 	void (*done)(void *arg, const uint8_t *answer, size_t bytes);
 	void *arg;
 	size_t bytes; /* of the question's message */
@@ -29,6 +33,7 @@ struct dns_stream {
 void
 dns_stream_cancel(struct dns_stream *stream)
 {
+	loop_timer_unset(&stream->end);
 	bufferevent_free(stream->bev);
 	free(stream);
 }
@@ -91,6 +96,12 @@ readable(struct bufferevent *bev, void *arg)
 }
 
 static void
+too_late(void *arg)
+{
+	finish(arg, NULL, 0);
+}
+
+static void
 happened(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
@@ -103,7 +114,6 @@ dns_stream_ask(struct loop *loop, uint32_t addr, uint16_t port,
     const uint8_t *message, size_t bytes,
     void (*done)(void *arg, const uint8_t *answer, size_t bytes), void *arg)
 {
-	const struct timeval wait = { .tv_sec = DNS_STREAM_S };
 	struct sockaddr_in at = { .sin_family = AF_INET,
 		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(addr) };
@@ -127,7 +137,9 @@ dns_stream_ask(struct loop *loop, uint32_t addr, uint16_t port,
 	}
 	bufferevent_setcb(stream->bev, readable, NULL, happened, stream);
 	bufferevent_setwatermark(stream->bev, EV_READ, 2, 2 + UINT16_MAX);
-	bufferevent_set_timeouts(stream->bev, &wait, &wait);
+	loop_timer_init(&stream->end, loop, too_late, stream);
+	loop_timer_set(
+	    &stream->end, loop_now_ns(loop) + DNS_STREAM_S * NS_PER_S);
 	put_be16(length, (uint16_t)bytes);
 	if (bufferevent_write(stream->bev, length, 2) < 0 ||
 	    bufferevent_write(stream->bev, message, bytes) < 0 ||
