@@ -17,9 +17,9 @@ struct iface;
 unsigned int readdress(struct iface *iface, struct ip4_net to);
 
 /*
- * The net that a port would move to if net were that of the port wan: its present one if
- * they do not overlap, else its other one, if it has one and that overlaps with
- * neither net nor those of other ports.  addr 0: there is none.
+ * The net that a port would move to if net were that of the port wan: its present
+ * one if they do not overlap, else its other one, if it has one and that overlaps
+ * with neither net nor those of other ports.  addr 0: there is none.
  */
 struct ip4_net readdress_choose(
     const struct iface *iface, const struct iface *wan, struct ip4_net net);

@@ -42,7 +42,8 @@ include tests/labs/hostile/hostile.mk
 .PHONY: nat-requirements
 nat-requirements: $(patsubst %.c,$(BUILD)/%,$(wildcard \
     $(addprefix tests/router/,nat*_test.c filter6_test.c pcp*_test.c \
-    dns_test.c dad_test.c groups6_test.c join6_test.c nd_test.c ra_test.c) $(addprefix tests/net/,ip64_test.c pcp_test.c natpmp_test.c)))
+    dns_test.c dad_test.c groups6_test.c join6_test.c nd_test.c ra_test.c) \
+    $(addprefix tests/net/,ip64_test.c pcp_test.c natpmp_test.c)))
 	@BUILD=$(BUILD) tests/nat-requirements
 
 # ---- benches: tests/bench/FOLDER_bench.c ----
